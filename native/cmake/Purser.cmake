@@ -1,0 +1,72 @@
+# Toolchain settings and the two functions by which every folder declares itself.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+# One compilation serves the addon (a shared object) and the programs.
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+
+if(CMAKE_BUILD_TYPE STREQUAL "Debug")
+  # -g1 keeps lines for stack traces and halves compile time and disk use.
+  add_compile_options(-O1 -g1)
+else()
+  add_compile_options(-ffunction-sections -fdata-sections -fstack-protector-strong)
+  add_compile_definitions(_FORTIFY_SOURCE=2)
+  add_link_options(-Wl,--gc-sections -Wl,-z,relro -Wl,-z,now)
+endif()
+if(PURSER_SANITIZE)
+  add_compile_options(-fsanitize=${PURSER_SANITIZE} -fno-omit-frame-pointer
+                      -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${PURSER_SANITIZE})
+endif()
+add_compile_options(-Wall -Wextra -Werror)
+
+find_package(Threads REQUIRED)
+find_package(absl REQUIRED)
+find_package(nlohmann_json 3.11 REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(Boost 1.81 REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(Protobuf REQUIRED)
+find_package(gRPC REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(yaml REQUIRED IMPORTED_TARGET yaml-0.1)
+pkg_check_modules(sqlite3 REQUIRED IMPORTED_TARGET sqlite3)
+if(PURSER_TESTS)
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+endif()
+
+# What every folder may use: Abseil's headers and JSON.
+add_library(purser_common INTERFACE)
+target_include_directories(purser_common INTERFACE ${CMAKE_SOURCE_DIR}/native ${CMAKE_SOURCE_DIR})
+target_link_libraries(purser_common INTERFACE
+  nlohmann_json::nlohmann_json absl::status absl::statusor absl::strings absl::str_format
+  absl::time absl::span absl::flat_hash_map absl::flat_hash_set Threads::Threads)
+
+# purser_library(<folder> SRCS a.cc … DEPS purser_base …): static library purser_<folder>.
+function(purser_library name)
+  cmake_parse_arguments(arg "" "" "SRCS;DEPS;PRIVATE_DEPS" ${ARGN})
+  string(REPLACE "-" "_" target purser_${name})
+  add_library(${target} STATIC ${arg_SRCS})
+  target_link_libraries(${target} PUBLIC purser_common ${arg_DEPS} PRIVATE ${arg_PRIVATE_DEPS})
+endfunction()
+
+# purser_test(<name> SRCS a_test.cc … DEPS purser_x … [LABELS concurrent]): one GoogleTest program.
+# The label `concurrent` puts it into the ThreadSanitizer run as well.
+function(purser_test name)
+  if(NOT PURSER_TESTS)
+    return()
+  endif()
+  cmake_parse_arguments(arg "" "" "SRCS;DEPS;LABELS" ${ARGN})
+  add_executable(${name} ${arg_SRCS})
+  target_link_libraries(${name} PRIVATE ${arg_DEPS} purser_common GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE PURSER_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
+    PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 120)
+endfunction()
