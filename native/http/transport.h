@@ -1,0 +1,67 @@
+// The network as a dependency: one request, one answer.
+//
+// Sidecar code gets an HttpTransport (Boost.Beast) wrapped by decorators (SSRF guard, retry, auth,
+// log); in the portal the addon gives a transport that goes through the portal's own fetch, so that
+// proxy and certificate settings hold; tests give a fake. Callers never know which.
+#ifndef PURSER_HTTP_TRANSPORT_H_
+#define PURSER_HTTP_TRANSPORT_H_
+
+#include <cstdint>
+#include <functional>
+#include <stop_token>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace purser::http {
+
+// In the order sent; names compare without case.
+using Headers = std::vector<std::pair<std::string, std::string>>;
+
+// The first value of `name`, or "" when there is none.
+absl::string_view FindHeader(const Headers& headers, absl::string_view name);
+
+struct Request {
+  std::string method = "GET";
+  std::string url;  // absolute, http or https, no userinfo, no fragment
+  Headers headers;  // Host and Content-Length are set by the transport
+  std::string body;
+};
+
+struct Response {
+  int status = 0;
+  Headers headers;
+  std::string body;
+};
+
+struct CallOptions {
+  absl::Duration timeout = absl::Seconds(30);  // for the whole exchange
+  int64_t max_response_bytes = 16 << 20;       // a larger body is RESOURCE_EXHAUSTED
+  std::stop_token stop;                        // requested: the call ends with CANCELLED
+};
+
+// Thread-safe. An HTTP status of any class is an answer, not an error. Errors: UNAVAILABLE (no
+// connection, nothing was sent), UNAVAILABLE with outcome unknown (broken after sending),
+// DEADLINE_EXCEEDED with outcome unknown, CANCELLED, INVALID_ARGUMENT (bad URL),
+// PERMISSION_DENIED (refused by the SSRF guard). Redirects are answers; nobody follows them blindly.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  virtual absl::StatusOr<Response> Send(const Request& request, const CallOptions& options) = 0;
+
+  // As Send, but hands the body over in pieces as they arrive (watches, large downloads);
+  // `max_response_bytes` does not apply. A status other than OK from `on_data` ends the call with
+  // it. The returned response has an empty body. The default reads it whole through Send.
+  virtual absl::StatusOr<Response> Stream(
+      const Request& request, const CallOptions& options,
+      const std::function<absl::Status(const Response& head, absl::string_view piece)>& on_data);
+};
+
+}  // namespace purser::http
+
+#endif  // PURSER_HTTP_TRANSPORT_H_

@@ -1,0 +1,76 @@
+// The inventory: what provisioning made and keeps, and the catalog entities that show it.
+//
+// The place where the domains meet: provisioning writes resources and entities in its own
+// transactions, costs look resource ids up, the catalog provider streams entity changes.
+#ifndef PURSER_INVENTORY_INVENTORY_H_
+#define PURSER_INVENTORY_INVENTORY_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "nlohmann/json.hpp"
+#include "store/store.h"
+
+namespace purser::inventory {
+
+struct Resource {
+  std::string id;  // the outside system's id, as billing names it
+  std::string connector;
+  std::string type;
+  std::string name;
+  std::string entity_ref;
+  std::string owner;
+  std::string request_id;
+  std::string step_id;
+  std::string state;  // "active", "deleted"
+  nlohmann::json attributes;
+  absl::Time created_at;
+};
+
+// A page of entity changes. `position` is opaque and only grows.
+struct EntityChanges {
+  std::vector<std::string> upserts;  // canonical JSON texts
+  std::vector<std::string> removed;  // entity refs; tombstones are kept, so a start from "" has them
+  std::string position;
+  bool more = false;
+};
+
+// Thread-safe.
+class Inventory {
+ public:
+  // Brings the tables up to date. `database` and `clock` must outlive it.
+  static absl::StatusOr<std::unique_ptr<Inventory>> Open(store::Database& database,
+                                                         base::Clock& clock);
+  virtual ~Inventory() = default;
+
+  // For use inside another domain's transaction.
+  virtual absl::Status PutResource(store::Connection& connection, const Resource& resource) = 0;
+  virtual absl::Status MarkDeleted(store::Connection& connection, absl::string_view resource_id) = 0;
+  // Unchanged content (by hash) is no change. Validates; INVALID_ARGUMENT lists all problems.
+  virtual absl::Status PutEntity(store::Connection& connection, const nlohmann::json& entity) = 0;
+  virtual absl::Status RemoveEntity(store::Connection& connection, absl::string_view ref) = 0;
+  // Call after the transaction committed: wakes followers.
+  virtual void Committed() = 0;
+
+  virtual absl::StatusOr<std::optional<Resource>> FindResource(absl::string_view id) = 0;
+  virtual absl::StatusOr<std::vector<Resource>> ResourcesOf(absl::string_view entity_ref) = 0;
+  // At most `max_entities` (1..1000) changes behind `position` ("" = from the beginning).
+  virtual absl::StatusOr<EntityChanges> Changes(absl::string_view position, int max_entities) = 0;
+  // Returns when there may be changes behind `position`, after `timeout`, or on stop.
+  virtual void WaitForChanges(absl::string_view position, absl::Duration timeout,
+                              std::stop_token stop) = 0;
+};
+
+}  // namespace purser::inventory
+
+#endif  // PURSER_INVENTORY_INVENTORY_H_

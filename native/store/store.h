@@ -1,0 +1,88 @@
+// The database behind everything durable. SQLite embedded today; PostgreSQL speaks the same SQL
+// subset through the same interface: $1…$n parameters, TEXT/BIGINT/BLOB columns, ON CONFLICT, no
+// other dialect. Only this folder knows a database library.
+#ifndef PURSER_STORE_STORE_H_
+#define PURSER_STORE_STORE_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+
+namespace purser::store {
+
+struct Blob {
+  std::string bytes;
+  friend bool operator==(const Blob&, const Blob&) = default;
+};
+// NULL, integer, text, bytes. Money is stored as text (Decimal), time as Unix microseconds.
+using Value = std::variant<std::monostate, int64_t, std::string, Blob>;
+
+class Row {
+ public:
+  explicit Row(std::vector<Value> values) : values_(std::move(values)) {}
+  size_t size() const { return values_.size(); }
+  bool IsNull(size_t column) const;
+  // 0 or "" for NULL; a value of the other type is converted as SQL would.
+  int64_t Int(size_t column) const;
+  const std::string& Text(size_t column) const;  // also the bytes of a Blob
+
+ private:
+  std::vector<Value> values_;
+};
+using Rows = std::vector<Row>;
+
+// Valid only inside the Transact/Read callback it was given to; one thread.
+class Connection {
+ public:
+  virtual ~Connection() = default;
+  virtual absl::StatusOr<Rows> Query(absl::string_view sql, absl::Span<const Value> parameters) = 0;
+  // Row by row, for results that need not fit in memory; a non-OK status from `on_row` ends it.
+  virtual absl::Status ForEach(absl::string_view sql, absl::Span<const Value> parameters,
+                               const std::function<absl::Status(const Row&)>& on_row) = 0;
+  // Returns the number of rows changed.
+  virtual absl::StatusOr<int64_t> Execute(absl::string_view sql,
+                                          absl::Span<const Value> parameters) = 0;
+};
+
+// A numbered step of a folder's schema; forward only, applied once, in order, checked at start.
+struct Migration {
+  int number;        // 1, 2, 3 … per component
+  std::string name;  // what it does
+  std::string sql;   // statements separated by ';'
+};
+
+// Thread-safe.
+class Database {
+ public:
+  virtual ~Database() = default;
+  // Runs `work` in one transaction: committed durably (synced) when it returns OK, rolled back
+  // otherwise with its status returned. May run `work` again when the database asks for it
+  // (serialisation failure), so `work` must have no effect outside the connection. Writers queue.
+  // A full disk is RESOURCE_EXHAUSTED, a corrupt file DATA_LOSS; nothing is stored then.
+  virtual absl::Status Transact(const std::function<absl::Status(Connection&)>& work) = 0;
+  // A consistent snapshot, read-only, not blocked by writers.
+  virtual absl::Status Read(const std::function<absl::Status(Connection&)>& work) = 0;
+  // Brings `component`'s tables up to date. FAILED_PRECONDITION when the database is newer than
+  // this program or a recorded step differs.
+  virtual absl::Status Migrate(absl::string_view component, absl::Span<const Migration> steps) = 0;
+};
+
+struct SqliteOptions {
+  std::string path;  // file in a folder that exists; ":memory:" for tests
+  int read_connections = 4;
+};
+// WAL, synchronous=FULL, foreign keys on, file mode 0600. A second process on the same file is
+// refused with FAILED_PRECONDITION (lock file beside it).
+absl::StatusOr<std::unique_ptr<Database>> OpenSqlite(const SqliteOptions& options);
+
+}  // namespace purser::store
+
+#endif  // PURSER_STORE_STORE_H_
