@@ -1,0 +1,5 @@
+import { createApp } from '@backstage/frontend-defaults';
+import { navModule } from './nav';
+
+// Every other feature is found by `app.packages: all` among this package's dependencies.
+export default createApp({ features: [navModule] });
