@@ -1,0 +1,80 @@
+// Builds the three parts: C++ (release), TypeScript, and the portal's browser half.
+import { existsSync } from 'node:fs';
+import { at, Failure, run, say } from './repo.mjs';
+import { suitableNode } from './node.mjs';
+import { onceFor } from './stamp.mjs';
+
+function seconds(since) {
+  return `${((Date.now() - since) / 1000).toFixed(1)} s`;
+}
+
+/** Runs one step and says how long it took. */
+async function step(title, body) {
+  const began = Date.now();
+  const did = await body();
+  say(`${title}: ${did === false ? 'up to date' : seconds(began)}`);
+}
+
+/** `target` undefined builds everything of the preset. */
+export async function buildNative({ preset = 'release', targets = [] } = {}) {
+  await step(`native (${preset})`, async () => {
+    // CMake itself runs again when a list file changed; only the first time it must be called.
+    if (!existsSync(at('build', preset, 'build.ninja'))) {
+      await run('cmake', ['--preset', preset], { quiet: true });
+    }
+    const args = ['--build', at('build', preset)];
+    await run('cmake', targets.length ? [...args, '--target', ...targets] : args, { quiet: true });
+  });
+}
+
+/** Generated code, type checks and JavaScript of all packages. */
+export async function buildTypeScript() {
+  const node = suitableNode();
+  await step('typescript', async () => {
+    const generate = at('plugin/node/generate.mjs');
+    if (existsSync(generate)) {
+      await run(node, [generate], { quiet: true });
+    }
+    const tsc = at('node_modules/typescript/bin/tsc');
+    await run(node, [tsc, '-b'], { quiet: true });
+    await run(node, [tsc, '-p', 'examples/portal/packages/app'], { quiet: true });
+  });
+}
+
+/** The portal's pages. */
+export async function buildFrontend() {
+  const app = 'examples/portal/packages/app';
+  const bin = at('node_modules/@backstage/cli-module-build/bin/backstage-cli-module-build');
+  await step('frontend', () =>
+    onceFor(
+      'frontend',
+      [
+        'package-lock.json',
+        'examples/portal/app-config.yaml',
+        `${app}/package.json`,
+        `${app}/public`,
+        `${app}/src`,
+        'plugin/frontend',
+        'plugin/common',
+      ],
+      `${app}/dist/index.html`,
+      async () => {
+        await run(
+          suitableNode(),
+          [bin, 'package', 'build', '--config', '../../app-config.yaml'],
+          { cwd: at(app), quiet: true },
+        );
+        if (!existsSync(at(app, 'dist/index.html'))) {
+          throw new Failure('the front end build ended without dist/index.html');
+        }
+      },
+    ),
+  );
+}
+
+/** Everything that the portal needs to run. */
+export async function buildAll() {
+  await buildNative();
+  await buildTypeScript();
+  await buildFrontend();
+}
