@@ -1,9 +1,9 @@
 // Scaffolder actions: one C++ interface, two hosts.
 //
 // A portal action runs in the addon on a native thread (CPU and workspace work); a sidecar action
-// runs in purserd (outside systems, durable work) and is reached over one streaming gRPC method. Both
-// hosts list what they hold; the TypeScript module registers either the same way. Adding an action
-// touches its folder and one line of scaffolder-actions/registry.
+// runs in purserd (outside systems, durable work) and is reached over one streaming gRPC method.
+// Both hosts list what they hold; the TypeScript module registers either the same way. Adding an
+// action touches its folder and one line of scaffolder-actions/registry.
 #ifndef PURSER_ACTION_ACTION_H_
 #define PURSER_ACTION_ACTION_H_
 
@@ -32,8 +32,8 @@ struct Description {
   std::string id;  // "purser:noun:verb"
   std::string description;
   Host host;
-  nlohmann::json input_schema;   // JSON Schema draft-07, authored beside the action
-  nlohmann::json output_schema;  // with examples/defaults, so that a dry run can be honest
+  nlohmann::json input_schema;    // JSON Schema draft-07, authored beside the action
+  nlohmann::json output_schema;   // with examples/defaults, so that a dry run can be honest
   std::vector<Example> examples;  // at least three
   bool supports_dry_run = false;
 };
@@ -74,7 +74,7 @@ class Registry {
  public:
   // An id that is there already, or fewer than three examples, is a programming error: INTERNAL.
   absl::Status Add(std::unique_ptr<Action> action);
-  Action* Find(absl::string_view id) const;  // nullptr when unknown
+  Action* Find(absl::string_view id) const;      // nullptr when unknown
   std::vector<const Description*> List() const;  // by id
 
  private:

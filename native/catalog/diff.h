@@ -33,13 +33,13 @@ struct GuardOptions {
 };
 
 struct DiffResult {
-  std::vector<Delta> chunks;       // each at most kMaxDeltaEntities upserts + removals
-  State next;                      // the state once all chunks were applied
+  std::vector<Delta> chunks;  // each at most kMaxDeltaEntities upserts + removals
+  State next;                 // the state once all chunks were applied
   int64_t added = 0;
   int64_t changed = 0;
   int64_t removed = 0;
-  int64_t held_removals = 0;       // not removed because of the guard; still in `next`
-  int64_t duplicates = 0;          // refs that came twice; the first wins
+  int64_t held_removals = 0;  // not removed because of the guard; still in `next`
+  int64_t duplicates = 0;     // refs that came twice; the first wins
 };
 
 // O(n log n) in entities; keeps texts of changed entities only. Pure.

@@ -1,0 +1,247 @@
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/strings.h"
+#include "catalog/entity.h"
+#include "catalog/names.h"
+#include "nlohmann/json.hpp"
+
+namespace purser::catalog {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kMaxProblems = 100;
+
+std::string Token(absl::string_view key) {
+  std::string token;
+  for (const char c : key) {
+    if (c == '~') {
+      token += "~0";
+    } else if (c == '/') {
+      token += "~1";
+    } else {
+      token += c;
+    }
+  }
+  return token;
+}
+
+// What a built-in kind asks of its spec.
+struct KindRule {
+  std::string api_prefix;            // of apiVersion; built-in kinds belong to one API group
+  std::vector<std::string> strings;  // required, not empty
+  std::vector<std::string> optional_strings;  // not empty when present
+  std::vector<std::string> lists;             // required lists of strings
+  std::vector<std::string> optional_lists;    // lists of strings when present
+};
+
+const std::map<std::string, KindRule, std::less<>>& KindRules() {
+  // Never destroyed: validation may run while the process ends.
+  static const auto& rules = *new std::map<std::string, KindRule, std::less<>>{
+      {"Component",
+       {"backstage.io/",
+        {"type", "lifecycle", "owner"},
+        {"system", "subcomponentOf"},
+        {},
+        {"providesApis", "consumesApis", "dependsOn", "dependencyOf"}}},
+      {"API", {"backstage.io/", {"type", "lifecycle", "owner", "definition"}, {"system"}, {}, {}}},
+      {"Resource",
+       {"backstage.io/", {"type", "owner"}, {"system"}, {}, {"dependsOn", "dependencyOf"}}},
+      {"System", {"backstage.io/", {"owner"}, {"domain", "type"}, {}, {}}},
+      {"Domain", {"backstage.io/", {"owner"}, {"subdomainOf", "type"}, {}, {}}},
+      {"Group", {"backstage.io/", {"type"}, {"parent"}, {"children"}, {"members"}}},
+      {"User", {"backstage.io/", {}, {}, {}, {"memberOf"}}},
+      {"Location", {"backstage.io/", {}, {"type", "target", "presence"}, {}, {"targets"}}},
+      {"Template", {"scaffolder.backstage.io/", {"type"}, {"owner"}, {}, {}}},
+  };
+  return rules;
+}
+
+class Validator {
+ public:
+  explicit Validator(const json& entity) : entity_(entity) {}
+
+  std::vector<Problem> Run() {
+    if (!entity_.is_object()) {
+      Add("", "must be an object");
+      return std::move(problems_);
+    }
+    const std::string api_version = RequiredString(entity_, "", "apiVersion");
+    if (!api_version.empty() && !IsApiVersion(api_version)) {
+      Add("/apiVersion", "must look like 'backstage.io/v1alpha1'");
+    }
+    const std::string kind = RequiredString(entity_, "", "kind");
+    if (!kind.empty() && !IsKind(kind)) {
+      Add("/kind", "must be a letter followed by letters and digits, at most 63");
+    }
+    const auto metadata = entity_.find("metadata");
+    if (metadata == entity_.end() || !metadata->is_object()) {
+      Add("/metadata", "is required and must be an object");
+    } else {
+      CheckMetadata(*metadata);
+    }
+    const auto spec = entity_.find("spec");
+    if (spec != entity_.end() && !spec->is_object()) Add("/spec", "must be an object");
+    CheckKind(api_version, kind, spec);
+    return std::move(problems_);
+  }
+
+ private:
+  void Add(std::string pointer, std::string message) {
+    if (problems_.size() < kMaxProblems) {
+      problems_.push_back({std::move(pointer), std::move(message)});
+    }
+  }
+
+  std::string RequiredString(const json& object, const std::string& at, const std::string& key) {
+    const auto found = object.find(key);
+    if (found == object.end()) {
+      Add(absl::StrCat(at, "/", key), "is required");
+      return "";
+    }
+    if (!found->is_string() || found->get_ref<const std::string&>().empty()) {
+      Add(absl::StrCat(at, "/", key), "must be a string that is not empty");
+      return "";
+    }
+    return found->get<std::string>();
+  }
+
+  void OptionalString(const json& object, const std::string& at, const std::string& key) {
+    if (object.contains(key)) RequiredString(object, at, key);
+  }
+
+  void CheckMetadata(const json& metadata) {
+    const std::string name = RequiredString(metadata, "/metadata", "name");
+    if (!name.empty() && !IsObjectName(name)) {
+      Add("/metadata/name",
+          "must be 1 to 63 letters, digits, '-', '_' or '.', with a letter or digit at both ends");
+    }
+    const auto namespace_name = metadata.find("namespace");
+    if (namespace_name != metadata.end() &&
+        (!namespace_name->is_string() ||
+         !IsDnsLabel(namespace_name->get_ref<const std::string&>()))) {
+      Add("/metadata/namespace", "must be 1 to 63 lower-case letters, digits and inner '-'");
+    }
+    OptionalString(metadata, "/metadata", "title");
+    const auto description = metadata.find("description");
+    if (description != metadata.end() && !description->is_string()) {
+      Add("/metadata/description", "must be a string");
+    }
+    CheckMap(metadata, "labels", /*is_label=*/true);
+    CheckMap(metadata, "annotations", /*is_label=*/false);
+    CheckTags(metadata);
+    CheckLinks(metadata);
+  }
+
+  void CheckMap(const json& metadata, const std::string& field, bool is_label) {
+    const auto map = metadata.find(field);
+    if (map == metadata.end()) return;
+    const std::string at = absl::StrCat("/metadata/", field);
+    if (!map->is_object()) {
+      Add(at, "must be an object");
+      return;
+    }
+    for (const auto& [key, value] : map->items()) {
+      const std::string pointer = absl::StrCat(at, "/", Token(key));
+      if (!IsLabelKey(key)) Add(pointer, "must have a key like '[dns.prefix/]name'");
+      if (!value.is_string()) {
+        Add(pointer, "must be a string");
+      } else if (is_label && !IsLabelValue(value.get_ref<const std::string&>())) {
+        Add(pointer,
+            "must be empty or 1 to 63 letters, digits, '-', '_' or '.', with a letter or digit at "
+            "both ends");
+      }
+    }
+  }
+
+  void CheckTags(const json& metadata) {
+    const auto tags = metadata.find("tags");
+    if (tags == metadata.end()) return;
+    if (!tags->is_array()) {
+      Add("/metadata/tags", "must be a list");
+      return;
+    }
+    for (size_t i = 0; i < tags->size(); ++i) {
+      const json& tag = (*tags)[i];
+      if (!tag.is_string() || !IsTag(tag.get_ref<const std::string&>())) {
+        Add(absl::StrCat("/metadata/tags/", i),
+            "must be 1 to 63 lower-case letters, digits, ':', '+', '#' and single inner '-'");
+      }
+    }
+  }
+
+  void CheckLinks(const json& metadata) {
+    const auto links = metadata.find("links");
+    if (links == metadata.end()) return;
+    if (!links->is_array()) {
+      Add("/metadata/links", "must be a list");
+      return;
+    }
+    for (size_t i = 0; i < links->size(); ++i) {
+      const std::string at = absl::StrCat("/metadata/links/", i);
+      const json& link = (*links)[i];
+      if (!link.is_object()) {
+        Add(at, "must be an object");
+        continue;
+      }
+      RequiredString(link, at, "url");
+      for (const char* key : {"title", "icon", "type"}) OptionalString(link, at, key);
+    }
+  }
+
+  void CheckStrings(const json& spec, const std::string& key) {
+    const auto list = spec.find(key);
+    const std::string at = absl::StrCat("/spec/", key);
+    if (list == spec.end() || !list->is_array()) {
+      Add(at, "must be a list of strings");
+      return;
+    }
+    for (size_t i = 0; i < list->size(); ++i) {
+      if (!(*list)[i].is_string() || (*list)[i].get_ref<const std::string&>().empty()) {
+        Add(absl::StrCat(at, "/", i), "must be a string that is not empty");
+      }
+    }
+  }
+
+  void CheckKind(const std::string& api_version, const std::string& kind, json::const_iterator at) {
+    const auto found = KindRules().find(kind);
+    if (found == KindRules().end()) return;  // kinds of others are theirs to judge
+    const KindRule& rule = found->second;
+    if (!api_version.empty() && !absl::StartsWith(api_version, rule.api_prefix)) {
+      Add("/apiVersion", absl::StrCat("must begin with '", rule.api_prefix, "' for kind ", kind));
+    }
+    if (at == entity_.end()) {
+      Add("/spec", "is required");
+      return;
+    }
+    if (!at->is_object()) return;
+    const json& spec = *at;
+    for (const std::string& key : rule.strings) RequiredString(spec, "/spec", key);
+    for (const std::string& key : rule.optional_strings) OptionalString(spec, "/spec", key);
+    for (const std::string& key : rule.lists) CheckStrings(spec, key);
+    for (const std::string& key : rule.optional_lists) {
+      if (spec.contains(key)) CheckStrings(spec, key);
+    }
+    if (kind == "Template" && !(spec.contains("steps") && spec.at("steps").is_array())) {
+      Add("/spec/steps", "must be a list");
+    }
+    if (kind == "Location" && spec.contains("presence") && spec.at("presence") != "required" &&
+        spec.at("presence") != "optional") {
+      Add("/spec/presence", "must be 'required' or 'optional'");
+    }
+  }
+
+  const json& entity_;
+  std::vector<Problem> problems_;
+};
+
+}  // namespace
+
+std::vector<Problem> Validate(const json& entity) { return Validator(entity).Run(); }
+
+}  // namespace purser::catalog

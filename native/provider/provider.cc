@@ -1,0 +1,53 @@
+#include "provider/provider.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/strings.h"
+
+namespace purser::provider {
+
+absl::Status Provider::Snapshot(Context&) {
+  return absl::UnimplementedError(
+      absl::StrCat("provider ", description().id, " gives no snapshots; ask it for deltas"));
+}
+
+absl::Status Provider::Deltas(Context&, absl::string_view, bool,
+                              const std::function<absl::Status(const DeltaChunk&)>&) {
+  return absl::UnimplementedError(
+      absl::StrCat("provider ", description().id, " keeps no change log; ask it for a snapshot"));
+}
+
+absl::Status Registry::Add(std::unique_ptr<Provider> provider) {
+  const std::string& id = provider->description().id;
+  if (id.empty()) return absl::InternalError("a provider has no id");
+  const auto [position, added] = providers_.try_emplace(id, nullptr);
+  if (!added) {
+    return absl::InternalError(
+        absl::StrCat("provider ", id, " is registered twice; give one another id"));
+  }
+  position->second = std::move(provider);
+  return absl::OkStatus();
+}
+
+Provider* Registry::Find(absl::string_view id) const {
+  const auto found = providers_.find(base::ToStd(id));
+  return found == providers_.end() ? nullptr : found->second.get();
+}
+
+std::vector<const Description*> Registry::List() const {
+  std::vector<const Description*> descriptions;
+  descriptions.reserve(providers_.size());
+  for (const auto& [id, provider] : providers_) descriptions.push_back(&provider->description());
+  return descriptions;
+}
+
+nlohmann::json ToJson(const Description& description) {
+  return {{"id", description.id},
+          {"description", description.description},
+          {"host", description.host == action::Host::kPortal ? "portal" : "sidecar"},
+          {"configSchema", description.config_schema},
+          {"hasDeltas", description.has_deltas}};
+}
+
+}  // namespace purser::provider

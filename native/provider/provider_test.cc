@@ -1,0 +1,81 @@
+#include "provider/provider.h"
+
+#include <memory>
+#include <utility>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace purser::provider {
+namespace {
+
+class NamedProvider final : public Provider {
+ public:
+  explicit NamedProvider(std::string id) {
+    description_.id = std::move(id);
+    description_.host = action::Host::kPortal;
+    description_.config_schema = {{"type", "object"}};
+  }
+  const Description& description() const override { return description_; }
+
+ private:
+  Description description_;
+};
+
+class NullTransport final : public http::Transport {
+ public:
+  absl::StatusOr<http::Response> Send(const http::Request&, const http::CallOptions&) override {
+    return absl::UnimplementedError("no network here");
+  }
+  absl::StatusOr<http::Response> Stream(
+      const http::Request&, const http::CallOptions&,
+      const std::function<absl::Status(const http::Response&, absl::string_view)>&) override {
+    return absl::UnimplementedError("no network here");
+  }
+};
+
+class EmptyContext final : public Context {
+ public:
+  const nlohmann::json& config() const override { return config_; }
+  std::stop_token stop() const override { return {}; }
+  http::Transport& transport() override { return transport_; }
+  void Log(action::LogLevel, absl::string_view) override {}
+  absl::Status Emit(const nlohmann::json&) override { return absl::OkStatus(); }
+
+ private:
+  nlohmann::json config_;
+  NullTransport transport_;
+};
+
+TEST(ProviderRegistry, FindsListsAndRefusesDuplicates) {
+  Registry registry;
+  ASSERT_TRUE(registry.Add(std::make_unique<NamedProvider>("b")).ok());
+  ASSERT_TRUE(registry.Add(std::make_unique<NamedProvider>("a")).ok());
+  EXPECT_THAT(std::string(registry.Add(std::make_unique<NamedProvider>("a")).message()),
+              testing::HasSubstr("a is registered twice"));
+  EXPECT_NE(registry.Find("a"), nullptr);
+  EXPECT_EQ(registry.Find("c"), nullptr);
+  ASSERT_EQ(registry.List().size(), 2u);
+  EXPECT_EQ(registry.List()[0]->id, "a");
+}
+
+TEST(Provider, SaysWhichWayItDoesNotOffer) {
+  NamedProvider provider("a");
+  EmptyContext context;
+  const absl::Status deltas =
+      provider.Deltas(context, "", false, [](const DeltaChunk&) { return absl::OkStatus(); });
+  EXPECT_EQ(deltas.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_THAT(std::string(deltas.message()), testing::HasSubstr("keeps no change log"));
+  EXPECT_EQ(provider.Snapshot(context).code(), absl::StatusCode::kUnimplemented);
+}
+
+TEST(ProviderToJson, HasWhatTypeScriptRegisters) {
+  const nlohmann::json json = ToJson(NamedProvider("a").description());
+  EXPECT_EQ(json["id"], "a");
+  EXPECT_EQ(json["host"], "portal");
+  EXPECT_EQ(json["hasDeltas"], false);
+  EXPECT_EQ(json["configSchema"]["type"], "object");
+}
+
+}  // namespace
+}  // namespace purser::provider
