@@ -1,0 +1,238 @@
+// One demo portal with its sidecar: writes their configuration, starts both, waits until they are
+// ready, stops them in order. Used by `npm start`, the end-to-end tests and the bench.
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Child, Watched } from './child.mjs';
+import { backendNodeOptions, suitableNode } from './node.mjs';
+import { at, Failure } from './repo.mjs';
+import { sidecarConfig } from './sidecar.mjs';
+import { fileUrl, prepareState, statePaths } from './state.mjs';
+
+/** A port that was free a moment ago. */
+export function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer();
+    server.on('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/** True when somebody listens on the port already. */
+function portTaken(port) {
+  return new Promise(resolve => {
+    const socket = net.connect(port, '127.0.0.1');
+    socket.on('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+}
+
+/** What differs from app-config.yaml in this start. JSON is YAML. */
+function portalConfig(paths, baseUrl, port) {
+  return {
+    app: { baseUrl },
+    backend: {
+      baseUrl,
+      listen: { port },
+      database: { connection: { directory: paths.database } },
+    },
+    purser: {
+      sidecar: { address: `unix:${paths.socket}` },
+      git: { allowLocalRemotes: true },
+    },
+    catalog: {
+      providers: {
+        purser: {
+          'source-tree': { workspaces: { root: paths.checkouts } },
+          'purser-inventory': { demo: {} },
+        },
+      },
+    },
+    scaffolder: {
+      defaultEnvironment: {
+        parameters: { workspacesRemote: fileUrl(paths.workspacesRemote) },
+      },
+    },
+  };
+}
+
+const READY_WITHIN_MS = 120_000;
+
+export class Portal {
+  #backend;
+  #sidecar;
+
+  /**
+   * `state` is the folder for everything that lives on; `port` 0 takes a free one. `onEvent` hears
+   * one line whenever something ends or starts unasked.
+   */
+  constructor({ state, port = 0, onEvent = () => {} }) {
+    this.paths = statePaths(state);
+    this.port = port;
+    this.onEvent = onEvent;
+  }
+
+  get baseUrl() {
+    return `http://localhost:${this.port}`;
+  }
+
+  get sidecarPid() {
+    return this.#sidecar?.child.pid;
+  }
+
+  get backendPid() {
+    return this.#backend?.pid;
+  }
+
+  /** Starts both and waits until both are ready. */
+  async start() {
+    await prepareState(this.paths);
+    this.#takeLock();
+    try {
+      if (this.port === 0) {
+        this.port = await freePort();
+      } else if (await portTaken(this.port)) {
+        throw new Failure(
+          `port ${this.port} is in use by another program; choose one: PORT=7017 npm start`,
+        );
+      }
+      this.startSidecar();
+      this.startBackend();
+      await this.ready();
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  #takeLock() {
+    let other;
+    try {
+      other = Number(readFileSync(this.paths.lock, 'utf8'));
+    } catch {
+      // Nobody holds it.
+    }
+    if (other && other !== process.pid) {
+      let command = '';
+      try {
+        command = readFileSync(`/proc/${other}/cmdline`, 'utf8');
+      } catch {
+        // It died without tidying up.
+      }
+      if (command.includes('node')) {
+        throw new Failure(
+          `another launcher (process ${other}) runs with ${this.paths.folder}; ` +
+            `stop it first: kill ${other}`,
+        );
+      }
+    }
+    writeFileSync(this.paths.lock, `${process.pid}\n`);
+    this.locked = true;
+  }
+
+  startSidecar() {
+    const program = at('build/release/bin/purserd');
+    writeFileSync(this.paths.sidecarConfig, sidecarConfig(this.paths));
+    const make = () =>
+      new Child(program, ['--config', this.paths.sidecarConfig], {
+        cwd: this.paths.folder,
+        env: process.env,
+        logFile: `${this.paths.logs}/purserd.log`,
+      });
+    this.#sidecar = new Watched(make, (outcome, delay) =>
+      this.onEvent(`purserd ended (${outcome}); starting it again in ${delay / 1000} s`),
+    );
+  }
+
+  /** Ends the sidecar for good, e.g. to test a vanished one. */
+  async stopSidecar() {
+    await this.#sidecar?.stop();
+    this.#sidecar = undefined;
+  }
+
+  startBackend() {
+    writeFileSync(
+      this.paths.portalConfig,
+      `${JSON.stringify(portalConfig(this.paths, this.baseUrl, this.port), null, 2)}\n`,
+    );
+    this.#backend = new Child(
+      suitableNode(),
+      [
+        ...backendNodeOptions,
+        at('examples/portal/packages/backend/dist/index.js'),
+        '--config',
+        at('examples/portal/app-config.yaml'),
+        '--config',
+        this.paths.portalConfig,
+      ],
+      {
+        cwd: at('examples/portal'),
+        env: { ...process.env, NODE_ENV: 'production', LOG_LEVEL: process.env.LOG_LEVEL ?? 'info' },
+        logFile: `${this.paths.logs}/portal.log`,
+      },
+    );
+    this.#backend.ended().then(outcome => this.onEvent(`the portal's backend ended (${outcome})`));
+  }
+
+  async stopBackend() {
+    await this.#backend?.stop();
+    this.#backend = undefined;
+  }
+
+  /** Resolves with the backend's outcome when it has ended. */
+  backendEnded() {
+    return this.#backend.ended();
+  }
+
+  /** Waits for the backend's and the sidecar's readiness. */
+  async ready() {
+    const until = Date.now() + READY_WITHIN_MS;
+    for (;;) {
+      if (!this.#backend) {
+        throw new Failure('stopped before it was ready');
+      }
+      if (this.#backend.outcome !== undefined) {
+        throw new Failure(
+          `the portal's backend ended (${this.#backend.outcome}):\n${this.#backend.tail()}`,
+        );
+      }
+      if (await this.#answers('/.backstage/health/v1/readiness')) {
+        if (!this.#sidecar || (await this.#answers('/api/purser/v1/health'))) {
+          return;
+        }
+      }
+      if (Date.now() > until) {
+        throw new Failure(
+          `not ready after ${READY_WITHIN_MS / 1000} s; the last lines of the portal:\n` +
+            `${this.#backend.tail()}\nand of purserd:\n${this.#sidecar?.child.tail() ?? ''}`,
+        );
+      }
+      await sleep(100);
+    }
+  }
+
+  async #answers(where) {
+    try {
+      const answer = await fetch(`${this.baseUrl}${where}`);
+      await answer.arrayBuffer();
+      return answer.ok;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Stops the portal, then the sidecar, which then has no caller left. */
+  async stop() {
+    await this.stopBackend();
+    await this.stopSidecar();
+    if (this.locked) {
+      rmSync(this.paths.lock, { force: true });
+    }
+  }
+}

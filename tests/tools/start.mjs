@@ -1,0 +1,59 @@
+// `npm start`: installs what is missing, builds what changed, starts the demo portal and purserd,
+// and keeps them running until Ctrl-C.
+import { buildAll } from './lib/build.mjs';
+import { ensureDebianPackages } from './lib/debian.mjs';
+import { ensureNpmPackages } from './lib/npm.mjs';
+import { Portal } from './lib/portal.mjs';
+import { at, Failure, main, say } from './lib/repo.mjs';
+
+const DEFAULT_PORT = 7007;
+
+function wantedPort() {
+  const text = process.env.PORT ?? String(DEFAULT_PORT);
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 1 || port > 65535) {
+    throw new Failure(`PORT must be a number from 1 to 65535, not "${text}"`);
+  }
+  return port;
+}
+
+await main(async () => {
+  const port = wantedPort();
+  await ensureDebianPackages();
+  await ensureNpmPackages();
+  await buildAll();
+
+  const state = process.env.PURSER_STATE ?? at('.purser');
+  const portal = new Portal({ state, port, onEvent: say });
+  const stopped = new Promise(resolve => {
+    for (const signal of ['SIGINT', 'SIGTERM']) {
+      process.on(signal, () => resolve(signal));
+    }
+  });
+
+  const began = Date.now();
+  const started = portal.start();
+  if ((await Promise.race([started, stopped])) !== undefined) {
+    // Asked to stop while starting; the start then fails because its children are gone.
+    started.catch(() => {});
+    say('stopping');
+    await portal.stop();
+    return;
+  }
+  say(`ready after ${((Date.now() - began) / 1000).toFixed(1)} s`);
+  say('');
+  say(`  open   ${portal.baseUrl}   and sign in as guest`);
+  say('  stop   Ctrl-C');
+  say(`  state  ${portal.paths.folder}   (logs in ${portal.paths.logs})`);
+  say('');
+
+  const outcome = await Promise.race([
+    stopped,
+    portal.backendEnded().then(text => new Failure(`the portal's backend ended (${text})`)),
+  ]);
+  say('stopping');
+  await portal.stop();
+  if (outcome instanceof Failure) {
+    throw outcome;
+  }
+});
