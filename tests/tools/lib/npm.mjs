@@ -10,13 +10,11 @@ function readJson(file) {
   }
 }
 
-/** True when node_modules holds exactly the versions that package-lock.json names. */
-export function npmUpToDate() {
-  const wanted = readJson(at('package-lock.json'))?.packages;
-  const present = readJson(at('node_modules/.package-lock.json'))?.packages;
-  if (!wanted || !present) {
-    return false;
-  }
+/**
+ * True when every package of a lock file's `packages` is among those of the hidden lock file in
+ * node_modules with the same version; optional ones (other platforms) may be missing.
+ */
+export function sameVersions(wanted, present) {
   for (const [where, entry] of Object.entries(wanted)) {
     const isPackage = where.startsWith('node_modules/') || where.includes('/node_modules/');
     if (!isPackage || entry.link) {
@@ -29,6 +27,13 @@ export function npmUpToDate() {
     }
   }
   return true;
+}
+
+/** True when node_modules holds the versions that package-lock.json names. */
+export function npmUpToDate() {
+  const wanted = readJson(at('package-lock.json'))?.packages;
+  const present = readJson(at('node_modules/.package-lock.json'))?.packages;
+  return Boolean(wanted && present && sameVersions(wanted, present));
 }
 
 /** Makes node_modules hold what the lock file names. */
