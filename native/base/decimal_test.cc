@@ -34,8 +34,9 @@ TEST(DecimalTest, ReadsWhatBillsContain) {
 }
 
 TEST(DecimalTest, RefusesWhatIsNoNumberAndSaysWhy) {
-  for (const char* text : {"", "-", "+1", ".5", "1.", "1,000", " 1", "1 ", "1e", "1e+", "1e-", "NULL",
-                           "0x10", "1.2.3", "--1", "1e5.5", "nan", "inf", "$1", "1E--2"}) {
+  for (const char* text :
+       {"",    "-",    "+1",   ".5",    "1.",  "1,000", " 1",  "1 ",  "1e", "1e+",
+        "1e-", "NULL", "0x10", "1.2.3", "--1", "1e5.5", "nan", "inf", "$1", "1E--2"}) {
     EXPECT_EQ(CodeOf(text), absl::StatusCode::kInvalidArgument) << text;
   }
   EXPECT_EQ(Decimal::Parse("1,000").status().message(),
@@ -96,11 +97,11 @@ TEST(DecimalTest, Arithmetic) {
   EXPECT_EQ(out.ToString(), "-0.1");
   ASSERT_TRUE(Decimal::Multiply(*Decimal::Parse("-1.5"), *Decimal::Parse("2.25"), &out));
   EXPECT_EQ(out.ToString(), "-3.375");
-  ASSERT_TRUE(Decimal::Multiply(*Decimal::Parse("0.000000001"), *Decimal::Parse("0.0000000005"),
-                                &out));
+  ASSERT_TRUE(
+      Decimal::Multiply(*Decimal::Parse("0.000000001"), *Decimal::Parse("0.0000000005"), &out));
   EXPECT_EQ(out.ToString(), "0");  // 0.5 units: half to even
-  ASSERT_TRUE(Decimal::Multiply(*Decimal::Parse("0.000000001"), *Decimal::Parse("0.0000000015"),
-                                &out));
+  ASSERT_TRUE(
+      Decimal::Multiply(*Decimal::Parse("0.000000001"), *Decimal::Parse("0.0000000015"), &out));
   EXPECT_EQ(out.ToString(), "0.000000000000000002");
   ASSERT_TRUE(Decimal::Multiply(*Decimal::Parse("123456789.123456789"),
                                 *Decimal::Parse("987654321.987654321"), &out));
