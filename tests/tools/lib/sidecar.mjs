@@ -1,0 +1,20 @@
+// purserd's configuration for the demo.
+import { at } from './repo.mjs';
+import { fileUrl } from './state.mjs';
+
+/** The file's text; JSON is YAML. */
+export function sidecarConfig(paths) {
+  const config = {
+    state: paths.sidecar,
+    listen: { unix: { path: paths.socket } },
+    http: { address: '127.0.0.1:0' },
+    blueprints: [at('examples/blueprints')],
+    connectors: {
+      core: {},
+      files: { root: paths.gitops },
+      git: { remotes: [fileUrl(paths.gitopsRemote)] },
+    },
+    costs: { folders: [paths.billing], allocation: at('examples/billing/allocation.yaml') },
+  };
+  return `${JSON.stringify(config, null, 2)}\n`;
+}
