@@ -54,6 +54,9 @@ class Context {
   virtual const std::string& user() const = 0;
   virtual bool dry_run() const = 0;
   virtual std::stop_token stop() const = 0;
+  // With stop: true when a person cancelled the task, false when only the call to this host broke
+  // off and durable work must go on.
+  virtual bool cancelled_by_user() const { return stop().stop_requested(); }
   virtual http::Transport& transport() = 0;
   // Whole lines; the host batches them and hides secrets.
   virtual void Log(LogLevel level, absl::string_view line) = 0;

@@ -1,0 +1,26 @@
+// The commands of `purser`. Each returns the process's exit code (see output.h).
+#ifndef PURSER_CLI_COMMANDS_H_
+#define PURSER_CLI_COMMANDS_H_
+
+#include <functional>
+#include <vector>
+
+#include "cli/args.h"
+
+namespace purser::cli {
+
+struct Entry {
+  Command command;
+  std::function<int(const Args&)> run;
+};
+
+std::vector<Entry> RequestCommands();
+std::vector<Entry> CostCommands();
+std::vector<Entry> RenderCommands();
+
+// Completion scripts made from the commands' own descriptions; "" for an unknown shell.
+std::string CompletionScript(const std::string& shell, const std::vector<Entry>& entries);
+
+}  // namespace purser::cli
+
+#endif  // PURSER_CLI_COMMANDS_H_

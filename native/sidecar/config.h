@@ -1,0 +1,62 @@
+// purserd's configuration: a YAML file with a documented schema.
+//
+// Every problem is reported as "file:line:column: field: what is wrong and what is allowed", all at
+// once. Relative paths are relative to the file's folder.
+#ifndef PURSER_SIDECAR_CONFIG_H_
+#define PURSER_SIDECAR_CONFIG_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "nlohmann/json.hpp"
+
+namespace purser::sidecar {
+
+struct UnixConfig {
+  std::string path;
+  std::vector<uint32_t> allowed_uids;
+};
+
+struct TcpConfig {
+  std::string address;  // host:port
+  std::string certificate;  // files
+  std::string key;
+  std::string client_ca;
+  std::vector<std::string> allowed_clients;
+};
+
+struct ConnectorConfig {
+  std::string type;       // "files", "git", …
+  nlohmann::json config;  // checked by the connector itself
+  std::string where;      // "file:line:column" of the block, for its errors
+};
+
+struct Config {
+  std::string file;
+  std::string state_folder;  // all state lives below it
+  std::optional<UnixConfig> unix_socket;
+  std::optional<TcpConfig> tcp;
+  std::string http_address = "127.0.0.1:9464";  // metrics and health; loopback only
+  std::string log_level = "info";
+  int workers = 4;
+  std::vector<std::string> blueprint_folders;
+  std::map<std::string, ConnectorConfig> connectors;  // by name
+  std::vector<std::string> billing_folders;           // where IngestCosts may read
+  std::string allocation_file;                        // "" = resource ids only
+  std::vector<std::string> network_allow;  // addresses the SSRF guard lets pass, CIDR or host[:port]
+  std::vector<std::string> secret_folders;  // where "file:" references may point
+};
+
+// The JSON Schema of the file, as `purserd --print-config-schema` shows it.
+nlohmann::json ConfigSchema();
+
+absl::StatusOr<Config> LoadConfig(absl::string_view file);
+
+}  // namespace purser::sidecar
+
+#endif  // PURSER_SIDECAR_CONFIG_H_
