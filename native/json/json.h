@@ -3,6 +3,7 @@
 #define PURSER_JSON_JSON_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,8 +19,8 @@ struct Limits {
   int64_t max_values = 10'000'000;
 };
 
-// INVALID_ARGUMENT with line:column of the fault; RESOURCE_EXHAUSTED names the limit. Duplicate keys
-// and invalid UTF-8 are refused.
+// INVALID_ARGUMENT with line:column of the fault; RESOURCE_EXHAUSTED names the limit. Duplicate
+// keys and invalid UTF-8 are refused.
 absl::StatusOr<nlohmann::json> Parse(absl::string_view text, const Limits& limits = {});
 
 // Compact, keys in the object's order (sorted for nlohmann::json); invalid UTF-8 becomes U+FFFD.
@@ -35,11 +36,17 @@ struct Violation {
 };
 
 // JSON Schema draft-07 (what Backstage's forms write): type, enum, const, properties, required,
-// additionalProperties, patternProperties, propertyNames, min/maxProperties, items, additionalItems,
-// contains, min/maxItems, uniqueItems, min/maxLength (UTF-16 units), pattern (ECMAScript, guarded),
-// format (date, date-time, email, uri, uuid), minimum/maximum/exclusive*, multipleOf, allOf, anyOf,
-// oneOf, not, if/then/else, dependencies, $ref to "#/…". Unknown keywords are ignored.
-// All violations at once, at most 100, in instance order.
+// additionalProperties, patternProperties, propertyNames, min/maxProperties, items,
+// additionalItems, contains, min/maxItems, uniqueItems, min/maxLength (UTF-16 units), pattern
+// (ECMAScript, guarded), format (date, date-time, email, uri, uuid), minimum/maximum/exclusive*,
+// multipleOf, allOf, anyOf, oneOf, not, if/then/else, dependencies, $ref to "#/…" (its siblings do
+// not count, as draft-07 says). Unknown keywords are ignored. All violations at once, at most
+// kMaxViolations, in instance order; a member that is missing is reported at its own pointer.
+inline constexpr size_t kMaxViolations = 100;
+inline constexpr int kMaxSchemaDepth = 400;            // schemas applied inside each other
+inline constexpr int64_t kMaxSchemaSteps = 5'000'000;  // schemas applied in one Validate
+
+// Immutable, cheap to copy, thread-safe.
 class Schema {
  public:
   // INVALID_ARGUMENT with the pointer into the schema when it cannot be one.
@@ -47,11 +54,13 @@ class Schema {
   std::vector<Violation> Validate(const nlohmann::json& instance) const;
   // Fills in `default`s of absent object properties, depth first. Returns the completed copy.
   nlohmann::json WithDefaults(nlohmann::json instance) const;
-  const nlohmann::json& text() const { return schema_; }
+  const nlohmann::json& text() const;
+
+  struct Compiled;
 
  private:
-  explicit Schema(nlohmann::json schema) : schema_(std::move(schema)) {}
-  nlohmann::json schema_;
+  explicit Schema(std::shared_ptr<const Compiled> compiled) : compiled_(std::move(compiled)) {}
+  std::shared_ptr<const Compiled> compiled_;
 };
 
 // INVALID_ARGUMENT listing every violation: "<what>: /a/b must be …; /c is required"; OK when none.
