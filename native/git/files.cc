@@ -1,0 +1,55 @@
+#include "git/files.h"
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "base/strings.h"
+
+namespace purser::git {
+namespace {
+
+bool IsBelowDotGit(absl::string_view path) {
+  return absl::StrContains(absl::StrCat("/", path, "/"), "/.git/");
+}
+
+}  // namespace
+
+absl::Status MapSource::ForEach(const Visit& visit) const {
+  for (const auto& [path, file] : files_) {
+    PURSER_RETURN_IF_ERROR(visit(path, file.mode, file.content));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DirectorySource::ForEach(const Visit& visit) const {
+  base::ListLimits limits;
+  limits.max_depth = kMaxPathDepth;
+  PURSER_ASSIGN_OR_RETURN(const std::vector<base::DirectoryEntry> entries, directory_.List(limits));
+  int64_t files = 0;
+  for (const base::DirectoryEntry& entry : entries) {
+    if (stop_.stop_requested()) return absl::CancelledError("reading the files was stopped");
+    if (entry.kind == base::FileKind::kDirectory || IsBelowDotGit(entry.path)) continue;
+    if (++files > limits_.max_files) {
+      return absl::ResourceExhaustedError(absl::StrCat("folder ", directory_.path(), ": more than ",
+                                                       limits_.max_files, " files (max_files)"));
+    }
+    if (entry.kind == base::FileKind::kOther) {
+      return absl::InvalidArgumentError(absl::StrCat("\"", base::EscapeForDisplay(entry.path),
+                                                     "\" is neither a file nor a symlink"));
+    }
+    const bool is_link = entry.kind == base::FileKind::kSymlink;
+    absl::StatusOr<std::string> content =
+        is_link ? directory_.ReadSymlink(entry.path)
+                : directory_.ReadFile(entry.path, limits_.max_file_bytes);
+    if (!content.ok()) {
+      return base::Annotate(content.status(),
+                            absl::StrCat("file \"", base::EscapeForDisplay(entry.path), "\""));
+    }
+    uint32_t mode = (entry.mode & 0100) != 0 ? kModeExecutable : kModeFile;
+    if (is_link) mode = kModeSymlink;
+    PURSER_RETURN_IF_ERROR(visit(entry.path, mode, *content));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace purser::git
