@@ -15,7 +15,7 @@ namespace purser::document {
 
 struct Position {
   int line = 0;    // from 1
-  int column = 0;  // from 1, in bytes
+  int column = 0;  // from 1, in characters
 };
 
 struct Limits {
@@ -24,6 +24,11 @@ struct Limits {
   int64_t max_nodes = 1'000'000;  // after aliases are expanded, so that a bomb stops here
   int max_documents = 10'000;
 };
+
+// Text of all strings after aliases are expanded, as a multiple of max_bytes.
+inline constexpr int64_t kMaxYamlExpansion = 8;
+// Positions below longer pointers are not kept; Where() then answers with the nearest parent.
+inline constexpr size_t kMaxPositionPointerBytes = 1024;
 
 // One document: its value and where each part stands.
 struct Document {
@@ -35,8 +40,10 @@ struct Document {
 };
 
 // Parses all documents of `text` (a JSON text is one too). Errors are "file:line:column: …".
-// Duplicate keys, unknown tags, merge keys onto non-maps, anchors that are not there: refused.
-// Plain scalars follow the 1.2 core schema: yes/no/on/off stay strings, 0o7 is octal, 1_000 a string.
+// Duplicate keys, unknown tags, merge keys onto non-maps, anchors that are not there, anchors
+// inside themselves, keys that are no scalars, .inf and .nan: refused. Plain scalars follow the 1.2
+// core schema: yes/no/on/off stay strings, 0o7 is octal, 1_000 a string. A key that is no string
+// keeps its text: `8080: x` has the key "8080".
 absl::StatusOr<std::vector<Document>> ParseYaml(absl::string_view text, absl::string_view file,
                                                 const Limits& limits = {});
 // Exactly one document, or an error that says how many there were.
