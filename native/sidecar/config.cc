@@ -96,7 +96,8 @@ nlohmann::json ConfigSchema() {
               {"minLength", 1},
               {"default", "127.0.0.1:9464"},
               {"description",
-               "Loopback host:port of /metrics, /healthz and /readyz; port 0 takes a free one."}}}}}}},
+               "Loopback host:port of /metrics, /healthz and /readyz; port 0 takes a free "
+               "one."}}}}}}},
         {"log",
          {{"type", "object"},
           {"additionalProperties", false},
@@ -129,9 +130,9 @@ nlohmann::json ConfigSchema() {
          {{"type", "object"},
           {"additionalProperties", false},
           {"properties",
-           {{"allow",
-             StringsSchema("Private addresses connectors may reach: CIDR, host or host:port. Public "
-                           "addresses need no entry.")}}}}},
+           {{"allow", StringsSchema(
+                          "Private addresses connectors may reach: CIDR, host or host:port. Public "
+                          "addresses need no entry.")}}}}},
         {"secrets",
          {{"type", "object"},
           {"additionalProperties", false},
@@ -147,14 +148,13 @@ absl::StatusOr<Config> LoadConfig(absl::string_view file) {
   std::vector<std::string> problems;
   for (const json::Violation& violation : schema.Validate(document.value)) {
     problems.push_back(absl::StrCat(document.Where(file, violation.pointer), ": ",
-                                    violation.pointer.empty() ? "the file" : violation.pointer, ": ",
-                                    violation.message));
+                                    violation.pointer.empty() ? "the file" : violation.pointer,
+                                    ": ", violation.message));
   }
   if (!problems.empty()) return absl::InvalidArgumentError(absl::StrJoin(problems, "\n"));
 
   const nlohmann::json value = schema.WithDefaults(document.value);
-  const std::string folder =
-      std::filesystem::absolute(std::string(file)).parent_path().string();
+  const std::string folder = std::filesystem::absolute(std::string(file)).parent_path().string();
   Config config;
   config.file = std::string(file);
   config.state_folder = Resolve(folder, value.at("state"));
@@ -168,14 +168,14 @@ absl::StatusOr<Config> LoadConfig(absl::string_view file) {
   }
   if (listen.contains("tcp")) {
     const nlohmann::json& tcp = listen["tcp"];
-    config.tcp = TcpConfig{tcp["address"], Resolve(folder, tcp["certificate"]),
-                           Resolve(folder, tcp["key"]), Resolve(folder, tcp["clientCa"]),
-                           Strings(tcp, "allowedClients")};
+    config.tcp =
+        TcpConfig{tcp["address"], Resolve(folder, tcp["certificate"]), Resolve(folder, tcp["key"]),
+                  Resolve(folder, tcp["clientCa"]), Strings(tcp, "allowedClients")};
   }
   if (value.contains("http")) config.http_address = value["http"]["address"];
   if (!IsLoopback(config.http_address)) {
-    problems.push_back(absl::StrCat(document.Where(file, "/http/address"), ": /http/address: ",
-                                    config.http_address,
+    problems.push_back(absl::StrCat(document.Where(file, "/http/address"),
+                                    ": /http/address: ", config.http_address,
                                     " is not a loopback address; metrics and health have no "
                                     "authentication, so only 127.0.0.0/8, [::1] or localhost"));
   }

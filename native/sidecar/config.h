@@ -23,7 +23,7 @@ struct UnixConfig {
 };
 
 struct TcpConfig {
-  std::string address;  // host:port
+  std::string address;      // host:port
   std::string certificate;  // files
   std::string key;
   std::string client_ca;
@@ -48,7 +48,8 @@ struct Config {
   std::map<std::string, ConnectorConfig> connectors;  // by name
   std::vector<std::string> billing_folders;           // where IngestCosts may read
   std::string allocation_file;                        // "" = resource ids only
-  std::vector<std::string> network_allow;  // addresses the SSRF guard lets pass, CIDR or host[:port]
+  std::vector<std::string>
+      network_allow;  // addresses the SSRF guard lets pass, CIDR or host[:port]
   std::vector<std::string> secret_folders;  // where "file:" references may point
 };
 
