@@ -1,0 +1,91 @@
+#include "sidecar/config.h"
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace purser::sidecar {
+namespace {
+
+using ::testing::HasSubstr;
+
+class ConfigTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    char pattern[] = "/tmp/purser-config-XXXXXX";
+    folder_ = mkdtemp(pattern);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+  absl::StatusOr<Config> Load(const std::string& text) {
+    std::ofstream(folder_ + "/purserd.yaml") << text;
+    return LoadConfig(folder_ + "/purserd.yaml");
+  }
+  std::string ErrorOf(const std::string& text) {
+    const absl::StatusOr<Config> config = Load(text);
+    return config.ok() ? "" : std::string(config.status().message());
+  }
+  std::string folder_;
+};
+
+TEST_F(ConfigTest, PathsAreRelativeToTheFile) {
+  const absl::StatusOr<Config> config = Load(R"(
+state: ./state
+listen:
+  unix: {path: run/purserd.sock, allowedUids: [1000]}
+blueprints: [blueprints, /etc/purser/blueprints]
+connectors:
+  files: {root: gitops}
+  cluster-a: {type: kubernetes}
+costs: {folders: [billing], allocation: rules.yaml}
+)");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->state_folder, folder_ + "/state");
+  EXPECT_EQ(config->unix_socket->path, folder_ + "/run/purserd.sock");
+  EXPECT_THAT(config->unix_socket->allowed_uids, testing::ElementsAre(1000u));
+  EXPECT_THAT(config->blueprint_folders,
+              testing::ElementsAre(folder_ + "/blueprints", "/etc/purser/blueprints"));
+  EXPECT_EQ(config->connectors.at("cluster-a").type, "kubernetes");
+  EXPECT_EQ(config->http_address, "127.0.0.1:9464");
+  EXPECT_EQ(config->workers, 4);
+}
+
+TEST_F(ConfigTest, AllProblemsAtOnceWithLineAndField) {
+  const std::string error = ErrorOf(
+      "state: 7\n"
+      "listen:\n"
+      "  unix: {}\n"
+      "workers: 0\n"
+      "colour: red\n");
+  EXPECT_THAT(error, HasSubstr("purserd.yaml:1:8: /state: "));
+  EXPECT_THAT(error, HasSubstr("purserd.yaml:3:9: /listen/unix"));
+  EXPECT_THAT(error, HasSubstr("path"));
+  EXPECT_THAT(error, HasSubstr("purserd.yaml:4:10: /workers: "));
+  EXPECT_THAT(error, HasSubstr("colour"));
+}
+
+TEST_F(ConfigTest, MetricsStayOnLoopback) {
+  EXPECT_THAT(
+      ErrorOf("state: s\nlisten: {unix: {path: r/s}}\nhttp:\n  address: 0.0.0.0:9464\n"),
+      HasSubstr("purserd.yaml:4:12: /http/address: 0.0.0.0:9464 is not a loopback address"));
+}
+
+TEST_F(ConfigTest, UnknownConnectorTypeSaysWhichThereAre) {
+  EXPECT_THAT(ErrorOf("state: s\nlisten: {unix: {path: r/s}}\nconnectors:\n  ftp: {}\n"),
+              HasSubstr("\"ftp\" is not a connector type; there are core, files, git, http"));
+}
+
+TEST_F(ConfigTest, TcpNeedsMutualTls) {
+  EXPECT_THAT(ErrorOf("state: s\nlisten:\n  tcp: {address: \"127.0.0.1:7443\"}\n"),
+              HasSubstr("clientCa"));
+}
+
+TEST_F(ConfigTest, BrokenYamlAndMissingFile) {
+  EXPECT_THAT(ErrorOf("state: [1\nlisten: x\n"), HasSubstr("purserd.yaml:2:"));
+  EXPECT_EQ(LoadConfig(folder_ + "/none.yaml").status().code(), absl::StatusCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace purser::sidecar
