@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <variant>
@@ -30,16 +31,23 @@ class Row {
   explicit Row(std::vector<Value> values) : values_(std::move(values)) {}
   size_t size() const { return values_.size(); }
   bool IsNull(size_t column) const;
-  // 0 or "" for NULL; a value of the other type is converted as SQL would.
+  // 0 or "" for NULL; a value of the other type is converted: the number a text holds, else 0.
   int64_t Int(size_t column) const;
   const std::string& Text(size_t column) const;  // also the bytes of a Blob
 
  private:
   std::vector<Value> values_;
+  mutable std::map<size_t, std::string> texts_;  // of integers asked for as text
 };
 using Rows = std::vector<Row>;
 
-// Valid only inside the Transact/Read callback it was given to; one thread.
+// A larger result of Query is RESOURCE_EXHAUSTED: page it, or read it with ForEach.
+inline constexpr int64_t kMaxQueryRows = 200'000;
+
+// Valid only inside the Transact/Read callback it was given to; one thread. Statements are single,
+// begin and end no transactions and set no options of the database; parameters are $1…$n, all
+// used. Text must be UTF-8 without NUL (bytes go into a Blob). A broken key is ALREADY_EXISTS when
+// it is a unique one, FAILED_PRECONDITION otherwise.
 class Connection {
  public:
   virtual ~Connection() = default;
@@ -59,13 +67,15 @@ struct Migration {
   std::string sql;   // statements separated by ';'
 };
 
-// Thread-safe.
+// Thread-safe. Calls do not nest: Transact, Read or Migrate from inside a callback on the same
+// thread is FAILED_PRECONDITION (it would wait for itself when all connections are in use).
 class Database {
  public:
   virtual ~Database() = default;
   // Runs `work` in one transaction: committed durably (synced) when it returns OK, rolled back
   // otherwise with its status returned. May run `work` again when the database asks for it
-  // (serialisation failure), so `work` must have no effect outside the connection. Writers queue.
+  // (serialisation failure), so `work` must have no effect outside the connection. Writers queue;
+  // those that wait share one commit, and none fails for what another did.
   // A full disk is RESOURCE_EXHAUSTED, a corrupt file DATA_LOSS; nothing is stored then.
   virtual absl::Status Transact(const std::function<absl::Status(Connection&)>& work) = 0;
   // A consistent snapshot, read-only, not blocked by writers.
@@ -78,9 +88,12 @@ class Database {
 struct SqliteOptions {
   std::string path;  // file in a folder that exists; ":memory:" for tests
   int read_connections = 4;
+  // Size at which the database counts as full; 0: the disk decides.
+  int64_t max_bytes = 0;
 };
 // WAL, synchronous=FULL, foreign keys on, file mode 0600. A second process on the same file is
-// refused with FAILED_PRECONDITION (lock file beside it).
+// refused with FAILED_PRECONDITION (lock file beside it). ":memory:" is a database of its own in a
+// temporary folder that is removed on close; it is not synced, else behaves the same.
 absl::StatusOr<std::unique_ptr<Database>> OpenSqlite(const SqliteOptions& options);
 
 }  // namespace purser::store
