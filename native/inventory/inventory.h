@@ -40,7 +40,8 @@ struct Resource {
 // A page of entity changes. `position` is opaque and only grows.
 struct EntityChanges {
   std::vector<std::string> upserts;  // canonical JSON texts
-  std::vector<std::string> removed;  // entity refs; tombstones are kept, so a start from "" has them
+  std::vector<std::string>
+      removed;  // entity refs; tombstones are kept, so a start from "" has them
   std::string position;
   bool more = false;
 };
@@ -55,10 +56,16 @@ class Inventory {
 
   // For use inside another domain's transaction.
   virtual absl::Status PutResource(store::Connection& connection, const Resource& resource) = 0;
-  virtual absl::Status MarkDeleted(store::Connection& connection, absl::string_view resource_id) = 0;
+  virtual absl::Status MarkDeleted(store::Connection& connection,
+                                   absl::string_view resource_id) = 0;
   // Unchanged content (by hash) is no change. Validates; INVALID_ARGUMENT lists all problems.
   virtual absl::Status PutEntity(store::Connection& connection, const nlohmann::json& entity) = 0;
   virtual absl::Status RemoveEntity(store::Connection& connection, absl::string_view ref) = 0;
+  // What another domain (`source`, e.g. "costs") adds to an entity: {"annotations": {…}, "links":
+  // […]}, or {} to take it away. Kept apart, so that later PutEntity calls keep it; an overlay may
+  // come before its entity. Annotations of an overlay win, its links stand behind the entity's own.
+  virtual absl::Status PutOverlay(store::Connection& connection, absl::string_view ref,
+                                  absl::string_view source, const nlohmann::json& overlay) = 0;
   // Call after the transaction committed: wakes followers.
   virtual void Committed() = 0;
 
