@@ -9,6 +9,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { suitableNode } from '../tools/lib/node.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const root = path.resolve(here, '../..');
@@ -22,7 +23,7 @@ const results = [];
 let failed = 0;
 for (const script of scripts) {
   process.stderr.write(`bench ${script} …\n`);
-  const run = spawnSync(process.execPath, ['--expose-gc', path.join(here, script)], {
+  const run = spawnSync(suitableNode(), ['--expose-gc', '--no-warnings', path.join(here, script)], {
     cwd: root,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -56,7 +57,7 @@ for (const row of table) {
 const report = {
   at: new Date().toISOString(),
   machine: { cpus: cpus().length, model: cpus()[0].model, memoryGiB: Math.round(totalmem() / 2 ** 30) },
-  node: process.version,
+  node: spawnSync(suitableNode(), ['--version'], { encoding: 'utf8' }).stdout.trim(),
   results,
 };
 mkdirSync(path.join(root, 'build'), { recursive: true });
