@@ -1,0 +1,44 @@
+/** Id of the request that made the entity. */
+export const ANNOTATION_REQUEST_ID = 'purser.dev/request-id';
+
+/** Where that request stands, see {@link RequestState}. */
+export const ANNOTATION_STATE = 'purser.dev/state';
+
+/** A JSON array of outside resource ids, as billing files name them. */
+export const ANNOTATION_RESOURCE_IDS = 'purser.dev/resource-ids';
+
+/** Name of the blueprint the entity was made from. */
+export const ANNOTATION_BLUEPRINT = 'purser.dev/blueprint';
+
+/** Cost of the last 30 days, a JSON array of `{currency, billedCost}`. */
+export const ANNOTATION_COST_30_DAYS = 'purser.dev/cost-30d';
+
+/** What the catalog's model says of each annotation. */
+export const purserAnnotations = [
+  {
+    name: ANNOTATION_REQUEST_ID,
+    title: 'Purser request',
+    description: 'Id of the Purser request that made the entity, e.g. "req_01jd…".',
+  },
+  {
+    name: ANNOTATION_STATE,
+    title: 'Provisioning state',
+    description:
+      'Where the request stands: waiting-approval, running, waiting, succeeded, failed, cancelled or needs-operator.',
+  },
+  {
+    name: ANNOTATION_RESOURCE_IDS,
+    title: 'Outside resources',
+    description: 'A JSON array of the ids that outside systems and their bills use for the entity.',
+  },
+  {
+    name: ANNOTATION_BLUEPRINT,
+    title: 'Blueprint',
+    description: 'Name of the Purser blueprint the entity was made from.',
+  },
+  {
+    name: ANNOTATION_COST_30_DAYS,
+    title: 'Cost of the last 30 days',
+    description: 'A JSON array of {currency, billedCost}; the cost is an exact decimal text.',
+  },
+] as const;

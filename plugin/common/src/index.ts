@@ -1,0 +1,8 @@
+/**
+ * What Purser's packages and their users share: types, permissions and annotation names.
+ *
+ * @packageDocumentation
+ */
+export * from './annotations';
+export * from './permissions';
+export * from './types';

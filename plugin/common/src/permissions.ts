@@ -1,0 +1,61 @@
+import { createPermission } from '@backstage/plugin-permission-common';
+
+/** Resource type of requests in permission decisions. */
+export const RESOURCE_TYPE_PURSER_REQUEST = 'purser-request';
+
+/** May ask for products and see which there are. */
+export const purserRequestCreatePermission = createPermission({
+  name: 'purser.request.create',
+  attributes: { action: 'create' },
+});
+
+/** May see a request, its events and the resources it made. */
+export const purserRequestReadPermission = createPermission({
+  name: 'purser.request.read',
+  attributes: { action: 'read' },
+  resourceType: RESOURCE_TYPE_PURSER_REQUEST,
+});
+
+/** May stop a request. */
+export const purserRequestCancelPermission = createPermission({
+  name: 'purser.request.cancel',
+  attributes: { action: 'update' },
+  resourceType: RESOURCE_TYPE_PURSER_REQUEST,
+});
+
+/** May let a request that waits for approval start. */
+export const purserRequestApprovePermission = createPermission({
+  name: 'purser.request.approve',
+  attributes: { action: 'update' },
+  resourceType: RESOURCE_TYPE_PURSER_REQUEST,
+});
+
+/** May make the unfinished steps of a failed or parked request due again. */
+export const purserRequestRetryPermission = createPermission({
+  name: 'purser.request.retry',
+  attributes: { action: 'update' },
+  resourceType: RESOURCE_TYPE_PURSER_REQUEST,
+});
+
+/** May see what entities cost. */
+export const purserCostReadPermission = createPermission({
+  name: 'purser.cost.read',
+  attributes: { action: 'read' },
+});
+
+/** May have billing files read. */
+export const purserCostIngestPermission = createPermission({
+  name: 'purser.cost.ingest',
+  attributes: { action: 'create' },
+});
+
+/** All permissions of the plugin. */
+export const purserPermissions = [
+  purserRequestCreatePermission,
+  purserRequestReadPermission,
+  purserRequestCancelPermission,
+  purserRequestApprovePermission,
+  purserRequestRetryPermission,
+  purserCostReadPermission,
+  purserCostIngestPermission,
+];

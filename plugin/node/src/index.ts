@@ -1,0 +1,14 @@
+/**
+ * The one package that knows the native addon and the sidecar's wire format.
+ *
+ * @packageDocumentation
+ */
+export { readSidecarConfig, type SidecarConfig } from './config';
+export { CancelledError, isCancelled, isUnavailable, UnavailableError } from './errors';
+export {
+  createPurserService,
+  type DefaultPurserService,
+  purserServiceRef,
+} from './service';
+export { backoff, pause } from './sidecar/channel';
+export type * from './types';

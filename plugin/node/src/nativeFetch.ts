@@ -1,0 +1,61 @@
+/** One HTTP exchange as the addon asks for it. */
+interface FetchRequest {
+  method: string;
+  url: string;
+  headers: Array<[string, string]>;
+  /** Milliseconds. */
+  timeoutMs?: number;
+  maxResponseBytes?: number;
+}
+
+/** The answer; redirects are answers. */
+export interface FetchAnswer {
+  status: number;
+  headers: Array<[string, string]>;
+  body: Buffer;
+}
+
+const DEFAULT_MAX_RESPONSE_BYTES = 16 * 1024 * 1024;
+
+async function readLimited(response: Response, limit: number): Promise<Buffer> {
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  if (response.body) {
+    for await (const piece of response.body) {
+      size += piece.byteLength;
+      if (size > limit) {
+        throw new Error(`the answer of ${new URL(response.url).host} is larger than ${limit} bytes`);
+      }
+      pieces.push(piece);
+    }
+  }
+  return Buffer.concat(pieces);
+}
+
+/**
+ * The network of native code inside the portal: the portal's own fetch, so that its proxy and
+ * certificate settings hold.
+ */
+export async function nativeFetch(
+  requestJson: string,
+  body?: Buffer,
+  signal?: AbortSignal,
+): Promise<FetchAnswer> {
+  const request = JSON.parse(requestJson) as FetchRequest;
+  const signals = [
+    ...(signal ? [signal] : []),
+    ...(request.timeoutMs ? [AbortSignal.timeout(request.timeoutMs)] : []),
+  ];
+  const response = await fetch(request.url, {
+    method: request.method,
+    headers: request.headers,
+    body: body && body.length > 0 ? new Uint8Array(body) : undefined,
+    redirect: 'manual',
+    signal: signals.length > 0 ? AbortSignal.any(signals) : undefined,
+  });
+  return {
+    status: response.status,
+    headers: [...response.headers],
+    body: await readLimited(response, request.maxResponseBytes ?? DEFAULT_MAX_RESPONSE_BYTES),
+  };
+}

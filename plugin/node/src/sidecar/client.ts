@@ -1,0 +1,412 @@
+import { ServiceUnavailableError } from '@backstage/errors';
+import type { JsonObject } from '@backstage/types';
+import type { Page, PurserEvent, PurserRequest } from '@purser/plugin-purser-common';
+import type { SidecarConfig } from '../config';
+import { isUnavailable, UnavailableError } from '../errors';
+import { BadRowPolicy } from '../generated/purser/v1/costs';
+import type {
+  ActionDescription,
+  ActionMessage,
+  CallOptions,
+  ChangeOptions,
+  CreateRequestOptions,
+  EntityCostsOptions,
+  IngestCostsOptions,
+  ListRequestsOptions,
+  LogLevel,
+  ProviderDescription,
+  ProviderMessage,
+  QueryCostsOptions,
+  RefreshProviderOptions,
+  RunActionOptions,
+  SidecarClient,
+  WatchRequestsOptions,
+} from '../types';
+import { backoff, pause, SidecarChannel } from './channel';
+import {
+  fromBlueprint,
+  fromCostRow,
+  fromEntityCosts,
+  fromEvent,
+  fromIngest,
+  fromRequest,
+  fromResource,
+  parseJson,
+  parseJsonObject,
+  toRequestStateNumber,
+} from './convert';
+
+// Reading a large billing file takes longer than other calls.
+const INGEST_DEADLINE_MS = 10 * 60_000;
+const HEALTH_DEADLINE_MS = 2_000;
+
+const LEVELS = new Set<string>(['debug', 'info', 'warn', 'error']);
+const levelOf = (level: string): LogLevel => (LEVELS.has(level) ? (level as LogLevel) : 'info');
+
+function page<T>(items: T[], nextPageToken: string): Page<T> {
+  return nextPageToken === '' ? { items } : { items, nextPageToken };
+}
+
+/** {@link SidecarClient} over gRPC. */
+export class GrpcSidecarClient implements SidecarClient {
+  readonly #config: SidecarConfig | undefined;
+  #channel: SidecarChannel | undefined;
+  #closed = false;
+
+  constructor(config: SidecarConfig | undefined) {
+    this.#config = config;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#channel?.close();
+  }
+
+  #open(): SidecarChannel {
+    if (this.#closed) {
+      throw new ServiceUnavailableError('the portal is shutting down');
+    }
+    if (!this.#config) {
+      throw new ServiceUnavailableError(
+        'no purser sidecar is configured: set purser.sidecar.address to where purserd listens',
+      );
+    }
+    this.#channel ??= new SidecarChannel(this.#config);
+    return this.#channel;
+  }
+
+  async createRequest(options: CreateRequestOptions, call?: CallOptions): Promise<PurserRequest> {
+    const { provisioning, unary } = this.#bind();
+    const response = await unary(
+      provisioning.createRequest.bind(provisioning),
+      {
+        blueprint: options.blueprint,
+        parametersJson: JSON.stringify(options.parameters),
+        owner: options.owner ?? '',
+        requester: options.requester,
+        idempotencyKey: options.idempotencyKey ?? '',
+        validateOnly: options.validateOnly ?? false,
+      },
+      { idempotent: Boolean(options.idempotencyKey || options.validateOnly), ...call },
+    );
+    return fromRequest(response.request);
+  }
+
+  async getRequest(id: string, call?: CallOptions): Promise<PurserRequest> {
+    const { provisioning, unary } = this.#bind();
+    const response = await unary(
+      provisioning.getRequest.bind(provisioning),
+      { id },
+      { idempotent: true, ...call },
+    );
+    return fromRequest(response.request);
+  }
+
+  async listRequests(
+    options: ListRequestsOptions,
+    call?: CallOptions,
+  ): Promise<Page<PurserRequest>> {
+    const { provisioning, unary } = this.#bind();
+    const response = await unary(
+      provisioning.listRequests.bind(provisioning),
+      {
+        owner: options.owner ?? '',
+        requester: options.requester ?? '',
+        blueprint: options.blueprint ?? '',
+        entityRef: options.entityRef ?? '',
+        states: (options.states ?? []).map(toRequestStateNumber),
+        pageSize: options.pageSize ?? 0,
+        pageToken: options.pageToken ?? '',
+        readMask: options.withSteps ? ['steps'] : undefined,
+      },
+      { idempotent: true, ...call },
+    );
+    return page(response.requests.map(fromRequest), response.nextPageToken);
+  }
+
+  async *watchRequests(
+    options: WatchRequestsOptions,
+    call?: CallOptions,
+  ): AsyncGenerator<PurserEvent, void, undefined> {
+    const channel = this.#open();
+    let after = options.afterSequence ?? 0;
+    let lastProgress = Date.now();
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const stream = channel.stream(
+          channel.provisioning.watchRequest.bind(channel.provisioning),
+          {
+            id: options.requestId ?? '',
+            afterSequence: BigInt(after),
+            follow: options.follow ?? false,
+          },
+          call?.signal,
+        );
+        for await (const { event } of stream) {
+          if (event && Number(event.sequence) > after) {
+            yield fromEvent(event);
+            after = Number(event.sequence);
+          }
+          attempt = 0;
+          lastProgress = Date.now();
+        }
+        return;
+      } catch (error) {
+        if (
+          !isUnavailable(error) ||
+          call?.signal?.aborted ||
+          this.#closed ||
+          Date.now() - lastProgress > channel.config.reconnectFor
+        ) {
+          throw error;
+        }
+        await pause(backoff(attempt), call?.signal);
+      }
+    }
+  }
+
+  async approveRequest(options: ChangeOptions, call?: CallOptions): Promise<PurserRequest> {
+    const { provisioning, unary } = this.#bind();
+    const response = await unary(
+      provisioning.approveRequest.bind(provisioning),
+      { reason: '', ...options },
+      { idempotent: false, ...call },
+    );
+    return fromRequest(response.request);
+  }
+
+  async cancelRequest(options: ChangeOptions, call?: CallOptions): Promise<PurserRequest> {
+    const { provisioning, unary } = this.#bind();
+    const response = await unary(
+      provisioning.cancelRequest.bind(provisioning),
+      { reason: '', ...options },
+      { idempotent: false, ...call },
+    );
+    return fromRequest(response.request);
+  }
+
+  async retryRequest(options: ChangeOptions, call?: CallOptions): Promise<PurserRequest> {
+    const { provisioning, unary } = this.#bind();
+    const response = await unary(
+      provisioning.retryRequest.bind(provisioning),
+      { reason: '', ...options },
+      { idempotent: false, ...call },
+    );
+    return fromRequest(response.request);
+  }
+
+  async listBlueprints(
+    options: { pageSize?: number; pageToken?: string } = {},
+    call?: CallOptions,
+  ) {
+    const { provisioning, unary } = this.#bind();
+    const response = await unary(
+      provisioning.listBlueprints.bind(provisioning),
+      { pageSize: options.pageSize ?? 0, pageToken: options.pageToken ?? '' },
+      { idempotent: true, ...call },
+    );
+    return page(response.blueprints.map(fromBlueprint), response.nextPageToken);
+  }
+
+  async listResources(
+    options: { entityRef: string; pageSize?: number; pageToken?: string },
+    call?: CallOptions,
+  ) {
+    const { inventory, unary } = this.#bind();
+    const response = await unary(
+      inventory.listResources.bind(inventory),
+      {
+        entityRef: options.entityRef,
+        pageSize: options.pageSize ?? 0,
+        pageToken: options.pageToken ?? '',
+      },
+      { idempotent: true, ...call },
+    );
+    return page(response.resources.map(fromResource), response.nextPageToken);
+  }
+
+  async ingestCosts(options: IngestCostsOptions, call?: CallOptions) {
+    const { costs, unary } = this.#bind();
+    const response = await unary(
+      costs.ingestCosts.bind(costs),
+      {
+        source: options.source,
+        path: options.path,
+        badRows:
+          options.badRows === 'quarantine'
+            ? BadRowPolicy.BAD_ROW_POLICY_QUARANTINE
+            : BadRowPolicy.BAD_ROW_POLICY_REFUSE,
+      },
+      // The sidecar recognises content it has stored, so a repeat changes nothing.
+      { idempotent: true, deadline: INGEST_DEADLINE_MS, ...call },
+    );
+    return fromIngest(response);
+  }
+
+  async queryCosts(options: QueryCostsOptions, call?: CallOptions) {
+    const { costs, unary } = this.#bind();
+    const response = await unary(
+      costs.queryCosts.bind(costs),
+      {
+        fromDay: options.fromDay,
+        toDay: options.toDay,
+        groupBy: options.groupBy,
+        filters: options.filters ?? [],
+        pageSize: options.pageSize ?? 0,
+        pageToken: options.pageToken ?? '',
+      },
+      { idempotent: true, ...call },
+    );
+    return page(response.rows.map(fromCostRow), response.nextPageToken);
+  }
+
+  async entityCosts(options: EntityCostsOptions, call?: CallOptions) {
+    const { costs, unary } = this.#bind();
+    const response = await unary(
+      costs.getEntityCosts.bind(costs),
+      { entityRef: options.entityRef, days: options.days ?? 0, asOf: options.asOf ?? '' },
+      { idempotent: true, ...call },
+    );
+    return fromEntityCosts(response);
+  }
+
+  async listActions(call?: CallOptions): Promise<ActionDescription[]> {
+    const { actions, unary } = this.#bind();
+    const response = await unary(
+      actions.listActions.bind(actions),
+      {},
+      { idempotent: true, ...call },
+    );
+    return response.actionsJson.map(
+      text => parseJsonObject(text, 'an action') as unknown as ActionDescription,
+    );
+  }
+
+  async *runAction(
+    options: RunActionOptions,
+    call?: CallOptions,
+  ): AsyncGenerator<ActionMessage, void, undefined> {
+    const channel = this.#open();
+    const stream = channel.stream(
+      channel.actions.runAction.bind(channel.actions),
+      {
+        id: options.id,
+        inputJson: JSON.stringify(options.input),
+        idempotencyKey: options.idempotencyKey,
+        user: options.user ?? '',
+        dryRun: options.dryRun ?? false,
+      },
+      call?.signal,
+    );
+    for await (const { message } of stream) {
+      if (message?.$case === 'log') {
+        yield { type: 'log', level: levelOf(message.value.level), text: message.value.text };
+      } else if (message?.$case === 'output') {
+        const value = parseJson(message.value.valueJson, `output ${message.value.name}`);
+        yield { type: 'output', name: message.value.name, value: value ?? null };
+      } else if (message?.$case === 'done') {
+        return;
+      }
+    }
+    throw new UnavailableError(
+      `the purser sidecar ended the stream of ${options.id} without saying that it is done`,
+    );
+  }
+
+  async cancelAction(
+    options: { idempotencyKey: string; actor: string },
+    call?: CallOptions,
+  ): Promise<number> {
+    const { actions, unary } = this.#bind();
+    const response = await unary(actions.cancelAction.bind(actions), options, {
+      idempotent: true,
+      ...call,
+    });
+    return response.cancelled;
+  }
+
+  async listProviders(call?: CallOptions): Promise<ProviderDescription[]> {
+    const { providers, unary } = this.#bind();
+    const response = await unary(
+      providers.listProviders.bind(providers),
+      {},
+      { idempotent: true, ...call },
+    );
+    return response.providersJson.map(
+      text => parseJsonObject(text, 'a provider') as unknown as ProviderDescription,
+    );
+  }
+
+  async *refreshProvider(
+    options: RefreshProviderOptions,
+    call?: CallOptions,
+  ): AsyncGenerator<ProviderMessage, void, undefined> {
+    const channel = this.#open();
+    const stream = channel.stream(
+      channel.providers.refreshProvider.bind(channel.providers),
+      {
+        id: options.id,
+        instance: options.instance,
+        configJson: JSON.stringify(options.config),
+        position: options.position ?? '',
+        follow: options.follow ?? false,
+      },
+      call?.signal,
+    );
+    for await (const { message } of stream) {
+      if (message?.$case === 'delta') {
+        yield {
+          type: 'delta',
+          upserts: (parseJson(message.value.upsertsJson, 'entities') ?? []) as JsonObject[],
+          removedRefs: message.value.removedRefs,
+          position: message.value.position,
+        };
+      } else if (message?.$case === 'log') {
+        yield { type: 'log', level: levelOf(message.value.level), text: message.value.text };
+      } else if (message?.$case === 'summary') {
+        const { read, added, changed, removed, heldRemovals, dropped } = message.value;
+        yield {
+          type: 'summary',
+          summary: {
+            read: Number(read),
+            added: Number(added),
+            changed: Number(changed),
+            removed: Number(removed),
+            heldRemovals: Number(heldRemovals),
+            dropped: Number(dropped),
+          },
+        };
+      }
+    }
+  }
+
+  async health() {
+    const start = performance.now();
+    try {
+      const { health, unary } = this.#bind();
+      const serving = await unary(health.check.bind(health), '', {
+        idempotent: false,
+        deadline: HEALTH_DEADLINE_MS,
+      });
+      const latencyMs = Math.round((performance.now() - start) * 10) / 10;
+      return serving
+        ? { reachable: true, latencyMs }
+        : { reachable: true, latencyMs, message: 'the purser sidecar says it is not serving' };
+    } catch (error) {
+      return { reachable: false, message: (error as Error).message };
+    }
+  }
+
+  #bind() {
+    const channel = this.#open();
+    return {
+      provisioning: channel.provisioning,
+      inventory: channel.inventory,
+      costs: channel.costs,
+      actions: channel.actions,
+      providers: channel.providers,
+      health: channel.health,
+      unary: channel.unary.bind(channel) as SidecarChannel['unary'],
+    };
+  }
+}

@@ -1,0 +1,6 @@
+/**
+ * For tests of packages that use the purser service: a sidecar in memory behind real gRPC.
+ *
+ * @packageDocumentation
+ */
+export * from './testing/testSidecar';

@@ -1,0 +1,641 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { JsonObject } from '@backstage/types';
+import {
+  type PurserBlueprint,
+  type PurserEvent,
+  type PurserRequest,
+  type PurserResource,
+  isFinalRequestState,
+  type RequestState,
+} from '@purser/plugin-purser-common';
+import {
+  type sendUnaryData,
+  Server,
+  ServerCredentials,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  status,
+} from '@grpc/grpc-js';
+import * as costs from '../generated/purser/v1/costs';
+import * as hosting from '../generated/purser/v1/hosting';
+import * as inventory from '../generated/purser/v1/inventory';
+import * as provisioning from '../generated/purser/v1/provisioning';
+import { MAX_MESSAGE_BYTES } from '../sidecar/channel';
+import { fromRequestStateNumber, toRequestStateNumber } from '../sidecar/convert';
+import { HEALTH_CHECK_PATH } from '../sidecar/health';
+import type { ActionDescription, ActionMessage, ProviderDescription } from '../types';
+
+/** An error a handler ends its call with. */
+export class TestStatus extends Error {
+  constructor(
+    readonly code: status,
+    readonly details: string,
+  ) {
+    super(details);
+  }
+}
+
+/** What a test action sees. */
+export interface TestActionContext {
+  input: JsonObject;
+  idempotencyKey: string;
+  user: string;
+  dryRun: boolean;
+  /** Fires on CancelAction, not when the portal's stream breaks. */
+  cancelled: AbortSignal;
+}
+
+export interface TestAction {
+  description: ActionDescription;
+  run(context: TestActionContext): AsyncIterable<ActionMessage>;
+}
+
+/** One entry of a test provider's change log. */
+export interface TestDelta {
+  upserts: JsonObject[];
+  removedRefs: string[];
+}
+
+export interface TestProvider {
+  description: ProviderDescription;
+  log: TestDelta[];
+}
+
+export interface TestSidecarOptions {
+  blueprints?: PurserBlueprint[];
+  /** Blueprints whose requests wait for approval. */
+  needsApproval?: string[];
+  actions?: TestAction[];
+  providers?: TestProvider[];
+}
+
+type Stream<Q, S> = ServerWritableStream<Q, S>;
+
+const fail = (code: status, details: string): never => {
+  throw new TestStatus(code, details);
+};
+
+/**
+ * A sidecar for tests: a real gRPC server on a unix socket that keeps the contract's promises
+ * (idempotency keys, sequence numbers, states, pages) in memory. It can vanish and come back.
+ */
+export class TestSidecar {
+  readonly folder = mkdtempSync(join(tmpdir(), 'purser-sidecar-'));
+  readonly address = `unix:${join(this.folder, 'purserd.sock')}`;
+  readonly requests: PurserRequest[] = [];
+  readonly events: PurserEvent[] = [];
+  readonly resources: PurserResource[] = [];
+  readonly costRows: costs.CostRow[] = [];
+  readonly entityCosts = new Map<string, costs.GetEntityCostsResponse>();
+  readonly ingested: costs.IngestCostsRequest[] = [];
+  /** Names of the methods called, in order. */
+  readonly calls: string[] = [];
+  readonly #options: TestSidecarOptions;
+  readonly #inputs = new Map<string, string>();
+  readonly #cancels = new Map<string, AbortController>();
+  readonly #wakers = new Set<() => void>();
+  readonly #open = new Set<{ end(): void }>();
+  #failures: TestStatus[] = [];
+  #server: Server | undefined;
+
+  constructor(options: TestSidecarOptions = {}) {
+    this.#options = options;
+  }
+
+  static async start(options: TestSidecarOptions = {}): Promise<TestSidecar> {
+    const sidecar = new TestSidecar(options);
+    await sidecar.start();
+    return sidecar;
+  }
+
+  /** The configuration a portal needs to reach it. */
+  config(): JsonObject {
+    return {
+      purser: {
+        sidecar: {
+          address: this.address,
+          connectTimeout: { seconds: 1 },
+          reconnectFor: { seconds: 10 },
+        },
+      },
+    };
+  }
+
+  async start(): Promise<void> {
+    const server = new Server({
+      'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+      'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+    });
+    this.#addServices(server);
+    await new Promise<void>((resolve, reject) =>
+      server.bindAsync(this.address, ServerCredentials.createInsecure(), error =>
+        error ? reject(error) : resolve(),
+      ),
+    );
+    this.#server = server;
+  }
+
+  /** Vanishes as a killed process does: streams break, the socket is gone, the memory stays. */
+  kill(): void {
+    this.#server?.forceShutdown();
+    this.#server = undefined;
+    this.#wake();
+  }
+
+  /** The end: also removes the socket's folder. */
+  stop(): void {
+    this.kill();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** The next calls end with these, one each. */
+  failNext(...failures: TestStatus[]): void {
+    this.#failures.push(...failures);
+  }
+
+  emit(requestId: string, type: string, message = '', stepId?: string): void {
+    this.events.push({
+      sequence: this.events.length + 1,
+      requestId,
+      type,
+      message,
+      ...(stepId ? { stepId } : {}),
+      at: new Date().toISOString(),
+    });
+    const request = this.requests.find(({ id }) => id === requestId);
+    if (request) {
+      request.sequence = this.events.length;
+      request.updatedAt = new Date().toISOString();
+    }
+    this.#wake();
+  }
+
+  /** Moves a request to a state and tells it as the engine does. */
+  move(id: string, state: RequestState, message = ''): PurserRequest {
+    const request = this.#find(id);
+    request.state = state;
+    request.message = message;
+    this.emit(id, `request.${state}`, message);
+    return request;
+  }
+
+  /** Appends to a provider's change log. */
+  publish(providerId: string, delta: TestDelta): void {
+    this.#provider(providerId).log.push(delta);
+    this.#wake();
+  }
+
+  #provider(id: string): TestProvider {
+    return (
+      this.#options.providers?.find(({ description }) => description.id === id) ??
+      fail(status.NOT_FOUND, `provider ${id} is unknown`)
+    );
+  }
+
+  #find(id: string): PurserRequest {
+    return (
+      this.requests.find(request => request.id === id) ??
+      fail(status.NOT_FOUND, `request ${id} is unknown`)
+    );
+  }
+
+  #wake(): void {
+    for (const waker of [...this.#wakers]) {
+      waker();
+    }
+  }
+
+  async #changed(cancelled: AbortSignal): Promise<void> {
+    await new Promise<void>(resolve => {
+      const done = () => {
+        this.#wakers.delete(done);
+        cancelled.removeEventListener('abort', done);
+        resolve();
+      };
+      this.#wakers.add(done);
+      cancelled.addEventListener('abort', done, { once: true });
+    });
+  }
+
+  #create(request: provisioning.CreateRequestRequest): PurserRequest {
+    const blueprint =
+      this.#options.blueprints?.find(({ name }) => name === request.blueprint) ??
+      fail(status.NOT_FOUND, `blueprint ${request.blueprint} is unknown`);
+    const parameters = JSON.parse(request.parametersJson) as JsonObject;
+    const required = (blueprint.parametersSchema.required ?? []) as string[];
+    const missing = required.filter(name => !(name in parameters));
+    if (missing.length > 0) {
+      fail(
+        status.INVALID_ARGUMENT,
+        missing.map(name => `/${name}: is required`).join('; '),
+      );
+    }
+    const input = JSON.stringify([request.blueprint, parameters, request.owner]);
+    const known = this.requests.find(
+      ({ idempotencyKey }) => idempotencyKey !== '' && idempotencyKey === request.idempotencyKey,
+    );
+    if (known) {
+      return this.#inputs.get(known.id) === input
+        ? known
+        : fail(
+            status.ALREADY_EXISTS,
+            `key ${request.idempotencyKey} belongs to request ${known.id} with another input`,
+          );
+    }
+    const now = new Date().toISOString();
+    const number = this.requests.length + 1;
+    const created: PurserRequest = {
+      id: `req_${String(number).padStart(6, '0')}`,
+      runId: `run_${number}`,
+      blueprint: blueprint.name,
+      blueprintHash: blueprint.hash,
+      idempotencyKey: request.idempotencyKey,
+      requester: request.requester,
+      owner: request.owner || String(parameters.owner ?? ''),
+      entityRef: `resource:default/${blueprint.name}-${number}`,
+      parameters,
+      state: this.#options.needsApproval?.includes(blueprint.name) ? 'waiting-approval' : 'running',
+      message: '',
+      outputs: {},
+      steps: blueprint.stepIds.map(id => ({
+        id,
+        uses: 'core/noop',
+        state: 'pending',
+        attempts: 0,
+        message: '',
+      })),
+      createdAt: now,
+      updatedAt: now,
+      sequence: 0,
+    };
+    if (!request.validateOnly) {
+      this.requests.push(created);
+      this.#inputs.set(created.id, input);
+      this.emit(created.id, 'request.created');
+    }
+    return created;
+  }
+
+  #list(request: provisioning.ListRequestsRequest): provisioning.ListRequestsResponse {
+    const states = request.states.map(fromRequestStateNumber);
+    const matching = [...this.requests]
+      .reverse()
+      .filter(
+        item =>
+          (!request.owner || item.owner === request.owner) &&
+          (!request.requester || item.requester === request.requester) &&
+          (!request.blueprint || item.blueprint === request.blueprint) &&
+          (!request.entityRef || item.entityRef === request.entityRef) &&
+          (states.length === 0 || states.includes(item.state)),
+      );
+    // As the real one, a page goes on behind an item, not behind a count.
+    const start = request.pageToken
+      ? matching.findIndex(({ id }) => id === request.pageToken) + 1
+      : 0;
+    const size = request.pageSize || 50;
+    const items = matching.slice(start, start + size);
+    return {
+      requests: items.map(item => toMessage(item, request.readMask?.includes('steps'))),
+      nextPageToken: start + size < matching.length ? items[items.length - 1].id : '',
+    };
+  }
+
+  #change(id: string, from: RequestState[], state: RequestState): { request: provisioning.Request } {
+    const request = this.#find(id);
+    if (!from.includes(request.state)) {
+      fail(status.FAILED_PRECONDITION, `request ${id} is ${request.state}`);
+    }
+    return { request: toMessage(this.move(id, state), true) };
+  }
+
+  async #watch(
+    call: Stream<provisioning.WatchRequestRequest, provisioning.WatchRequestResponse>,
+    gone: AbortSignal,
+  ): Promise<void> {
+    const { id, follow } = call.request;
+    if (id) {
+      this.#find(id);
+    }
+    let after = Number(call.request.afterSequence);
+    for (;;) {
+      for (const event of this.events.slice(after)) {
+        after = event.sequence;
+        if (!id || event.requestId === id) {
+          call.write({
+            event: {
+              sequence: BigInt(event.sequence),
+              requestId: event.requestId,
+              stepId: event.stepId ?? '',
+              type: event.type,
+              message: event.message,
+              dataJson: event.data ? JSON.stringify(event.data) : '',
+              at: new Date(event.at),
+            },
+          });
+        }
+      }
+      if (!follow || gone.aborted || (id && isFinalRequestState(this.#find(id).state))) {
+        return;
+      }
+      await this.#changed(gone);
+    }
+  }
+
+  async #runAction(
+    call: Stream<hosting.RunActionRequest, hosting.RunActionResponse>,
+    gone: AbortSignal,
+  ): Promise<void> {
+    const { id, inputJson, idempotencyKey, user, dryRun } = call.request;
+    const action =
+      this.#options.actions?.find(({ description }) => description.id === id) ??
+      fail(status.NOT_FOUND, `action ${id} is unknown`);
+    const cancel = new AbortController();
+    this.#cancels.set(idempotencyKey, cancel);
+    const input = JSON.parse(inputJson) as JsonObject;
+    for await (const message of action.run({
+      input,
+      idempotencyKey,
+      user,
+      dryRun,
+      cancelled: cancel.signal,
+    })) {
+      if (gone.aborted) {
+        return;
+      }
+      call.write({
+        message:
+          message.type === 'log'
+            ? { $case: 'log', value: { level: message.level, text: message.text } }
+            : {
+                $case: 'output',
+                value: { name: message.name, valueJson: JSON.stringify(message.value) },
+              },
+      });
+    }
+    call.write({ message: { $case: 'done', value: {} } });
+  }
+
+  async #refresh(
+    call: Stream<hosting.RefreshProviderRequest, hosting.RefreshProviderResponse>,
+    gone: AbortSignal,
+  ): Promise<void> {
+    const provider = this.#provider(call.request.id);
+    let position = Number(call.request.position || 0);
+    const start = position;
+    for (;;) {
+      for (const delta of provider.log.slice(position)) {
+        position++;
+        call.write({
+          message: {
+            $case: 'delta',
+            value: {
+              upsertsJson: JSON.stringify(delta.upserts),
+              removedRefs: delta.removedRefs,
+              position: String(position),
+            },
+          },
+        });
+      }
+      if (!call.request.follow || gone.aborted) {
+        break;
+      }
+      await this.#changed(gone);
+    }
+    call.write({
+      message: {
+        $case: 'summary',
+        value: {
+          read: BigInt(position - start),
+          added: BigInt(position - start),
+          changed: 0n,
+          removed: 0n,
+          heldRemovals: 0n,
+          dropped: 0n,
+        },
+      },
+    });
+  }
+
+  #begin(name: string): void {
+    this.calls.push(name);
+    const failure = this.#failures.shift();
+    if (failure) {
+      throw failure;
+    }
+  }
+
+  #unary<Q, S>(name: string, handler: (request: Q) => S) {
+    return (call: ServerUnaryCall<Q, S>, callback: sendUnaryData<S>) => {
+      try {
+        this.#begin(name);
+        callback(null, handler(call.request));
+      } catch (error) {
+        callback(statusOf(error));
+      }
+    };
+  }
+
+  #streaming<Q, S>(name: string, handler: (call: Stream<Q, S>, gone: AbortSignal) => Promise<void>) {
+    return (call: Stream<Q, S>) => {
+      const gone = new AbortController();
+      const end = { end: () => gone.abort() };
+      this.#open.add(end);
+      call.on('cancelled', () => gone.abort());
+      const run = async () => {
+        this.#begin(name);
+        await handler(call, gone.signal);
+      };
+      run()
+        .then(
+          () => call.end(),
+          error => call.emit('error', statusOf(error)),
+        )
+        .finally(() => this.#open.delete(end));
+    };
+  }
+
+  #addServices(server: Server): void {
+    server.addService(provisioning.ProvisioningServiceService, {
+      createRequest: this.#unary('CreateRequest', request => ({
+        request: toMessage(this.#create(request), true),
+      })),
+      getRequest: this.#unary('GetRequest', ({ id }) => ({
+        request: toMessage(this.#find(id), true),
+      })),
+      listRequests: this.#unary('ListRequests', request => this.#list(request)),
+      watchRequest: this.#streaming('WatchRequest', (call, gone) => this.#watch(call, gone)),
+      approveRequest: this.#unary('ApproveRequest', ({ id }) =>
+        this.#change(id, ['waiting-approval'], 'running'),
+      ),
+      cancelRequest: this.#unary('CancelRequest', ({ id }) =>
+        this.#change(id, ['waiting-approval', 'running', 'waiting'], 'cancelled'),
+      ),
+      retryRequest: this.#unary('RetryRequest', ({ id }) =>
+        this.#change(id, ['failed', 'needs-operator'], 'running'),
+      ),
+      listBlueprints: this.#unary('ListBlueprints', ({ pageSize, pageToken }) => {
+        const start = Number(pageToken || 0);
+        const end = start + (pageSize || 100);
+        const all = this.#options.blueprints ?? [];
+        return {
+          blueprints: all.slice(start, end).map(blueprint => ({
+            name: blueprint.name,
+            title: blueprint.title,
+            description: blueprint.description,
+            hash: blueprint.hash,
+            parametersSchemaJson: JSON.stringify(blueprint.parametersSchema),
+            stepIds: blueprint.stepIds,
+          })),
+          nextPageToken: end < all.length ? String(end) : '',
+        };
+      }),
+    } satisfies provisioning.ProvisioningServiceServer);
+    server.addService(inventory.InventoryServiceService, {
+      listResources: this.#unary('ListResources', ({ entityRef }) => ({
+        resources: this.resources
+          .filter(resource => resource.entityRef === entityRef)
+          .map(({ attributes, ...resource }) => ({
+            ...resource,
+            attributesJson: JSON.stringify(attributes),
+          })),
+        nextPageToken: '',
+      })),
+      streamEntities: this.#streaming('StreamEntities', async () => undefined),
+    } satisfies inventory.InventoryServiceServer);
+    server.addService(costs.CostServiceService, {
+      ingestCosts: this.#unary('IngestCosts', request => {
+        this.ingested.push(request);
+        return {
+          unchanged: false,
+          rowsRead: 2n,
+          rowsStored: 2n,
+          rowsQuarantined: 0n,
+          roundedNumbers: 0n,
+          totals: [],
+          quarantinePath: '',
+          problems: [],
+        };
+      }),
+      queryCosts: this.#unary('QueryCosts', () => ({ rows: this.costRows, nextPageToken: '' })),
+      getEntityCosts: this.#unary(
+        'GetEntityCosts',
+        ({ entityRef }) =>
+          this.entityCosts.get(entityRef) ?? { entityRef, fromDay: '', toDay: '', costs: [] },
+      ),
+    } satisfies costs.CostServiceServer);
+    server.addService(hosting.ActionServiceService, {
+      listActions: this.#unary('ListActions', () => ({
+        actionsJson: (this.#options.actions ?? []).map(({ description }) =>
+          JSON.stringify(description),
+        ),
+      })),
+      runAction: this.#streaming('RunAction', (call, gone) => this.#runAction(call, gone)),
+      cancelAction: this.#unary('CancelAction', ({ idempotencyKey }) => {
+        const running = this.#cancels.get(idempotencyKey);
+        running?.abort();
+        return { cancelled: running ? 1 : 0 };
+      }),
+    } satisfies hosting.ActionServiceServer);
+    server.addService(hosting.ProviderServiceService, {
+      listProviders: this.#unary('ListProviders', () => ({
+        providersJson: (this.#options.providers ?? []).map(({ description }) =>
+          JSON.stringify(description),
+        ),
+      })),
+      refreshProvider: this.#streaming('RefreshProvider', (call, gone) =>
+        this.#refresh(call, gone),
+      ),
+    } satisfies hosting.ProviderServiceServer);
+    server.addService(
+      {
+        check: {
+          path: HEALTH_CHECK_PATH,
+          requestStream: false,
+          responseStream: false,
+          requestSerialize: (value: Buffer) => value,
+          requestDeserialize: (value: Buffer) => value,
+          responseSerialize: (value: Buffer) => value,
+          responseDeserialize: (value: Buffer) => value,
+        },
+      },
+      // HealthCheckResponse { status: SERVING }
+      { check: this.#unary<Buffer, Buffer>('Check', () => Buffer.from([8, 1])) },
+    );
+  }
+}
+
+function statusOf(error: unknown): { code: status; details: string } {
+  return error instanceof TestStatus
+    ? { code: error.code, details: error.details }
+    : { code: status.INTERNAL, details: String(error) };
+}
+
+function toMessage(request: PurserRequest, withSteps = false): provisioning.Request {
+  return {
+    id: request.id,
+    runId: request.runId,
+    blueprint: request.blueprint,
+    blueprintHash: request.blueprintHash,
+    idempotencyKey: request.idempotencyKey,
+    requester: request.requester,
+    owner: request.owner,
+    entityRef: request.entityRef ?? '',
+    parametersJson: JSON.stringify(request.parameters),
+    state: toRequestStateNumber(request.state),
+    message: request.message,
+    outputsJson: JSON.stringify(request.outputs),
+    steps: withSteps
+      ? (request.steps ?? []).map(step => ({
+          id: step.id,
+          uses: step.uses,
+          state: provisioning.StepState.STEP_STATE_PENDING,
+          attempts: step.attempts,
+          message: step.message,
+          outputsJson: '',
+          startedAt: undefined,
+          endedAt: undefined,
+        }))
+      : [],
+    createdAt: new Date(request.createdAt),
+    updatedAt: new Date(request.updatedAt),
+    sequence: BigInt(request.sequence),
+  };
+}
+
+/** Resolves when `condition` holds; looks again after every macrotask for at most `timeout` ms. */
+export async function until(condition: () => boolean, timeout = 10_000): Promise<void> {
+  const end = Date.now() + timeout;
+  while (!condition()) {
+    if (Date.now() > end) {
+      throw new Error(`did not happen within ${timeout} ms: ${condition}`);
+    }
+    await new Promise(resolve => setTimeout(resolve, 10));
+  }
+}
+
+/** SHA-256 in hexadecimal, as blueprints carry it. */
+export function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+/** A blueprint for tests: one required parameter `name`. */
+export function testBlueprint(name: string, overrides: Partial<PurserBlueprint> = {}) {
+  return {
+    name,
+    title: `The ${name}`,
+    description: `Makes a ${name}.`,
+    hash: sha256(name),
+    parametersSchema: {
+      type: 'object',
+      required: ['name'],
+      properties: { name: { type: 'string' }, owner: { type: 'string' } },
+    },
+    stepIds: ['first', 'second'],
+    ...overrides,
+  } satisfies PurserBlueprint;
+}
+
+export { status as grpcStatus };

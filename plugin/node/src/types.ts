@@ -1,0 +1,237 @@
+import type { JsonObject, JsonValue } from '@backstage/types';
+import type {
+  CostDimension,
+  CostRow,
+  EntityCosts,
+  IngestResult,
+  Page,
+  PurserBlueprint,
+  PurserEvent,
+  PurserHealth,
+  PurserRequest,
+  PurserResource,
+  RequestState,
+} from '@purser/plugin-purser-common';
+
+/** Of every call. */
+export interface CallOptions {
+  /** Ends the call with a `CancelledError`. */
+  signal?: AbortSignal;
+}
+
+export interface CreateRequestOptions {
+  blueprint: string;
+  parameters: JsonObject;
+  /** Entity ref; may be absent when the blueprint derives it. */
+  owner?: string;
+  /** Entity ref. */
+  requester: string;
+  /** 1 to 200 bytes; a call without one is never repeated by itself. */
+  idempotencyKey?: string;
+  /** Validate and plan, store nothing. */
+  validateOnly?: boolean;
+}
+
+export interface ListRequestsOptions {
+  owner?: string;
+  requester?: string;
+  blueprint?: string;
+  entityRef?: string;
+  states?: RequestState[];
+  /** 1 to 500; 50 when absent. */
+  pageSize?: number;
+  pageToken?: string;
+  /** Fill `steps`. */
+  withSteps?: boolean;
+}
+
+export interface WatchRequestsOptions {
+  /** All requests when absent. */
+  requestId?: string;
+  /** Only events with a higher sequence number. */
+  afterSequence?: number;
+  /** Stay for coming events: until the request is final, or for ever. */
+  follow?: boolean;
+}
+
+/** Who changes a request and why. */
+export interface ChangeOptions {
+  id: string;
+  /** Entity ref. */
+  actor: string;
+  reason?: string;
+}
+
+export interface IngestCostsOptions {
+  source: string;
+  /** Below one of the sidecar's billing folders. */
+  path: string;
+  badRows?: 'refuse' | 'quarantine';
+}
+
+export interface QueryCostsOptions {
+  /** "2026-10-22", inclusive. */
+  fromDay: string;
+  toDay: string;
+  groupBy: CostDimension[];
+  filters?: Array<{ dimension: CostDimension; values: string[] }>;
+  pageSize?: number;
+  pageToken?: string;
+}
+
+export interface EntityCostsOptions {
+  entityRef: string;
+  /** 1 to 400; 30 when absent. */
+  days?: number;
+  /** Last day; the last one with data when absent. */
+  asOf?: string;
+}
+
+/** An action as its host describes it. */
+export interface ActionDescription {
+  id: string;
+  description: string;
+  host: 'portal' | 'sidecar';
+  schema: { input: JsonObject; output: JsonObject };
+  examples: Array<{ description: string; example: string }>;
+  supportsDryRun: boolean;
+}
+
+/** A provider as its host describes it. */
+export interface ProviderDescription {
+  id: string;
+  description: string;
+  host: 'portal' | 'sidecar';
+  schema: { config: JsonObject };
+  /** True: it keeps a change log and tells positions. */
+  hasDeltas: boolean;
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** One message of a running action. */
+export type ActionMessage =
+  | { type: 'log'; level: LogLevel; text: string }
+  | { type: 'output'; name: string; value: JsonValue };
+
+export interface RunActionOptions {
+  id: string;
+  input: JsonObject;
+  idempotencyKey: string;
+  /** Entity ref of who started the task. */
+  user?: string;
+  dryRun?: boolean;
+}
+
+export interface RefreshProviderOptions {
+  id: string;
+  instance: string;
+  config: JsonObject;
+  /** From the last delta applied; everything when absent. */
+  position?: string;
+  follow?: boolean;
+}
+
+/** Counts of a round. */
+export interface RefreshSummary {
+  read: number;
+  added: number;
+  changed: number;
+  removed: number;
+  /** Removals held back by the guard. */
+  heldRemovals: number;
+  /** Items that could not become entities. */
+  dropped: number;
+}
+
+/** One message of a refresh. */
+export type ProviderMessage =
+  | { type: 'delta'; upserts: JsonObject[]; removedRefs: string[]; position: string }
+  | { type: 'log'; level: LogLevel; text: string }
+  | { type: 'summary'; summary: RefreshSummary };
+
+/**
+ * The sidecar, `purserd`. Methods throw the classes of `@backstage/errors`; a sidecar that is not
+ * there is a `ServiceUnavailableError` within `purser.sidecar.connectTimeout`. Calls without side
+ * effects, or with an idempotency key, are repeated with back-off when the connection breaks.
+ */
+export interface SidecarClient {
+  createRequest(options: CreateRequestOptions, call?: CallOptions): Promise<PurserRequest>;
+  getRequest(id: string, call?: CallOptions): Promise<PurserRequest>;
+  listRequests(options: ListRequestsOptions, call?: CallOptions): Promise<Page<PurserRequest>>;
+  /** Takes a broken stream up again behind the last event it gave. */
+  watchRequests(options: WatchRequestsOptions, call?: CallOptions): AsyncIterable<PurserEvent>;
+  approveRequest(options: ChangeOptions, call?: CallOptions): Promise<PurserRequest>;
+  cancelRequest(options: ChangeOptions, call?: CallOptions): Promise<PurserRequest>;
+  retryRequest(options: ChangeOptions, call?: CallOptions): Promise<PurserRequest>;
+  listBlueprints(
+    options?: { pageSize?: number; pageToken?: string },
+    call?: CallOptions,
+  ): Promise<Page<PurserBlueprint>>;
+  listResources(
+    options: { entityRef: string; pageSize?: number; pageToken?: string },
+    call?: CallOptions,
+  ): Promise<Page<PurserResource>>;
+  ingestCosts(options: IngestCostsOptions, call?: CallOptions): Promise<IngestResult>;
+  queryCosts(options: QueryCostsOptions, call?: CallOptions): Promise<Page<CostRow>>;
+  entityCosts(options: EntityCostsOptions, call?: CallOptions): Promise<EntityCosts>;
+  listActions(call?: CallOptions): Promise<ActionDescription[]>;
+  /** Does not reconnect: the caller repeats it with the same key and is attached again. */
+  runAction(options: RunActionOptions, call?: CallOptions): AsyncIterable<ActionMessage>;
+  /** Tells running actions of this key that their user cancelled; gives how many were told. */
+  cancelAction(
+    options: { idempotencyKey: string; actor: string },
+    call?: CallOptions,
+  ): Promise<number>;
+  listProviders(call?: CallOptions): Promise<ProviderDescription[]>;
+  /** Does not reconnect: the caller starts again behind the position it has stored. */
+  refreshProvider(
+    options: RefreshProviderOptions,
+    call?: CallOptions,
+  ): AsyncIterable<ProviderMessage>;
+  /** Never throws. */
+  health(): Promise<PurserHealth['sidecar']>;
+}
+
+export interface NativeRunActionOptions {
+  id: string;
+  input: JsonObject;
+  /** Absolute path of the task's workspace. */
+  workspace: string;
+  /** Values whose text must not reach logs, outputs or errors, by name. */
+  secrets: Record<string, string>;
+  idempotencyKey: string;
+  user?: string;
+  dryRun?: boolean;
+  onLog(level: LogLevel, text: string): void;
+  onOutput(name: string, value: JsonValue): void;
+}
+
+export interface NativeRefreshOptions {
+  id: string;
+  instance: string;
+  config: JsonObject;
+  /** File in which the addon keeps what it gave: ref and hash of each entity. */
+  statePath: string;
+  /** Forget the state: the catalog is known to be empty. */
+  forceFull?: boolean;
+  onLog(level: LogLevel, text: string): void;
+  /** A chunk of at most 1,000 changes; the next comes after the promise is settled. */
+  onChunk(upserts: JsonObject[], removedRefs: string[]): Promise<void>;
+}
+
+/** The native addon. Every method but `status` throws a `ServiceUnavailableError` without it. */
+export interface NativeAddonService {
+  /** Loads the addon if need be and says how that went; never throws. */
+  status(): PurserHealth['addon'] & { path?: string };
+  listActions(): ActionDescription[];
+  runAction(options: NativeRunActionOptions, call?: CallOptions): Promise<void>;
+  listProviders(): ProviderDescription[];
+  refreshProvider(options: NativeRefreshOptions, call?: CallOptions): Promise<RefreshSummary>;
+}
+
+/** What Purser's backend packages see of everything that is not TypeScript. */
+export interface PurserService {
+  readonly sidecar: SidecarClient;
+  readonly addon: NativeAddonService;
+}
