@@ -1,12 +1,13 @@
 // Connectors: code that speaks to one outside system, behind one interface.
 //
-// A step of a blueprint is one call of a connector's operation. The engine journals before and after
-// each call and may repeat an unfinished one with the same effect key; how far that is harmless is
-// declared by the operation's call class. A folder native/connectors/<system> holds the client
-// interface (XClient), HttpXClient, FakeXClient and the operations.
+// A step of a blueprint is one call of a connector's operation. The engine journals before and
+// after each call and may repeat an unfinished one with the same effect key; how far that is
+// harmless is declared by the operation's call class. A folder native/connectors/<system> holds the
+// client interface (XClient), HttpXClient, FakeXClient and the operations.
 #ifndef PURSER_CONNECTORS_CONNECTOR_H_
 #define PURSER_CONNECTORS_CONNECTOR_H_
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -19,6 +20,9 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "action/action.h"
+#include "base/clock.h"
+#include "base/rng.h"
+#include "http/transport.h"
 #include "nlohmann/json.hpp"
 
 namespace purser::connectors {
@@ -51,7 +55,8 @@ struct OutsideResource {
 struct CallResult {
   nlohmann::json outputs = nlohmann::json::object();
   std::vector<OutsideResource> resources;
-  // Not ready yet: the engine calls Observe after `poll_after` (without holding a thread) until it is.
+  // Not ready yet: the engine calls Observe after `poll_after` (without holding a thread) until it
+  // is.
   bool ready = true;
   absl::Duration poll_after = absl::Seconds(2);
   std::string progress;  // one line for people while not ready
@@ -90,6 +95,20 @@ class Connector {
   virtual absl::StatusOr<CallResult> Observe(absl::string_view operation,
                                              const nlohmann::json& input,
                                              const CallResult& previous, CallContext& context);
+};
+
+// What a connector is made with. Each one offers
+//   static absl::StatusOr<std::unique_ptr<Connector>> FromConfig(absl::string_view name,
+//       const nlohmann::json& config, const ConnectorDependencies& dependencies);
+//   static const nlohmann::json& ConfigSchema();
+// where FromConfig reports every fault of the config at once (json::ToStatus).
+struct ConnectorDependencies {
+  http::Transport& transport;  // guarded and retrying; outlives the connector
+  base::Clock& clock;
+  base::Rng& rng;
+  // What a secret reference of the config itself stands for ("file:/etc/…"); the steps' own come
+  // through CallContext::ResolveSecret.
+  std::function<absl::StatusOr<std::string>(absl::string_view reference)> resolve_secret;
 };
 
 // All connectors a sidecar is configured with, by name.

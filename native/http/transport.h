@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <stop_token>
 #include <string>
 #include <utility>
@@ -39,16 +40,33 @@ struct Response {
   std::string body;
 };
 
+// Whom to trust and who we are, where the process's defaults do not do (a cluster with its own
+// authority). Texts in PEM.
+struct TlsOptions {
+  std::string ca_pem;           // trusted authorities; "" = the system's
+  std::string certificate_pem;  // our own, with its chain; "" = none
+  std::string key_pem;
+  std::string server_name;  // name the certificate must have; "" = the URL's host
+};
+
 struct CallOptions {
   absl::Duration timeout = absl::Seconds(30);  // for the whole exchange
   int64_t max_response_bytes = 16 << 20;       // a larger body is RESOURCE_EXHAUSTED
   std::stop_token stop;                        // requested: the call ends with CANCELLED
+  // The peer recognises a repeat (an idempotency key), or a repeat does no harm: a retrying
+  // transport may then send a POST or PATCH again.
+  bool repeatable = false;
+  // Share one object between calls: connections are reused by its identity. A transport that cannot
+  // (the portal's fetch) answers UNIMPLEMENTED.
+  std::shared_ptr<const TlsOptions> tls;
 };
 
 // Thread-safe. An HTTP status of any class is an answer, not an error. Errors: UNAVAILABLE (no
 // connection, nothing was sent), UNAVAILABLE with outcome unknown (broken after sending),
-// DEADLINE_EXCEEDED with outcome unknown, CANCELLED, INVALID_ARGUMENT (bad URL),
-// PERMISSION_DENIED (refused by the SSRF guard). Redirects are answers; nobody follows them blindly.
+// DEADLINE_EXCEEDED (with outcome unknown when something was sent), CANCELLED (likewise),
+// INVALID_ARGUMENT (bad URL or header), PERMISSION_DENIED (refused by the SSRF guard),
+// FAILED_PRECONDITION (the peer's certificate is not trusted), RESOURCE_EXHAUSTED (answer too
+// large). Redirects are answers; nobody follows them blindly.
 class Transport {
  public:
   virtual ~Transport() = default;

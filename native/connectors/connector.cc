@@ -1,0 +1,50 @@
+#include "connectors/connector.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/strings.h"
+
+namespace purser::connectors {
+
+absl::StatusOr<std::optional<CallResult>> Connector::Probe(absl::string_view operation,
+                                                           const nlohmann::json&, CallContext&) {
+  return absl::UnimplementedError(
+      absl::StrCat(name(), "/", operation, " cannot tell whether an earlier call happened"));
+}
+
+absl::StatusOr<CallResult> Connector::Observe(absl::string_view operation, const nlohmann::json&,
+                                              const CallResult& previous, CallContext&) {
+  if (previous.ready) return previous;
+  return absl::UnimplementedError(
+      absl::StrCat(name(), "/", operation, " said it is not ready, but cannot be looked at again"));
+}
+
+absl::StatusOr<Resolved> Resolve(const Connectors& connectors, absl::string_view uses) {
+  const size_t slash = uses.find('/');
+  if (slash == absl::string_view::npos || slash == 0 || slash + 1 == uses.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", base::EscapeForDisplay(uses), "\" must be connector/operation"));
+  }
+  const auto connector = connectors.find(base::ToStd(uses.substr(0, slash)));
+  if (connector == connectors.end()) {
+    return absl::NotFoundError(absl::StrCat(
+        "there is no connector \"", base::EscapeForDisplay(uses.substr(0, slash)),
+        "\"; configured are: ",
+        absl::StrJoin(connectors, ", ",
+                      [](std::string* out, const auto& entry) { out->append(entry.first); })));
+  }
+  const std::vector<Operation>& operations = connector->second->operations();
+  for (const Operation& operation : operations) {
+    if (operation.name == uses.substr(slash + 1)) {
+      return Resolved{connector->second.get(), &operation};
+    }
+  }
+  return absl::NotFoundError(absl::StrCat(
+      "connector \"", connector->first, "\" has no operation \"",
+      base::EscapeForDisplay(uses.substr(slash + 1)),
+      "\"; it has: ", absl::StrJoin(operations, ", ", [](std::string* out, const Operation& one) {
+        out->append(one.name);
+      })));
+}
+
+}  // namespace purser::connectors
