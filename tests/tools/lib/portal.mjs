@@ -33,8 +33,22 @@ function portTaken(port) {
   });
 }
 
+const templateAt = target => ({ type: 'file', target, rules: [{ allow: ['Template'] }] });
+
+/** The catalog locations that app-config.yaml names. */
+function demoLocations() {
+  return [
+    {
+      type: 'file',
+      target: at('examples/org.yaml'),
+      rules: [{ allow: ['User', 'Group', 'Domain', 'System'] }],
+    },
+    templateAt(at('examples/templates/analytics-workspace/template.yaml')),
+  ];
+}
+
 /** What differs from app-config.yaml in this start. JSON is YAML. */
-function portalConfig(paths, baseUrl, port) {
+function portalConfig(paths, baseUrl, port, templates) {
   return {
     app: { baseUrl },
     backend: {
@@ -47,6 +61,8 @@ function portalConfig(paths, baseUrl, port) {
       git: { allowLocalRemotes: true },
     },
     catalog: {
+      // Lists are replaced as a whole, so the demo's own are repeated only when something is added.
+      ...(templates.length && { locations: [...demoLocations(), ...templates.map(templateAt)] }),
       providers: {
         purser: {
           'source-tree': { workspaces: { root: paths.checkouts } },
@@ -56,7 +72,10 @@ function portalConfig(paths, baseUrl, port) {
     },
     scaffolder: {
       defaultEnvironment: {
-        parameters: { workspacesRemote: fileUrl(paths.workspacesRemote) },
+        parameters: {
+          workspacesRemote: fileUrl(paths.workspacesRemote),
+          gitopsRemote: fileUrl(paths.gitopsRemote),
+        },
       },
     },
   };
@@ -67,12 +86,17 @@ const READY_WITHIN_MS = 120_000;
 export class Portal {
   #backend;
   #sidecar;
+  #blueprints;
+  #templates;
 
   /**
    * `state` is the folder for everything that lives on; `port` 0 takes a free one. `onEvent` hears
-   * one line whenever something ends or starts unasked.
+   * one line whenever something ends or starts unasked. Tests add blueprint folders and template
+   * files.
    */
-  constructor({ state, port = 0, onEvent = () => {} }) {
+  constructor({ state, port = 0, blueprints = [], templates = [], onEvent = () => {} }) {
+    this.#blueprints = [at('examples/blueprints'), ...blueprints];
+    this.#templates = templates;
     this.paths = statePaths(state);
     this.port = port;
     this.onEvent = onEvent;
@@ -138,7 +162,7 @@ export class Portal {
 
   startSidecar() {
     const program = at('build/release/bin/purserd');
-    writeFileSync(this.paths.sidecarConfig, sidecarConfig(this.paths));
+    writeFileSync(this.paths.sidecarConfig, sidecarConfig(this.paths, this.#blueprints));
     const make = () =>
       new Child(program, ['--config', this.paths.sidecarConfig], {
         cwd: this.paths.folder,
@@ -159,7 +183,7 @@ export class Portal {
   startBackend() {
     writeFileSync(
       this.paths.portalConfig,
-      `${JSON.stringify(portalConfig(this.paths, this.baseUrl, this.port), null, 2)}\n`,
+      `${JSON.stringify(portalConfig(this.paths, this.baseUrl, this.port, this.#templates), null, 2)}\n`,
     );
     this.#backend = new Child(
       suitableNode(),

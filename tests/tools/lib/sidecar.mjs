@@ -2,13 +2,13 @@
 import { at } from './repo.mjs';
 import { fileUrl } from './state.mjs';
 
-/** The file's text; JSON is YAML. */
-export function sidecarConfig(paths) {
+/** The file's text with the given blueprint folders; JSON is YAML. */
+export function sidecarConfig(paths, blueprints) {
   const config = {
     state: paths.sidecar,
     listen: { unix: { path: paths.socket } },
     http: { address: '127.0.0.1:0' },
-    blueprints: [at('examples/blueprints')],
+    blueprints,
     connectors: {
       core: {},
       files: { root: paths.gitops },

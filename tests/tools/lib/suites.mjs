@@ -57,8 +57,27 @@ function find(folder, ending) {
 }
 
 /** A run that ends badly without a counted failure is one failure itself. */
-function honest(counts, code) {
+export function honest(counts, code) {
   return code !== 0 && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
+}
+
+/** Counts in a report of ctest --output-junit. */
+export function countsOfJunit(text) {
+  const head = /<testsuite\b[^>]*>/s.exec(text)?.[0] ?? '';
+  const number = name => Number(new RegExp(`\\b${name}="(\\d+)"`).exec(head)?.[1] ?? 0);
+  const failed = number('failures');
+  const skipped = number('skipped') + number('disabled');
+  return { passed: number('tests') - failed - skipped, failed, skipped };
+}
+
+/** Counts at the end of a report of Node's TAP reporter. */
+export function countsOfTap(text) {
+  const number = word => Number(new RegExp(`^# ${word} (\\d+)$`, 'm').exec(text)?.[1] ?? 0);
+  return {
+    passed: number('pass'),
+    failed: number('fail') + number('cancelled'),
+    skipped: number('skipped') + number('todo'),
+  };
 }
 
 /** The C++ tests of a preset's build. */
@@ -69,11 +88,7 @@ async function ctest(preset, pattern) {
     args.push('-R', pattern);
   }
   const code = await show('ctest', args);
-  const head = /<testsuite\b[^>]*>/s.exec(read(report))?.[0] ?? '';
-  const number = name => Number(new RegExp(`\\b${name}="(\\d+)"`).exec(head)?.[1] ?? 0);
-  const failed = number('failures');
-  const skipped = number('skipped') + number('disabled');
-  return honest({ passed: number('tests') - failed - skipped, failed, skipped }, code);
+  return honest(countsOfJunit(read(report)), code);
 }
 
 // An end-to-end story starts whole portals: give a file ten minutes, and never two at a time.
@@ -96,16 +111,7 @@ async function nodeTests(name, files, { serial = false } = {}) {
     `--test-reporter-destination=${report}`,
     ...files,
   ]);
-  const text = read(report);
-  const number = word => Number(new RegExp(`^# ${word} (\\d+)$`, 'm').exec(text)?.[1] ?? 0);
-  return honest(
-    {
-      passed: number('pass'),
-      failed: number('fail') + number('cancelled'),
-      skipped: number('skipped') + number('todo'),
-    },
-    code,
-  );
+  return honest(countsOfTap(read(report)), code);
 }
 
 async function sanitized(preset, pattern) {
