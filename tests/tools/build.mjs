@@ -2,4 +2,4 @@
 import { buildAll } from './lib/build.mjs';
 import { main } from './lib/repo.mjs';
 
-await main(buildAll);
+await main(() => buildAll({ withTests: true }));

@@ -27,7 +27,7 @@ await main(async () => {
   const plan = chosen(process.argv.slice(2));
   await ensureDebianPackages({ withTests: true });
   await ensureNpmPackages();
-  await buildAll();
+  await buildAll({ withTests: true });
 
   const total = { passed: 0, failed: 0, skipped: 0 };
   const lines = [];

@@ -1,5 +1,5 @@
 // Builds the three parts: C++ (release), TypeScript, and the portal's browser half.
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { at, Failure, run, say } from './repo.mjs';
 import { suitableNode } from './node.mjs';
 import { onceFor } from './stamp.mjs';
@@ -15,7 +15,10 @@ async function step(title, body) {
   say(`${title}: ${did === false ? 'up to date' : seconds(began)}`);
 }
 
-/** `target` undefined builds everything of the preset. */
+// The addon, the sidecar and the command line.
+const PRODUCTS = ['purser_addon', 'purserd', 'purser'];
+
+/** Without targets it builds everything of the preset. */
 export async function buildNative({ preset = 'release', targets = [] } = {}) {
   await step(`native (${preset})`, async () => {
     // CMake itself runs again when a list file changed; only the first time it must be called.
@@ -31,9 +34,11 @@ export async function buildNative({ preset = 'release', targets = [] } = {}) {
 export async function buildTypeScript() {
   const node = suitableNode();
   await step('typescript', async () => {
-    const generate = at('plugin/node/generate.mjs');
-    if (existsSync(generate)) {
-      await run(node, [generate], { quiet: true });
+    for (const name of readdirSync(at('plugin')).sort()) {
+      const generate = at('plugin', name, 'generate.mjs');
+      if (existsSync(generate)) {
+        await run(node, [generate], { quiet: true });
+      }
     }
     const tsc = at('node_modules/typescript/bin/tsc');
     await run(node, [tsc, '-b'], { quiet: true });
@@ -72,9 +77,9 @@ export async function buildFrontend() {
   );
 }
 
-/** Everything that the portal needs to run. */
-export async function buildAll() {
-  await buildNative();
+/** What the portal needs to run; `withTests` also builds the C++ tests. */
+export async function buildAll({ withTests = false } = {}) {
+  await buildNative({ targets: withTests ? [] : PRODUCTS });
   await buildTypeScript();
   await buildFrontend();
 }
