@@ -1,0 +1,117 @@
+// The rows of a run, as the engine holds them in memory during one transaction.
+#ifndef PURSER_WORKFLOW_RECORDS_H_
+#define PURSER_WORKFLOW_RECORDS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "store/store.h"
+
+namespace purser::workflow {
+
+enum class RunState {
+  kHeld,     // waits to be released (approval)
+  kRunning,  // a step is due or being called
+  kWaiting,  // only timers are pending
+  kSucceeded,
+  kFailed,
+  kCancelled,
+  kNeedsOperator,
+};
+absl::string_view ToString(RunState state);
+absl::StatusOr<RunState> ParseRunState(absl::string_view text);
+inline bool IsFinal(RunState state) {
+  return state == RunState::kSucceeded || state == RunState::kFailed ||
+         state == RunState::kCancelled;
+}
+
+// What a run that stops early is on its way to.
+enum class Goal { kFinish, kFail, kCancel };
+
+enum class StepState {
+  kPending,
+  kDue,        // queued for its first call
+  kRunning,    // being called: the intent is in the journal, the result is not
+  kRetrying,   // queued for another call
+  kObserving,  // called, not ready yet, queued for a look
+  kSucceeded,
+  kFailed,
+  kSkipped,
+  kUnknown,  // an unsafe call whose outcome nobody knows
+  kUndoDue,
+  kUndoing,
+  kUndoRetrying,
+  kUndoObserving,
+  kCompensated,
+  kUndoFailed,
+};
+absl::string_view ToString(StepState state);
+
+struct RunRecord {
+  std::string id;
+  std::string subject;
+  std::string definition_hash;
+  RunState state = RunState::kHeld;
+  Goal goal = Goal::kFinish;
+  std::string message;
+  std::string input;     // JSON
+  std::string outputs;   // JSON, "{}" until succeeded
+  int64_t retries = 0;   // of all its steps, against the run's budget
+  int64_t sequence = 0;  // of its last event
+  absl::Time created_at;
+  absl::Time updated_at;
+};
+
+struct StepRecord {
+  std::string id;
+  int64_t index = 0;
+  StepState state = StepState::kPending;
+  int64_t attempts = 0;     // calls made
+  int64_t failures = 0;     // failed calls since it last became due
+  int64_t recoveries = 0;   // times the process ended during a call
+  int64_t incarnation = 1;  // part of the effect key
+  int64_t fence = 0;        // of the last lease
+  bool unknown = false;     // a call's outcome is not known
+  bool effect = false;      // a call succeeded: there is something outside
+  std::string outputs;      // JSON, "" before
+  std::string pending;      // JSON of the last result that was not ready
+  std::string message;
+  int64_t done_order = 0;  // sequence number of the event that completed it
+  absl::Time deadline = absl::InfiniteFuture();
+  std::optional<absl::Time> started_at;
+  std::optional<absl::Time> ended_at;
+  bool dirty = false;  // differs from its row
+};
+
+// Which work a queue row asks for.
+enum class TaskKind { kCall, kObserve, kUndo, kUndoObserve };
+
+// The schema, and reads and writes of single rows.
+absl::Status MigrateWorkflow(store::Database& database);
+absl::StatusOr<RunRecord> LoadRun(store::Connection& connection, absl::string_view run_id);
+absl::StatusOr<std::vector<StepRecord>> LoadSteps(store::Connection& connection,
+                                                  absl::string_view run_id);
+absl::Status InsertRun(store::Connection& connection, const RunRecord& run);
+absl::Status UpdateRun(store::Connection& connection, const RunRecord& run);
+absl::Status InsertStep(store::Connection& connection, absl::string_view run_id,
+                        const StepRecord& step);
+absl::Status UpdateStep(store::Connection& connection, absl::string_view run_id,
+                        const StepRecord& step);
+
+inline constexpr size_t kMaxMessageBytes = 4096;
+// Text for people as the store takes it: valid UTF-8 without NUL, cut at kMaxMessageBytes.
+std::string CleanMessage(absl::string_view text);
+
+// Time in the store: microseconds since 1970; infinite future is NULL.
+store::Value ToStored(absl::Time time);
+store::Value ToStored(const std::optional<absl::Time>& time);
+
+}  // namespace purser::workflow
+
+#endif  // PURSER_WORKFLOW_RECORDS_H_

@@ -1,0 +1,262 @@
+// What may go on: forwards along the graph, or backwards once a run stops early.
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "workflow/transition.h"
+
+namespace purser::workflow {
+namespace {
+
+using nlohmann::json;
+
+bool IsForwardActive(StepState state) {
+  return state == StepState::kDue || state == StepState::kRunning ||
+         state == StepState::kRetrying || state == StepState::kObserving;
+}
+
+bool IsUndoActive(StepState state) {
+  return state == StepState::kUndoDue || state == StepState::kUndoing ||
+         state == StepState::kUndoRetrying || state == StepState::kUndoObserving;
+}
+
+bool IsBusy(StepState state) {
+  return state == StepState::kDue || state == StepState::kRunning || state == StepState::kUndoDue ||
+         state == StepState::kUndoing;
+}
+
+}  // namespace
+
+absl::Status Transition::Advance() {
+  if (run_.goal == Goal::kFinish) PURSER_RETURN_IF_ERROR(AdvanceForward());
+  if (run_.goal != Goal::kFinish && !IsFinal(run_.state)) return AdvanceStopping();
+  return absl::OkStatus();
+}
+
+absl::Status Transition::AdvanceForward() {
+  if (run_.state == RunState::kHeld || IsFinal(run_.state)) return absl::OkStatus();
+  for (const StepDefinition& definition : definition_->steps) {
+    StepRecord* step = FindStep(definition.id);
+    if (step->state != StepState::kPending || !NeedsMet(definition)) continue;
+    step->state = StepState::kDue;
+    PURSER_RETURN_IF_ERROR(Schedule(*step, TaskKind::kCall, now_));
+  }
+  bool all_done = true;
+  bool active = false;
+  bool busy = false;
+  const StepRecord* unknown = nullptr;
+  for (const StepRecord& step : steps_) {
+    if (step.state != StepState::kSucceeded && step.state != StepState::kSkipped) all_done = false;
+    active = active || IsForwardActive(step.state);
+    busy = busy || IsBusy(step.state);
+    if (step.state == StepState::kUnknown) unknown = &step;
+  }
+  if (all_done) return Finish();
+  if (active) return SetState(busy ? RunState::kRunning : RunState::kWaiting, "");
+  if (unknown != nullptr) {
+    return SetState(RunState::kNeedsOperator,
+                    absl::StrCat("step ", unknown->id, ": ", unknown->message));
+  }
+  return absl::InternalError(absl::StrCat("workflow: run ", run_.id, " can neither go on nor end"));
+}
+
+absl::Status Transition::Finish() {
+  PURSER_ASSIGN_OR_RETURN(const RunView view, View(nullptr));
+  absl::StatusOr<json> outputs = context_.executor.Finish(view);
+  if (!outputs.ok()) {
+    run_.goal = Goal::kFail;
+    run_.message = absl::StrCat("outputs: ", outputs.status().message());
+    return absl::OkStatus();
+  }
+  run_.outputs = outputs->dump(-1, ' ', false, json::error_handler_t::replace);
+  return SetState(RunState::kSucceeded, "");
+}
+
+// Ends a step that has not completed, unless what it did must be known first.
+absl::Status Transition::StopStep(StepRecord& step, bool* active) {
+  PURSER_ASSIGN_OR_RETURN(const std::set<std::string>* leased, Leased());
+  if (leased->contains(step.id)) {
+    *active = true;
+    return absl::OkStatus();
+  }
+  // With a call that may have happened and can be undone: its result is fetched (by probe, or by
+  // repeating it under the same effect key), then undone.
+  const bool finish_first =
+      (step.state == StepState::kRetrying || step.state == StepState::kRunning) &&
+      (step.unknown || step.state == StepState::kRunning) && HasUndo(step);
+  if (finish_first) {
+    *active = true;
+    return absl::OkStatus();
+  }
+  PURSER_RETURN_IF_ERROR(Dequeue(step));
+  step.dirty = true;
+  step.ended_at = now_;
+  if (step.state == StepState::kObserving) {
+    step.state = StepState::kFailed;
+    step.message = "not ready when the run was stopped";
+    PURSER_RETURN_IF_ERROR(AppendEvent(step.id, "step.failed", step.message, json()));
+    step.done_order = run_.sequence;
+    return absl::OkStatus();
+  }
+  step.unknown = step.unknown || step.state == StepState::kRunning;
+  step.message = step.unknown ? "stopped; whether its last call happened is not known"
+                              : "the run ended before it";
+  step.state = StepState::kSkipped;
+  return AppendEvent(step.id, "step.skipped", step.message, json());
+}
+
+absl::Status Transition::AdvanceStopping() {
+  bool active = false;
+  for (StepRecord& step : steps_) {
+    if (step.state == StepState::kPending) {
+      step.dirty = true;
+      step.state = StepState::kSkipped;
+      step.ended_at = now_;
+      step.message = "the run ended before it";
+      PURSER_RETURN_IF_ERROR(AppendEvent(step.id, "step.skipped", step.message, json()));
+    } else if (IsForwardActive(step.state)) {
+      PURSER_RETURN_IF_ERROR(StopStep(step, &active));
+    }
+  }
+  const StepRecord* unknown = nullptr;
+  const StepRecord* undo_failed = nullptr;
+  bool undoing = false;
+  bool busy = false;
+  for (const StepRecord& step : steps_) {
+    if (step.state == StepState::kUnknown) unknown = &step;
+    if (step.state == StepState::kUndoFailed) undo_failed = &step;
+    undoing = undoing || IsUndoActive(step.state);
+    busy = busy || IsBusy(step.state);
+  }
+  if (active || undoing) {
+    return SetState(busy ? RunState::kRunning : RunState::kWaiting, run_.message);
+  }
+  if (unknown != nullptr) {
+    return SetState(RunState::kNeedsOperator,
+                    absl::StrCat("step ", unknown->id, ": ", unknown->message));
+  }
+  if (undo_failed != nullptr) {
+    return SetState(RunState::kNeedsOperator, absl::StrCat("undoing step ", undo_failed->id,
+                                                           " failed: ", undo_failed->message));
+  }
+  return UndoNext();
+}
+
+absl::Status Transition::UndoNext() {
+  StepRecord* next = nullptr;
+  for (StepRecord& step : steps_) {
+    const bool ended = step.state == StepState::kSucceeded || step.state == StepState::kFailed;
+    if (!ended || !step.effect || !HasUndo(step)) continue;
+    if (next == nullptr || step.done_order > next->done_order) next = &step;
+  }
+  if (next == nullptr) {
+    return SetState(run_.goal == Goal::kCancel ? RunState::kCancelled : RunState::kFailed,
+                    run_.message);
+  }
+  next->state = StepState::kUndoDue;
+  next->failures = 0;
+  next->recoveries = 0;
+  next->deadline = absl::InfiniteFuture();
+  next->pending.clear();
+  PURSER_RETURN_IF_ERROR(Schedule(*next, TaskKind::kUndo, now_));
+  return SetState(RunState::kRunning, run_.message);
+}
+
+absl::Status Transition::Release(const Actor& actor) {
+  if (run_.state != RunState::kHeld) {
+    return absl::FailedPreconditionError(absl::StrCat(context_.noun, " ", run_.subject, " is ",
+                                                      ToString(run_.state),
+                                                      " and waits for no approval"));
+  }
+  PURSER_RETURN_IF_ERROR(AppendEvent("", absl::StrCat(context_.noun, ".approved"), actor.reason,
+                                     {{"actor", actor.ref}}));
+  PURSER_RETURN_IF_ERROR(SetState(RunState::kRunning, ""));
+  return Advance();
+}
+
+absl::Status Transition::Cancel(const Actor& actor) {
+  if (run_.goal == Goal::kCancel && run_.state != RunState::kNeedsOperator) {
+    return absl::OkStatus();  // asked for already
+  }
+  if (IsFinal(run_.state)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(context_.noun, " ", run_.subject, " has already ",
+                     run_.state == RunState::kFailed ? "failed" : ToString(run_.state),
+                     "; nothing is left to cancel"));
+  }
+  run_.goal = Goal::kCancel;
+  run_.message = actor.reason.empty()
+                     ? absl::StrCat("cancelled by ", actor.ref)
+                     : absl::StrCat("cancelled by ", actor.ref, ": ", actor.reason);
+  PURSER_RETURN_IF_ERROR(AppendEvent("", absl::StrCat(context_.noun, ".cancel-requested"),
+                                     actor.reason, {{"actor", actor.ref}}));
+  const bool parked = run_.state == RunState::kNeedsOperator;
+  for (StepRecord& step : steps_) {
+    if (!parked) break;
+    // An operator looked and decided: what nobody could know is left as it is, and an undo that
+    // failed is tried once more.
+    if (step.state == StepState::kUnknown) {
+      step.dirty = true;
+      step.state = StepState::kFailed;
+      step.ended_at = now_;
+    } else if (step.state == StepState::kUndoFailed) {
+      step.state = StepState::kUndoDue;
+      step.failures = 0;
+      step.recoveries = 0;
+      step.deadline = absl::InfiniteFuture();
+      PURSER_RETURN_IF_ERROR(Schedule(step, TaskKind::kUndo, now_));
+    }
+  }
+  return Advance();
+}
+
+absl::Status Transition::Retry(const Actor& actor) {
+  if (run_.state != RunState::kFailed && run_.state != RunState::kNeedsOperator) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(context_.noun, " ", run_.subject, " is ", ToString(run_.state),
+                     "; only failed ones and those that need an operator can be retried"));
+  }
+  PURSER_RETURN_IF_ERROR(AppendEvent("", absl::StrCat(context_.noun, ".retried"), actor.reason,
+                                     {{"actor", actor.ref}}));
+  bool undo_began = false;
+  for (const StepRecord& step : steps_) {
+    undo_began = undo_began || step.state == StepState::kUndoFailed;
+  }
+  run_.retries = 0;
+  if (undo_began) {
+    // Half undone: going forward again would run on what is no longer there. Undo on.
+    for (StepRecord& step : steps_) {
+      if (step.state != StepState::kUndoFailed) continue;
+      step.state = StepState::kUndoDue;
+      step.failures = 0;
+      step.recoveries = 0;
+      step.deadline = absl::InfiniteFuture();
+      PURSER_RETURN_IF_ERROR(Schedule(step, TaskKind::kUndo, now_));
+    }
+    PURSER_RETURN_IF_ERROR(SetState(RunState::kRunning, run_.message));
+    return Advance();
+  }
+  run_.goal = Goal::kFinish;
+  for (StepRecord& step : steps_) {
+    if (step.state == StepState::kSucceeded) continue;
+    // A call known to have failed, or undone since, is a new effect; one that happened, or of which
+    // nobody knows, keeps its key, so that the other side can tell the repeat.
+    if (!step.unknown && !step.effect && step.attempts > 0) ++step.incarnation;
+    step.dirty = true;
+    step.state = StepState::kPending;
+    step.failures = 0;
+    step.recoveries = 0;
+    step.deadline = absl::InfiniteFuture();
+    step.started_at.reset();
+    step.ended_at.reset();
+    step.pending.clear();
+    step.outputs.clear();
+    step.message.clear();
+  }
+  PURSER_RETURN_IF_ERROR(SetState(RunState::kRunning, ""));
+  return Advance();
+}
+
+}  // namespace purser::workflow
