@@ -224,7 +224,8 @@ absl::StatusOr<Advertisement> ParseAdvertisement(absl::string_view bytes, Servic
 std::string PushHead(const RefUpdate& update, const Advertisement& advertisement) {
   std::string line = absl::StrCat(update.old_id.ToHex(), " ", update.new_id.ToHex(), " ",
                                   update.ref, absl::string_view("\0", 1));
-  for (const absl::string_view name : {"report-status", "side-band-64k", "atomic"}) {
+  // Not "atomic": one ref is atomic by itself, and git hides the reason of a refusal behind it.
+  for (const absl::string_view name : {"report-status", "side-band-64k"}) {
     if (advertisement.Has(name)) absl::StrAppend(&line, " ", name);
   }
   if (advertisement.Has("object-format")) absl::StrAppend(&line, " object-format=sha1");

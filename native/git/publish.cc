@@ -19,6 +19,8 @@
 namespace purser::git {
 namespace {
 
+constexpr int kMaxStuckAttempts = 4;
+
 // One branch of one remote during one call.
 class Session {
  public:
@@ -206,6 +208,7 @@ using Prepare = std::function<absl::StatusOr<bool>(const std::optional<Tip>& tip
 absl::StatusOr<PublishResult> PushOnTip(Session& session, const Call& call,
                                         absl::string_view look_for_effect, const Prepare& prepare) {
   std::optional<ObjectId> last_tip;
+  int stuck = 0;
   for (int attempt = 1;; ++attempt) {
     if (call.stop.stop_requested()) return absl::CancelledError("the push was stopped");
     PURSER_ASSIGN_OR_RETURN(const Advertisement receiver, session.Advertise(Service::kReceivePack));
@@ -235,9 +238,10 @@ absl::StatusOr<PublishResult> PushOnTip(Session& session, const Call& call,
       return result;
     }
     if (pushed.code() != absl::StatusCode::kAborted || attempt >= kMaxPushAttempts) return pushed;
-    // "Failed to update ref" is said of a race and of a broken repository; a tip that stands still
-    // over two refusals tells them apart.
-    if (last_tip == old_id) {
+    // "Failed to update ref" is said of a race and of a broken repository; a tip that keeps
+    // standing still tells them apart (once or twice, the winner may just hold the lock).
+    stuck = last_tip == old_id ? stuck + 1 : 0;
+    if (stuck >= kMaxStuckAttempts) {
       return absl::Status(absl::StatusCode::kFailedPrecondition, pushed.message());
     }
     last_tip = old_id;
