@@ -95,8 +95,10 @@ class DurableEngine final : public Engine {
       stopping_ = true;
       threads.swap(threads_);
       wake_.NotifyAll();
+      beat_wake_.NotifyAll();
     }
     stop_.request_stop();
+    NoteEvents();
     running_.StopAll();
     for (std::thread& thread : threads) thread.join();
   }
