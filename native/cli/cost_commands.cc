@@ -1,0 +1,248 @@
+#include <filesystem>
+#include <iostream>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/status.h"
+#include "base/strings.h"
+#include "cli/client.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "costs/aggregate.h"
+#include "purser/v1/costs.grpc.pb.h"
+
+namespace purser::cli {
+namespace {
+
+using purser::v1::CostService;
+
+// Reading a month of a large bill takes minutes; a person can still interrupt it.
+constexpr std::chrono::hours kIngestDeadline{2};
+
+absl::StatusOr<int> Ingest(const Args& args) {
+  PURSER_RETURN_IF_ERROR(args.ExpectWords(1, 1, "costs ingest FILE --source NAME [--quarantine]"));
+  if (!args.Has("source")) {
+    return absl::InvalidArgumentError("--source is needed: the name of the bill, e.g. aws-main");
+  }
+  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
+  const auto stub = CostService::NewStub(channel);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kIngestDeadline);
+  purser::v1::IngestCostsRequest message;
+  message.set_source(args.Get("source"));
+  // purserd has another working folder than this process.
+  message.set_path(std::filesystem::absolute(args.words()[0]).lexically_normal().string());
+  message.set_bad_rows(args.Has("quarantine") ? purser::v1::BAD_ROW_POLICY_QUARANTINE
+                                              : purser::v1::BAD_ROW_POLICY_REFUSE);
+  purser::v1::IngestCostsResponse response;
+  PURSER_RETURN_IF_ERROR(Explain(stub->IngestCosts(&context, message, &response)));
+  if (args.Has("json")) {
+    PrintJson(ToJson(response));
+    return kOk;
+  }
+  std::cout << (response.unchanged() ? "unchanged: this delivery is stored already\n" : "")
+            << "rows read " << response.rows_read() << ", stored " << response.rows_stored()
+            << ", quarantined " << response.rows_quarantined() << ", rounded numbers "
+            << response.rounded_numbers() << "\n";
+  for (const std::string& problem : response.problems()) {
+    std::cout << "  " << base::EscapeForDisplay(problem, 1000) << "\n";
+  }
+  if (!response.quarantine_path().empty()) {
+    std::cout << "quarantined rows: " << response.quarantine_path() << "\n";
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const purser::v1::IngestTotal& total : response.totals()) {
+    rows.push_back({total.billing_period(), total.currency(), total.billed_cost(),
+                    total.effective_cost(), total.allocated_billed_cost()});
+  }
+  PrintTable({"PERIOD", "CURRENCY", "BILLED", "EFFECTIVE", "ALLOCATED"}, rows);
+  return kOk;
+}
+
+std::vector<std::string> CostHeader(const std::vector<std::string>& group_by) {
+  std::vector<std::string> header;
+  for (const std::string& name : group_by) {
+    std::string upper = name;
+    for (char& c : upper) c = static_cast<char>(std::toupper(c));
+    header.push_back(std::move(upper));
+  }
+  for (const char* name : {"CURRENCY", "BILLED", "EFFECTIVE", "CHARGES"}) header.push_back(name);
+  return header;
+}
+
+std::vector<std::string> CostCells(const purser::v1::CostRow& row) {
+  std::vector<std::string> cells(row.keys().begin(), row.keys().end());
+  cells.push_back(row.currency());
+  cells.push_back(row.billed_cost());
+  cells.push_back(row.effective_cost());
+  cells.push_back(absl::StrCat(row.charges()));
+  return cells;
+}
+
+absl::StatusOr<int> Query(const Args& args) {
+  PURSER_RETURN_IF_ERROR(args.ExpectWords(0, 0, "costs query --from DAY --to DAY"));
+  if (!args.Has("from") || !args.Has("to")) {
+    return absl::InvalidArgumentError("--from and --to are needed, days like 2026-11-20");
+  }
+  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
+  const auto stub = CostService::NewStub(channel);
+  purser::v1::QueryCostsRequest message;
+  message.set_from_day(args.Get("from"));
+  message.set_to_day(args.Get("to"));
+  const std::vector<std::string> group_by = args.All("group-by");
+  for (const std::string& name : group_by) message.add_group_by(name);
+  for (const std::string& text : args.All("filter")) {
+    const std::vector<std::string> parts = absl::StrSplit(text, absl::MaxSplits('=', 1));
+    if (parts.size() != 2) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--filter ", text, ": must be DIMENSION=VALUE[,VALUE]…"));
+    }
+    purser::v1::CostFilter& filter = *message.add_filters();
+    filter.set_dimension(parts[0]);
+    for (absl::string_view value : absl::StrSplit(parts[1], ',')) {
+      filter.add_values(std::string(value));
+    }
+  }
+  message.set_page_size(5000);
+  std::vector<std::vector<std::string>> rows;
+  nlohmann::json all = nlohmann::json::array();
+  do {
+    grpc::ClientContext context;
+    SetUnaryDeadline(context);
+    purser::v1::QueryCostsResponse response;
+    PURSER_RETURN_IF_ERROR(Explain(stub->QueryCosts(&context, message, &response)));
+    for (const purser::v1::CostRow& row : response.rows()) {
+      if (args.Has("json")) {
+        all.push_back(ToJson(row));
+      } else {
+        rows.push_back(CostCells(row));
+      }
+    }
+    message.set_page_token(response.next_page_token());
+  } while (!message.page_token().empty());
+  if (args.Has("json")) {
+    PrintJson(all);
+  } else {
+    PrintTable(CostHeader(group_by), rows);
+  }
+  return kOk;
+}
+
+absl::StatusOr<int> Entity(const Args& args) {
+  PURSER_RETURN_IF_ERROR(args.ExpectWords(1, 1, "costs entity REF [--days N] [--as-of DAY]"));
+  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
+  PURSER_ASSIGN_OR_RETURN(const int64_t days, args.Int("days", 30, 1, 400));
+  const auto stub = CostService::NewStub(channel);
+  grpc::ClientContext context;
+  SetUnaryDeadline(context);
+  purser::v1::GetEntityCostsRequest message;
+  message.set_entity_ref(args.words()[0]);
+  message.set_days(static_cast<int32_t>(days));
+  message.set_as_of(args.Get("as-of"));
+  purser::v1::GetEntityCostsResponse response;
+  PURSER_RETURN_IF_ERROR(Explain(stub->GetEntityCosts(&context, message, &response)));
+  if (args.Has("json")) {
+    PrintJson(ToJson(response));
+    return kOk;
+  }
+  if (response.costs_size() == 0) {
+    std::cout << "no costs are allocated to " << response.entity_ref() << "\n";
+    return kOk;
+  }
+  std::cout << response.entity_ref() << " from " << response.from_day() << " to "
+            << response.to_day() << "\n";
+  for (const purser::v1::EntityCosts& costs : response.costs()) {
+    std::cout << "billed " << costs.billed_cost() << " " << costs.currency() << ", effective "
+              << costs.effective_cost() << " " << costs.currency() << "\n";
+    std::vector<std::vector<std::string>> rows;
+    for (const purser::v1::CostRow& row : costs.by_service()) rows.push_back(CostCells(row));
+    PrintTable(CostHeader({"service"}), rows);
+  }
+  return kOk;
+}
+
+absl::StatusOr<int> Aggregate(const Args& args) {
+  PURSER_RETURN_IF_ERROR(args.ExpectWords(1, 10'000, "costs aggregate FILE… [--group-by COLUMN]…"));
+  costs::AggregateRequest request;
+  request.paths = args.words();
+  request.group_by = args.All("group-by");
+  request.bad_rows = args.Has("quarantine") ? costs::BadRows::kQuarantine : costs::BadRows::kRefuse;
+  PURSER_ASSIGN_OR_RETURN(const costs::AggregateResult result, costs::Aggregate(request));
+  if (args.Has("json")) {
+    nlohmann::json groups = nlohmann::json::array();
+    for (const costs::CostRow& row : result.rows) {
+      groups.push_back({{"keys", row.keys},
+                        {"currency", row.currency},
+                        {"billedCost", row.billed.ToString()},
+                        {"effectiveCost", row.effective.ToString()},
+                        {"charges", row.charges}});
+    }
+    PrintJson({{"rowsRead", result.rows_read},
+               {"rowsBad", result.rows_bad},
+               {"problems", result.problems},
+               {"rows", groups}});
+    return kOk;
+  }
+  for (const std::string& problem : result.problems) {
+    std::cerr << "  " << base::EscapeForDisplay(problem, 1000) << "\n";
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const costs::CostRow& row : result.rows) {
+    std::vector<std::string> cells = row.keys;
+    cells.push_back(row.currency);
+    cells.push_back(row.billed.ToString());
+    cells.push_back(row.effective.ToString());
+    cells.push_back(absl::StrCat(row.charges));
+    rows.push_back(std::move(cells));
+  }
+  PrintTable(CostHeader(request.group_by), rows);
+  return kOk;
+}
+
+std::function<int(const Args&)> Printing(absl::StatusOr<int> (*run)(const Args&)) {
+  return [run](const Args& args) {
+    const absl::StatusOr<int> code = run(args);
+    return code.ok() ? *code : PrintError(code.status(), args.Has("json"));
+  };
+}
+
+std::vector<Option> WithConnection(std::vector<Option> options) {
+  for (Option& option : ConnectionOptions()) options.push_back(std::move(option));
+  return options;
+}
+
+}  // namespace
+
+std::vector<Entry> CostCommands() {
+  return {
+      {{"costs ingest", "FILE", "read a billing file (FOCUS CSV, .csv or .csv.gz) into purserd",
+        WithConnection({{"source", "NAME", "name of the bill, [a-z0-9-]"},
+                        {"quarantine", "", "set bad rows aside instead of refusing the file"}})},
+       Printing(Ingest)},
+      {{"costs query", "", "sum costs from purserd's rollups",
+        WithConnection(
+            {{"from", "DAY", "first day"},
+             {"to", "DAY", "last day, inclusive"},
+             {"group-by", "DIMENSION",
+              "day, month, entity, service, source, charge_category or billing_period; "
+              "may be repeated",
+              true},
+             {"filter", "DIMENSION=VALUE", "values joined by ','; may be repeated", true}})},
+       Printing(Query)},
+      {{"costs entity", "REF", "what a catalog entity cost",
+        WithConnection({{"days", "N", "how many days back (default 30)"},
+                        {"as-of", "DAY", "last day (default: the last day with data)"}})},
+       Printing(Entity)},
+      {{"costs aggregate",
+        "FILE…",
+        "sum billing files here, without purserd",
+        {{"group-by", "COLUMN", "FOCUS column, or day; may be repeated", true},
+         {"quarantine", "", "leave bad rows out instead of refusing the file"},
+         {"json", "", "print JSON"},
+         {"help", "", "show this help"}}},
+       Printing(Aggregate)},
+  };
+}
+
+}  // namespace purser::cli

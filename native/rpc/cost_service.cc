@@ -1,0 +1,133 @@
+#include "rpc/cost_service.h"
+
+#include <stop_token>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/civil_time.h"
+#include "base/clock.h"
+#include "base/status.h"
+#include "base/strings.h"
+
+namespace purser::rpc {
+namespace {
+
+constexpr absl::Duration kLostClientPoll = absl::Milliseconds(500);
+
+absl::StatusOr<absl::CivilDay> ParseDay(const std::string& text, absl::string_view field) {
+  absl::CivilDay day;
+  if (!absl::ParseCivilTime(text, &day)) {
+    return absl::InvalidArgumentError(absl::StrCat(field, ": \"", base::EscapeForDisplay(text),
+                                                   "\" is not a day like 2026-11-20"));
+  }
+  return day;
+}
+
+std::string DayText(absl::CivilDay day) { return absl::FormatCivilTime(day); }
+
+void FillRow(const costs::CostRow& row, purser::v1::CostRow& out) {
+  for (const std::string& key : row.keys) out.add_keys(key);
+  out.set_currency(row.currency);
+  out.set_billed_cost(row.billed.ToString());
+  out.set_effective_cost(row.effective.ToString());
+  out.set_charges(row.charges);
+}
+
+void FillReport(const costs::IngestReport& report, purser::v1::IngestCostsResponse& out) {
+  out.set_unchanged(report.unchanged);
+  out.set_rows_read(report.rows_read);
+  out.set_rows_stored(report.rows_stored);
+  out.set_rows_quarantined(report.rows_quarantined);
+  out.set_rounded_numbers(report.rounded_numbers);
+  for (const costs::IngestTotal& total : report.totals) {
+    purser::v1::IngestTotal& added = *out.add_totals();
+    added.set_billing_period(DayText(total.billing_period));
+    added.set_currency(total.currency);
+    added.set_billed_cost(total.billed.ToString());
+    added.set_effective_cost(total.effective.ToString());
+    added.set_allocated_billed_cost(total.allocated_billed.ToString());
+  }
+  out.set_quarantine_path(report.quarantine_path);
+  for (const std::string& problem : report.problems) out.add_problems(problem);
+}
+
+}  // namespace
+
+grpc::Status CostService::IngestCosts(grpc::ServerContext* context,
+                                      const purser::v1::IngestCostsRequest* request,
+                                      purser::v1::IngestCostsResponse* response) {
+  return guard_.Run(*context, "IngestCosts", [&]() -> absl::Status {
+    costs::IngestRequest ingest;
+    ingest.source = request->source();
+    PURSER_ASSIGN_OR_RETURN(std::string path, resolve_(request->path()));
+    ingest.paths.push_back(std::move(path));
+    ingest.bad_rows = request->bad_rows() == purser::v1::BAD_ROW_POLICY_QUARANTINE
+                          ? costs::BadRows::kQuarantine
+                          : costs::BadRows::kRefuse;
+    // Reading may take minutes; a caller that went away must not keep it going.
+    std::stop_source stop;
+    std::jthread watcher([&stop, context](std::stop_token ended) {
+      while (base::Clock::System().SleepFor(kLostClientPoll, ended)) {
+        if (context->IsCancelled()) stop.request_stop();
+      }
+    });
+    ingest.stop = stop.get_token();
+    PURSER_ASSIGN_OR_RETURN(const costs::IngestReport report, service_.Ingest(ingest));
+    FillReport(report, *response);
+    if (!report.unchanged) on_ingested_();
+    return absl::OkStatus();
+  });
+}
+
+grpc::Status CostService::QueryCosts(grpc::ServerContext* context,
+                                     const purser::v1::QueryCostsRequest* request,
+                                     purser::v1::QueryCostsResponse* response) {
+  return guard_.Run(*context, "QueryCosts", [&]() -> absl::Status {
+    costs::QueryRequest query;
+    PURSER_ASSIGN_OR_RETURN(query.from, ParseDay(request->from_day(), "from_day"));
+    PURSER_ASSIGN_OR_RETURN(query.to, ParseDay(request->to_day(), "to_day"));
+    for (const std::string& name : request->group_by()) {
+      PURSER_ASSIGN_OR_RETURN(const costs::Dimension dimension, costs::ParseDimension(name));
+      query.group_by.push_back(dimension);
+    }
+    for (const purser::v1::CostFilter& filter : request->filters()) {
+      PURSER_ASSIGN_OR_RETURN(const costs::Dimension dimension,
+                              costs::ParseDimension(filter.dimension()));
+      query.filters.push_back({dimension, {filter.values().begin(), filter.values().end()}});
+    }
+    query.page_size = request->page_size();
+    query.page_token = request->page_token();
+    PURSER_ASSIGN_OR_RETURN(const costs::QueryPage page, service_.Query(query));
+    for (const costs::CostRow& row : page.rows) FillRow(row, *response->add_rows());
+    response->set_next_page_token(page.next_page_token);
+    return absl::OkStatus();
+  });
+}
+
+grpc::Status CostService::GetEntityCosts(grpc::ServerContext* context,
+                                         const purser::v1::GetEntityCostsRequest* request,
+                                         purser::v1::GetEntityCostsResponse* response) {
+  return guard_.Run(*context, "GetEntityCosts", [&]() -> absl::Status {
+    costs::EntitySummaryRequest query;
+    query.entity_ref = request->entity_ref();
+    query.days = request->days();
+    if (!request->as_of().empty()) {
+      PURSER_ASSIGN_OR_RETURN(query.as_of, ParseDay(request->as_of(), "as_of"));
+    }
+    PURSER_ASSIGN_OR_RETURN(const costs::EntityCostSummary summary, service_.EntitySummary(query));
+    response->set_entity_ref(summary.entity_ref);
+    if (summary.from.has_value()) response->set_from_day(DayText(*summary.from));
+    if (summary.to.has_value()) response->set_to_day(DayText(*summary.to));
+    for (const costs::EntityCosts& costs : summary.costs) {
+      purser::v1::EntityCosts& added = *response->add_costs();
+      added.set_currency(costs.currency);
+      added.set_billed_cost(costs.billed.ToString());
+      added.set_effective_cost(costs.effective.ToString());
+      for (const costs::CostRow& row : costs.by_day) FillRow(row, *added.add_by_day());
+      for (const costs::CostRow& row : costs.by_service) FillRow(row, *added.add_by_service());
+    }
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace purser::rpc
