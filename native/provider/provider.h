@@ -48,6 +48,9 @@ class Context {
   virtual void Log(action::LogLevel level, absl::string_view line) = 0;
   // One entity of the snapshot; invalid ones are refused with all their problems and counted.
   virtual absl::Status Emit(const nlohmann::json& entity) = 0;
+  // Items of the source that never became an entity to emit (an unreadable file); the provider has
+  // logged why. They count in the summary; a host without snapshots has none.
+  virtual void AddDropped(int64_t) {}
 };
 
 // A source. Snapshot gives everything the source holds now; a failure means "nothing is known", and
