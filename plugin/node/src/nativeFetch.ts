@@ -53,9 +53,13 @@ export async function nativeFetch(
     redirect: 'manual',
     signal: signals.length > 0 ? AbortSignal.any(signals) : undefined,
   });
+  // fetch has undone the compression, so what these say of the body is no longer true.
+  const untrue = response.headers.has('content-encoding')
+    ? new Set(['content-encoding', 'content-length'])
+    : new Set<string>();
   return {
     status: response.status,
-    headers: [...response.headers],
+    headers: [...response.headers].filter(([name]) => !untrue.has(name)),
     body: await readLimited(response, request.maxResponseBytes ?? DEFAULT_MAX_RESPONSE_BYTES),
   };
 }

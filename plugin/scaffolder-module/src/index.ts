@@ -1,0 +1,6 @@
+/**
+ * Purser's actions for Backstage templates.
+ *
+ * @packageDocumentation
+ */
+export { scaffolderModulePurser as default } from './module';

@@ -1,0 +1,90 @@
+import {
+  coreServices,
+  createBackendModule,
+  type LoggerService,
+} from '@backstage/backend-plugin-api';
+import { type Config, readDurationFromConfig } from '@backstage/config';
+import { ScmIntegrations } from '@backstage/integration';
+import { scaffolderActionsExtensionPoint } from '@backstage/plugin-scaffolder-node';
+import { durationToMilliseconds } from '@backstage/types';
+import { type ActionDescription, purserServiceRef } from '@purser/plugin-purser-node';
+import { createPublishAdapter } from './adapters/publish';
+import { createRenderAdapter } from './adapters/render';
+import { createAwaitAdapter, createRequestAdapter } from './adapters/request';
+import { shippedPortalActions, shippedSidecarActions } from './shippedActions';
+import { toTemplateAction } from './templateAction';
+
+const DEFAULT_RETRY_FOR_MS = 10 * 60_000;
+
+function readRetryFor(config: Config): number {
+  const key = 'purser.actions.retryFor';
+  return config.has(key)
+    ? durationToMilliseconds(readDurationFromConfig(config, { key }))
+    : DEFAULT_RETRY_FOR_MS;
+}
+
+/** What the host says now, over what it said when this package was built. */
+async function describe(
+  host: string,
+  list: () => Promise<ActionDescription[]> | ActionDescription[],
+  shipped: ActionDescription[],
+  logger: LoggerService,
+): Promise<ActionDescription[]> {
+  const byId = new Map(shipped.map(action => [action.id, action]));
+  try {
+    for (const action of await list()) {
+      byId.set(action.id, action);
+    }
+  } catch (error) {
+    logger.warn(
+      `${host} actions are registered as this package knows them, they will fail until it is there: ${(error as Error).message}`,
+    );
+  }
+  return [...byId.values()];
+}
+
+/** Registers Purser's actions, whichever process runs them. */
+export const scaffolderModulePurser = createBackendModule({
+  pluginId: 'scaffolder',
+  moduleId: 'purser',
+  register(reg) {
+    reg.registerInit({
+      deps: {
+        scaffolder: scaffolderActionsExtensionPoint,
+        config: coreServices.rootConfig,
+        logger: coreServices.logger,
+        permissions: coreServices.permissions,
+        reader: coreServices.urlReader,
+        purser: purserServiceRef,
+      },
+      async init({ scaffolder, config, logger, permissions, reader, purser }) {
+        const integrations = ScmIntegrations.fromConfig(config);
+        const deps = {
+          purser,
+          retryFor: readRetryFor(config),
+          adapters: {
+            'purser:template:render': createRenderAdapter({ reader, integrations }),
+            'purser:git:publish': createPublishAdapter({ config, integrations }),
+            'purser:request': createRequestAdapter(permissions),
+            'purser:request:await': createAwaitAdapter(permissions),
+          },
+        };
+        const portal = await describe(
+          'portal',
+          () => purser.addon.listActions(),
+          shippedPortalActions,
+          logger,
+        );
+        const sidecar = await describe(
+          'sidecar',
+          () => purser.sidecar.listActions(),
+          shippedSidecarActions,
+          logger,
+        );
+        scaffolder.addActions(
+          ...[...portal, ...sidecar].map(action => toTemplateAction(action, deps)),
+        );
+      },
+    });
+  },
+});

@@ -1,0 +1,114 @@
+import type { LoggerService } from '@backstage/backend-plugin-api';
+import type { JsonObject } from '@backstage/types';
+import {
+  type ActionMessage,
+  backoff,
+  CancelledError,
+  isUnavailable,
+  pause,
+  type SidecarClient,
+} from '@purser/plugin-purser-node';
+
+/** What one run on the sidecar needs. */
+export interface SidecarRunOptions {
+  id: string;
+  input: JsonObject;
+  idempotencyKey: string;
+  user?: string;
+  dryRun: boolean;
+  logger: LoggerService;
+  /** The task's: somebody cancelled it. */
+  signal?: AbortSignal;
+  /** Milliseconds without any sign of the sidecar before the step fails. */
+  retryFor: number;
+  onMessage(message: ActionMessage): void;
+}
+
+/** How long a cancelled action may take to end before its stream is closed. */
+const CANCEL_GRACE_MS = 10_000;
+
+async function tellCancelled(sidecar: SidecarClient, options: SidecarRunOptions): Promise<void> {
+  try {
+    const told = await sidecar.cancelAction({
+      idempotencyKey: options.idempotencyKey,
+      actor: options.user ?? '',
+    });
+    if (told === 0) {
+      options.logger.warn(`${options.id}: nothing was running any more when it was cancelled`);
+    }
+  } catch (error) {
+    options.logger.warn(
+      `${options.id}: the purser sidecar could not be told of the cancellation, durable work goes on: ${(error as Error).message}`,
+    );
+  }
+}
+
+function refuseIfAborted(signal: AbortSignal | undefined, id: string): void {
+  if (signal?.aborted) {
+    throw new CancelledError(`${id}: the task was cancelled`);
+  }
+}
+
+/**
+ * Runs an action on the sidecar. A vanished sidecar does not fail the step: the call is repeated with
+ * the same key, and the sidecar attaches it to the work that went on meanwhile.
+ */
+export async function runOnSidecar(
+  sidecar: SidecarClient,
+  options: SidecarRunOptions,
+): Promise<void> {
+  const { id, logger, signal } = options;
+  const stream = new AbortController();
+  let grace: NodeJS.Timeout | undefined;
+  const onAbort = () => {
+    grace = setTimeout(() => stream.abort(), CANCEL_GRACE_MS);
+    void tellCancelled(sidecar, options);
+  };
+  signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    let lastSign = Date.now();
+    let away = false;
+    for (let attempt = 0; ; attempt++) {
+      refuseIfAborted(signal, id);
+      try {
+        const messages = sidecar.runAction(
+          {
+            id,
+            input: options.input,
+            idempotencyKey: options.idempotencyKey,
+            user: options.user,
+            dryRun: options.dryRun,
+          },
+          { signal: stream.signal },
+        );
+        for await (const message of messages) {
+          if (away) {
+            logger.info(`${id}: the purser sidecar is back, attached again`);
+            away = false;
+          }
+          attempt = 0;
+          lastSign = Date.now();
+          options.onMessage(message);
+        }
+        return;
+      } catch (error) {
+        refuseIfAborted(signal, id);
+        const waited = Date.now() - lastSign;
+        if (!isUnavailable(error) || waited > options.retryFor) {
+          throw error;
+        }
+        if (!away) {
+          away = true;
+          const minutes = Math.round(options.retryFor / 6_000) / 10;
+          logger.warn(
+            `${id}: ${(error as Error).message}; trying again for ${minutes} minutes with the same key, nothing is done twice`,
+          );
+        }
+        await pause(backoff(attempt), signal);
+      }
+    }
+  } finally {
+    clearTimeout(grace);
+    signal?.removeEventListener('abort', onAbort);
+  }
+}

@@ -1,0 +1,143 @@
+import type { LoggerService } from '@backstage/backend-plugin-api';
+import type { ActionContext, TemplateAction } from '@backstage/plugin-scaffolder-node';
+import type { JsonObject, JsonValue } from '@backstage/types';
+import type { ActionDescription, LogLevel, PurserService } from '@purser/plugin-purser-node';
+import { idempotencyKey, inputHash } from './hash';
+import { createRedactor, redactJson } from './redact';
+import { runOnSidecar } from './sidecarRun';
+
+/** The context of any Purser action. */
+export type PurserActionContext = ActionContext<JsonObject, JsonObject>;
+
+/** What an action gets besides what the template says. */
+export interface PreparedInput {
+  input: JsonObject;
+  /** Secrets by name, for the action and for nobody's log. */
+  secrets?: Record<string, string>;
+}
+
+/** What only TypeScript can do for one action: reading through Backstage's services, permissions. */
+export interface ActionAdapter {
+  /** Throws when who started the task may not do this. */
+  authorize?(ctx: PurserActionContext): Promise<void>;
+  prepare?(ctx: PurserActionContext): Promise<PreparedInput>;
+  /**
+   * Keep the outputs in the task's state, so that a recovered task does not run it again. Wrong for
+   * actions whose result is the workspace.
+   */
+  checkpoint: boolean;
+}
+
+export interface TemplateActionDeps {
+  purser: PurserService;
+  adapters: Record<string, ActionAdapter | undefined>;
+  /** Milliseconds, see `SidecarRunOptions.retryFor`. */
+  retryFor: number;
+}
+
+function logTo(logger: LoggerService, redact: (text: string) => string) {
+  return (level: LogLevel, text: string) => logger[level](redact(text));
+}
+
+function withoutSecrets(error: unknown, redact: (text: string) => string): unknown {
+  if (!(error instanceof Error) || redact(error.message) === error.message) {
+    return error;
+  }
+  const clean = new Error(redact(error.message));
+  clean.name = error.name;
+  return clean;
+}
+
+function outputsOf(result: JsonValue | void): JsonObject {
+  const outputs =
+    typeof result === 'object' && result !== null && !Array.isArray(result) ? result.outputs : {};
+  return typeof outputs === 'object' && outputs !== null && !Array.isArray(outputs) ? outputs : {};
+}
+
+async function handle(
+  description: ActionDescription,
+  deps: TemplateActionDeps,
+  ctx: PurserActionContext,
+): Promise<void> {
+  const { id, host } = description;
+  const adapter = deps.adapters[id] ?? { checkpoint: host === 'sidecar' };
+  await adapter.authorize?.(ctx);
+
+  const taskSecrets: Record<string, string> = { ...ctx.secrets };
+  const hash = inputHash(ctx.input, createRedactor(Object.values(taskSecrets)));
+  const stepId = ctx.step?.id ?? ctx.step?.name ?? id;
+  const key = idempotencyKey(ctx.task.id, stepId, hash);
+  const dryRun = ctx.isDryRun ?? false;
+
+  const run = async (): Promise<{ outputs: JsonObject }> => {
+    const prepared = (await adapter.prepare?.(ctx)) ?? { input: ctx.input };
+    const secrets = { ...taskSecrets, ...prepared.secrets };
+    const redact = createRedactor(Object.values(secrets));
+    const onLog = logTo(ctx.logger, redact);
+    const outputs: JsonObject = {};
+    const onOutput = (name: string, value: JsonValue) => {
+      outputs[name] = redactJson(value, redact);
+    };
+    try {
+      if (host === 'portal') {
+        await deps.purser.addon.runAction(
+          {
+            id,
+            input: prepared.input,
+            workspace: ctx.workspacePath,
+            secrets,
+            idempotencyKey: key,
+            user: ctx.user?.ref,
+            dryRun,
+            onLog,
+            onOutput,
+          },
+          { signal: ctx.signal },
+        );
+      } else {
+        await runOnSidecar(deps.purser.sidecar, {
+          id,
+          input: prepared.input,
+          idempotencyKey: key,
+          user: ctx.user?.ref,
+          dryRun,
+          logger: ctx.logger,
+          signal: ctx.signal,
+          retryFor: deps.retryFor,
+          onMessage: message =>
+            message.type === 'log'
+              ? onLog(message.level, message.text)
+              : onOutput(message.name, message.value),
+        });
+      }
+    } catch (error) {
+      throw withoutSecrets(error, redact);
+    }
+    return { outputs };
+  };
+
+  // The runner shares checkpoints between the iterations of an `each` step, so the key names the
+  // input; and it turns null into {}, so the value is always an object.
+  const outputs =
+    adapter.checkpoint && !dryRun
+      ? outputsOf(await ctx.checkpoint({ key: `${id}/${hash}`, fn: run }))
+      : (await run()).outputs;
+  for (const [name, value] of Object.entries(outputs)) {
+    ctx.output(name, value);
+  }
+}
+
+/** Makes Backstage's action from a host's description. */
+export function toTemplateAction(
+  description: ActionDescription,
+  deps: TemplateActionDeps,
+): TemplateAction<JsonObject, JsonObject> {
+  return {
+    id: description.id,
+    description: description.description,
+    examples: description.examples,
+    supportsDryRun: description.supportsDryRun,
+    schema: description.schema,
+    handler: ctx => handle(description, deps, ctx),
+  };
+}
