@@ -29,15 +29,15 @@ absl::string_view FindHeader(const Headers& headers, absl::string_view name);
 
 struct Request {
   std::string method = "GET";
-  std::string url;  // absolute, http or https, no userinfo, no fragment
-  Headers headers;  // Host and Content-Length are set by the transport
-  std::string body;
+  std::string url;       // absolute, http or https, no userinfo, no fragment
+  Headers headers = {};  // Host, Content-Length and Connection are set by the transport
+  std::string body = {};
 };
 
 struct Response {
   int status = 0;
-  Headers headers;
-  std::string body;
+  Headers headers = {};
+  std::string body = {};
 };
 
 // Whom to trust and who we are, where the process's defaults do not do (a cluster with its own
