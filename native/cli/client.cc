@@ -22,13 +22,17 @@ constexpr int kMaxMessageBytes = 4 << 20;
 
 }  // namespace
 
-std::vector<Option> ConnectionOptions() {
-  return {{"address", "ADDRESS", "purserd's address, unix:PATH or HOST:PORT ($PURSER_ADDRESS)"},
-          {"tls-ca", "FILE", "PEM file of the server's CA (TCP)"},
-          {"tls-certificate", "FILE", "PEM file of the client certificate (TCP)"},
-          {"tls-key", "FILE", "PEM file of its key (TCP)"},
-          {"json", "", "print JSON"},
-          {"help", "", "show this help"}};
+std::vector<Option> WithConnection(std::vector<Option> options) {
+  for (const Option& option : std::vector<Option>{
+           {"address", "ADDRESS", "purserd's address, unix:PATH or HOST:PORT ($PURSER_ADDRESS)"},
+           {"tls-ca", "FILE", "PEM file of the server's CA (TCP)"},
+           {"tls-certificate", "FILE", "PEM file of the client certificate (TCP)"},
+           {"tls-key", "FILE", "PEM file of its key (TCP)"},
+           {"json", "", "print JSON"},
+           {"help", "", "show this help"}}) {
+    options.push_back(option);
+  }
+  return options;
 }
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const Args& args) {

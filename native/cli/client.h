@@ -12,8 +12,8 @@
 
 namespace purser::cli {
 
-// Options every command that talks to purserd has.
-std::vector<Option> ConnectionOptions();
+// A command's own options and those every command that talks to purserd has.
+std::vector<Option> WithConnection(std::vector<Option> options);
 
 // From --address, else $PURSER_ADDRESS, else unix:.purser/run/purserd.sock. TCP needs --tls-ca,
 // --tls-certificate and --tls-key (mutual TLS).

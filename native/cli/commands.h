@@ -5,6 +5,7 @@
 #include <functional>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "cli/args.h"
 
 namespace purser::cli {
@@ -13,6 +14,9 @@ struct Entry {
   Command command;
   std::function<int(const Args&)> run;
 };
+
+// Turns a command that returns a status into one that prints it and exits with its code.
+std::function<int(const Args&)> Printing(absl::StatusOr<int> (*run)(const Args&));
 
 std::vector<Entry> RequestCommands();
 std::vector<Entry> CostCommands();

@@ -200,18 +200,6 @@ absl::StatusOr<int> Aggregate(const Args& args) {
   return kOk;
 }
 
-std::function<int(const Args&)> Printing(absl::StatusOr<int> (*run)(const Args&)) {
-  return [run](const Args& args) {
-    const absl::StatusOr<int> code = run(args);
-    return code.ok() ? *code : PrintError(code.status(), args.Has("json"));
-  };
-}
-
-std::vector<Option> WithConnection(std::vector<Option> options) {
-  for (Option& option : ConnectionOptions()) options.push_back(std::move(option));
-  return options;
-}
-
 }  // namespace
 
 std::vector<Entry> CostCommands() {

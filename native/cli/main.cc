@@ -13,7 +13,20 @@
 #include "cli/output.h"
 
 namespace purser::cli {
+
+std::function<int(const Args&)> Printing(absl::StatusOr<int> (*run)(const Args&)) {
+  return [run](const Args& args) {
+    const absl::StatusOr<int> code = run(args);
+    return code.ok() ? *code : PrintError(code.status(), args.Has("json"));
+  };
+}
+
 namespace {
+
+int UsageError(const std::string& message) {
+  std::cerr << "purser: " << message << std::endl;
+  return kUsage;
+}
 
 void PrintHelp(const std::vector<Entry>& entries) {
   std::cout << "usage: purser COMMAND [ARGUMENTS] [--json] [--help]\n\n";
@@ -55,9 +68,7 @@ int Run(const std::vector<std::string>& words) {
   if (words[0] == "completion") {
     const std::string script = CompletionScript(words.size() > 1 ? words[1] : "", entries);
     if (script.empty()) {
-      return PrintError(absl::InvalidArgumentError("usage: purser completion bash|zsh|fish"),
-                        false),
-             kUsage;
+      return UsageError("usage: purser completion bash|zsh|fish");
     }
     std::cout << script;
     return kOk;
@@ -68,19 +79,16 @@ int Run(const std::vector<std::string>& words) {
       continue;
     const absl::StatusOr<Args> args = Args::Parse(
         entry.command, {words.begin() + static_cast<std::ptrdiff_t>(name.size()), words.end()});
-    if (!args.ok()) return PrintError(args.status(), false), kUsage;
+    if (!args.ok()) return UsageError(std::string(args.status().message()));
     if (args->Has("help")) {
       PrintCommandHelp(entry.command);
       return kOk;
     }
     return entry.run(*args);
   }
-  return PrintError(
-             absl::InvalidArgumentError(absl::StrCat(
-                 "no command \"", words[0], words.size() > 1 ? absl::StrCat(" ", words[1]) : "",
-                 "\"; purser --help lists them")),
-             false),
-         kUsage;
+  return UsageError(absl::StrCat("no command \"", words[0],
+                                 words.size() > 1 ? absl::StrCat(" ", words[1]) : "",
+                                 "\"; purser --help lists them"));
 }
 
 }  // namespace

@@ -21,11 +21,6 @@ using purser::v1::ProvisioningService;
 
 constexpr int64_t kMaxParameterBytes = 1 << 20;
 
-std::vector<Option> WithConnection(std::vector<Option> options) {
-  for (Option& option : ConnectionOptions()) options.push_back(std::move(option));
-  return options;
-}
-
 std::string StateName(purser::v1::RequestState state) {
   // REQUEST_STATE_WAITING_APPROVAL → waiting-approval
   std::string name = purser::v1::RequestState_Name(state).substr(sizeof("REQUEST_STATE_") - 1);
@@ -303,14 +298,6 @@ absl::StatusOr<int> Blueprints(const Args& args) {
     PrintTable({"BLUEPRINT", "TITLE", "STEPS", "HASH"}, rows);
   }
   return kOk;
-}
-
-// Turns a command that returns StatusOr into one that prints its error.
-std::function<int(const Args&)> Printing(absl::StatusOr<int> (*run)(const Args&)) {
-  return [run](const Args& args) {
-    const absl::StatusOr<int> code = run(args);
-    return code.ok() ? *code : PrintError(code.status(), args.Has("json"));
-  };
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "sidecar/config.h"
 
 #include <filesystem>
-#include <set>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -185,7 +184,6 @@ absl::StatusOr<Config> LoadConfig(absl::string_view file) {
     config.blueprint_folders.push_back(Resolve(folder, path));
   }
   if (value.contains("connectors")) {
-    static const std::set<std::string> kTypes = {"core", "files", "git", "http", "kubernetes"};
     for (const auto& [name, block] : value["connectors"].items()) {
       const std::string pointer = absl::StrCat("/connectors/", json::PointerToken(name));
       ConnectorConfig connector;
@@ -196,11 +194,6 @@ absl::StatusOr<Config> LoadConfig(absl::string_view file) {
         connector.config.erase("type");
       }
       connector.where = document.Where(file, pointer);
-      if (!kTypes.contains(connector.type)) {
-        problems.push_back(absl::StrCat(connector.where, ": ", pointer, ": \"", connector.type,
-                                        "\" is not a connector type; there are ",
-                                        absl::StrJoin(kTypes, ", ")));
-      }
       config.connectors.emplace(name, std::move(connector));
     }
   }

@@ -72,11 +72,6 @@ TEST_F(ConfigTest, MetricsStayOnLoopback) {
       HasSubstr("purserd.yaml:4:12: /http/address: 0.0.0.0:9464 is not a loopback address"));
 }
 
-TEST_F(ConfigTest, UnknownConnectorTypeSaysWhichThereAre) {
-  EXPECT_THAT(ErrorOf("state: s\nlisten: {unix: {path: r/s}}\nconnectors:\n  ftp: {}\n"),
-              HasSubstr("\"ftp\" is not a connector type; there are core, files, git, http"));
-}
-
 TEST_F(ConfigTest, TcpNeedsMutualTls) {
   EXPECT_THAT(ErrorOf("state: s\nlisten:\n  tcp: {address: \"127.0.0.1:7443\"}\n"),
               HasSubstr("clientCa"));
