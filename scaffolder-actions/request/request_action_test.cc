@@ -123,7 +123,7 @@ class FakeContext final : public action::Context {
 TEST(RequestActionTest, WaitsAndGivesOutputs) {
   FakeService service;
   RequestAction action(&service);
-  FakeContext context({{"blueprint", "b"}, {"parameters", {{"name", "x"}}}});
+  FakeContext context(nlohmann::json::object({{"blueprint", "b"}, {"parameters", {{"name", "x"}}}}));
   EXPECT_TRUE(action.Run(context).ok());
   ASSERT_EQ(service.created.size(), 1u);
   EXPECT_EQ(service.created[0].idempotency_key, "task/step/1");
@@ -137,7 +137,7 @@ TEST(RequestActionTest, WithoutWaitEndsAtOnce) {
   FakeService service;
   service.hangs = true;
   RequestAction action(&service);
-  FakeContext context({{"blueprint", "b"}, {"wait", false}});
+  FakeContext context(nlohmann::json::object({{"blueprint", "b"}, {"wait", false}}));
   EXPECT_TRUE(action.Run(context).ok());
   EXPECT_EQ(context.outputs["requestId"], "req_1");
   EXPECT_EQ(context.outputs["state"], "running");
@@ -147,7 +147,7 @@ TEST(RequestActionTest, FailureSaysWhy) {
   FakeService service;
   service.end = provisioning::RequestState::kFailed;
   RequestAction action(&service);
-  FakeContext context({{"blueprint", "b"}});
+  FakeContext context(nlohmann::json::object({{"blueprint", "b"}}));
   const absl::Status status = action.Run(context);
   EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
   EXPECT_THAT(std::string(status.message()), HasSubstr("req_1 failed: because"));
@@ -159,7 +159,7 @@ TEST(RequestActionTest, AParkedRequestEndsTheTask) {
   service.events = {"request.created", "request.needs-operator"};
   service.hangs = true;
   RequestAction action(&service);
-  FakeContext context({{"blueprint", "b"}});
+  FakeContext context(nlohmann::json::object({{"blueprint", "b"}}));
   EXPECT_EQ(action.Run(context).code(), absl::StatusCode::kAborted);
 }
 
@@ -169,7 +169,7 @@ TEST(RequestActionTest, OnlyAPersonsCancellationCancelsTheRequest) {
     service.end = provisioning::RequestState::kRunning;
     service.hangs = true;
     RequestAction action(&service);
-    FakeContext context({{"blueprint", "b"}});
+    FakeContext context(nlohmann::json::object({{"blueprint", "b"}}));
     context.by_user = by_user;
     std::jthread stopper([&] {
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -183,7 +183,7 @@ TEST(RequestActionTest, OnlyAPersonsCancellationCancelsTheRequest) {
 TEST(RequestActionTest, DryRunPlansAndStoresNothing) {
   FakeService service;
   RequestAction action(&service);
-  FakeContext context({{"blueprint", "b"}});
+  FakeContext context(nlohmann::json::object({{"blueprint", "b"}}));
   context.is_dry_run = true;
   EXPECT_TRUE(action.Run(context).ok());
   ASSERT_EQ(service.created.size(), 1u);
@@ -194,7 +194,7 @@ TEST(RequestActionTest, DryRunPlansAndStoresNothing) {
 TEST(RequestAwaitActionTest, GivesTheOutputsOfAnEarlierRequest) {
   FakeService service;
   RequestAwaitAction action(&service);
-  FakeContext context({{"requestId", "req_7"}});
+  FakeContext context(nlohmann::json::object({{"requestId", "req_7"}}));
   EXPECT_TRUE(action.Run(context).ok());
   EXPECT_EQ(context.outputs["requestId"], "req_7");
   EXPECT_EQ(context.outputs["entityRef"], "resource:default/x");
