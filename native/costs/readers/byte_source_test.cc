@@ -1,0 +1,83 @@
+#include "costs/readers/byte_source.h"
+
+#include <zlib.h>
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace purser::costs {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string Gzip(absl::string_view text) {
+  z_stream stream = {};
+  EXPECT_EQ(deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY), Z_OK);
+  std::string out(deflateBound(&stream, text.size()) + 64, '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+  stream.avail_in = static_cast<uInt>(text.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
+  out.resize(stream.total_out);
+  deflateEnd(&stream);
+  return out;
+}
+
+absl::StatusOr<std::string> ReadAll(absl::string_view bytes, size_t step = 1000) {
+  StringSource inner(bytes);
+  absl::StatusOr<std::unique_ptr<ByteSource>> source = Unpacked(inner, "bill.csv.gz");
+  if (!source.ok()) return source.status();
+  std::string text;
+  std::string buffer(step, '\0');
+  while (true) {
+    absl::StatusOr<size_t> count = (*source)->Read(buffer.data(), buffer.size());
+    if (!count.ok()) return count.status();
+    if (*count == 0) return text;
+    text.append(buffer, 0, *count);
+  }
+}
+
+TEST(ByteSourceTest, PlainAndGzipAreToldByTheirContent) {
+  EXPECT_EQ(*ReadAll("a,b\n1,2\n"), "a,b\n1,2\n");
+  EXPECT_EQ(*ReadAll(""), "");
+  EXPECT_EQ(*ReadAll("x"), "x");
+  std::string text;
+  for (int i = 0; i < 50'000; ++i) text += std::to_string(i) + ",";
+  EXPECT_EQ(*ReadAll(Gzip(text), 777), text);
+  EXPECT_EQ(*ReadAll(Gzip("a,b\n") + Gzip("1,2\n") + Gzip("")), "a,b\n1,2\n");
+}
+
+TEST(ByteSourceTest, DamagedGzipIsRefused) {
+  const std::string packed = Gzip("a,b\n1,2\n3,4\n");
+  for (size_t cut = 2; cut < packed.size(); ++cut) {
+    const absl::Status status = ReadAll(packed.substr(0, cut)).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << cut;
+  }
+  EXPECT_THAT(ReadAll(packed.substr(0, packed.size() - 3)).status().message(),
+              HasSubstr("bill.csv.gz: damaged gzip file: it ends in the middle"));
+  std::string flipped = packed;
+  flipped[packed.size() - 6] ^= 1;  // in the check sum
+  EXPECT_EQ(ReadAll(flipped).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ReadAll(packed + "more").status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(ByteSourceTest, ABombIsRefused) {
+  const std::string packed = Gzip(std::string(kFreeInflatedBytes + (1 << 20), 'x'));
+  EXPECT_LT(packed.size(), 200'000u);
+  const absl::Status status = ReadAll(packed, 1 << 20).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(status.message(), HasSubstr("kMaxInflateRatio"));
+}
+
+TEST(ByteSourceTest, FilesAreNamedInErrors) {
+  EXPECT_EQ(FileSource::Open("/nowhere/bill.csv", nullptr).status().code(),
+            absl::StatusCode::kNotFound);
+  EXPECT_THAT(FileSource::Open("/tmp", nullptr).status().message(),
+              HasSubstr("/tmp is not a regular file"));
+}
+
+}  // namespace
+}  // namespace purser::costs
