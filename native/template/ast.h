@@ -1,0 +1,136 @@
+// The compiled form of a template: nodes in one array, referred to by number, so that neither
+// reading nor freeing a program recurses. Immutable after parsing and free of thread ties.
+#ifndef PURSER_TEMPLATE_AST_H_
+#define PURSER_TEMPLATE_AST_H_
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "template/template.h"
+#include "template/value.h"
+
+namespace purser::tmpl {
+
+using NodeId = uint32_t;
+inline constexpr NodeId kNoNode = 0xffffffff;
+// Slots are places for names whose binding is known while parsing (loop targets, macros and their
+// positional parameters); all other names are looked up in scopes while rendering.
+using SlotId = int32_t;
+inline constexpr SlotId kNoSlot = -1;
+
+enum class NodeType : uint8_t {
+  // Statements.
+  kBlockList,   // list
+  kText,        // text
+  kOutput,      // a: expression
+  kIf,          // a: condition, b: body, c: else
+  kFor,         // a: sequence, b: body, c: else, list: targets (kName), slot: the loop's length
+  kSet,         // a: value or b: body, list: targets (kName)
+  kMacro,       // name, slot, callable
+  kCallBlock,   // a: callee, b: arguments (kArguments), callable: the caller
+  kBlock,       // b: body, callable: its frame
+  kSwitch,      // a: value, c: default, list: cases
+  kCase,        // a: value, b: body
+  // Expressions.
+  kLiteral,     // literal
+  kRegex,       // literal: source, name: flags
+  kName,        // name, slot
+  kArray,       // list
+  kGroup,       // list
+  kDict,        // list of kPair
+  kPair,        // name (a key that is a word or a string), a: value
+  kLookup,      // a: target, b: key
+  kSlice,       // a: start, b: stop, c: step
+  kInlineIf,    // a: condition, b: then, c: else
+  kOr,
+  kAnd,
+  kNot,
+  kNegative,
+  kPositive,
+  kFloor,
+  kAdd,
+  kConcat,
+  kSubtract,
+  kMultiply,
+  kDivide,
+  kModulo,
+  kPower,
+  kCompare,     // a: first, list of kCompareOperand
+  kCompareOperand,  // op, a
+  kIn,          // a in b
+  kIs,          // a is b
+  kFilter,      // name, a: arguments (kArguments; the input comes first)
+  kCall,        // a: callee, b: arguments
+  kArguments,   // list: positional; a: kDict of keywords or kNoNode
+  kCapture,     // b: body rendered to a string
+};
+
+enum class CompareOp : uint8_t { kEq, kStrictEq, kNe, kStrictNe, kLt, kLe, kGt, kGe };
+
+struct Node {
+  NodeType type;
+  CompareOp op = CompareOp::kEq;
+  uint32_t offset = 0;   // in the source, for messages
+  NodeId a = kNoNode;
+  NodeId b = kNoNode;
+  NodeId c = kNoNode;
+  uint32_t list = 0;  // first of `count` in Program::lists
+  uint32_t count = 0;
+  uint32_t name = 0;     // in Program::names
+  uint32_t literal = 0;  // in Program::literals, or Program::texts
+  SlotId slot = kNoSlot;
+  uint32_t callable = 0;  // in Program::callables
+};
+
+struct Parameter {
+  uint32_t name;
+  SlotId slot = kNoSlot;
+  NodeId value = kNoNode;  // of a default
+};
+
+// A macro, the body of a call block, or a block: what has a frame of slots of its own.
+struct CallableInfo {
+  std::vector<Parameter> positional;
+  std::vector<Parameter> defaults;
+  bool declares_caller = false;
+  bool is_caller = false;
+  NodeId body = kNoNode;
+  uint32_t frame = 0;
+};
+
+struct Slot {
+  uint32_t frame;
+  uint32_t index;
+};
+
+struct ProgramData {
+  Options options;
+  std::string source;
+  std::vector<Node> nodes;
+  std::vector<NodeId> lists;
+  std::vector<std::string> names;
+  std::vector<Value> literals;  // immortal; freed by the owner
+  std::vector<absl::string_view> texts;
+  std::deque<std::string> owned_texts;  // those not a part of `source`
+  std::vector<CallableInfo> callables;
+  std::vector<Slot> slots;
+  std::vector<uint32_t> frame_sizes;
+  NodeId root = kNoNode;
+  bool plain = false;       // no tag at all
+  // A program that can change an array needs a copy of the context. `a[b]` may name a method that
+  // does, which matters only if such a value is called.
+  bool may_mutate = false;
+  bool dynamic_lookup = false;
+  bool indirect_call = false;
+  bool MayMutate() const { return may_mutate || (dynamic_lookup && indirect_call); }
+
+  ProgramData() = default;
+  ProgramData(const ProgramData&) = delete;
+  ~ProgramData();
+};
+
+}  // namespace purser::tmpl
+
+#endif  // PURSER_TEMPLATE_AST_H_

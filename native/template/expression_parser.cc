@@ -1,0 +1,665 @@
+#include "template/expression_parser.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/strings.h"
+#include "template/number.h"
+
+namespace purser::tmpl {
+namespace {
+
+// Levels of the operators between two operands, loosest first.
+constexpr int kOrLevel = 0;
+constexpr int kAndLevel = 1;
+constexpr int kNotLevel = 2;
+constexpr int kInLevel = 3;
+constexpr int kIsLevel = 4;
+constexpr int kEqualLevel = 5;
+constexpr int kOrderLevel = 6;
+constexpr int kAddLevel = 7;
+
+bool IsLiteralName(absl::string_view name) {
+  return name == "true" || name == "false" || name == "null" || name == "none";
+}
+
+// Methods that change their array.
+bool IsMutatingName(absl::string_view name) {
+  static constexpr absl::string_view kNames[] = {"append", "copyWithin", "fill",    "insert",
+                                                 "pop",    "push",       "remove",  "reverse",
+                                                 "shift",  "sort",       "splice",  "unshift"};
+  return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
+}
+
+Value Immortal(Value value) {
+  if (value.IsObject()) {
+    const_cast<Counted*>(static_cast<const Counted*>(value.identity()))->MakeImmortal();
+  }
+  return value;
+}
+
+}  // namespace
+
+ExpressionParser::ExpressionParser(ProgramBuilder& builder, absl::string_view code,
+                                   uint32_t offset)
+    : builder_(builder), ok_(Tokenize(builder.run(), code, offset, &tokens_)) {}
+
+bool ExpressionParser::Expression(NodeId* out) { return ok_ && InlineIf(out) && ExpectEnd(); }
+
+bool ExpressionParser::Targets(std::vector<NodeId>* out) {
+  if (!ok_) return false;
+  do {
+    Token name;
+    if (!ExpectName(&name)) return false;
+    if (IsLiteralName(name.value)) {
+      return builder_.Fail(name.offset, absl::StrCat(name.value, " cannot be assigned to"));
+    }
+    if (!CheckName(name.value, name.offset)) return false;
+    out->push_back(builder_.MakeName(name.value, name.offset));
+  } while (Take(","));
+  return ExpectEnd();
+}
+
+bool ExpressionParser::Signature(CallableInfo* out) {
+  if (!ok_) return false;
+  if (Peek().kind == TokenKind::kEnd) return true;
+  const auto first_node = static_cast<NodeId>(builder_.program().nodes.size());
+  do {
+    const Token token = Peek();
+    Token name;
+    if (!ExpectName(&name)) return false;
+    if (!CheckName(name.value, name.offset)) return false;
+    Parameter parameter{.name = builder_.Intern(name.value)};
+    out->declares_caller |= name.value == "caller";
+    if (Take("=")) {
+      if (!InlineIf(&parameter.value)) return false;
+      out->defaults.push_back(parameter);
+    } else if (IsLiteralName(name.value)) {
+      return builder_.Fail(token.offset, "a parameter must be a name");
+    } else {
+      const auto same = std::find_if(
+          out->positional.begin(), out->positional.end(),
+          [&](const Parameter& other) { return other.name == parameter.name; });
+      parameter.slot =
+          same == out->positional.end() ? builder_.Bind(parameter.name) : same->slot;
+      out->positional.push_back(parameter);
+    }
+  } while (Take(","));
+  if (!ExpectEnd()) return false;
+  // A default may name a parameter that is declared behind it.
+  builder_.ResolveAgain(first_node);
+  return true;
+}
+
+bool ExpressionParser::FilterOf(NodeId input, NodeId* out) {
+  return ok_ && Filter(input, out) && ExpectEnd();
+}
+
+bool ExpressionParser::InlineIf(NodeId* out) {
+  ProgramBuilder::Nesting nesting(builder_, Peek().offset);
+  if (!nesting.ok()) return false;
+  NodeId then;
+  if (!Binary(kOrLevel, &then)) return false;
+  *out = then;
+  if (!TakeWord("if")) return true;
+  const NodeId made = builder_.Make(NodeType::kInlineIf, builder_.node(then).offset);
+  NodeId condition, otherwise = kNoNode;
+  if (!Binary(kOrLevel, &condition)) return false;
+  if (TakeWord("else") && !Binary(kOrLevel, &otherwise)) return false;
+  builder_.node(made).a = condition;
+  builder_.node(made).b = then;
+  builder_.node(made).c = otherwise;
+  *out = made;
+  return true;
+}
+
+// Operators of level `lowest` and tighter. Each turn takes the next operator; as its right side
+// takes all tighter ones, levels only fall from turn to turn.
+bool ExpressionParser::Binary(int lowest, NodeId* out) {
+  NodeId left;
+  if (lowest <= kNotLevel && IsWord("not")) {
+    if (!Not(&left)) return false;
+  } else if (!Multiplicative(&left)) {
+    return false;
+  }
+  bool tested = false;
+  while (true) {
+    if (!builder_.run().Step()) return false;
+    if (lowest <= kAddLevel && (IsOperator("+") || IsOperator("-") || IsOperator("~"))) {
+      const NodeType type = Take("+")   ? NodeType::kAdd
+                            : Take("-") ? NodeType::kSubtract
+                                        : NodeType::kConcat;
+      if (type == NodeType::kConcat) Take("~");
+      NodeId right;
+      if (!Multiplicative(&right)) return false;
+      left = MakeBinary(type, left, right);
+    } else if (lowest <= kOrderLevel && Comparator(kOrderLevel).has_value()) {
+      if (!Comparison(kOrderLevel, left, &left)) return false;
+    } else if (lowest <= kEqualLevel && Comparator(kEqualLevel).has_value()) {
+      if (!Comparison(kEqualLevel, left, &left)) return false;
+    } else if (lowest <= kIsLevel && !tested && IsWord("is")) {
+      tested = true;
+      if (!Test(left, &left)) return false;
+    } else if (lowest <= kInLevel && IsWord("in")) {
+      ++at_;
+      if (!Membership(left, false, &left)) return false;
+      tested = true;
+    } else if (lowest <= kInLevel && IsWord("not") && IsWord("in", 1)) {
+      at_ += 2;
+      if (!Membership(left, true, &left)) return false;
+      tested = true;
+    } else if (lowest <= kAndLevel && TakeWord("and")) {
+      NodeId right;
+      if (!Binary(kNotLevel, &right)) return false;
+      left = MakeBinary(NodeType::kAnd, left, right);
+      tested = true;
+    } else if (lowest <= kOrLevel && TakeWord("or")) {
+      NodeId right;
+      if (!Binary(kAndLevel, &right)) return false;
+      left = MakeBinary(NodeType::kOr, left, right);
+      tested = true;
+    } else {
+      *out = left;
+      return true;
+    }
+  }
+}
+
+bool ExpressionParser::Comparison(int level, NodeId left, NodeId* out) {
+  const NodeId made = builder_.Make(NodeType::kCompare, builder_.node(left).offset);
+  std::vector<NodeId> operands;
+  while (const std::optional<CompareOp> op = Comparator(level)) {
+    ++at_;
+    NodeId right;
+    if (!Binary(level + 1, &right)) return false;
+    const NodeId operand =
+        builder_.Make(NodeType::kCompareOperand, builder_.node(right).offset);
+    builder_.node(operand).op = *op;
+    builder_.node(operand).a = right;
+    operands.push_back(operand);
+  }
+  builder_.node(made).a = left;
+  builder_.SetList(made, operands);
+  *out = made;
+  return true;
+}
+
+bool ExpressionParser::Membership(NodeId left, bool negate, NodeId* out) {
+  NodeId right;
+  if (!Binary(kIsLevel, &right)) return false;
+  *out = MakeBinary(NodeType::kIn, left, right);
+  if (negate) {
+    const NodeId made = builder_.Make(NodeType::kNot, builder_.node(left).offset);
+    builder_.node(made).a = *out;
+    *out = made;
+  }
+  return true;
+}
+
+bool ExpressionParser::Test(NodeId left, NodeId* out) {
+  ++at_;  // is
+  const bool negate = TakeWord("not");
+  NodeId right;
+  if (!Binary(kEqualLevel, &right)) return false;
+  const NodeId made = builder_.Make(NodeType::kIs, builder_.node(right).offset);
+  // The test is named by what stands there, never by a value: `is null` is the test "null".
+  Node& test = builder_.node(right);
+  NodeId named = right;
+  NodeId arguments = kNoNode;
+  std::string name = "undefined";
+  if (test.type == NodeType::kCall) {
+    named = test.a;
+    arguments = test.b;
+  } else if (test.type == NodeType::kFilter) {
+    name = builder_.Name(test.name);
+    arguments = test.a;
+  }
+  const Node& names = builder_.node(named);
+  if (names.type == NodeType::kName) {
+    name = builder_.Name(names.name);
+  } else if (names.type == NodeType::kLiteral || names.type == NodeType::kRegex) {
+    name.clear();
+    if (!ToText(builder_.run(), builder_.program().literals[names.literal], &name)) return false;
+  }
+  builder_.node(made).a = left;
+  builder_.node(made).b = arguments;
+  builder_.node(made).name = builder_.Intern(name);
+  *out = made;
+  if (negate) {
+    const NodeId negated = builder_.Make(NodeType::kNot, builder_.node(left).offset);
+    builder_.node(negated).a = made;
+    *out = negated;
+  }
+  return true;
+}
+
+// `not a + b` negates a alone, and `not a == b` too: so it was compiled to JavaScript's `!`.
+bool ExpressionParser::Not(NodeId* out) {
+  const uint32_t offset = Peek().offset;
+  ProgramBuilder::Nesting nesting(builder_, offset);
+  if (!nesting.ok()) return false;
+  ++at_;
+  NodeId target;
+  if (!Binary(kNotLevel, &target)) return false;
+  NodeId parent = kNoNode;
+  NodeId inner = target;
+  while (true) {
+    const NodeType type = builder_.node(inner).type;
+    if (type != NodeType::kAdd && type != NodeType::kConcat && type != NodeType::kSubtract &&
+        type != NodeType::kMultiply && type != NodeType::kDivide && type != NodeType::kModulo &&
+        type != NodeType::kCompare) {
+      break;
+    }
+    parent = inner;
+    inner = builder_.node(inner).a;
+  }
+  const NodeId made = builder_.Make(NodeType::kNot, offset);
+  builder_.node(made).a = inner;
+  if (parent == kNoNode) {
+    *out = made;
+  } else {
+    builder_.node(parent).a = made;
+    *out = target;
+  }
+  return true;
+}
+
+// * and / and % go from left to right; // binds tighter than * and / and takes the % on both its
+// sides with it.
+bool ExpressionParser::Multiplicative(NodeId* out) {
+  struct Step {
+    NodeType type;
+    NodeId right;
+  };
+  NodeId whole = kNoNode;
+  NodeType joint = NodeType::kMultiply;
+  while (true) {
+    NodeId left;
+    if (!Power(&left)) return false;
+    std::vector<Step> steps;
+    const auto remainders = [&] {
+      while (Take("%")) {
+        NodeId right;
+        if (!Power(&right)) return false;
+        steps.push_back({NodeType::kModulo, right});
+      }
+      return true;
+    };
+    const auto fold = [&] {
+      for (const Step& step : steps) left = MakeBinary(step.type, left, step.right);
+      steps.clear();
+    };
+    if (!remainders()) return false;
+    while (Take("//")) {
+      NodeId right;
+      if (!Power(&right)) return false;
+      steps.push_back({NodeType::kDivide, right});
+      if (!remainders()) return false;
+      fold();
+      const NodeId floor = builder_.Make(NodeType::kFloor, builder_.node(left).offset);
+      builder_.node(floor).a = left;
+      left = floor;
+    }
+    if (whole == kNoNode) {
+      fold();
+      whole = left;
+    } else {
+      whole = MakeBinary(joint, whole, left);
+      left = whole;
+      fold();
+      whole = left;
+    }
+    if (Take("*")) {
+      joint = NodeType::kMultiply;
+    } else if (Take("/")) {
+      joint = NodeType::kDivide;
+    } else {
+      *out = whole;
+      return true;
+    }
+  }
+}
+
+bool ExpressionParser::Power(NodeId* out) {
+  if (!Filtered(out)) return false;
+  while (Take("**")) {
+    NodeId right;
+    if (!Filtered(&right)) return false;
+    *out = MakeBinary(NodeType::kPower, *out, right);
+  }
+  return true;
+}
+
+bool ExpressionParser::Filtered(NodeId* out) {
+  if (!Unary(out)) return false;
+  while (Take("|")) {
+    if (!Filter(*out, out)) return false;
+  }
+  return true;
+}
+
+bool ExpressionParser::Filter(NodeId input, NodeId* out) {
+  Token first;
+  if (!ExpectName(&first) || !CheckName(first.value, first.offset)) return false;
+  std::string name = first.value;
+  while (Take(".")) {
+    Token segment;
+    if (!ExpectName(&segment) || !CheckName(segment.value, segment.offset)) return false;
+    absl::StrAppend(&name, ".", segment.value);
+  }
+  const NodeId made = builder_.Make(NodeType::kFilter, first.offset);
+  NodeId arguments;
+  if (Take("(")) {
+    if (!Arguments(input, &arguments)) return false;
+  } else {
+    arguments = builder_.Make(NodeType::kArguments, first.offset);
+    builder_.SetList(arguments, {input});
+  }
+  builder_.node(made).name = builder_.Intern(name);
+  builder_.node(made).a = arguments;
+  *out = made;
+  return true;
+}
+
+bool ExpressionParser::Unary(NodeId* out) {
+  std::vector<NodeId> signs;
+  while (IsOperator("-") || IsOperator("+")) {
+    const NodeType type =
+        Peek().value == "-" ? NodeType::kNegative : NodeType::kPositive;
+    if (!signs.empty() && builder_.node(signs.back()).type == type) {
+      return builder_.Fail(Peek().offset, "two equal signs in a row need parentheses");
+    }
+    if (static_cast<int>(signs.size()) >= builder_.run().limits().max_nesting) {
+      builder_.run().FailLimit("max_nesting", builder_.run().limits().max_nesting);
+      builder_.run().Locate(Peek().offset);
+      return false;
+    }
+    signs.push_back(builder_.Make(type, Peek().offset));
+    ++at_;
+  }
+  if (!Postfix(out)) return false;
+  for (auto sign = signs.rbegin(); sign != signs.rend(); ++sign) {
+    builder_.node(*sign).a = *out;
+    *out = *sign;
+  }
+  return true;
+}
+
+bool ExpressionParser::Postfix(NodeId* out) {
+  if (!Primary(out)) return false;
+  ProgramData& program = builder_.program();
+  while (true) {
+    if (!builder_.run().Step()) return false;
+    if (Take(".")) {
+      Token key;
+      if (!ExpectName(&key) || !CheckName(key.value, key.offset)) return false;
+      const NodeId made = builder_.Make(NodeType::kLookup, key.offset);
+      program.may_mutate |= IsMutatingName(key.value);
+      const NodeId literal = builder_.MakeLiteral(Immortal(Value::String(key.value)), key.offset);
+      builder_.node(made).a = *out;
+      builder_.node(made).b = literal;
+      *out = made;
+    } else if (Take("[")) {
+      NodeId key;
+      if (!Subscript(&key) || !Expect("]")) return false;
+      const NodeId made = builder_.Make(NodeType::kLookup, builder_.node(key).offset);
+      const Node& by = builder_.node(key);
+      if (by.type == NodeType::kLiteral) {
+        const Value& value = program.literals[by.literal];
+        if (value.IsString()) {
+          if (!CheckName(value.bytes(), by.offset)) return false;
+          program.may_mutate |= IsMutatingName(value.bytes());
+        }
+      } else if (by.type != NodeType::kSlice) {
+        program.dynamic_lookup = true;
+      }
+      builder_.node(made).a = *out;
+      builder_.node(made).b = key;
+      *out = made;
+    } else if (Take("(")) {
+      const NodeId made = builder_.Make(NodeType::kCall, builder_.node(*out).offset);
+      NodeId arguments;
+      if (!Arguments(kNoNode, &arguments)) return false;
+      const Node& callee = builder_.node(*out);
+      if (callee.type != NodeType::kLookup) {
+        program.indirect_call = true;
+      } else if (builder_.node(callee.b).type != NodeType::kLiteral) {
+        program.may_mutate = true;
+      }
+      builder_.node(made).a = *out;
+      builder_.node(made).b = arguments;
+      *out = made;
+    } else {
+      return true;
+    }
+  }
+}
+
+bool ExpressionParser::Subscript(NodeId* out) {
+  const uint32_t offset = Peek().offset;
+  NodeId start = kNoNode, stop = kNoNode, step = kNoNode;
+  const auto part = [&](NodeId* into) {
+    return IsOperator(":") || IsOperator("]") || InlineIf(into);
+  };
+  if (!part(&start)) return false;
+  if (!Take(":")) {
+    if (start == kNoNode) return Unexpected("a subscript");
+    *out = start;
+    return true;
+  }
+  if (!part(&stop)) return false;
+  if (Take(":") && !IsOperator("]") && !InlineIf(&step)) return false;
+  const NodeId made = builder_.Make(NodeType::kSlice, offset);
+  builder_.node(made).a = start;
+  builder_.node(made).b = stop;
+  builder_.node(made).c = step;
+  *out = made;
+  return true;
+}
+
+bool ExpressionParser::Primary(NodeId* out) {
+  const Token token = Peek();
+  switch (token.kind) {
+    case TokenKind::kNumber:
+      ++at_;
+      *out = builder_.MakeLiteral(Value::Number(StringToNumber(token.value)), token.offset);
+      return true;
+    case TokenKind::kString:
+      ++at_;
+      *out = builder_.MakeLiteral(Immortal(Value::String(token.value)), token.offset);
+      return true;
+    case TokenKind::kRegex:
+      ++at_;
+      *out = builder_.MakeLiteral(
+          Immortal(Value::Of(new RegexObject(token.value, token.flags))), token.offset);
+      builder_.node(*out).type = NodeType::kRegex;
+      return true;
+    case TokenKind::kName: {
+      ++at_;
+      if (token.value == "true" || token.value == "false") {
+        *out = builder_.MakeLiteral(Value::Bool(token.value == "true"), token.offset);
+        return true;
+      }
+      if (token.value == "none" || token.value == "null") {
+        *out = builder_.MakeLiteral(Value::Null(), token.offset);
+        return true;
+      }
+      if (!CheckName(token.value, token.offset)) return false;
+      *out = builder_.MakeName(token.value, token.offset);
+      return true;
+    }
+    default:
+      break;
+  }
+  std::vector<NodeId> children;
+  if (Take("(")) {
+    const NodeId made = builder_.Make(NodeType::kGroup, token.offset);
+    if (!List(")", &children)) return false;
+    if (children.empty()) return builder_.Fail(token.offset, "empty parentheses");
+    builder_.SetList(made, children);
+    *out = made;
+    return true;
+  }
+  if (Take("[")) {
+    const NodeId made = builder_.Make(NodeType::kArray, token.offset);
+    if (!List("]", &children)) return false;
+    builder_.SetList(made, children);
+    *out = made;
+    return true;
+  }
+  if (Take("{")) return Dict(token.offset, out);
+  return Unexpected("a value");
+}
+
+bool ExpressionParser::Dict(uint32_t offset, NodeId* out) {
+  const NodeId made = builder_.Make(NodeType::kDict, offset);
+  std::vector<NodeId> pairs;
+  if (!Take("}")) {
+    do {
+      const Token key = Peek();
+      if (key.kind != TokenKind::kString &&
+          (key.kind != TokenKind::kName || IsLiteralName(key.value))) {
+        return builder_.Fail(key.offset, "a dictionary key must be a string or a name");
+      }
+      ++at_;
+      if (!CheckName(key.value, key.offset) || !Expect(":")) return false;
+      const NodeId pair = builder_.Make(NodeType::kPair, key.offset);
+      NodeId value;
+      if (!InlineIf(&value)) return false;
+      builder_.node(pair).name = builder_.Intern(key.value);
+      builder_.node(pair).a = value;
+      pairs.push_back(pair);
+    } while (Take(","));
+    if (!Expect("}")) return false;
+  }
+  builder_.SetList(made, pairs);
+  *out = made;
+  return true;
+}
+
+bool ExpressionParser::List(absl::string_view end, std::vector<NodeId>* out) {
+  if (Take(end)) return true;
+  do {
+    NodeId child;
+    if (!InlineIf(&child)) return false;
+    out->push_back(child);
+  } while (Take(","));
+  return Expect(end);
+}
+
+bool ExpressionParser::Arguments(NodeId first, NodeId* out) {
+  const uint32_t offset = Peek().offset;
+  const NodeId made = builder_.Make(NodeType::kArguments, offset);
+  std::vector<NodeId> positional, keywords;
+  if (first != kNoNode) positional.push_back(first);
+  if (!Take(")")) {
+    do {
+      NodeId value;
+      if (Peek().kind == TokenKind::kName && Peek(1).kind == TokenKind::kOperator &&
+          Peek(1).value == "=") {
+        const Token key = Peek();
+        at_ += 2;
+        if (!CheckName(key.value, key.offset)) return false;
+        const NodeId pair = builder_.Make(NodeType::kPair, key.offset);
+        if (!InlineIf(&value)) return false;
+        builder_.node(pair).name = builder_.Intern(key.value);
+        builder_.node(pair).a = value;
+        keywords.push_back(pair);
+      } else {
+        if (!InlineIf(&value)) return false;
+        positional.push_back(value);
+      }
+    } while (Take(","));
+    if (!Expect(")")) return false;
+  }
+  builder_.SetList(made, positional);
+  if (!keywords.empty()) {
+    const NodeId dict = builder_.Make(NodeType::kDict, offset);
+    builder_.SetList(dict, keywords);
+    builder_.node(made).a = dict;
+  }
+  *out = made;
+  return true;
+}
+
+const Token& ExpressionParser::Peek(size_t ahead) const {
+  return tokens_[std::min(at_ + ahead, tokens_.size() - 1)];
+}
+
+bool ExpressionParser::IsOperator(absl::string_view value) const {
+  return Peek().kind == TokenKind::kOperator && Peek().value == value;
+}
+
+bool ExpressionParser::IsWord(absl::string_view value, size_t ahead) const {
+  return Peek(ahead).kind == TokenKind::kName && Peek(ahead).value == value;
+}
+
+bool ExpressionParser::Take(absl::string_view op) {
+  if (!IsOperator(op)) return false;
+  ++at_;
+  return true;
+}
+
+bool ExpressionParser::TakeWord(absl::string_view word) {
+  if (!IsWord(word)) return false;
+  ++at_;
+  return true;
+}
+
+bool ExpressionParser::Expect(absl::string_view op) {
+  return Take(op) || Unexpected(absl::StrCat("\"", op, "\""));
+}
+
+bool ExpressionParser::ExpectName(Token* out) {
+  if (Peek().kind != TokenKind::kName) return Unexpected("a name");
+  *out = Peek();
+  ++at_;
+  return true;
+}
+
+bool ExpressionParser::ExpectEnd() {
+  return Peek().kind == TokenKind::kEnd || Unexpected("the end of the expression");
+}
+
+bool ExpressionParser::CheckName(absl::string_view name, uint32_t offset) {
+  return !IsReservedName(name) ||
+         builder_.Fail(offset, absl::StrCat("the name ", name, " is reserved"));
+}
+
+bool ExpressionParser::Unexpected(absl::string_view wanted) {
+  const Token& token = Peek();
+  return builder_.Fail(
+      token.offset,
+      absl::StrCat("expected ", wanted, ", found ",
+                   token.kind == TokenKind::kEnd
+                       ? "the end"
+                       : absl::StrCat("\"", base::EscapeForDisplay(token.value, 60), "\"")));
+}
+
+std::optional<CompareOp> ExpressionParser::Comparator(int level) const {
+  if (Peek().kind != TokenKind::kOperator) return std::nullopt;
+  const std::string& op = Peek().value;
+  if (level == kEqualLevel) {
+    if (op == "==") return CompareOp::kEq;
+    if (op == "===") return CompareOp::kStrictEq;
+    if (op == "!=") return CompareOp::kNe;
+    if (op == "!==") return CompareOp::kStrictNe;
+  } else {
+    if (op == "<") return CompareOp::kLt;
+    if (op == "<=") return CompareOp::kLe;
+    if (op == ">") return CompareOp::kGt;
+    if (op == ">=") return CompareOp::kGe;
+  }
+  return std::nullopt;
+}
+
+NodeId ExpressionParser::MakeBinary(NodeType type, NodeId left, NodeId right) {
+  const NodeId made = builder_.Make(type, builder_.node(left).offset);
+  builder_.node(made).a = left;
+  builder_.node(made).b = right;
+  return made;
+}
+
+}  // namespace purser::tmpl

@@ -1,0 +1,63 @@
+// Splits a template into text and tags, and a tag into tokens.
+#ifndef PURSER_TEMPLATE_LEXER_H_
+#define PURSER_TEMPLATE_LEXER_H_
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "template/run.h"
+#include "template/template.h"
+
+namespace purser::tmpl {
+
+// Bytes of one regular-expression literal.
+inline constexpr size_t kMaxRegexBytes = 16'384;
+
+enum class PieceKind : uint8_t { kText, kVariable, kBlock };
+
+struct Piece {
+  PieceKind kind;
+  absl::string_view value;  // text, or the tag's inside without outer white space
+  uint32_t offset;          // of the text or the tag's opening
+  uint32_t value_offset;    // of `value`
+};
+
+// `owned` keeps texts that are put together from several parts of the source. Failures go to `run`.
+bool SplitTemplate(Run& run, absl::string_view source, const Options& options,
+                   std::deque<std::string>& owned, std::vector<Piece>* out);
+
+enum class TokenKind : uint8_t { kName, kNumber, kString, kRegex, kOperator, kEnd };
+
+struct Token {
+  TokenKind kind;
+  std::string value;  // of a string: unescaped; of a regex: its source
+  std::string flags;  // of a regex
+  uint32_t offset;
+};
+
+// The tokens of an expression, an end token last. `offset` is where `source` begins.
+bool Tokenize(Run& run, absl::string_view source, uint32_t offset, std::vector<Token>* out);
+
+// --- Looking through code without tokenizing it; strings and regex literals are skipped whole.
+
+// First `wanted` outside all brackets; npos when there is none.
+size_t FindTopLevel(absl::string_view code, char wanted);
+// First standing-alone keyword outside all brackets.
+size_t FindTopLevelKeyword(absl::string_view code, absl::string_view keyword);
+// The bracket that closes the one at `open`.
+size_t FindClosing(absl::string_view code, size_t open);
+
+// Template white space inside tags: blank, tab, line ends, U+00A0.
+absl::string_view TrimCode(absl::string_view code);
+absl::string_view TrimCodeStart(absl::string_view code);
+
+// The word a block tag begins with, and what follows it.
+absl::string_view TagName(absl::string_view tag);
+absl::string_view TagRest(absl::string_view tag);
+
+}  // namespace purser::tmpl
+
+#endif  // PURSER_TEMPLATE_LEXER_H_

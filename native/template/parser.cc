@@ -1,0 +1,406 @@
+#include "template/parser.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/strings.h"
+#include "template/expression_parser.h"
+#include "template/lexer.h"
+#include "template/program_builder.h"
+#include "template/unicode.h"
+
+namespace purser::tmpl {
+namespace {
+
+using Stops = std::vector<absl::string_view>;
+
+bool Contains(const Stops& stops, absl::string_view name) {
+  return std::find(stops.begin(), stops.end(), name) != stops.end();
+}
+
+// Tags that end or divide another tag's body.
+bool IsStructural(absl::string_view name) {
+  static constexpr absl::string_view kNames[] = {
+      "else",   "endif",   "endfor",    "endmacro", "endcall", "endfilter",
+      "endset", "default", "endswitch", "elif",     "elseif",  "case"};
+  return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
+}
+
+class Parser {
+ public:
+  Parser(Run& run, ProgramData& program) : builder_(run, program), program_(program) {}
+
+  bool Parse() {
+    if (!SplitTemplate(builder_.run(), program_.source, program_.options, program_.owned_texts,
+                       &pieces_)) {
+      return false;
+    }
+    program_.plain = std::all_of(pieces_.begin(), pieces_.end(), [](const Piece& piece) {
+      return piece.kind == PieceKind::kText;
+    });
+    builder_.Enter(builder_.NewFrame(false));
+    return Body({}, nullptr, &program_.root) && !builder_.run().failed();
+  }
+
+ private:
+  // Parses up to one of `stops`, which goes to `*stop` (nullptr at the end of the template).
+  bool Body(const Stops& stops, const Piece** stop, NodeId* out);
+  bool Statement(absl::string_view name, absl::string_view rest, const Piece& tag, NodeId* out);
+  bool If(absl::string_view rest, const Piece& tag, NodeId* out);
+  bool For(absl::string_view rest, const Piece& tag, NodeId* out);
+  bool Set(absl::string_view rest, const Piece& tag, NodeId* out);
+  bool Macro(absl::string_view rest, const Piece& tag, NodeId* out);
+  bool Call(absl::string_view rest, const Piece& tag, NodeId* out);
+  bool FilterBlock(absl::string_view rest, const Piece& tag, NodeId* out);
+  bool Block(absl::string_view rest, const Piece& tag, NodeId* out);
+  bool Switch(absl::string_view rest, const Piece& tag, NodeId* out);
+  bool Capture(const Piece& tag, absl::string_view end, NodeId* out);
+
+  bool Expression(absl::string_view code, NodeId* out) {
+    return ExpressionParser(builder_, code, OffsetOf(code)).Expression(out);
+  }
+  bool Missing(absl::string_view end, const Piece& tag) {
+    return builder_.Fail(tag.offset, absl::StrCat("missing ", end, " tag"));
+  }
+  uint32_t OffsetOf(absl::string_view part) const {
+    return static_cast<uint32_t>(part.data() - program_.source.data());
+  }
+  // Whether a call block may name this: a macro, or a member of something by constant names.
+  bool IsStaticTarget(NodeId id) {
+    while (builder_.node(id).type == NodeType::kLookup) {
+      if (builder_.node(builder_.node(id).b).type != NodeType::kLiteral) return false;
+      id = builder_.node(id).a;
+    }
+    return builder_.node(id).type == NodeType::kName;
+  }
+
+  ProgramBuilder builder_;
+  ProgramData& program_;
+  std::vector<Piece> pieces_;
+  size_t at_ = 0;
+  int macros_ = 0;  // declared so far
+  absl::flat_hash_set<uint32_t> blocks_;
+};
+
+bool Parser::Body(const Stops& stops, const Piece** stop, NodeId* out) {
+  if (stop != nullptr) *stop = nullptr;
+  const uint32_t offset = at_ < pieces_.size() ? pieces_[at_].offset : 0;
+  ProgramBuilder::Nesting nesting(builder_, offset);
+  if (!nesting.ok()) return false;
+  std::vector<NodeId> children;
+  while (at_ < pieces_.size()) {
+    if (!builder_.run().Step()) return false;
+    const Piece& piece = pieces_[at_++];
+    NodeId made;
+    if (piece.kind == PieceKind::kText) {
+      made = builder_.Make(NodeType::kText, piece.offset);
+      builder_.node(made).literal = static_cast<uint32_t>(program_.texts.size());
+      program_.texts.push_back(piece.value);
+    } else if (piece.kind == PieceKind::kVariable) {
+      NodeId value;
+      if (!ExpressionParser(builder_, piece.value, piece.value_offset).Expression(&value)) {
+        return false;
+      }
+      made = builder_.Make(NodeType::kOutput, piece.offset);
+      builder_.node(made).a = value;
+    } else {
+      const absl::string_view name = TagName(piece.value);
+      if (Contains(stops, name)) {
+        // endblock may repeat its name, conditions follow elif and case; others stand alone.
+        if (name != "endblock" && name != "elif" && name != "elseif" && name != "case" &&
+            !TagRest(piece.value).empty()) {
+          return builder_.Fail(piece.offset, absl::StrCat(name, " takes nothing behind its name"));
+        }
+        *stop = &piece;
+        break;
+      }
+      if (IsStructural(name)) {
+        return builder_.Fail(
+            piece.offset,
+            stops.empty() ? absl::StrCat("the ", name, " tag has no opening tag")
+                          : absl::StrCat("unexpected ", name, " tag; expected ",
+                                         absl::StrJoin(stops, ", ")));
+      }
+      if (!Statement(name, TagRest(piece.value), piece, &made)) return false;
+    }
+    children.push_back(made);
+  }
+  *out = builder_.Make(NodeType::kBlockList, offset);
+  builder_.SetList(*out, children);
+  return true;
+}
+
+bool Parser::Statement(absl::string_view name, absl::string_view rest, const Piece& tag,
+                       NodeId* out) {
+  if (name == "if") return If(rest, tag, out);
+  if (name == "for") return For(rest, tag, out);
+  if (name == "set") return Set(rest, tag, out);
+  if (name == "macro") return Macro(rest, tag, out);
+  if (name == "call") return Call(rest, tag, out);
+  if (name == "filter") return FilterBlock(rest, tag, out);
+  if (name == "block") return Block(rest, tag, out);
+  if (name == "switch") return Switch(rest, tag, out);
+  if (name == "include" || name == "import" || name == "from" || name == "extends") {
+    return builder_.Fail(
+        tag.offset, absl::StrCat("the ", name, " tag is not supported: templates read no files"));
+  }
+  if (name.empty()) return builder_.Fail(tag.offset, "a tag needs a name");
+  return builder_.Fail(tag.offset,
+                       absl::StrCat("unknown tag \"", base::EscapeForDisplay(name, 60), "\""));
+}
+
+bool Parser::If(absl::string_view rest, const Piece& tag, NodeId* out) {
+  *out = kNoNode;
+  const Piece* current = &tag;
+  NodeId last = kNoNode;
+  while (true) {
+    const NodeId made = builder_.Make(NodeType::kIf, current->offset);
+    NodeId condition, body;
+    const Piece* stop;
+    if (!Expression(rest, &condition)) return false;
+    if (!Body({"elif", "elseif", "else", "endif"}, &stop, &body)) return false;
+    if (stop == nullptr) return Missing("endif", tag);
+    builder_.node(made).a = condition;
+    builder_.node(made).b = body;
+    if (last == kNoNode) {
+      *out = made;
+    } else {
+      builder_.node(last).c = made;
+    }
+    last = made;
+    const absl::string_view name = TagName(stop->value);
+    if (name == "endif") return true;
+    if (name == "else") {
+      NodeId otherwise;
+      if (!Body({"endif"}, &stop, &otherwise)) return false;
+      if (stop == nullptr) return Missing("endif", tag);
+      builder_.node(last).c = otherwise;
+      return true;
+    }
+    rest = TagRest(stop->value);
+    current = stop;
+  }
+}
+
+bool Parser::For(absl::string_view rest, const Piece& tag, NodeId* out) {
+  const size_t in = FindTopLevelKeyword(rest, "in");
+  if (in == absl::string_view::npos) {
+    return builder_.Fail(tag.offset, "a for tag needs \"in\" and a sequence");
+  }
+  const absl::string_view names = TrimCode(rest.substr(0, in));
+  std::vector<NodeId> targets;
+  if (!ExpressionParser(builder_, names, OffsetOf(rest)).Targets(&targets)) return false;
+  if (targets.size() == 1 && builder_.Name(builder_.node(targets[0]).name) == "loop") {
+    return builder_.Fail(tag.offset, "the only target of a loop cannot be named loop");
+  }
+  const NodeId made = builder_.Make(NodeType::kFor, tag.offset);
+  NodeId sequence, body;
+  if (!Expression(TrimCode(rest.substr(in + 2)), &sequence)) return false;
+  const SlotId length = builder_.AddSlot();
+  ProgramBuilder::Region outer = builder_.Enter(builder_.Fork());
+  for (const NodeId target : targets) {
+    builder_.node(target).slot = builder_.Bind(builder_.node(target).name);
+  }
+  const Piece* stop;
+  if (!Body({"else", "endfor"}, &stop, &body)) return false;
+  if (stop == nullptr) return Missing("endfor", tag);
+  NodeId otherwise = kNoNode;
+  if (TagName(stop->value) == "else") {
+    if (!Body({"endfor"}, &stop, &otherwise)) return false;
+    if (stop == nullptr) return Missing("endfor", tag);
+  }
+  builder_.Enter(std::move(outer));
+  builder_.SetList(made, targets);
+  Node& node = builder_.node(made);
+  node.a = sequence;
+  node.b = body;
+  node.c = otherwise;
+  node.slot = length;
+  *out = made;
+  return true;
+}
+
+bool Parser::Capture(const Piece& tag, absl::string_view end, NodeId* out) {
+  const int before = macros_;
+  const Piece* stop;
+  if (!Body({end}, &stop, out)) return false;
+  if (stop == nullptr) return Missing(end, tag);
+  if (macros_ != before) {
+    return builder_.Fail(tag.offset, "a macro cannot be declared inside a captured body");
+  }
+  return true;
+}
+
+bool Parser::Set(absl::string_view rest, const Piece& tag, NodeId* out) {
+  const size_t assign = FindTopLevel(rest, '=');
+  const NodeId made = builder_.Make(NodeType::kSet, tag.offset);
+  std::vector<NodeId> targets;
+  const absl::string_view names = rest.substr(0, assign);
+  if (!ExpressionParser(builder_, names, OffsetOf(names)).Targets(&targets)) return false;
+  NodeId value = kNoNode, body = kNoNode;
+  if (assign != absl::string_view::npos) {
+    if (!Expression(rest.substr(assign + 1), &value)) return false;
+  } else if (!Capture(tag, "endset", &body)) {
+    return false;
+  }
+  builder_.node(made).a = value;
+  builder_.node(made).b = body;
+  builder_.SetList(made, targets);
+  *out = made;
+  return true;
+}
+
+bool Parser::Macro(absl::string_view rest, const Piece& tag, NodeId* out) {
+  rest = TrimCode(rest);
+  const absl::string_view name = TagName(rest);
+  const absl::string_view signature = TagRest(rest);
+  if (name.empty() || !absl::StartsWith(signature, "(") || !absl::EndsWith(signature, ")") ||
+      signature.size() < 2) {
+    return builder_.Fail(tag.offset, "a macro tag needs a name and parameters in parentheses");
+  }
+  NodeId named;
+  if (!Expression(name, &named)) return false;
+  if (builder_.node(named).type != NodeType::kName) {
+    return builder_.Fail(tag.offset, "a macro's name must not be a literal");
+  }
+  ++macros_;
+  const NodeId made = builder_.Make(NodeType::kMacro, tag.offset);
+  builder_.node(made).name = builder_.node(named).name;
+  builder_.node(made).slot = builder_.Bind(builder_.node(named).name);
+  CallableInfo info;
+  ProgramBuilder::Region outer = builder_.Enter(builder_.NewFrame(false));
+  info.frame = builder_.region().frame;
+  const absl::string_view parameters = signature.substr(1, signature.size() - 2);
+  if (!ExpressionParser(builder_, parameters, OffsetOf(parameters)).Signature(&info)) return false;
+  const Piece* stop;
+  if (!Body({"endmacro"}, &stop, &info.body)) return false;
+  if (stop == nullptr) return Missing("endmacro", tag);
+  builder_.Enter(std::move(outer));
+  builder_.node(made).callable = static_cast<uint32_t>(program_.callables.size());
+  program_.callables.push_back(std::move(info));
+  *out = made;
+  return true;
+}
+
+bool Parser::Call(absl::string_view rest, const Piece& tag, NodeId* out) {
+  absl::string_view parameters;
+  absl::string_view callee = TrimCode(rest);
+  if (absl::StartsWith(callee, "(")) {
+    const size_t closing = FindClosing(callee, 0);
+    if (closing == absl::string_view::npos) {
+      return builder_.Fail(tag.offset, "the parameters of a call tag are not closed");
+    }
+    parameters = callee.substr(1, closing - 1);
+    callee = TrimCode(callee.substr(closing + 1));
+  }
+  NodeId call;
+  if (!Expression(callee, &call)) return false;
+  if (builder_.node(call).type != NodeType::kCall || !IsStaticTarget(builder_.node(call).a)) {
+    return builder_.Fail(tag.offset, "a call tag needs the call of a macro");
+  }
+  const NodeId made = builder_.Make(NodeType::kCallBlock, tag.offset);
+  CallableInfo info;
+  info.is_caller = true;
+  ProgramBuilder::Region outer = builder_.Enter(builder_.NewFrame(true));
+  info.frame = builder_.region().frame;
+  if (!parameters.empty() &&
+      !ExpressionParser(builder_, parameters, OffsetOf(parameters)).Signature(&info)) {
+    return false;
+  }
+  const Piece* stop;
+  if (!Body({"endcall"}, &stop, &info.body)) return false;
+  if (stop == nullptr) return Missing("endcall", tag);
+  builder_.Enter(std::move(outer));
+  Node& node = builder_.node(made);
+  node.a = builder_.node(call).a;
+  node.b = builder_.node(call).b;
+  node.callable = static_cast<uint32_t>(program_.callables.size());
+  program_.callables.push_back(std::move(info));
+  *out = made;
+  return true;
+}
+
+bool Parser::FilterBlock(absl::string_view rest, const Piece& tag, NodeId* out) {
+  NodeId body, filter;
+  if (!Capture(tag, "endfilter", &body)) return false;
+  const NodeId capture = builder_.Make(NodeType::kCapture, tag.offset);
+  builder_.node(capture).b = body;
+  if (!ExpressionParser(builder_, rest, OffsetOf(rest)).FilterOf(capture, &filter)) return false;
+  *out = builder_.Make(NodeType::kOutput, tag.offset);
+  builder_.node(*out).a = filter;
+  return true;
+}
+
+bool Parser::Block(absl::string_view rest, const Piece& tag, NodeId* out) {
+  NodeId named;
+  if (!Expression(rest, &named)) return false;
+  if (builder_.node(named).type != NodeType::kName) {
+    return builder_.Fail(tag.offset, "a block's name must be a word");
+  }
+  const uint32_t name = builder_.node(named).name;
+  const NodeId made = builder_.Make(NodeType::kBlock, tag.offset);
+  CallableInfo info;
+  ProgramBuilder::Region outer = builder_.Enter(builder_.NewFrame(false));
+  info.frame = builder_.region().frame;
+  const Piece* stop;
+  if (!Body({"endblock"}, &stop, &info.body)) return false;
+  if (stop == nullptr) return Missing("endblock", tag);
+  builder_.Enter(std::move(outer));
+  const absl::string_view closing = TagRest(stop->value);
+  if (!closing.empty() && closing != builder_.Name(name)) {
+    return builder_.Fail(stop->offset, "an endblock tag must name its own block");
+  }
+  if (!blocks_.insert(name).second) {
+    return builder_.Fail(tag.offset,
+                         absl::StrCat("the block ", builder_.Name(name), " is declared twice"));
+  }
+  builder_.node(made).callable = static_cast<uint32_t>(program_.callables.size());
+  program_.callables.push_back(std::move(info));
+  *out = made;
+  return true;
+}
+
+bool Parser::Switch(absl::string_view rest, const Piece& tag, NodeId* out) {
+  const NodeId made = builder_.Make(NodeType::kSwitch, tag.offset);
+  NodeId value, body, otherwise = kNoNode;
+  const Piece* stop;
+  if (!Expression(rest, &value)) return false;
+  if (!Body({"case", "default", "endswitch"}, &stop, &body)) return false;
+  if (builder_.node(body).count > 0) {
+    return builder_.Fail(tag.offset, "a switch must begin with a case or default tag");
+  }
+  std::vector<NodeId> cases;
+  while (stop != nullptr && TagName(stop->value) == "case") {
+    const NodeId one = builder_.Make(NodeType::kCase, stop->offset);
+    NodeId condition;
+    if (!Expression(TagRest(stop->value), &condition)) return false;
+    if (!Body({"case", "default", "endswitch"}, &stop, &body)) return false;
+    builder_.node(one).a = condition;
+    builder_.node(one).b = body;
+    cases.push_back(one);
+  }
+  if (stop != nullptr && TagName(stop->value) == "default") {
+    if (!Body({"endswitch"}, &stop, &otherwise)) return false;
+  }
+  if (stop == nullptr) return Missing("endswitch", tag);
+  if (cases.empty() && otherwise == kNoNode) {
+    return builder_.Fail(tag.offset, "a switch needs a case or default tag");
+  }
+  builder_.node(made).a = value;
+  builder_.node(made).c = otherwise;
+  builder_.SetList(made, cases);
+  *out = made;
+  return true;
+}
+
+}  // namespace
+
+bool ParseTemplate(Run& run, ProgramData& program) { return Parser(run, program).Parse(); }
+
+}  // namespace purser::tmpl
