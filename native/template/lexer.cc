@@ -264,7 +264,7 @@ bool Splitter::Split() {
     Flush();
     const absl::string_view close = opening.comment                        ? "#}"
                                     : opening.kind == PieceKind::kBlock ? "%}"
-                                                                       : options_.variable_end;
+                                                                       : absl::string_view(options_.variable_end);
     size_t end = kNpos;
     if (opening.comment) {
       end = source_.find(close, inside);
