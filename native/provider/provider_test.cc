@@ -1,5 +1,6 @@
 #include "provider/provider.h"
 
+#include <cstdlib>
 #include <memory>
 #include <utility>
 
@@ -22,29 +23,16 @@ class NamedProvider final : public Provider {
   Description description_;
 };
 
-class NullTransport final : public http::Transport {
- public:
-  absl::StatusOr<http::Response> Send(const http::Request&, const http::CallOptions&) override {
-    return absl::UnimplementedError("no network here");
-  }
-  absl::StatusOr<http::Response> Stream(
-      const http::Request&, const http::CallOptions&,
-      const std::function<absl::Status(const http::Response&, absl::string_view)>&) override {
-    return absl::UnimplementedError("no network here");
-  }
-};
-
 class EmptyContext final : public Context {
  public:
   const nlohmann::json& config() const override { return config_; }
   std::stop_token stop() const override { return {}; }
-  http::Transport& transport() override { return transport_; }
+  http::Transport& transport() override { std::abort(); }  // nothing here asks
   void Log(action::LogLevel, absl::string_view) override {}
   absl::Status Emit(const nlohmann::json&) override { return absl::OkStatus(); }
 
  private:
   nlohmann::json config_;
-  NullTransport transport_;
 };
 
 TEST(ProviderRegistry, FindsListsAndRefusesDuplicates) {

@@ -1,7 +1,7 @@
 // Provisioning: from a user's wish (a request) to durable runs of a blueprint's steps.
 //
-// The domain's front door; native/rpc maps it to gRPC one to one. All state lives in the store; every
-// transition is one transaction that also appends the event with the next sequence number.
+// The domain's front door; native/rpc maps it to gRPC one to one. All state lives in the store;
+// every transition is one transaction that also appends the event with the next sequence number.
 #ifndef PURSER_PROVISIONING_SERVICE_H_
 #define PURSER_PROVISIONING_SERVICE_H_
 
@@ -24,9 +24,9 @@ namespace purser::provisioning {
 enum class RequestState {
   kWaitingApproval,
   kRunning,
-  kWaiting,        // a timer, readiness or retry is pending; no thread is held
+  kWaiting,  // a timer, readiness or retry is pending; no thread is held
   kSucceeded,
-  kFailed,         // after compensation, if the blueprint has any
+  kFailed,  // after compensation, if the blueprint has any
   kCancelled,
   kNeedsOperator,  // outcome unknown or compensation failed; retry after a look
 };
@@ -42,7 +42,7 @@ struct StepStatus {
   std::string uses;  // "files/write"
   StepState state;
   int attempts = 0;
-  std::string message;    // last progress or error, for people
+  std::string message;     // last progress or error, for people
   nlohmann::json outputs;  // of a completed step
   std::optional<absl::Time> started_at;
   std::optional<absl::Time> ended_at;
@@ -54,12 +54,12 @@ struct Request {
   std::string blueprint;
   std::string blueprint_hash;  // pinned definition
   std::string idempotency_key;
-  std::string requester;  // entity ref
-  std::string owner;      // entity ref
+  std::string requester;   // entity ref
+  std::string owner;       // entity ref
   std::string entity_ref;  // of the resource entity it makes; "" when the blueprint maps none
   nlohmann::json parameters;
   RequestState state;
-  std::string message;    // why it stands where it stands
+  std::string message;  // why it stands where it stands
   nlohmann::json outputs;
   std::vector<StepStatus> steps;  // empty in lists unless asked for
   absl::Time created_at;
@@ -116,9 +116,9 @@ struct Actor {
   std::string reason;
 };
 
-// Thread-safe. Errors: NOT_FOUND (request, blueprint), INVALID_ARGUMENT (parameters: every violation
-// with its JSON pointer), ALREADY_EXISTS (key used with another input; says which request),
-// FAILED_PRECONDITION (state does not allow it), RESOURCE_EXHAUSTED (limits, disk full).
+// Thread-safe. Errors: NOT_FOUND (request, blueprint), INVALID_ARGUMENT (parameters: every
+// violation with its JSON pointer), ALREADY_EXISTS (key used with another input; says which
+// request), FAILED_PRECONDITION (state does not allow it), RESOURCE_EXHAUSTED (limits, disk full).
 class Service {
  public:
   virtual ~Service() = default;
@@ -131,8 +131,8 @@ class Service {
   // From failed or needs-operator: unfinished steps are due again; completed ones never run again.
   virtual absl::StatusOr<Request> Retry(absl::string_view id, const Actor& actor) = 0;
 
-  // Events with a sequence above `after`, in order, of one request or of all (""). Follows until the
-  // request is final (one request), `stop`, or a status other than OK from `on_event`. With
+  // Events with a sequence above `after`, in order, of one request or of all (""). Follows until
+  // the request is final (one request), `stop`, or a status other than OK from `on_event`. With
   // `follow` false it ends at the last stored event.
   virtual absl::Status Watch(absl::string_view request_id, int64_t after, bool follow,
                              std::stop_token stop,

@@ -1,0 +1,22 @@
+// Which providers each host holds: one line each. Two functions in two libraries, so that the addon
+// (portal providers) never links the store behind the sidecar's.
+#ifndef PURSER_CATALOG_PROVIDERS_REGISTRY_H_
+#define PURSER_CATALOG_PROVIDERS_REGISTRY_H_
+
+#include "absl/status/status.h"
+#include "provider/provider.h"
+
+namespace purser::inventory {
+class Inventory;
+}  // namespace purser::inventory
+
+namespace purser::catalog_providers {
+
+// Library purser_portal_providers.
+absl::Status AddPortalProviders(provider::Registry& registry);
+// Library purser_sidecar_providers. `inventory` must outlive the registry.
+absl::Status AddSidecarProviders(provider::Registry& registry, inventory::Inventory& inventory);
+
+}  // namespace purser::catalog_providers
+
+#endif  // PURSER_CATALOG_PROVIDERS_REGISTRY_H_
