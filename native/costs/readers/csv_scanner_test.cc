@@ -99,7 +99,7 @@ TEST(CsvScannerTest, PlacesAreExact) {
 
 // The same records whatever the pieces, and what was written is what is read.
 TEST(CsvScannerTest, RandomFilesInRandomPieces) {
-  SeededRng rng(7);
+  base::SeededRng rng(7);
   const absl::string_view alphabet = "ab,\"\n\r ";
   for (int round = 0; round < 400; ++round) {
     std::string text;
