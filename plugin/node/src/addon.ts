@@ -173,6 +173,7 @@ export class LazyNativeAddon implements NativeAddonService {
           instance: options.instance,
           statePath: options.statePath,
           forceFull: options.forceFull ?? false,
+          ...(options.guard ? { guard: options.guard } : {}),
         }),
         {
           log: (level, text) => options.onLog(level, text),

@@ -207,14 +207,26 @@ export interface NativeRunActionOptions {
   onOutput(name: string, value: JsonValue): void;
 }
 
+/** A source that suddenly lacks much is more often broken than empty. */
+export interface RemovalGuard {
+  /** 0 to 1; a larger part of all entities does not go at once. */
+  maxRemovedFraction?: number;
+  /** Fewer than this many may always go. */
+  minRemoved?: number;
+  /** Believe a source that is empty. */
+  allowEmpty?: boolean;
+}
+
 export interface NativeRefreshOptions {
   id: string;
   instance: string;
   config: JsonObject;
   /** File in which the addon keeps what it gave: ref and hash of each entity. */
   statePath: string;
-  /** Forget the state: the catalog is known to be empty. */
+  /** The catalog holds nothing of this instance: everything is given again. */
   forceFull?: boolean;
+  /** When a drop in entities is held back; the addon's defaults when absent. */
+  guard?: RemovalGuard;
   onLog(level: LogLevel, text: string): void;
   /** A chunk of at most 1,000 changes; the next comes after the promise is settled. */
   onChunk(upserts: JsonObject[], removedRefs: string[]): Promise<void>;

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { mockServices } from '@backstage/backend-test-utils';
+import type { EntityProviderMutation } from '@backstage/plugin-catalog-node';
+import { DeltaWriter } from './deltas';
+
+const entity = (name: string, annotations?: Record<string, string>) => ({
+  apiVersion: 'backstage.io/v1alpha1',
+  kind: 'Resource',
+  metadata: { name, ...(annotations ? { annotations } : {}) },
+  spec: { type: 'bucket', owner: 'group:default/a' },
+});
+
+function writerTo(apply: (mutation: EntityProviderMutation & { type: 'delta' }) => void) {
+  const connection = {
+    applyMutation: async (mutation: EntityProviderMutation) => {
+      assert.equal(mutation.type, 'delta');
+      apply(mutation as EntityProviderMutation & { type: 'delta' });
+    },
+    refresh: async () => undefined,
+  };
+  return new DeltaWriter(connection, 'purser:p/i', mockServices.rootLogger());
+}
+
+describe('writing deltas', () => {
+  it('gives the catalog at most 1,000 entities at once', async () => {
+    const sizes: Array<[number, number]> = [];
+    const writer = writerTo(({ added, removed }) => sizes.push([added.length, removed.length]));
+    await writer.apply(
+      Array.from({ length: 2_500 }, (_, i) => entity(`e${i}`)),
+      Array.from({ length: 1_200 }, (_, i) => `resource:default/old${i}`),
+    );
+    assert.deepEqual(sizes, [
+      [1000, 1000],
+      [1000, 200],
+      [500, 0],
+    ]);
+  });
+
+  it('adds the locations the catalog requires, unless the source has set them', async () => {
+    const seen: Array<Record<string, string> | undefined> = [];
+    const writer = writerTo(({ added }) =>
+      added.forEach(item => seen.push(item.entity.metadata.annotations)),
+    );
+    await writer.apply(
+      [entity('a'), entity('b', { 'backstage.io/managed-by-location': 'file:/b.yaml' })],
+      [],
+    );
+    assert.deepEqual(seen, [
+      {
+        'backstage.io/managed-by-location': 'purser:p/i',
+        'backstage.io/managed-by-origin-location': 'purser:p/i',
+      },
+      {
+        'backstage.io/managed-by-location': 'file:/b.yaml',
+        'backstage.io/managed-by-origin-location': 'purser:p/i',
+      },
+    ]);
+  });
+
+  it('leaves out only the entity that the catalog refuses', async () => {
+    const names: string[] = [];
+    const removals: string[] = [];
+    const writer = writerTo(({ added, removed }) => {
+      if (added.some(item => item.entity.metadata.name === 'bad')) {
+        throw new TypeError('bad is malformed');
+      }
+      names.push(...added.map(item => item.entity.metadata.name));
+      removals.push(...removed.map(item => ('entityRef' in item ? item.entityRef : '')));
+    });
+    await writer.apply(
+      ['a', 'b', 'bad', 'c', 'd'].map(name => entity(name)).concat({} as never),
+      ['resource:default/old'],
+    );
+    assert.deepEqual(names.sort(), ['a', 'b', 'c', 'd']);
+    assert.deepEqual(removals, ['resource:default/old']);
+  });
+
+  it('passes other failures on', async () => {
+    const writer = writerTo(() => {
+      throw new Error('the database is gone');
+    });
+    await assert.rejects(writer.apply([entity('a')], []), /the database is gone/);
+  });
+});

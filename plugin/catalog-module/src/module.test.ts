@@ -1,0 +1,234 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { coreServices, createBackendModule, createServiceFactory } from '@backstage/backend-plugin-api';
+import { mockCredentials, mockServices, startTestBackend } from '@backstage/backend-test-utils';
+import { ConfigReader } from '@backstage/config';
+import catalogPlugin from '@backstage/plugin-catalog-backend';
+import type { JsonObject } from '@backstage/types';
+import {
+  createPurserService,
+  type DefaultPurserService,
+  type NativeAddonService,
+  type NativeRefreshOptions,
+  type ProviderDescription,
+  purserServiceRef,
+} from '@purser/plugin-purser-node';
+import { TestSidecar } from '@purser/plugin-purser-node/testUtils';
+import catalogModule from './index';
+
+const describeProvider = (
+  id: string,
+  host: 'portal' | 'sidecar',
+  hasDeltas: boolean,
+): ProviderDescription => ({ id, description: '', host, schema: { config: {} }, hasDeltas });
+
+const resource = (name: string, extra: JsonObject = {}): JsonObject => ({
+  apiVersion: 'backstage.io/v1alpha1',
+  kind: 'Resource',
+  metadata: { name, annotations: { 'purser.dev/state': 'running' } },
+  spec: { type: 'workspace', owner: 'group:default/analytics' },
+  ...extra,
+});
+
+const schedule = {
+  frequency: { seconds: 1 },
+  timeout: { seconds: 3 },
+};
+
+class TestAddon implements NativeAddonService {
+  readonly rounds: NativeRefreshOptions[] = [];
+  failure: Error | undefined;
+
+  status() {
+    return { loaded: true };
+  }
+  listActions() {
+    return [];
+  }
+  listProviders() {
+    if (this.failure) {
+      throw this.failure;
+    }
+    return [describeProvider('source-tree', 'portal', false)];
+  }
+  async runAction() {
+    throw new Error('not a part of these tests');
+  }
+  async refreshProvider(options: NativeRefreshOptions) {
+    this.rounds.push(options);
+    if (options.forceFull) {
+      await options.onChunk([resource('from-tree')], []);
+    }
+    return { read: 1, added: 1, changed: 0, removed: 0, heldRemovals: 0, dropped: 0 };
+  }
+}
+
+describe('the catalog module', () => {
+  let folder: string;
+  let sidecar: TestSidecar;
+  let purser: DefaultPurserService;
+  let addon: TestAddon;
+  let stop: () => Promise<void>;
+  let names: () => Promise<string[]>;
+  let trigger: (id: string) => void;
+
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'purser-catalog-'));
+    sidecar = await TestSidecar.start({
+      providers: [
+        {
+          description: describeProvider('purser-inventory', 'sidecar', true),
+          log: [{ upserts: [resource('first')], removedRefs: [] }],
+        },
+      ],
+    });
+    purser = createPurserService({ config: new ConfigReader(sidecar.config()) });
+    addon = new TestAddon();
+    stop = async () => undefined;
+  });
+
+  afterEach(async () => {
+    await stop();
+    purser.close();
+    sidecar.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  async function startCatalog(providers: JsonObject) {
+    const backend = await startTestBackend({
+      features: [
+        catalogPlugin,
+        catalogModule,
+        mockServices.scheduler.factory({ includeInitialDelayedTasksOnStartup: true }),
+        mockServices.rootConfig.factory({
+          data: {
+            backend: { database: { client: 'better-sqlite3', connection: ':memory:' } },
+            catalog: { processingInterval: { seconds: 1 }, providers: { purser: providers } },
+            purser: { stateDirectory: join(folder, 'state') },
+          },
+        }),
+        createServiceFactory({
+          service: purserServiceRef,
+          deps: {},
+          factory: () => ({ sidecar: purser.sidecar, addon }),
+        }),
+        schedulerProbe(scheduler => {
+          // Runs that follow last as long as their window; nobody waits for them here.
+          trigger = id => void scheduler.triggerTask(id).catch(() => undefined);
+        }),
+      ],
+    });
+    stop = () => backend.stop();
+    names = async () => {
+      const response = await fetch(`http://localhost:${backend.server.port()}/api/catalog/entities`, {
+        headers: { authorization: mockCredentials.user.header() },
+      });
+      const items = (await response.json()) as Array<{ metadata: { name: string } }>;
+      return items.map(item => item.metadata.name).sort();
+    };
+  }
+
+  async function eventually(check: () => Promise<boolean>) {
+    const end = Date.now() + 15_000;
+    while (!(await check())) {
+      assert.ok(Date.now() < end, 'did not happen in time');
+      await new Promise(resolve => setTimeout(resolve, 50));
+    }
+  }
+
+  const has = (name: string) => async () => (await names()).includes(name);
+
+  it('follows the changes of the sidecar', async () => {
+    await startCatalog({ 'purser-inventory': { default: { schedule } } });
+    await eventually(has('first'));
+    sidecar.publish('purser-inventory', {
+      upserts: [resource('second')],
+      removedRefs: ['resource:default/first'],
+    });
+    await eventually(async () => {
+      trigger('purser-purser-inventory:default:refresh');
+      return (await names()).join() === 'second';
+    });
+  });
+
+  it('starts without a sidecar and catches up when it is there', async () => {
+    sidecar.kill();
+    await startCatalog({ 'purser-inventory': { default: { schedule } } });
+    assert.deepEqual(await names(), []);
+    await sidecar.start();
+    trigger('purser-purser-inventory:default:refresh');
+    await eventually(async () => {
+      trigger('purser-purser-inventory:default:refresh');
+      return has('first')();
+    });
+  });
+
+  it('keeps everything when the sidecar dies, and goes on behind the last change', async () => {
+    await startCatalog({ 'purser-inventory': { default: { schedule } } });
+    await eventually(has('first'));
+    sidecar.kill();
+    sidecar.publish('purser-inventory', { upserts: [resource('third')], removedRefs: [] });
+    await new Promise(resolve => setTimeout(resolve, 200));
+    assert.deepEqual(await names(), ['first']);
+    await sidecar.start();
+    await eventually(async () => {
+      trigger('purser-purser-inventory:default:refresh');
+      return has('third')();
+    });
+    assert.deepEqual(await names(), ['first', 'third']);
+  });
+
+  it('runs portal providers in the addon: everything to an empty catalog, then changes', async () => {
+    await startCatalog({
+      'source-tree': { platform: { root: '/src', schedule, guard: { maxRemovedFraction: 0.5 } } },
+    });
+    await eventually(has('from-tree'));
+    await eventually(async () => {
+      trigger('purser-source-tree:platform:refresh');
+      return addon.rounds.length > 1;
+    });
+    const [first, second] = addon.rounds;
+    assert.equal(first.forceFull, true);
+    assert.equal(second.forceFull, false);
+    assert.deepEqual(first.config, { root: '/src' });
+    assert.equal(first.guard?.maxRemovedFraction, 0.5);
+    assert.equal(first.statePath, join(folder, 'state', 'source-tree.platform.state'));
+    assert.ok(existsSync(join(folder, 'state')));
+  });
+
+  it('stays registered without the addon', async () => {
+    addon.failure = new Error('the native addon of purser is not there');
+    await startCatalog({ 'source-tree': { platform: { root: '/src', schedule } } });
+    assert.deepEqual(await names(), []);
+    addon.failure = undefined;
+    await eventually(async () => {
+      trigger('purser-source-tree:platform:refresh');
+      return has('from-tree')();
+    });
+  });
+
+  it('refuses names that could not be a provider’s', async () => {
+    await assert.rejects(startCatalog({ 'purser-inventory': { 'Not Allowed': {} } }), error => {
+      assert.match(String((error as Error).message), /must be 1 to 63 of a-z/);
+      return true;
+    });
+  });
+});
+
+function schedulerProbe(found: (scheduler: typeof coreServices.scheduler.T) => void) {
+  return createBackendModule({
+    pluginId: 'catalog',
+    moduleId: 'scheduler-probe',
+    register(reg) {
+      reg.registerInit({
+        deps: { scheduler: coreServices.scheduler },
+        async init({ scheduler }) {
+          found(scheduler);
+        },
+      });
+    },
+  });
+}

@@ -1,0 +1,68 @@
+import { isAbsolute, resolve } from 'node:path';
+import {
+  coreServices,
+  createBackendModule,
+  type SchedulerServiceTaskScheduleDefinition,
+} from '@backstage/backend-plugin-api';
+import { catalogProcessingExtensionPoint } from '@backstage/plugin-catalog-node';
+import { catalogModelExtensionPoint } from '@backstage/plugin-catalog-node/alpha';
+import { durationToMilliseconds, type HumanDuration } from '@backstage/types';
+import { purserServiceRef } from '@purser/plugin-purser-node';
+import { readInstances } from './config';
+import { purserModelSource } from './model';
+import { DatabaseProviderPositions } from './positions';
+import { PurserEntityProvider } from './purserEntityProvider';
+
+// Time a run has to store its last changes before the scheduler takes its lock away.
+const MAX_MARGIN_MS = 5_000;
+
+function followForOf(schedule: SchedulerServiceTaskScheduleDefinition): number {
+  const timeout = durationToMilliseconds(schedule.timeout as HumanDuration);
+  return timeout - Math.min(MAX_MARGIN_MS, timeout / 10);
+}
+
+/** Registers a provider per configured instance, and the meaning of our annotations. */
+export const catalogModulePurser = createBackendModule({
+  pluginId: 'catalog',
+  moduleId: 'purser',
+  register(reg) {
+    reg.registerInit({
+      deps: {
+        catalog: catalogProcessingExtensionPoint,
+        model: catalogModelExtensionPoint,
+        config: coreServices.rootConfig,
+        database: coreServices.database,
+        logger: coreServices.logger,
+        scheduler: coreServices.scheduler,
+        purser: purserServiceRef,
+      },
+      async init({ catalog, model, config, database, logger, scheduler, purser }) {
+        model.addModelSource(purserModelSource);
+        const instances = readInstances(config);
+        if (instances.length === 0) {
+          logger.info('no purser providers are configured below catalog.providers.purser');
+          return;
+        }
+        const stateDirectory = config.getOptionalString('purser.stateDirectory');
+        const positions = await DatabaseProviderPositions.create(database);
+        catalog.addEntityProvider(
+          ...instances.map(
+            instance =>
+              new PurserEntityProvider({
+                instance,
+                purser,
+                positions,
+                logger,
+                taskRunner: scheduler.createScheduledTaskRunner(instance.schedule),
+                followFor: followForOf(instance.schedule),
+                stateDirectory:
+                  stateDirectory && !isAbsolute(stateDirectory)
+                    ? resolve(stateDirectory)
+                    : stateDirectory,
+              }),
+          ),
+        );
+      },
+    });
+  },
+});
