@@ -22,28 +22,32 @@ inline constexpr SlotId kNoSlot = -1;
 
 enum class NodeType : uint8_t {
   // Statements.
-  kBlockList,   // list
-  kText,        // text
-  kOutput,      // a: expression
-  kIf,          // a: condition, b: body, c: else
-  kFor,         // a: sequence, b: body, c: else, list: targets (kName), slot: the loop's length
-  kSet,         // a: value or b: body, list: targets (kName)
-  kMacro,       // name, slot, callable
-  kCallBlock,   // a: callee, b: arguments (kArguments), callable: the caller
-  kBlock,       // b: body, callable: its frame
-  kSwitch,      // a: value, c: default, list: cases
-  kCase,        // a: value, b: body
+  kBlockList,  // list
+  kText,       // text
+  kOutput,     // a: expression
+  kIf,         // a: condition, b: body, c: else
+  // a: sequence, b: body, c: else, list: targets (kName), slot: the loop's length. With several
+  // targets also literal: first of three slots (which branch ran last, and what the names of the
+  // first two targets hold in the other branch), and each of these targets' literal: the slot that
+  // its name means in the body.
+  kFor,
+  kSet,        // a: value or b: body, list: targets (kName)
+  kMacro,      // name, slot, callable
+  kCallBlock,  // a: callee, b: arguments (kArguments), callable: the caller
+  kBlock,      // b: body, callable: its frame
+  kSwitch,     // a: value, c: default, list: cases
+  kCase,       // a: value, b: body
   // Expressions.
-  kLiteral,     // literal
-  kRegex,       // literal: source, name: flags
-  kName,        // name, slot
-  kArray,       // list
-  kGroup,       // list
-  kDict,        // list of kPair
-  kPair,        // name (a key that is a word or a string), a: value
-  kLookup,      // a: target, b: key
-  kSlice,       // a: start, b: stop, c: step
-  kInlineIf,    // a: condition, b: then, c: else
+  kLiteral,   // literal
+  kRegex,     // literal: source, name: flags
+  kName,      // name, slot
+  kArray,     // list
+  kGroup,     // list
+  kDict,      // list of kPair
+  kPair,      // name (a key that is a word or a string), a: value
+  kLookup,    // a: target, b: key
+  kSlice,     // a: start, b: stop, c: step
+  kInlineIf,  // a: condition, b: then, c: else
   kOr,
   kAnd,
   kNot,
@@ -57,14 +61,14 @@ enum class NodeType : uint8_t {
   kDivide,
   kModulo,
   kPower,
-  kCompare,     // a: first, list of kCompareOperand
+  kCompare,         // a: first, list of kCompareOperand
   kCompareOperand,  // op, a
-  kIn,          // a in b
-  kIs,          // a is b
-  kFilter,      // name, a: arguments (kArguments; the input comes first)
-  kCall,        // a: callee, b: arguments
-  kArguments,   // list: positional; a: kDict of keywords or kNoNode
-  kCapture,     // b: body rendered to a string
+  kIn,              // a in b
+  kIs,              // a is b
+  kFilter,          // name, a: arguments (kArguments; the input comes first)
+  kCall,            // a: callee, b: arguments
+  kArguments,       // list: positional; a: kDict of keywords or kNoNode
+  kCapture,         // b: body rendered to a string
 };
 
 enum class CompareOp : uint8_t { kEq, kStrictEq, kNe, kStrictNe, kLt, kLe, kGt, kGe };
@@ -72,7 +76,7 @@ enum class CompareOp : uint8_t { kEq, kStrictEq, kNe, kStrictNe, kLt, kLe, kGt, 
 struct Node {
   NodeType type;
   CompareOp op = CompareOp::kEq;
-  uint32_t offset = 0;   // in the source, for messages
+  uint32_t offset = 0;  // in the source, for messages
   NodeId a = kNoNode;
   NodeId b = kNoNode;
   NodeId c = kNoNode;
@@ -118,7 +122,7 @@ struct ProgramData {
   std::vector<Slot> slots;
   std::vector<uint32_t> frame_sizes;
   NodeId root = kNoNode;
-  bool plain = false;       // no tag at all
+  bool plain = false;  // no tag at all
   // A program that can change an array needs a copy of the context. `a[b]` may name a method that
   // does, which matters only if such a value is called.
   bool may_mutate = false;

@@ -55,8 +55,8 @@ bool WriteJson(Run& run, const Value& value, absl::string_view indent, std::stri
 // A string in JSON's quotes.
 void AppendJsonString(absl::string_view text, std::string* out);
 
-// Array.prototype.sort of values for which `less_than_zero(a, b)` compares; as V8 does, so that even
-// contradictory comparisons give the same order. Undefined and holes go last.
+// Array.prototype.sort of values for which `less_than_zero(a, b)` compares; as V8 does, so that
+// even contradictory comparisons give the same order. Undefined and holes go last.
 class Comparison {
  public:
   virtual ~Comparison() = default;

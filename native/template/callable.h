@@ -91,12 +91,12 @@ class CallableState final : public Counted {
   RefTo<Scope> scope;
   RefTo<Scope> invocation;
   RefTo<Frame> frame;
-  std::vector<Value> values;  // of a cycler
-  int64_t index = -1;         // of a cycler
-  Value value;                // a joiner's separator, a method's receiver
-  bool used = false;          // of a joiner
-  std::string name;           // of a method
-  RefTo<CallableState> owner;   // of a cycler's method
+  std::vector<Value> values;   // of a cycler
+  int64_t index = -1;          // of a cycler
+  Value value;                 // a joiner's separator, a method's receiver
+  bool used = false;           // of a joiner
+  std::string name;            // of a method
+  RefTo<CallableState> owner;  // of a cycler's method
 };
 
 // One handle; handles are equal only to themselves, though they may share what they do.

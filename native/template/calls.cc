@@ -82,13 +82,12 @@ bool Interpreter::CyclerMember(const RefTo<CallableState>& cycler, absl::string_
                                Value* out) {
   *out = Value();
   if (key == "current") {
-    *out = cycler->index < 0 ? Value::Null()
-           : cycler->values.empty()
-               ? Value()
-               : cycler->values[static_cast<size_t>(cycler->index)];
+    *out = cycler->index < 0        ? Value::Null()
+           : cycler->values.empty() ? Value()
+                                    : cycler->values[static_cast<size_t>(cycler->index)];
   } else if (key == "next" || key == "reset") {
-    RefTo<CallableState> state(new CallableState(key == "next" ? CallableKind::kCyclerNext
-                                                             : CallableKind::kCyclerReset));
+    RefTo<CallableState> state(
+        new CallableState(key == "next" ? CallableKind::kCyclerNext : CallableKind::kCyclerReset));
     state->owner = cycler;
     *out = Handle(std::move(state));
   }
@@ -219,8 +218,7 @@ bool Interpreter::ExecuteCallBlock(const Node& node, const Env& env, std::string
   }
   const RefTo<CallableState> state = target.callable().state;
   Value value;
-  return InvokeMacro(*state, std::move(arguments), &value, depth + 1) &&
-         Append(out, value.bytes());
+  return InvokeMacro(*state, std::move(arguments), &value, depth + 1) && Append(out, value.bytes());
 }
 
 bool Interpreter::InvokeBuiltin(CallableState& state, const Arguments& arguments, Value* out) {

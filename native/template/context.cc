@@ -5,10 +5,12 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "base/strings.h"
 #include "nlohmann/json.hpp"
+#include "template/number.h"
 #include "template/unicode.h"
 
 namespace purser::tmpl {
@@ -242,6 +244,9 @@ bool ValueToJson(Run& run, const Value& value, nlohmann::json* out) {
         *out = nullptr;
       } else if (number == std::floor(number) && std::fabs(number) < 9007199254740992.0) {
         *out = static_cast<int64_t>(number);
+      } else if (uint64_t whole; number >= 0 && absl::SimpleAtoi(NumberToString(number), &whole)) {
+        // Written as JavaScript writes it: 12345678901234567000, not the double's last bits.
+        *out = whole;
       } else {
         *out = number;
       }

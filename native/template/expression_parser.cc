@@ -27,9 +27,9 @@ bool IsLiteralName(absl::string_view name) {
 
 // Methods that change their array.
 bool IsMutatingName(absl::string_view name) {
-  static constexpr absl::string_view kNames[] = {"append", "copyWithin", "fill",    "insert",
-                                                 "pop",    "push",       "remove",  "reverse",
-                                                 "shift",  "sort",       "splice",  "unshift"};
+  static constexpr absl::string_view kNames[] = {"append", "copyWithin", "fill",   "insert",
+                                                 "pop",    "push",       "remove", "reverse",
+                                                 "shift",  "sort",       "splice", "unshift"};
   return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
 }
 
@@ -42,8 +42,7 @@ Value Immortal(Value value) {
 
 }  // namespace
 
-ExpressionParser::ExpressionParser(ProgramBuilder& builder, absl::string_view code,
-                                   uint32_t offset)
+ExpressionParser::ExpressionParser(ProgramBuilder& builder, absl::string_view code, uint32_t offset)
     : builder_(builder), ok_(Tokenize(builder.run(), code, offset, &tokens_)) {}
 
 bool ExpressionParser::Expression(NodeId* out) { return ok_ && InlineIf(out) && ExpectEnd(); }
@@ -79,11 +78,10 @@ bool ExpressionParser::Signature(CallableInfo* out) {
     } else if (IsLiteralName(name.value)) {
       return builder_.Fail(token.offset, "a parameter must be a name");
     } else {
-      const auto same = std::find_if(
-          out->positional.begin(), out->positional.end(),
-          [&](const Parameter& other) { return other.name == parameter.name; });
-      parameter.slot =
-          same == out->positional.end() ? builder_.Bind(parameter.name) : same->slot;
+      const auto same =
+          std::find_if(out->positional.begin(), out->positional.end(),
+                       [&](const Parameter& other) { return other.name == parameter.name; });
+      parameter.slot = same == out->positional.end() ? builder_.Bind(parameter.name) : same->slot;
       out->positional.push_back(parameter);
     }
   } while (Take(","));
@@ -174,8 +172,7 @@ bool ExpressionParser::Comparison(int level, NodeId left, NodeId* out) {
     ++at_;
     NodeId right;
     if (!Binary(level + 1, &right)) return false;
-    const NodeId operand =
-        builder_.Make(NodeType::kCompareOperand, builder_.node(right).offset);
+    const NodeId operand = builder_.Make(NodeType::kCompareOperand, builder_.node(right).offset);
     builder_.node(operand).op = *op;
     builder_.node(operand).a = right;
     operands.push_back(operand);
@@ -366,8 +363,7 @@ bool ExpressionParser::Filter(NodeId input, NodeId* out) {
 bool ExpressionParser::Unary(NodeId* out) {
   std::vector<NodeId> signs;
   while (IsOperator("-") || IsOperator("+")) {
-    const NodeType type =
-        Peek().value == "-" ? NodeType::kNegative : NodeType::kPositive;
+    const NodeType type = Peek().value == "-" ? NodeType::kNegative : NodeType::kPositive;
     if (!signs.empty() && builder_.node(signs.back()).type == type) {
       return builder_.Fail(Peek().offset, "two equal signs in a row need parentheses");
     }
@@ -472,8 +468,8 @@ bool ExpressionParser::Primary(NodeId* out) {
       return true;
     case TokenKind::kRegex:
       ++at_;
-      *out = builder_.MakeLiteral(
-          Immortal(Value::Of(new RegexObject(token.value, token.flags))), token.offset);
+      *out = builder_.MakeLiteral(Immortal(Value::Of(new RegexObject(token.value, token.flags))),
+                                  token.offset);
       builder_.node(*out).type = NodeType::kRegex;
       return true;
     case TokenKind::kName: {

@@ -128,8 +128,7 @@ bool ParseRepo(const FilterCall& call, RepoUrl* out) {
     if (part == kRepoParts.end()) continue;
     const auto index = static_cast<size_t>(part - kRepoParts.begin());
     if (std::exchange(out->given[index], true)) continue;  // the first one counts
-    out->raw[index] =
-        equals == absl::string_view::npos ? "" : DecodeQuery(pair.substr(equals + 1));
+    out->raw[index] = equals == absl::string_view::npos ? "" : DecodeQuery(pair.substr(equals + 1));
   }
   std::vector<absl::string_view> required;
   if (type == "bitbucketCloud") {
@@ -145,16 +144,16 @@ bool ParseRepo(const FilterCall& call, RepoUrl* out) {
   }
   for (const absl::string_view part : required) {
     if (out->Missing(part)) {
-      return run.Fail(absl::StrCat("the repository URL \"", base::EscapeForDisplay(text),
-                                   "\" has no ", part));
+      return run.Fail(
+          absl::StrCat("the repository URL \"", base::EscapeForDisplay(text), "\" has no ", part));
     }
   }
   return true;
 }
 
 Value RepoPart(const RepoUrl& repo, absl::string_view part) {
-  const auto index = static_cast<size_t>(
-      std::find(kRepoParts.begin(), kRepoParts.end(), part) - kRepoParts.begin());
+  const auto index = static_cast<size_t>(std::find(kRepoParts.begin(), kRepoParts.end(), part) -
+                                         kRepoParts.begin());
   return repo.given[index] ? Value::String(RepoUrl::Trimmed(repo.raw[index])) : Value();
 }
 

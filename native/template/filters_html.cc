@@ -231,8 +231,7 @@ bool UrlizeFilter(const FilterCall& call, Value* out) {
     if (std::isnan(shown) || shown <= 0) shown = 0;
   }
   const Value follow = call.Arg(1);
-  const absl::string_view relation =
-      follow.IsBool() && follow.boolean() ? " rel=\"nofollow\"" : "";
+  const absl::string_view relation = follow.IsBool() && follow.boolean() ? " rel=\"nofollow\"" : "";
   std::string result;
   while (!text.empty()) {
     const absl::string_view rest = TrimStart(text);
@@ -253,10 +252,9 @@ bool UrlizeFilter(const FilterCall& call, Value* out) {
     }
     const absl::string_view link = WithoutPunctuation(word);
     const StringObject measured{std::string(link)};
-    const std::string label =
-        shown >= static_cast<double>(measured.length)
-            ? measured.bytes
-            : Units(measured, 0, static_cast<size_t>(shown));
+    const std::string label = shown >= static_cast<double>(measured.length)
+                                  ? measured.bytes
+                                  : Units(measured, 0, static_cast<size_t>(shown));
     const auto anchor = [&](absl::string_view scheme) {
       absl::StrAppend(&result, "<a href=\"", scheme, link, "\"", relation, ">", label, "</a>");
     };

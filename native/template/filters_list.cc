@@ -112,10 +112,7 @@ bool ItemsOrAttributes(const FilterCall& call, const Value& attribute, std::vect
 class SortComparison final : public Comparison {
  public:
   SortComparison(Run& run, bool case_sensitive, bool reverse, std::vector<std::string> path)
-      : run_(run),
-        case_sensitive_(case_sensitive),
-        reverse_(reverse),
-        path_(std::move(path)) {}
+      : run_(run), case_sensitive_(case_sensitive), reverse_(reverse), path_(std::move(path)) {}
   double Compare(const Value& a, const Value& b) override {
     Value left, right;
     double order;
@@ -216,8 +213,7 @@ bool SelectByAttribute(const FilterCall& call, bool wanted, Value* out) {
 
 }  // namespace
 
-bool RecordItems(Run& run, const RecordObject& record, bool check_length,
-                 std::vector<Value>* out) {
+bool RecordItems(Run& run, const RecordObject& record, bool check_length, std::vector<Value>* out) {
   const Value length = record.Get("length");
   double count;
   if (check_length && length.IsNumber() && !std::isnan(length.number())) {

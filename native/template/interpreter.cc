@@ -46,8 +46,7 @@ Interpreter::~Interpreter() {
 
 bool Interpreter::IsSole(const ProgramData& program) {
   const Node& root = program.nodes[program.root];
-  return root.count == 1 &&
-         program.nodes[program.lists[root.list]].type == NodeType::kOutput;
+  return root.count == 1 && program.nodes[program.lists[root.list]].type == NodeType::kOutput;
 }
 
 bool Interpreter::Render(std::string* out) {
@@ -132,6 +131,22 @@ bool Interpreter::ExecuteOne(const Node& node, const Env& env, std::string* out,
   }
 }
 
+// Nunjucks compiles a loop over several names twice, for lists and for records, and each has its
+// own variables. Here they share their slots, and what the other branch left is kept beside.
+void Interpreter::SelectBranch(const Node& node, bool record, Frame& frame) {
+  if (node.count < 2) return;
+  const auto first = static_cast<SlotId>(node.literal);
+  Value& selected = SlotOf(first, &frame);
+  if (record == (selected.IsBool() && selected.boolean())) return;
+  selected = Value::Bool(record);
+  SlotId last = kNoSlot;
+  for (uint32_t i = 0; i < 2; ++i) {
+    const auto slot = static_cast<SlotId>(program_.nodes[program_.lists[node.list + i]].literal);
+    if (slot != last) std::swap(SlotOf(slot, &frame), SlotOf(first + 1 + i, &frame));
+    last = slot;
+  }
+}
+
 bool Interpreter::BindTargets(const Node& node, const Value& item, bool array_branch, Scope& scope,
                               Frame& frame) {
   const auto target = [&](uint32_t i) -> const Node& {
@@ -149,7 +164,8 @@ bool Interpreter::BindTargets(const Node& node, const Value& item, bool array_br
     Value part;
     if (!item.IsSafe()) part = Property(item, absl::StrCat(i));
     if (!array_branch) scope.Set(target(i).name, part);
-    SlotOf(target(i).slot, &frame) = std::move(part);
+    const SlotId slot = array_branch ? target(i).slot : static_cast<SlotId>(target(i).literal);
+    SlotOf(slot, &frame) = std::move(part);
   }
   return true;
 }
@@ -191,6 +207,7 @@ bool Interpreter::ExecuteFor(const Node& node, const Env& env, std::string* out,
 
   const RefTo<Scope> scope(new Scope(&cells_, RefTo<Scope>(env.scope), false));
   const Env inner{scope.get(), env.frame, env.invocation, false, false};
+  SelectBranch(node, !array_branch, *env.frame);
   for (double i = 0;; ++i) {
     if (sequence.IsArray() ? i >= static_cast<double>(sequence.array().size()) : !(i < turns)) {
       break;
@@ -227,6 +244,7 @@ bool Interpreter::ExecuteFor(const Node& node, const Env& env, std::string* out,
     if (!Execute(node.b, inner, out, depth + 1)) return false;
   }
   if (node.c == kNoNode || Truthy(length)) return true;
+  SelectBranch(node, true, *env.frame);
   return Execute(node.c, inner, out, depth + 1);
 }
 
@@ -492,8 +510,8 @@ bool Interpreter::EvaluateSlice(const Value& input, const Node& slice, const Env
   // Numbers stay Values here: text bounds compare and add up as text in JavaScript.
   for (Value index = start;;) {
     double below, above, end;
-    if (!run_.Step() || !Order(run_, index, zero, &below) ||
-        !Order(run_, index, length, &above) || !Order(run_, index, stop, &end)) {
+    if (!run_.Step() || !Order(run_, index, zero, &below) || !Order(run_, index, length, &above) ||
+        !Order(run_, index, stop, &end)) {
       return false;
     }
     if (below < 0 || above > 0 || (direction > 0 && end >= 0) || (direction < 0 && end <= 0)) break;
@@ -617,8 +635,8 @@ bool Interpreter::EvaluateIn(const Node& node, const Env& env, Value* out, int d
       found = HasProperty(container, key);
     }
   } else {
-    return run_.Fail(absl::StrCat("\"in\" needs an array, record or string, not ",
-                                  KindName(container)));
+    return run_.Fail(
+        absl::StrCat("\"in\" needs an array, record or string, not ", KindName(container)));
   }
   *out = Value::Bool(found);
   return true;
@@ -628,8 +646,7 @@ bool Interpreter::EvaluateTest(const Node& node, const Env& env, Value* out, int
   const std::string& name = Name(node.name);
   const int arity = TestArity(name);
   if (arity < 0) return run_.Fail(absl::StrCat("unknown test \"", name, "\""));
-  const int given =
-      node.b == kNoNode ? 0 : static_cast<int>(program_.nodes[node.b].count);
+  const int given = node.b == kNoNode ? 0 : static_cast<int>(program_.nodes[node.b].count);
   if (given != arity || (node.b != kNoNode && program_.nodes[node.b].a != kNoNode)) {
     return run_.Fail(absl::StrCat("the test ", name, " takes ", arity, " positional arguments"));
   }
@@ -670,9 +687,8 @@ bool Interpreter::EvaluateFilter(const Node& node, const Env& env, Value* out, i
   const std::string& name = Name(node.name);
   const Node& list = program_.nodes[node.a];
   const Filter backstage = FindBackstageFilter(name);
-  const Filter filter = backstage != nullptr
-                            ? backstage
-                            : FindFilter(name, program_.options.cookiecutter_compat);
+  const Filter filter =
+      backstage != nullptr ? backstage : FindFilter(name, program_.options.cookiecutter_compat);
   if (filter == nullptr) return run_.Fail(absl::StrCat("unknown filter \"", name, "\""));
   if (backstage != nullptr && list.a != kNoNode) {
     return run_.Fail(absl::StrCat("the filter ", name, " takes no keyword arguments"));
@@ -689,7 +705,9 @@ bool Interpreter::EvaluateFilter(const Node& node, const Env& env, Value* out, i
   // Keywords: two filters name their parameters; all others get one record as their last argument.
   static constexpr absl::string_view kIntNames[] = {"default", "base"};
   static constexpr absl::string_view kSortNames[] = {"reverse", "case_sensitive", "attribute"};
-  const absl::string_view* names = name == "int" ? kIntNames : name == "sort" ? kSortNames : nullptr;
+  const absl::string_view* names = name == "int"    ? kIntNames
+                                   : name == "sort" ? kSortNames
+                                                    : nullptr;
   if (names != nullptr) {
     const size_t count = name == "int" ? 2 : 3;
     const size_t supplied = arguments.positional.size();

@@ -52,6 +52,7 @@ class Interpreter {
   bool ExecuteBlock(const Node& node, const Env& env, std::string* out, int depth);
   void DeclareMacro(const Node& node, const Env& env);
   bool Capture(NodeId body, const Env& env, int depth, std::string* out);
+  void SelectBranch(const Node& node, bool record, Frame& frame);
   bool BindTargets(const Node& node, const Value& item, bool array_branch, Scope& scope,
                    Frame& frame);
 

@@ -262,9 +262,10 @@ bool Splitter::Split() {
       ++inside;
     }
     Flush();
-    const absl::string_view close = opening.comment                        ? "#}"
-                                    : opening.kind == PieceKind::kBlock ? "%}"
-                                                                       : absl::string_view(options_.variable_end);
+    const absl::string_view close = opening.comment ? "#}"
+                                    : opening.kind == PieceKind::kBlock
+                                        ? "%}"
+                                        : absl::string_view(options_.variable_end);
     size_t end = kNpos;
     if (opening.comment) {
       end = source_.find(close, inside);
@@ -363,8 +364,8 @@ bool Tokenize(Run& run, absl::string_view source, uint32_t offset, std::vector<T
       continue;
     }
     const char c = source[at];
-    const bool after_dot = !out->empty() && out->back().kind == TokenKind::kOperator &&
-                           out->back().value == ".";
+    const bool after_dot =
+        !out->empty() && out->back().kind == TokenKind::kOperator && out->back().value == ".";
     const size_t word = IdentifierEnd(source, at, after_dot);
     if (word > at) {
       if (word == at + 1 && c == 'r' && word < source.size() && source[word] == '/') {
@@ -451,8 +452,8 @@ size_t FindTopLevelKeyword(absl::string_view code, absl::string_view keyword) {
   std::string problem;
   for (size_t i = 0; i < code.size();) {
     const size_t word = IdentifierEnd(code, i, true);
-    if (word > i && depth == 0 && code.substr(i, word - i) == keyword &&
-        CodeSpaceBefore(code, i) && (word == code.size() || CodeSpace(code, word) > 0)) {
+    if (word > i && depth == 0 && code.substr(i, word - i) == keyword && CodeSpaceBefore(code, i) &&
+        (word == code.size() || CodeSpace(code, word) > 0)) {
       return i;
     }
     const size_t skipped = SkipToken(code, i, &problem);

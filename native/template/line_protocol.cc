@@ -25,9 +25,8 @@ absl::StatusOr<nlohmann::json> Answer(const nlohmann::ordered_json& line) {
       Context::FromText(line.value("context", nlohmann::ordered_json::object()).dump()));
   const nlohmann::ordered_json source = line.value("template", nlohmann::ordered_json(""));
   if (variant == "step-input") {
-    PURSER_ASSIGN_OR_RETURN(
-        nlohmann::json value,
-        EvaluateJson(nlohmann::json::parse(source.dump()), context, options));
+    PURSER_ASSIGN_OR_RETURN(nlohmann::json value,
+                            EvaluateJson(nlohmann::json::parse(source.dump()), context, options));
     if (value.is_discarded()) return nlohmann::json{{"$undefined", true}};
     return value;
   }

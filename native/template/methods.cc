@@ -36,19 +36,16 @@ constexpr Method kStringMethods[] = {
 constexpr Method kNumberMethods[] = {
     {"toExponential", {0, 1}}, {"toFixed", {0, 1}}, {"toPrecision", {0, 1}}, {"toString", {0, 1}}};
 constexpr Method kArrayMethods[] = {
-    {"at", {1, 1}},      {"concat", {0, kAny}},   {"copyWithin", {1, 3}}, {"fill", {1, 3}},
-    {"flat", {0, 1}},    {"includes", {1, 2}},    {"indexOf", {1, 2}},    {"join", {0, 1}},
-    {"lastIndexOf", {1, 2}}, {"pop", {0, 0}},     {"push", {0, kAny}},    {"reverse", {0, 0}},
-    {"shift", {0, 0}},   {"slice", {0, 2}},       {"sort", {0, 0}},       {"splice", {0, kAny}},
+    {"at", {1, 1}},          {"concat", {0, kAny}}, {"copyWithin", {1, 3}}, {"fill", {1, 3}},
+    {"flat", {0, 1}},        {"includes", {1, 2}},  {"indexOf", {1, 2}},    {"join", {0, 1}},
+    {"lastIndexOf", {1, 2}}, {"pop", {0, 0}},       {"push", {0, kAny}},    {"reverse", {0, 0}},
+    {"shift", {0, 0}},       {"slice", {0, 2}},     {"sort", {0, 0}},       {"splice", {0, kAny}},
     {"unshift", {0, kAny}}};
 constexpr Method kJinjaArrayMethods[] = {{"append", {1, 1}}, {"count", {1, 1}},
                                          {"find", {1, 1}},   {"index", {1, 1}},
                                          {"insert", {2, 2}}, {"remove", {1, 1}}};
-constexpr Method kJinjaRecordMethods[] = {{"get", {1, 2}},
-                                          {"has_key", {1, 1}},
-                                          {"items", {0, 0}},
-                                          {"keys", {0, 0}},
-                                          {"values", {0, 0}}};
+constexpr Method kJinjaRecordMethods[] = {
+    {"get", {1, 2}}, {"has_key", {1, 1}}, {"items", {0, 0}}, {"keys", {0, 0}}, {"values", {0, 0}}};
 
 template <size_t N>
 const Method* Find(const Method (&methods)[N], absl::string_view name) {

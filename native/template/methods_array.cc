@@ -173,8 +173,8 @@ bool Splice(const ArrayCall& call, Value* out) {
   if (!call.Arg(0).IsUndefined()) {
     const size_t from = FromEnd(start, call.length());
     if (!call.Integer(1, call.length(), &remove)) return false;
-    const auto count = static_cast<size_t>(
-        std::clamp(remove, 0.0, call.length() - static_cast<double>(from)));
+    const auto count =
+        static_cast<size_t>(std::clamp(remove, 0.0, call.length() - static_cast<double>(from)));
     const auto first = items.begin() + from;
     removed.assign(first, first + count);
     auto after = items.erase(first, first + count);

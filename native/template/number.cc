@@ -204,7 +204,7 @@ std::string NumberToFixed(double value, int digits) {
   for (int i = 0; i < digits; ++i) {
     const int at = number.point + i;
     part.push_back(at >= 0 && at < static_cast<int>(number.digits.size()) ? number.digits[at]
-                                                                         : '0');
+                                                                          : '0');
   }
   out = whole;
   if (digits > 0) out += "." + part;
@@ -255,9 +255,9 @@ std::string NumberToRadix(double value, int radix) {
   double part = value - whole;
   // As V8: digits of the fraction are written until they name the number uniquely, that is, until
   // the rest is below half the distance to the next number.
-  double delta = std::max(
-      0.5 * (std::nextafter(value, std::numeric_limits<double>::infinity()) - value),
-      std::numeric_limits<double>::denorm_min());
+  double delta =
+      std::max(0.5 * (std::nextafter(value, std::numeric_limits<double>::infinity()) - value),
+               std::numeric_limits<double>::denorm_min());
   std::string behind;
   if (part >= delta) {
     do {

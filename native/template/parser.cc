@@ -26,9 +26,9 @@ bool Contains(const Stops& stops, absl::string_view name) {
 
 // Tags that end or divide another tag's body.
 bool IsStructural(absl::string_view name) {
-  static constexpr absl::string_view kNames[] = {
-      "else",   "endif",   "endfor",    "endmacro", "endcall", "endfilter",
-      "endset", "default", "endswitch", "elif",     "elseif",  "case"};
+  static constexpr absl::string_view kNames[] = {"else",      "endif",     "endfor", "endmacro",
+                                                 "endcall",   "endfilter", "endset", "default",
+                                                 "endswitch", "elif",      "elseif", "case"};
   return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
 }
 
@@ -41,9 +41,8 @@ class Parser {
                        &pieces_)) {
       return false;
     }
-    program_.plain = std::all_of(pieces_.begin(), pieces_.end(), [](const Piece& piece) {
-      return piece.kind == PieceKind::kText;
-    });
+    program_.plain = std::all_of(pieces_.begin(), pieces_.end(),
+                                 [](const Piece& piece) { return piece.kind == PieceKind::kText; });
     builder_.Enter(builder_.NewFrame(false));
     return Body({}, nullptr, &program_.root) && !builder_.run().failed();
   }
@@ -121,11 +120,10 @@ bool Parser::Body(const Stops& stops, const Piece** stop, NodeId* out) {
         break;
       }
       if (IsStructural(name)) {
-        return builder_.Fail(
-            piece.offset,
-            stops.empty() ? absl::StrCat("the ", name, " tag has no opening tag")
-                          : absl::StrCat("unexpected ", name, " tag; expected ",
-                                         absl::StrJoin(stops, ", ")));
+        return builder_.Fail(piece.offset,
+                             stops.empty() ? absl::StrCat("the ", name, " tag has no opening tag")
+                                           : absl::StrCat("unexpected ", name, " tag; expected ",
+                                                          absl::StrJoin(stops, ", ")));
       }
       if (!Statement(name, TagRest(piece.value), piece, &made)) return false;
     }
@@ -207,6 +205,15 @@ bool Parser::For(absl::string_view rest, const Piece& tag, NodeId* out) {
   for (const NodeId target : targets) {
     builder_.node(target).slot = builder_.Bind(builder_.node(target).name);
   }
+  SlotId shadow = kNoSlot;
+  if (targets.size() > 1) {
+    shadow = builder_.AddSlot();
+    for (size_t i = 0; i < 2; ++i) {
+      builder_.AddSlot();
+      Node& target = builder_.node(targets[i]);
+      target.literal = static_cast<uint32_t>(builder_.Lookup(target.name));
+    }
+  }
   const Piece* stop;
   if (!Body({"else", "endfor"}, &stop, &body)) return false;
   if (stop == nullptr) return Missing("endfor", tag);
@@ -222,6 +229,7 @@ bool Parser::For(absl::string_view rest, const Piece& tag, NodeId* out) {
   node.b = body;
   node.c = otherwise;
   node.slot = length;
+  node.literal = static_cast<uint32_t>(shadow);
   *out = made;
   return true;
 }

@@ -351,8 +351,9 @@ bool RegexSplit(Run& run, const RegexObject& pattern, absl::string_view text, ui
   if (limit == 0) return true;
   std::string flags = pattern.flags;
   // Splitting looks at every position by itself, whatever the flags say.
-  flags.erase(std::remove_if(flags.begin(), flags.end(), [](char c) { return c == 'y' || c == 'g'; }),
-              flags.end());
+  flags.erase(
+      std::remove_if(flags.begin(), flags.end(), [](char c) { return c == 'y' || c == 'g'; }),
+      flags.end());
   Regex regex(pattern.source, flags);
   const std::u16string units = ToUtf16(text);
   const std::u16string_view view = units;

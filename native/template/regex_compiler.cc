@@ -36,7 +36,7 @@ bool ClassEscape(char16_t letter, Ranges* out) {
       ranges = {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}};
       break;
     case 's':
-      ranges = {{9, 13},         {32, 32},         {0xa0, 0xa0},     {0x1680, 0x1680},
+      ranges = {{9, 13},          {32, 32},         {0xa0, 0xa0},     {0x1680, 0x1680},
                 {0x2000, 0x200a}, {0x2028, 0x2029}, {0x202f, 0x202f}, {0x205f, 0x205f},
                 {0x3000, 0x3000}, {0xfeff, 0xfeff}};
       break;
@@ -435,8 +435,8 @@ class RegexCompiler {
       } else if (c == ']') {
         in_class = false;
       } else if (c == '(' && !in_class) {
-        const bool named = source_.substr(i + 1, 2) == u"?<" &&
-                           source_.substr(i + 3, 1) != u"=" && source_.substr(i + 3, 1) != u"!";
+        const bool named = source_.substr(i + 1, 2) == u"?<" && source_.substr(i + 3, 1) != u"=" &&
+                           source_.substr(i + 3, 1) != u"!";
         if (named || source_.substr(i + 1, 1) != u"?") ++group;
         if (named && source_.substr(i + 3, name.size() + 1) == name + u">") return group;
       }

@@ -12,21 +12,21 @@ namespace purser::tmpl {
 
 enum class RegexOp : uint8_t {
   kMatch,
-  kChar,          // x: unit
-  kAny,           // all but line ends
-  kClass,         // x: class
-  kJump,          // x: target
-  kSplit,         // first the next instruction, then x; greedy = false: the other way round
-  kSave,          // x: register that takes the position
-  kClear,         // registers x … y: not taken
+  kChar,   // x: unit
+  kAny,    // all but line ends
+  kClass,  // x: class
+  kJump,   // x: target
+  kSplit,  // first the next instruction, then x; greedy = false: the other way round
+  kSave,   // x: register that takes the position
+  kClear,  // registers x … y: not taken
   kLineStart,
   kLineEnd,
-  kBoundary,      // negative: not a boundary
+  kBoundary,       // negative: not a boundary
   kBackReference,  // x: group
-  kLook,          // x: behind the part looked for; negative, backward
-  kZero,          // x: register set to 0
-  kLoop,          // x: counter, y: index of LoopInfo, target: behind the loop
-  kLoopEnd,       // x: counter, y: index of LoopInfo, target: the kLoop
+  kLook,           // x: behind the part looked for; negative, backward
+  kZero,           // x: register set to 0
+  kLoop,           // x: counter, y: index of LoopInfo, target: behind the loop
+  kLoopEnd,        // x: counter, y: index of LoopInfo, target: the kLoop
 };
 
 struct Regex::Instruction {

@@ -19,7 +19,7 @@ namespace {
 
 // Whether any mark of a tag is in the text. "#}" counts: alone it is an error.
 bool HasMark(absl::string_view source, const Options& options) {
-  for (const char* at = source.data(), *end = at + source.size(); at < end; ++at) {
+  for (const char *at = source.data(), *end = at + source.size(); at < end; ++at) {
     at = static_cast<const char*>(std::memchr(at, '{', static_cast<size_t>(end - at)));
     if (at == nullptr) break;
     if (at + 1 < end && (at[1] == '%' || at[1] == '#' || at[1] == '{')) return true;
@@ -80,9 +80,9 @@ absl::StatusOr<std::string> Template::Render(const Context& context, const Limit
                                              std::stop_token stop) const {
   if (program_->nodes.empty()) {
     if (static_cast<int64_t>(program_->source.size()) > limits.max_output_bytes) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat(program_->options.name, ": the limit max_output_bytes of ",
-                       limits.max_output_bytes, " was exceeded"));
+      return absl::ResourceExhaustedError(absl::StrCat(program_->options.name,
+                                                       ": the limit max_output_bytes of ",
+                                                       limits.max_output_bytes, " was exceeded"));
     }
     return program_->source;
   }

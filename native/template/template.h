@@ -40,8 +40,8 @@ struct Options {
 struct Limits {
   int64_t max_source_bytes = 64 << 20;
   int64_t max_output_bytes = 256 << 20;
-  int64_t max_steps = 50'000'000;     // loop turns, calls, nodes evaluated
-  int max_nesting = 512;              // blocks and expressions inside each other
+  int64_t max_steps = 50'000'000;      // loop turns, calls, nodes evaluated
+  int max_nesting = 512;               // blocks and expressions inside each other
   int64_t max_memory_bytes = 1 << 30;  // values alive during one render
   int64_t max_regex_steps = 5'000'000;
   int64_t max_wall_ms = 60'000;

@@ -10,8 +10,28 @@ namespace purser::tmpl {
 namespace {
 
 enum class Test : uint8_t {
-  kCallable, kDefined, kDivisibleBy, kEscaped, kEqual, kEven, kFalsy, kGe, kGt, kIterable,
-  kLe, kLt, kLower, kMapping, kNe, kNull, kNumber, kOdd, kString, kTruthy, kUndefined, kUpper,
+  kCallable,
+  kDefined,
+  kDivisibleBy,
+  kEscaped,
+  kEqual,
+  kEven,
+  kFalsy,
+  kGe,
+  kGt,
+  kIterable,
+  kLe,
+  kLt,
+  kLower,
+  kMapping,
+  kNe,
+  kNull,
+  kNumber,
+  kOdd,
+  kString,
+  kTruthy,
+  kUndefined,
+  kUpper,
 };
 
 struct Named {

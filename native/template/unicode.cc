@@ -45,8 +45,7 @@ char32_t Next(absl::string_view text, size_t& at) {
     return c;
   }
   if (lead < 0xf0) {
-    const char32_t c =
-        ((lead & 0x0f) << 12) | ((byte(at + 1) & 0x3f) << 6) | (byte(at + 2) & 0x3f);
+    const char32_t c = ((lead & 0x0f) << 12) | ((byte(at + 1) & 0x3f) << 6) | (byte(at + 2) & 0x3f);
     at += 3;
     return c;
   }
@@ -306,8 +305,8 @@ char16_t LowerUnit(char16_t unit) {
 
 bool IsJsSpace(char32_t c) {
   return (c >= 9 && c <= 13) || c == ' ' || c == 0xa0 || c == 0x1680 ||
-         (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f ||
-         c == 0x205f || c == 0x3000 || c == 0xfeff;
+         (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f ||
+         c == 0x3000 || c == 0xfeff;
 }
 
 absl::string_view TrimStart(absl::string_view text) {

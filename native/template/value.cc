@@ -42,8 +42,7 @@ void Counted::Release(Counted* object) {
   deleting = false;
 }
 
-StringObject::StringObject(std::string text)
-    : bytes(std::move(text)), ascii(IsAscii(bytes)) {
+StringObject::StringObject(std::string text) : bytes(std::move(text)), ascii(IsAscii(bytes)) {
   length = ascii ? bytes.size() : Utf16Length(bytes);
   Charge(kObjectBytes + static_cast<int64_t>(bytes.capacity()));
 }
@@ -56,9 +55,7 @@ Value Value::Safe(std::string text) {
 }
 Value Value::Array(std::vector<Value> items) { return Of(new ArrayObject(std::move(items))); }
 Value Value::Of(ArrayObject* array) { return Value(Kind::kArray, Bits{.object = array}, true); }
-Value Value::Of(RecordObject* record) {
-  return Value(Kind::kRecord, Bits{.object = record}, true);
-}
+Value Value::Of(RecordObject* record) { return Value(Kind::kRecord, Bits{.object = record}, true); }
 Value Value::Of(RegexObject* regex) { return Value(Kind::kRegex, Bits{.object = regex}, true); }
 Value Value::Of(Callable* callable) {
   return Value(Kind::kCallable, Bits{.object = callable}, true);
@@ -439,8 +436,7 @@ bool HasProperty(const Value& target, absl::string_view key) {
       return !IsReservedName(key) && target.record().Find(key) != nullptr;
     case Kind::kArray: {
       const int64_t index = ArrayIndex(key);
-      return key == "length" ||
-             (index >= 0 && static_cast<size_t>(index) < target.array().size());
+      return key == "length" || (index >= 0 && static_cast<size_t>(index) < target.array().size());
     }
     case Kind::kString:
     case Kind::kSafe: {
