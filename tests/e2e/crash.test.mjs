@@ -4,6 +4,7 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { purser } from '../tools/lib/billing.mjs';
 import { at, run } from '../tools/lib/repo.mjs';
 import { until } from './lib/client.mjs';
 import { usePortal } from './lib/fixture.mjs';
@@ -41,11 +42,7 @@ const stepIs = (name, step, state) =>
 
 /** All events of a request, in order. */
 async function events(id) {
-  const text = await run(
-    at('build/release/bin/purser'),
-    ['requests', 'watch', id, '--json'],
-    { env: { ...process.env, PURSER_ADDRESS: `unix:${portal.paths.socket}` }, quiet: true },
-  );
+  const text = await purser(portal.paths, 'requests', 'watch', id, '--json');
   return text
     .trim()
     .split('\n')

@@ -2,10 +2,9 @@
 // documentation, costs and resources, by every surface.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { before, test } from 'node:test';
-import { at, run } from '../tools/lib/repo.mjs';
-import { suitableNode } from '../tools/lib/node.mjs';
+import { billedResources, ingestBill, purser as cli, writeBill } from '../tools/lib/billing.mjs';
+import { run } from '../tools/lib/repo.mjs';
 import { until } from './lib/client.mjs';
 import { usePortal } from './lib/fixture.mjs';
 
@@ -33,11 +32,7 @@ before(() => {
   ({ client, portal } = fixture);
 });
 
-const purser = (...words) =>
-  run(at('build/release/bin/purser'), words, {
-    env: { ...process.env, PURSER_ADDRESS: `unix:${portal.paths.socket}` },
-    quiet: true,
-  });
+const purser = (...words) => cli(portal.paths, ...words);
 
 const git = (...words) =>
   run('git', ['--git-dir', portal.paths.workspacesRemote, ...words], { quiet: true });
@@ -142,26 +137,20 @@ test('its documentation is generated and shown', async () => {
 });
 
 test('its cost of the last 30 days comes from a FOCUS file, exactly', async () => {
-  const file = path.join(portal.paths.billing, 'focus.csv');
-  const resources = await client.get(`/api/purser/v1/resources?entityRef=${entityRef}`);
-  assert.ok(resources.items.length >= 2, 'notebook and bucket are recorded');
-  await run(
-    suitableNode(),
-    [
-      at('examples/billing/generate.mjs'),
-      '--rows',
-      '2000',
-      '--until',
-      '2026-11-20',
-      '--out',
-      file,
-      ...resources.items.flatMap(resource => ['--resource', resource.id]),
-    ],
-    { quiet: true },
+  const { items } = await client.get(`/api/purser/v1/resources?entityRef=${entityRef}`);
+  const billed = await billedResources(portal.paths);
+  assert.deepEqual(
+    items.map(resource => resource.id).filter(id => id.startsWith('urn:')).sort(),
+    billed,
+    'notebook and bucket are recorded as the bill names them',
   );
-  await purser('costs', 'ingest', '--source', 'demo', file);
+  const file = await writeBill(portal.paths, billed);
+  const report = await ingestBill(portal.paths, file);
+  assert.equal(report.unchanged, false);
+  assert.equal(Number(report.rowsQuarantined), 0);
+  assert.equal((await ingestBill(portal.paths, file)).unchanged, true, 'the same bill counts once');
 
-  const expected = billedCost(file, new Set(resources.items.map(resource => resource.id)));
+  const expected = billedCost(file, new Set(billed));
   const costs = await client.get(
     `/api/purser/v1/costs/entities/resource/default/workspace-${name}`,
   );
@@ -194,10 +183,10 @@ test('REST, CLI and MCP tell the same of the request', async () => {
   assert.equal(rest.state, 'succeeded');
   assert.equal(rest.entityRef, entityRef);
 
-  const cli = JSON.parse(await purser('requests', 'get', requestId, '--json'));
-  assert.equal(cli.id, requestId);
+  const told = JSON.parse(await purser('requests', 'get', requestId, '--json'));
+  assert.equal(told.id, requestId);
   assert.deepEqual(
-    cli.steps.map(step => step.id),
+    told.steps.map(step => step.id),
     rest.steps.map(step => step.id),
   );
 

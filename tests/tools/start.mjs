@@ -1,5 +1,6 @@
 // `npm start`: installs what is missing, builds what changed, starts the demo portal and purserd,
 // and keeps them running until Ctrl-C.
+import { keepBilling } from './lib/billing.mjs';
 import { buildAll } from './lib/build.mjs';
 import { ensureDebianPackages } from './lib/debian.mjs';
 import { ensureNpmPackages } from './lib/npm.mjs';
@@ -47,12 +48,16 @@ await main(async () => {
   say(`  state  ${portal.paths.folder}   (logs in ${portal.paths.logs})`);
   say('');
 
+  const billing = new AbortController();
+  const billed = keepBilling(portal.paths, billing.signal, say);
   const outcome = await Promise.race([
     stopped,
     portal.backendEnded().then(text => new Failure(`the portal's backend ended (${text})`)),
   ]);
   say('stopping');
+  billing.abort();
   await portal.stop();
+  await billed;
   if (outcome instanceof Failure) {
     throw outcome;
   }

@@ -33,6 +33,11 @@ function portTaken(port) {
   });
 }
 
+// The checkouts are a small folder: look often, so that a person sees a pushed file at once.
+const POLLED = { frequency: { seconds: 5 }, timeout: { minutes: 1 }, initialDelay: { seconds: 1 } };
+// One run listens for changes until shortly before its timeout; the next takes over within seconds.
+const FOLLOWED = { ...POLLED, timeout: { minutes: 15 } };
+
 const templateAt = target => ({ type: 'file', target, rules: [{ allow: ['Template'] }] });
 
 /** The catalog locations that app-config.yaml names. */
@@ -57,6 +62,7 @@ function portalConfig(paths, baseUrl, port, templates) {
       database: { connection: { directory: paths.database } },
     },
     purser: {
+      stateDirectory: paths.providers,
       sidecar: { address: `unix:${paths.socket}` },
       git: { allowLocalRemotes: true },
     },
@@ -65,8 +71,8 @@ function portalConfig(paths, baseUrl, port, templates) {
       ...(templates.length && { locations: [...demoLocations(), ...templates.map(templateAt)] }),
       providers: {
         purser: {
-          'source-tree': { workspaces: { root: paths.checkouts } },
-          'purser-inventory': { demo: {} },
+          'source-tree': { workspaces: { root: paths.checkouts, schedule: POLLED } },
+          'purser-inventory': { demo: { schedule: FOLLOWED } },
         },
       },
     },

@@ -12,7 +12,7 @@ export function sidecarConfig(paths, blueprints) {
     connectors: {
       core: {},
       files: { root: paths.gitops },
-      git: { remotes: [fileUrl(paths.gitopsRemote)] },
+      git: { remotes: [{ url: fileUrl(paths.gitopsRemote) }] },
     },
     costs: { folders: [paths.billing], allocation: at('examples/billing/allocation.yaml') },
   };
