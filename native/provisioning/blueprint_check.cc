@@ -110,8 +110,7 @@ class Checker {
       CheckStepId(absl::StrCat(at, "/needs/", i), needs[i].get<std::string>());
     }
     const json condition = step.value("if", json(true));
-    if (condition.is_string() &&
-        !HasExpression(absl::string_view(condition.get_ref<const std::string&>()))) {
+    if (condition.is_string() && !IsExpression(condition.get_ref<const std::string&>())) {
       Fault(at + "/if", "must be true, false or an expression like ${{ parameters.name }}");
     }
     const absl::StatusOr<connectors::Resolved> resolved =
@@ -149,7 +148,7 @@ class Checker {
         input.contains(at.parent_pointer()) ? input.at(at.parent_pointer()) : input;
     if (!parent.is_object()) return false;
     for (const auto& [key, _] : parent.items()) {
-      if (HasExpression(absl::string_view(key))) return true;
+      if (IsExpression(key)) return true;
     }
     return false;
   }

@@ -17,7 +17,7 @@ namespace {
 using nlohmann::json;
 
 bool UsesSteps(absl::string_view text) {
-  if (!HasExpression(text)) return false;
+  if (!IsExpression(text)) return false;
   for (const Reference& reference : FindReferences(text)) {
     if (reference.root == "steps" || reference.root == "outputs") return true;
   }

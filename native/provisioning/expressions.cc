@@ -67,7 +67,7 @@ class TemplateCache {
 // nullopt: undefined.
 absl::StatusOr<std::optional<json>> EvaluateText(absl::string_view text, const json& context,
                                                  absl::string_view pointer) {
-  if (!HasExpression(text)) return json(std::string(text));
+  if (!IsExpression(text)) return json(std::string(text));
   const auto compiled = TemplateCache::Get().Compile(text);
   if (!compiled.ok()) return base::Annotate(compiled.status(), pointer);
   absl::StatusOr<json> value = (*compiled)->Evaluate(context, ExpressionLimits());
@@ -185,7 +185,7 @@ class ReferenceScanner {
 };
 
 void VisitText(absl::string_view text, const std::string& pointer, const Visitor& visitor) {
-  if (!HasExpression(text)) return;
+  if (!IsExpression(text)) return;
   const auto compiled = TemplateCache::Get().Compile(text);
   if (!compiled.ok()) {
     visitor.on_fault(pointer, compiled.status());
@@ -198,13 +198,13 @@ void VisitText(absl::string_view text, const std::string& pointer, const Visitor
 
 }  // namespace
 
-bool HasExpression(absl::string_view text) {
+bool IsExpression(absl::string_view text) {
   return absl::StrContains(text, "${{") || absl::StrContains(text, "{%") ||
          absl::StrContains(text, "{#");
 }
 
 bool HasExpression(const json& value) {
-  if (value.is_string()) return HasExpression(value.get_ref<const std::string&>());
+  if (value.is_string()) return IsExpression(value.get_ref<const std::string&>());
   if (value.is_array()) {
     for (const json& element : value) {
       if (HasExpression(element)) return true;
@@ -212,7 +212,7 @@ bool HasExpression(const json& value) {
   }
   if (value.is_object()) {
     for (const auto& [key, member] : value.items()) {
-      if (HasExpression(absl::string_view(key)) || HasExpression(member)) return true;
+      if (IsExpression(key) || HasExpression(member)) return true;
     }
   }
   return false;

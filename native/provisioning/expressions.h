@@ -13,8 +13,9 @@
 
 namespace purser::provisioning {
 
-// True when the string, or any string or key inside the value, is not plain text.
-bool HasExpression(absl::string_view text);
+// True when the text is not plain.
+bool IsExpression(absl::string_view text);
+// True when any string or key inside the value is one.
 bool HasExpression(const nlohmann::json& value);
 
 // Evaluates every string and key of `value`. A string that is one sole expression keeps the

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "inventory/inventory.h"
+#include "provisioning/blueprint.h"
 #include "provisioning/request_store.h"
 #include "provisioning/service.h"
 #include "workflow/definition_cache.h"
