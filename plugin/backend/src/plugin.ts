@@ -1,0 +1,85 @@
+import { coreServices, createBackendPlugin } from '@backstage/backend-plugin-api';
+import { actionsRegistryServiceRef } from '@backstage/backend-plugin-api/alpha';
+import { notificationService } from '@backstage/plugin-notifications-node';
+import { purserPermissions, type PurserRequest } from '@purser/plugin-purser-common';
+import { purserServiceRef } from '@purser/plugin-purser-node';
+import { registerActions } from './actions';
+import { RequestNotifier, WatchPosition } from './notifications';
+import { Performer } from './operations';
+import { purserRequestResourceRef, purserRequestRules } from './requests/rules';
+import { createRouter, publicPaths } from './router';
+
+/** REST below /api/purser, permissions, actions for agents, notifications. */
+export const purserPlugin = createBackendPlugin({
+  pluginId: 'purser',
+  register(reg) {
+    reg.registerInit({
+      deps: {
+        actionsRegistry: actionsRegistryServiceRef,
+        auditor: coreServices.auditor,
+        auth: coreServices.auth,
+        config: coreServices.rootConfig,
+        database: coreServices.database,
+        httpAuth: coreServices.httpAuth,
+        httpRouter: coreServices.httpRouter,
+        logger: coreServices.logger,
+        notifications: notificationService,
+        permissions: coreServices.permissions,
+        permissionsRegistry: coreServices.permissionsRegistry,
+        purser: purserServiceRef,
+        scheduler: coreServices.scheduler,
+      },
+      async init({
+        actionsRegistry,
+        auditor,
+        auth,
+        config,
+        database,
+        httpAuth,
+        httpRouter,
+        logger,
+        notifications,
+        permissions,
+        permissionsRegistry,
+        purser,
+        scheduler,
+      }) {
+        permissionsRegistry.addResourceType({
+          resourceRef: purserRequestResourceRef,
+          permissions: purserPermissions.filter(({ type }) => type === 'resource'),
+          rules: Object.values(purserRequestRules),
+          getResources: ids =>
+            Promise.all(
+              ids.map(id =>
+                purser.sidecar.getRequest(id).catch((error: Error): PurserRequest | undefined => {
+                  if (error.name === 'NotFoundError') {
+                    return undefined;
+                  }
+                  throw error;
+                }),
+              ),
+            ),
+        });
+        permissionsRegistry.addPermissions(purserPermissions.filter(({ type }) => type === 'basic'));
+
+        const performer = new Performer({ purser, auth, permissions, permissionsRegistry, auditor });
+        httpRouter.use(createRouter({ httpAuth, performer }));
+        for (const path of publicPaths) {
+          httpRouter.addAuthPolicy({ path, allow: 'unauthenticated' });
+        }
+        registerActions({ registry: actionsRegistry, performer, auth });
+
+        if (config.getOptionalBoolean('purser.notifications.enabled') ?? true) {
+          const position = await WatchPosition.create(database);
+          const notifier = new RequestNotifier({
+            sidecar: purser.sidecar,
+            notifications,
+            position,
+            logger,
+          });
+          await notifier.schedule(scheduler);
+        }
+      },
+    });
+  },
+});

@@ -1,0 +1,154 @@
+import type { HttpAuthService } from '@backstage/backend-plugin-api';
+import { InputError, serializeError } from '@backstage/errors';
+import type { PurserEvent } from '@purser/plugin-purser-common';
+import express, { type Request, type Response, type Router } from 'express';
+import PromiseRouter from 'express-promise-router';
+import { apiDocument } from './api/document';
+import { createInputReader } from './api/validation';
+import { type InputOf, type OperationName, operations, type Performer } from './operations';
+
+/** Bytes of a body: the contract's 1 MiB of parameters and what surrounds them. */
+export const MAX_BODY_BYTES = 1024 * 1024 + 16 * 1024;
+
+/** Which operation answers a route. Paths and inputs are the API document's. */
+export interface Route {
+  method: 'get' | 'post';
+  /** As the document writes it. */
+  path: string;
+  operation: OperationName;
+  status?: number;
+  stream?: boolean;
+}
+
+/** All routes, but /openapi.json, which says what they are. */
+export const routes: Route[] = [
+  { method: 'get', path: '/v1/blueprints', operation: 'listBlueprints' },
+  { method: 'get', path: '/v1/requests', operation: 'listRequests' },
+  { method: 'post', path: '/v1/requests', operation: 'createRequest', status: 201 },
+  { method: 'get', path: '/v1/requests/{id}', operation: 'getRequest' },
+  { method: 'get', path: '/v1/requests/{id}/events', operation: 'watchRequest', stream: true },
+  { method: 'post', path: '/v1/requests/{id}/approve', operation: 'approveRequest' },
+  { method: 'post', path: '/v1/requests/{id}/cancel', operation: 'cancelRequest' },
+  { method: 'post', path: '/v1/requests/{id}/retry', operation: 'retryRequest' },
+  {
+    method: 'get',
+    path: '/v1/entities/{kind}/{namespace}/{name}/resources',
+    operation: 'listResources',
+  },
+  {
+    method: 'get',
+    path: '/v1/costs/entities/{kind}/{namespace}/{name}',
+    operation: 'getEntityCosts',
+  },
+  { method: 'get', path: '/v1/costs/query', operation: 'queryCosts' },
+  { method: 'post', path: '/v1/costs/ingest', operation: 'ingestCosts' },
+  { method: 'get', path: '/v1/health', operation: 'getHealth' },
+];
+
+/** Paths that need no credentials. */
+export const publicPaths = [
+  '/openapi.json',
+  ...routes
+    .filter(({ operation }) => operations[operation].access.kind === 'public')
+    .map(({ path }) => path),
+];
+
+/** Input of an operation from a route's: entities come as three parts of the path. */
+function toOperationInput(given: Record<string, unknown>): Record<string, unknown> {
+  const { kind, namespace, name, ...rest } = given;
+  return typeof kind === 'string'
+    ? { entityRef: `${kind}:${String(namespace)}/${String(name)}`.toLowerCase(), ...rest }
+    : given;
+}
+
+function lastEventId(req: Request): number | undefined {
+  const header = req.header('last-event-id');
+  return header && /^\d{1,15}$/.test(header) ? Number(header) : undefined;
+}
+
+async function writeEvents(
+  req: Request,
+  res: Response,
+  events: AsyncIterable<PurserEvent>,
+  signal: AbortSignal,
+): Promise<void> {
+  const asEvents = req.accepts(['application/x-ndjson', 'text/event-stream']) === 'text/event-stream';
+  res.status(200);
+  res.setHeader('content-type', asEvents ? 'text/event-stream' : 'application/x-ndjson');
+  res.setHeader('cache-control', 'no-store');
+  // Proxies must hand each event on at once.
+  res.setHeader('x-accel-buffering', 'no');
+  res.flushHeaders();
+  const write = async (chunk: string) => {
+    if (!res.write(chunk) && !signal.aborted) {
+      await new Promise<void>(resolve => {
+        res.once('drain', resolve);
+        signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+    }
+  };
+  try {
+    for await (const event of events) {
+      const text = JSON.stringify(event);
+      await write(asEvents ? `id: ${event.sequence}\ndata: ${text}\n\n` : `${text}\n`);
+    }
+  } catch (error) {
+    if (!signal.aborted) {
+      // The status is sent: the last line is the only place left to say it.
+      const text = JSON.stringify({ error: serializeError(error as Error) });
+      await write(asEvents ? `event: error\ndata: ${text}\n\n` : `${text}\n`);
+    }
+  }
+  res.end();
+}
+
+/** The REST API below /api/purser. */
+export function createRouter(deps: { httpAuth: HttpAuthService; performer: Performer }): Router {
+  const router = PromiseRouter();
+  const parseBody = express.json({ limit: MAX_BODY_BYTES });
+  router.get('/openapi.json', (_, res) => {
+    res.json(apiDocument);
+  });
+  for (const route of routes) {
+    const described = apiDocument.paths[route.path]?.[route.method];
+    if (!described) {
+      throw new Error(`${route.method} ${route.path} is not in the API document`);
+    }
+    const readInput = createInputReader(described);
+    const isPublic = publicPaths.includes(route.path);
+    const expressPath = route.path.replace(/\{(\w+)\}/g, ':$1');
+    router[route.method](expressPath, parseBody, async (req, res) => {
+      const credentials = isPublic
+        ? undefined
+        : await deps.httpAuth.credentials(req, { allow: ['user', 'service'] });
+      if (route.method === 'post' && Object.keys(req.query).length > 0) {
+        throw new InputError('this route takes no query');
+      }
+      const gone = new AbortController();
+      res.once('close', () => gone.abort());
+      const given = readInput({
+        params: req.params,
+        query: req.query,
+        body: route.method === 'post' && hasBody(req) ? req.body : undefined,
+      });
+      if (route.stream && given.after === undefined) {
+        given.after = lastEventId(req);
+      }
+      const output = await deps.performer.perform(
+        route.operation,
+        toOperationInput(given) as unknown as InputOf<OperationName>,
+        { credentials, http: req, signal: gone.signal },
+      );
+      if (route.stream) {
+        await writeEvents(req, res, output as AsyncIterable<PurserEvent>, gone.signal);
+      } else {
+        res.status(route.status ?? 200).json(output);
+      }
+    });
+  }
+  return router;
+}
+
+function hasBody(req: Request): boolean {
+  return req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length']) > 0;
+}
