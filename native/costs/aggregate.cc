@@ -1,40 +1,51 @@
 #include "costs/aggregate.h"
 
 #include <algorithm>
-#include <memory>
 #include <tuple>
-#include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
-#include "absl/time/civil_time.h"
+#include "absl/strings/strip.h"
 #include "base/status.h"
-#include "base/strings.h"
+#include "costs/delivery.h"
 #include "costs/readers/byte_source.h"
 #include "costs/readers/focus_csv.h"
+#include "costs/readers/tags.h"
+#include "costs/rollups.h"
 
 namespace purser::costs {
 namespace {
 
-// Between the parts of a key; no billing file holds it.
-constexpr char kSeparator = '\0';
-
-struct Sums {
-  base::Decimal billed;
-  base::Decimal effective;
-  int64_t charges = 0;
-};
+constexpr int64_t kRowsPerCheck = 16'384;
+// Distinct texts of the Tags column whose parsed form is kept.
+constexpr size_t kMaxKnownTags = 200'000;
 
 class Aggregation {
  public:
-  explicit Aggregation(const AggregateRequest& request) : request_(request) {
-    for (const std::string& name : request.group_by) {
-      if (name != "day" && name != "month") columns_.push_back(name);
+  explicit Aggregation(const AggregateRequest& request) : request_(request) {}
+
+  absl::Status Prepare() {
+    if (request_.group_by.size() > kMaxGroupColumns) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("more than ", kMaxGroupColumns, " columns to group by (kMaxGroupColumns)"));
     }
+    for (const std::string& name : request_.group_by) {
+      absl::string_view key = name;
+      if (name == "day") {
+        parts_.push_back({Part::kDay});
+      } else if (name == "month") {
+        parts_.push_back({Part::kMonth});
+      } else if (absl::ConsumePrefix(&key, "tag:")) {
+        parts_.push_back({Part::kTag, std::string(key)});
+      } else {
+        parts_.push_back({Part::kColumn, "", columns_.size()});
+        columns_.push_back(name);
+      }
+    }
+    return absl::OkStatus();
   }
 
-  absl::Status AddFile(const std::string& path) {
+  absl::Status ReadFile(const std::string& path) {
     PURSER_ASSIGN_OR_RETURN(const std::unique_ptr<FileSource> file,
                             FileSource::Open(path, nullptr));
     PURSER_ASSIGN_OR_RETURN(const std::unique_ptr<ByteSource> bytes, Unpacked(*file, path));
@@ -42,26 +53,40 @@ class Aggregation {
                             FocusCsvReader::Open(*bytes, path, columns_));
     while (true) {
       PURSER_ASSIGN_OR_RETURN(const RowKind kind, reader->Next());
-      if (kind == RowKind::kEnd) return absl::OkStatus();
-      ++result_.rows_read;
+      if (kind == RowKind::kEnd) break;
+      if (++result_.rows_read % kRowsPerCheck == 0) {
+        if (request_.stop.stop_requested()) return absl::CancelledError("reading was cancelled");
+        if (request_.on_progress) {
+          request_.on_progress(
+              {result_.rows_read, bytes_before_ + file->bytes_read(), file->total_bytes()});
+        }
+      }
       if (kind == RowKind::kBad) {
-        PURSER_RETURN_IF_ERROR(AddBad(reader->bad_row(), path));
-      } else if (!AddCharge(reader->charge())) {
-        return absl::OutOfRangeError(absl::StrCat(path, ": a sum leaves the range of 20 digits"));
+        PURSER_RETURN_IF_ERROR(AddBad(path, reader->bad_row()));
+        continue;
       }
-      if (groups_.size() > kMaxRollups) {
-        return absl::ResourceExhaustedError(
-            absl::StrCat("more than ", kMaxRollups, " groups; group by fewer columns"));
+      const absl::StatusOr<const Tags*> tags = TagsOf(reader->charge());
+      if (!tags.ok()) {
+        PURSER_RETURN_IF_ERROR(
+            AddBad(path, reader->RejectCharge("Tags", std::string(tags.status().message()))));
+        continue;
       }
+      PURSER_RETURN_IF_ERROR(AddCharge(reader->charge(), **tags));
     }
+    result_.rounded_numbers += reader->rounded_numbers();
+    bytes_before_ += file->bytes_read();
+    return absl::OkStatus();
   }
 
-  AggregateResult Take() {
-    for (const auto& [key, sums] : groups_) {
+  AggregateResult Finish() {
+    for (auto& [key, sums] : groups_) {
       CostRow row;
-      row.keys = absl::StrSplit(key, kSeparator);
-      row.currency = row.keys.back();
-      row.keys.pop_back();
+      size_t at = 0;
+      for (size_t i = 0; i <= parts_.size(); ++i) {
+        const size_t end = key.find('\0', at);
+        (i < parts_.size() ? row.keys.emplace_back() : row.currency) = key.substr(at, end - at);
+        at = end + 1;
+      }
       row.billed = sums.billed;
       row.effective = sums.effective;
       row.charges = sums.charges;
@@ -74,7 +99,13 @@ class Aggregation {
   }
 
  private:
-  absl::Status AddBad(const BadRow& row, const std::string& path) {
+  struct Part {
+    enum Kind { kDay, kMonth, kTag, kColumn } kind;
+    std::string tag = {};
+    size_t column = 0;
+  };
+
+  absl::Status AddBad(const std::string& path, const BadRow& row) {
     if (request_.bad_rows == BadRows::kRefuse) {
       return absl::InvalidArgumentError(row.ToString(path));
     }
@@ -83,30 +114,51 @@ class Aggregation {
     return absl::OkStatus();
   }
 
-  bool AddCharge(const Charge& charge) {
+  absl::StatusOr<const Tags*> TagsOf(const Charge& charge) {
+    const auto found = known_tags_.find(charge.tags);
+    if (found != known_tags_.end()) return &found->second;
+    PURSER_ASSIGN_OR_RETURN(Tags tags, ParseTags(charge.tags));
+    // Texts that never repeat must not fill the memory.
+    if (known_tags_.size() >= kMaxKnownTags) known_tags_.clear();
+    return &known_tags_.emplace(std::string(charge.tags), std::move(tags)).first->second;
+  }
+
+  // The key's parts end in NUL, which no field holds.
+  absl::Status AddCharge(const Charge& charge, const Tags& tags) {
     key_.clear();
-    size_t column = 0;
-    for (const std::string& name : request_.group_by) {
-      if (name == "day") {
-        absl::StrAppend(&key_, absl::FormatCivilTime(charge.day));
-      } else if (name == "month") {
-        absl::StrAppend(&key_, absl::FormatCivilTime(absl::CivilMonth(charge.day)));
-      } else {
-        absl::StrAppend(&key_, charge.extra[column++]);
+    for (const Part& part : parts_) {
+      switch (part.kind) {
+        case Part::kDay:
+          key_.append(DayText(charge.day));
+          break;
+        case Part::kMonth:
+          key_.append(DayText(charge.day), 0, 7);
+          break;
+        case Part::kTag:
+          if (const std::string* value = FindTag(tags, part.tag)) key_.append(*value);
+          break;
+        case Part::kColumn:
+          key_.append(charge.extra[part.column].data(), charge.extra[part.column].size());
+          break;
       }
-      key_ += kSeparator;
+      key_.push_back('\0');
     }
-    absl::StrAppend(&key_, charge.currency);
-    Sums& sums = groups_[key_];
-    ++sums.charges;
-    return base::Decimal::Add(sums.billed, charge.billed, &sums.billed) &&
-           base::Decimal::Add(sums.effective, charge.effective, &sums.effective);
+    key_.append(charge.currency.data(), charge.currency.size()).push_back('\0');
+    PURSER_RETURN_IF_ERROR(groups_[key_].Add(charge.billed, charge.effective, 1));
+    if (groups_.size() > kMaxRollups) {
+      return absl::ResourceExhaustedError(absl::StrCat("the answer has more than ", kMaxRollups,
+                                                       " groups (kMaxRollups): group by less"));
+    }
+    return absl::OkStatus();
   }
 
   const AggregateRequest& request_;
+  std::vector<Part> parts_;
   std::vector<std::string> columns_;
-  std::string key_;
   absl::flat_hash_map<std::string, Sums> groups_;
+  absl::flat_hash_map<std::string, Tags> known_tags_;
+  std::string key_;
+  int64_t bytes_before_ = 0;
   AggregateResult result_;
 };
 
@@ -114,8 +166,11 @@ class Aggregation {
 
 absl::StatusOr<AggregateResult> Aggregate(const AggregateRequest& request) {
   Aggregation aggregation(request);
-  for (const std::string& path : request.paths) PURSER_RETURN_IF_ERROR(aggregation.AddFile(path));
-  return aggregation.Take();
+  PURSER_RETURN_IF_ERROR(aggregation.Prepare());
+  for (const std::string& path : request.paths) {
+    PURSER_RETURN_IF_ERROR(aggregation.ReadFile(path));
+  }
+  return aggregation.Finish();
 }
 
 }  // namespace purser::costs

@@ -1,9 +1,10 @@
-// Sums of billing files by columns, without a store: what `purser costs aggregate` prints, and the
-// plainest way to check a bill.
+// Sums of billing files by any of their columns, without a store: `purser costs aggregate`.
 #ifndef PURSER_COSTS_AGGREGATE_H_
 #define PURSER_COSTS_AGGREGATE_H_
 
 #include <cstdint>
+#include <functional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -12,22 +13,27 @@
 
 namespace purser::costs {
 
+inline constexpr size_t kMaxGroupColumns = 32;
+
 struct AggregateRequest {
-  std::vector<std::string> paths;     // FOCUS CSV, .csv or .csv.gz
-  std::vector<std::string> group_by;  // "day", "month", or any column of the files
-  BadRows bad_rows =
-      BadRows::kRefuse;  // kQuarantine: counted and left out; no side file is written
+  std::vector<std::string> paths;  // FOCUS CSV, .csv or .csv.gz
+  // "day", "month", "tag:KEY" or any column of the files, in any version's spelling.
+  std::vector<std::string> group_by = {};
+  BadRows bad_rows = BadRows::kRefuse;  // kQuarantine: left out, counted and told
+  // Called every few megabytes; may be empty.
+  std::function<void(const IngestProgress&)> on_progress = nullptr;
+  std::stop_token stop = {};
 };
 
 struct AggregateResult {
-  std::vector<CostRow> rows;  // ordered by keys, then currency
+  std::vector<CostRow> rows;  // ordered by keys, then currency; NULL is ""
   int64_t rows_read = 0;
   int64_t rows_bad = 0;
+  int64_t rounded_numbers = 0;
   std::vector<std::string> problems;  // at most kMaxProblems
 };
 
-// One thread, constant memory but for the groups (at most kMaxRollups, else RESOURCE_EXHAUSTED).
-// INVALID_ARGUMENT: a column that is not there, or (kRefuse) the first bad row.
+// Memory grows with the groups (at most kMaxRollups), not with the files.
 absl::StatusOr<AggregateResult> Aggregate(const AggregateRequest& request);
 
 }  // namespace purser::costs

@@ -1,9 +1,9 @@
 #include "costs/aggregate.h"
 
-#include <filesystem>
-#include <fstream>
 #include <string>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -13,65 +13,45 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-constexpr char kHeader[] =
-    "BilledCost,EffectiveCost,BillingCurrency,BillingPeriodStart,ChargePeriodStart,ChargeCategory,"
-    "ServiceName,ResourceId,SubAccountId,Tags\n";
-
-class AggregateTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    char pattern[] = "/tmp/purser-aggregate-XXXXXX";
-    folder_ = mkdtemp(pattern);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-  std::string Write(const std::string& rows) {
-    const std::string path = folder_ + "/bill.csv";
-    std::ofstream(path) << kHeader << rows;
-    return path;
-  }
-  std::string folder_;
-};
-
-TEST_F(AggregateTest, GroupsExactlyAndKeepsCurrenciesApart) {
-  AggregateRequest request;
-  request.paths = {
-      Write("0.1,0.2,USD,2026-11-01,2026-11-03T10:00:00Z,Usage,Storage,a,,\n"
-            "0.2,0.1,USD,2026-11-01,2026-11-03T23:00:00Z,Usage,Storage,b,,\n"
-            "1E-18,0,EUR,2026-11-01,2026-11-04,Usage,Storage,a,,\n"
-            "-0.3,0,USD,2026-11-01,2026-11-04,Credit,Compute,a,,\n")};
-  request.group_by = {"month", "ServiceName"};
-  const absl::StatusOr<AggregateResult> result = Aggregate(request);
-  ASSERT_TRUE(result.ok()) << result.status();
-  ASSERT_EQ(result->rows.size(), 3u);
-  EXPECT_THAT(result->rows[0].keys, ElementsAre("2026-11", "Compute"));
-  EXPECT_EQ(result->rows[0].billed.ToString(), "-0.3");
-  EXPECT_EQ(result->rows[1].currency, "EUR");
-  EXPECT_EQ(result->rows[1].billed.ToString(), "0.000000000000000001");
-  EXPECT_EQ(result->rows[2].billed.ToString(), "0.3");
-  EXPECT_EQ(result->rows[2].charges, 2);
-  EXPECT_EQ(result->rows_read, 4);
+const std::string& Fixture() {
+  static const auto& path =
+      *new std::string(PURSER_SOURCE_DIR "/native/costs/testdata/oddities.csv");
+  return path;
 }
 
-TEST_F(AggregateTest, ABadRowRefusesOrIsCounted) {
-  AggregateRequest request;
-  request.paths = {
-      Write("1,1,USD,2026-11-01,2026-11-03,Usage,Storage,a,,\n"
-            "abc,1,USD,2026-11-01,2026-11-03,Usage,Storage,a,,\n")};
-  const absl::Status refused = Aggregate(request).status();
-  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(refused.message()), HasSubstr("bill.csv:3: column BilledCost"));
-  request.bad_rows = BadRows::kQuarantine;
-  const absl::StatusOr<AggregateResult> result = Aggregate(request);
-  ASSERT_TRUE(result.ok()) << result.status();
-  EXPECT_EQ(result->rows_bad, 1);
-  EXPECT_EQ(result->rows[0].billed.ToString(), "1");
+std::vector<std::string> Sum(std::vector<std::string> group_by) {
+  const absl::StatusOr<AggregateResult> result =
+      Aggregate({.paths = {Fixture()}, .group_by = std::move(group_by)});
+  if (!result.ok()) return {result.status().ToString()};
+  std::vector<std::string> rows;
+  for (const CostRow& row : result->rows) {
+    std::string text;
+    for (const std::string& key : row.keys) absl::StrAppend(&text, "[", key, "]");
+    rows.push_back(absl::StrCat(text, row.currency, " ", row.billed.ToString(), " ", row.charges));
+  }
+  return rows;
 }
 
-TEST_F(AggregateTest, AnUnknownColumnIsNamed) {
-  AggregateRequest request;
-  request.paths = {Write("1,1,USD,2026-11-01,2026-11-03,Usage,Storage,a,,\n")};
-  request.group_by = {"Colour"};
-  EXPECT_THAT(std::string(Aggregate(request).status().message()), HasSubstr("Colour"));
+TEST(AggregateTest, SumsByAnyColumn) {
+  EXPECT_THAT(Sum({}), ElementsAre("EUR 3.5 1", "USD 12.250000097385785372 5"));
+  EXPECT_THAT(Sum({"month", "tag:team"}),
+              ElementsAre("[2026-10][]USD 11.250000097379661922 3", "[2026-10][data]EUR 3.5 1",
+                          "[2026-10][data]USD 1.00000000000612345 2"));
+  EXPECT_THAT(
+      Sum({"day", "sub_account_id", "x_Note"}),
+      ElementsAre("[2026-10-05][][]USD 1 1", "[2026-10-05][4711][]USD 0.000000097385785372 2",
+                  "[2026-10-06][][]USD -0.75 1", "[2026-10-06][4711][]EUR 3.5 1",
+                  "[2026-10-31][4711][]USD 12 1"));
+}
+
+TEST(AggregateTest, ErrorsNameWhatIsWrong) {
+  EXPECT_THAT(Sum({"Colour"})[0], HasSubstr("column Colour is missing"));
+  EXPECT_EQ(Aggregate({.paths = {"/nowhere.csv"}}).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(Aggregate({.paths = {Fixture()},
+                       .group_by = std::vector<std::string>(kMaxGroupColumns + 1, "day")})
+                .status()
+                .code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace

@@ -57,11 +57,11 @@ struct IngestProgress {
 struct IngestRequest {
   std::string source;
   // Files of one delivery: FOCUS CSV, .csv or .csv.gz. The caller decides what may be read.
-  std::vector<std::string> paths;
+  std::vector<std::string> paths = {};
   BadRows bad_rows = BadRows::kRefuse;
   // Called on the ingesting thread every few megabytes; may be empty.
-  std::function<void(const IngestProgress&)> on_progress;
-  std::stop_token stop;  // CANCELLED, nothing stored
+  std::function<void(const IngestProgress&)> on_progress = nullptr;
+  std::stop_token stop = {};  // CANCELLED, nothing stored
 };
 
 // Of one billing period and currency.
@@ -106,10 +106,10 @@ struct Filter {
 struct QueryRequest {
   absl::CivilDay from;  // first day
   absl::CivilDay to;    // last day, inclusive
-  std::vector<Dimension> group_by;
-  std::vector<Filter> filters;  // all must hold
-  int page_size = 0;            // 1..kMaxPageSize; 0: kDefaultPageSize
-  std::string page_token;       // of the page before; "" for the first
+  std::vector<Dimension> group_by = {};
+  std::vector<Filter> filters = {};  // all must hold
+  int page_size = 0;                 // 1..kMaxPageSize; 0: kDefaultPageSize
+  std::string page_token = {};       // of the page before; "" for the first
 };
 
 // One group. Currencies are never added together: currency is always a part of the key.
@@ -145,7 +145,7 @@ struct EntitySummaryRequest {
   int days = 0;  // 1..kMaxSummaryDays; 0: 30
   // Last day of the window. Not given: the last day for which a source that charges the entity has
   // data (of any source when none does), so that a late delivery does not look like a free day.
-  std::optional<absl::CivilDay> as_of;
+  std::optional<absl::CivilDay> as_of = std::nullopt;
 };
 
 struct EntityCostSummary {

@@ -87,7 +87,7 @@ TEST(FocusCsvTest, BadRowsAreToldWithPlaceColumnValueAndReason) {
   EXPECT_EQ(
       Row("abc,1,USD,2026-11-01,2026-11-02,Usage,S3,,,"),
       "b.csv:2: column BilledCost: value \"abc\": \"abc\" is not a decimal number: a digit is "
-      "expected first (row 1, byte 139)");
+      "expected first (row 1, byte 134)");
   EXPECT_THAT(Row("1,NULL,USD,2026-11-01,2026-11-02,Usage,S3,,,"),
               HasSubstr("column EffectiveCost: value \"NULL\": no amount"));
   EXPECT_THAT(Row("1,1,usd,2026-11-01,2026-11-02,Usage,S3,,,"),
