@@ -1,0 +1,144 @@
+#include "connectors/kubernetes/kubernetes_schemas.h"
+
+#include <cassert>
+
+#include "json/json.h"
+
+namespace purser::connectors {
+namespace {
+
+using Json = nlohmann::json;
+
+Json Literal(const char* text) {
+  absl::StatusOr<Json> value = json::Parse(text);
+  assert(value.ok());
+  return *std::move(value);
+}
+
+constexpr char kConfig[] = R"json({
+  "type": "object", "additionalProperties": false, "required": ["clusters"],
+  "properties": {
+    "clusters": {
+      "type": "object", "minProperties": 1, "maxProperties": 500,
+      "propertyNames": {"pattern": "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"},
+      "additionalProperties": {
+        "type": "object", "additionalProperties": false,
+        "oneOf": [{"required": ["kubeconfig"]}, {"required": ["inCluster"]},
+                  {"required": ["server"]}],
+        "properties": {
+          "kubeconfig": {"type": "string", "minLength": 1, "description": "Path of a kubeconfig."},
+          "context": {"type": "string", "description": "Its context; the current one if not given."},
+          "inCluster": {"const": true, "description": "The account of the pod purserd runs in."},
+          "server": {"type": "string", "minLength": 1, "description": "https URL of the API."},
+          "caFile": {"type": "string", "description": "PEM file of its authority."},
+          "token": {"type": "string", "description": "Secret reference of a bearer token."},
+          "namespaces": {"type": "array", "items": {"type": "string", "minLength": 1},
+            "description": "Namespaces that steps may touch, \"team-*\" for prefixes; all if empty.",
+            "default": []},
+          "clusterScoped": {"type": "boolean",
+            "description": "Whether objects outside namespaces may be touched; true unless namespaces are listed."}
+        }
+      }
+    },
+    "defaultCluster": {"type": "string", "description": "For steps that name none."},
+    "fieldManager": {"type": "string", "minLength": 1, "maxLength": 128, "default": "purser"}
+  }
+})json";
+
+// `outputs` and `ready` of apply and wait.
+constexpr char kShared[] = R"json({
+  "cluster": {"type": "string", "description": "Name in the connector's config."},
+  "ready": {
+    "description": "When the object counts as ready, instead of the rules of its kind.",
+    "oneOf": [
+      {"const": "exists"},
+      {"type": "object", "additionalProperties": false, "required": ["condition"],
+       "properties": {"condition": {"type": "string"},
+                      "status": {"type": "string", "default": "True"}}},
+      {"type": "object", "additionalProperties": false, "required": ["pointer"],
+       "properties": {"pointer": {"type": "string", "pattern": "^/"}, "equals": {},
+                      "in": {"type": "array"}}}]},
+  "outputs": {"type": "object", "default": {},
+    "additionalProperties": {"type": "string", "pattern": "^/"},
+    "description": "Name to JSON pointer into the object once it is ready."},
+  "timeoutSeconds": {"type": "number", "minimum": 1, "maximum": 604800, "default": 900,
+    "description": "Patience with the object's becoming ready (or going away)."}
+})json";
+
+constexpr char kApply[] = R"json({
+  "type": "object", "additionalProperties": false, "required": ["object"],
+  "properties": {
+    "object": {"type": ["object", "string"],
+      "description": "The object, or YAML text of one."},
+    "namespace": {"type": "string", "description": "For an object that names none."},
+    "force": {"type": "boolean", "default": false,
+      "description": "Take over fields that another manager owns."},
+    "wait": {"type": "boolean", "default": true, "description": "Until the object is ready."}
+  }
+})json";
+
+constexpr char kWait[] = R"json({
+  "type": "object", "additionalProperties": false, "required": ["apiVersion", "kind", "name"],
+  "properties": {
+    "apiVersion": {"type": "string", "minLength": 1},
+    "kind": {"type": "string", "minLength": 1},
+    "namespace": {"type": "string"},
+    "name": {"type": "string", "minLength": 1}
+  }
+})json";
+
+// Takes the outputs of apply as they are, so more members are fine.
+constexpr char kDelete[] = R"json({
+  "type": "object", "required": ["apiVersion", "kind", "name"],
+  "properties": {
+    "cluster": {"type": "string"},
+    "apiVersion": {"type": "string", "minLength": 1},
+    "kind": {"type": "string", "minLength": 1},
+    "namespace": {"type": "string"},
+    "name": {"type": "string", "minLength": 1},
+    "uid": {"type": "string", "description": "Only this very object."},
+    "created": {"type": "boolean",
+      "description": "false: the object was there before the step and stays."},
+    "timeoutSeconds": {"type": "number", "minimum": 1, "maximum": 604800, "default": 900}
+  }
+})json";
+
+constexpr char kOutput[] = R"json({
+  "type": "object",
+  "properties": {
+    "cluster": {"type": "string", "examples": ["analytics"]},
+    "apiVersion": {"type": "string", "examples": ["apps/v1"]},
+    "kind": {"type": "string", "examples": ["Deployment"]},
+    "namespace": {"type": "string", "examples": ["team-a"]},
+    "name": {"type": "string", "examples": ["notebook"]},
+    "uid": {"type": "string"},
+    "created": {"type": "boolean", "description": "Whether the step made the object."},
+    "sinceSeconds": {"type": "integer", "description": "Start of the wait, Unix time."}
+  }
+})json";
+
+Json WithShared(const char* text) {
+  Json schema = Literal(text);
+  schema["properties"].update(Literal(kShared));
+  return schema;
+}
+
+}  // namespace
+
+const Json& KubernetesConfigSchema() {
+  static const Json& schema = *new Json(Literal(kConfig));
+  return schema;
+}
+
+const std::vector<Operation>& KubernetesOperations() {
+  static const auto& operations = *new std::vector<Operation>{
+      {"apply", "Server-side apply of one object of any kind, then a wait until it is ready.",
+       CallClass::kPut, WithShared(kApply), Literal(kOutput), "delete"},
+      {"wait", "Waits until an object of any kind is ready.", CallClass::kPut, WithShared(kWait),
+       Literal(kOutput), ""},
+      {"delete", "Deletes an object and waits until it is gone.", CallClass::kPut, Literal(kDelete),
+       Literal(kOutput), ""}};
+  return operations;
+}
+
+}  // namespace purser::connectors
