@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { createServiceFactory } from '@backstage/backend-plugin-api';
+import { mockServices, startTestBackend } from '@backstage/backend-test-utils';
+import { ConfigReader } from '@backstage/config';
+import type { RegisterCollatorParameters } from '@backstage/plugin-search-backend-node';
+import { searchIndexRegistryExtensionPoint } from '@backstage/plugin-search-backend-node/alpha';
+import type { IndexableDocument } from '@backstage/plugin-search-common';
+import {
+  createPurserService,
+  type DefaultPurserService,
+  purserServiceRef,
+} from '@purser/plugin-purser-node';
+import { testBlueprint, TestSidecar } from '@purser/plugin-purser-node/testUtils';
+import searchModule from './index';
+
+describe('the search module', () => {
+  let sidecar: TestSidecar;
+  let purser: DefaultPurserService;
+  let collators: Map<string, RegisterCollatorParameters>;
+  let stop: () => Promise<void>;
+
+  beforeEach(async () => {
+    sidecar = await TestSidecar.start({ blueprints: [testBlueprint('bucket')] });
+    purser = createPurserService({ config: new ConfigReader(sidecar.config()) });
+    collators = new Map();
+    const backend = await startTestBackend({
+      features: [
+        searchModule,
+        mockServices.rootConfig.factory({ data: {} }),
+        createServiceFactory({ service: purserServiceRef, deps: {}, factory: () => purser }),
+      ],
+      extensionPoints: [
+        [
+          searchIndexRegistryExtensionPoint,
+          {
+            addCollator: (options: RegisterCollatorParameters) =>
+              void collators.set(options.factory.type, options),
+            addDecorator: () => undefined,
+          },
+        ],
+      ],
+    });
+    stop = () => backend.stop();
+  });
+
+  afterEach(async () => {
+    await stop();
+    purser.close();
+    sidecar.stop();
+  });
+
+  async function collect(type: string): Promise<IndexableDocument[]> {
+    const documents: IndexableDocument[] = [];
+    for await (const document of await collators.get(type)!.factory.getCollator()) {
+      documents.push(document);
+    }
+    return documents;
+  }
+
+  it('reads all requests page by page, each with the reference permissions ask for', async () => {
+    for (let i = 0; i < 250; i++) {
+      await purser.sidecar.createRequest({
+        blueprint: 'bucket',
+        parameters: { name: `n${i}` },
+        owner: 'group:default/analytics',
+        requester: 'user:default/guest',
+      });
+    }
+    sidecar.calls.length = 0;
+    const documents = await collect('purser-request');
+    assert.equal(documents.length, 250);
+    assert.equal(sidecar.calls.filter(name => name === 'ListRequests').length, 3);
+    const last = documents[249];
+    assert.equal(last.title, 'bucket n0');
+    assert.equal(last.location, '/catalog/default/resource/bucket-1');
+    assert.deepEqual(last.authorization, { resourceRef: 'req_000001' });
+    assert.match(last.text, /group:default\/analytics/);
+    assert.equal(
+      collators.get('purser-request')!.factory.visibilityPermission?.name,
+      'purser.request.read',
+    );
+  });
+
+  it('reads no further than its reader does', async () => {
+    for (let i = 0; i < 1_000; i++) {
+      sidecar.requests.push({ ...(await template()), id: `req_${i}` });
+    }
+    sidecar.calls.length = 0;
+    const stream = await collators.get('purser-request')!.factory.getCollator();
+    for await (const document of stream) {
+      assert.ok(document);
+      break;
+    }
+    assert.ok(sidecar.calls.length <= 2, `${sidecar.calls.length} pages for one document`);
+  });
+
+  it('reads the products', async () => {
+    const documents = await collect('purser-product');
+    assert.deepEqual(documents, [
+      {
+        title: 'The bucket',
+        text: 'bucket Makes a bucket.',
+        location: '/create',
+        blueprint: 'bucket',
+      },
+    ]);
+  });
+
+  it('fails the stream when the sidecar is away, so that the old index stays', async () => {
+    sidecar.kill();
+    await assert.rejects(collect('purser-request'), { name: 'ServiceUnavailableError' });
+  });
+
+  async function template() {
+    return purser.sidecar.createRequest({
+      blueprint: 'bucket',
+      parameters: { name: 'x' },
+      requester: 'user:default/guest',
+      validateOnly: true,
+    });
+  }
+});

@@ -1,0 +1,119 @@
+import { Readable } from 'node:stream';
+import type { Permission } from '@backstage/plugin-permission-common';
+import type { DocumentCollatorFactory, IndexableDocument } from '@backstage/plugin-search-common';
+import {
+  type Page,
+  type PurserBlueprint,
+  type PurserRequest,
+  purserRequestCreatePermission,
+  purserRequestReadPermission,
+} from '@purser/plugin-purser-common';
+import type { SidecarClient } from '@purser/plugin-purser-node';
+
+/** Items of a page; a collator holds one page in memory. */
+const PAGE_SIZE = 100;
+/** Characters of JSON of a request's parameters that are searchable. */
+const MAX_PARAMETERS_TEXT = 4_000;
+
+/** A request in the search index. */
+export interface PurserRequestDocument extends IndexableDocument {
+  requestId: string;
+  blueprint: string;
+  owner: string;
+  requester: string;
+  state: string;
+}
+
+/** A blueprint in the search index. */
+export interface PurserProductDocument extends IndexableDocument {
+  blueprint: string;
+}
+
+/** Reads pages one after another, the next one only when the reader wants more. */
+async function* paged<T>(fetch: (pageToken?: string) => Promise<Page<T>>): AsyncGenerator<T> {
+  let pageToken: string | undefined;
+  do {
+    const page = await fetch(pageToken);
+    yield* page.items;
+    pageToken = page.nextPageToken;
+  } while (pageToken);
+}
+
+/** `/catalog/namespace/kind/name` of an entity ref; undefined when it is none. */
+function catalogPath(entityRef: string | undefined): string | undefined {
+  const match = /^([^:]+):([^/]+)\/(.+)$/.exec(entityRef ?? '');
+  return match ? `/catalog/${match[2]}/${match[1]}/${match[3]}` : undefined;
+}
+
+export function requestDocument(request: PurserRequest): PurserRequestDocument {
+  const { name } = request.parameters;
+  return {
+    title: typeof name === 'string' ? `${request.blueprint} ${name}` : request.blueprint,
+    text: [
+      request.id,
+      request.state,
+      request.owner,
+      request.requester,
+      request.entityRef ?? '',
+      request.message,
+      JSON.stringify(request.parameters).slice(0, MAX_PARAMETERS_TEXT),
+    ].join(' '),
+    // What a request makes shows it; one that makes nothing is found among the tasks.
+    location: catalogPath(request.entityRef) ?? '/create/tasks',
+    authorization: { resourceRef: request.id },
+    requestId: request.id,
+    blueprint: request.blueprint,
+    owner: request.owner,
+    requester: request.requester,
+    state: request.state,
+  };
+}
+
+export function productDocument(blueprint: PurserBlueprint): PurserProductDocument {
+  return {
+    title: blueprint.title || blueprint.name,
+    text: `${blueprint.name} ${blueprint.description}`,
+    location: '/create',
+    blueprint: blueprint.name,
+  };
+}
+
+class PagedCollatorFactory<T> implements DocumentCollatorFactory {
+  constructor(
+    readonly type: string,
+    readonly visibilityPermission: Permission,
+    private readonly fetch: (pageToken?: string) => Promise<Page<T>>,
+    private readonly toDocument: (item: T) => IndexableDocument,
+  ) {}
+
+  async getCollator(): Promise<Readable> {
+    const { fetch, toDocument } = this;
+    async function* documents() {
+      for await (const item of paged(fetch)) {
+        yield toDocument(item);
+      }
+    }
+    // A failed page fails the stream, and the search keeps the index it has.
+    return Readable.from(documents(), { highWaterMark: PAGE_SIZE });
+  }
+}
+
+/** Documents of type `purser-request`, shown to those who may read the request. */
+export function createRequestCollatorFactory(sidecar: SidecarClient): DocumentCollatorFactory {
+  return new PagedCollatorFactory(
+    'purser-request',
+    purserRequestReadPermission,
+    pageToken => sidecar.listRequests({ pageSize: PAGE_SIZE, pageToken }),
+    requestDocument,
+  );
+}
+
+/** Documents of type `purser-product`, shown to those who may ask for products. */
+export function createProductCollatorFactory(sidecar: SidecarClient): DocumentCollatorFactory {
+  return new PagedCollatorFactory(
+    'purser-product',
+    purserRequestCreatePermission,
+    pageToken => sidecar.listBlueprints({ pageSize: PAGE_SIZE, pageToken }),
+    productDocument,
+  );
+}
