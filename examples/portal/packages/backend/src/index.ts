@@ -20,6 +20,11 @@ backend.add(import('@backstage/plugin-signals-backend'));
 backend.add(import('@backstage/plugin-techdocs-backend'));
 backend.add(import('@backstage/plugin-user-settings-backend'));
 
+backend.add(import('@purser/plugin-purser-backend'));
+backend.add(import('@purser/plugin-catalog-backend-module-purser'));
+backend.add(import('@purser/plugin-scaffolder-backend-module-purser'));
+backend.add(import('@purser/plugin-search-backend-module-purser'));
+
 backend.add(import('./policyModule'));
 
 backend.start();

@@ -1,5 +1,7 @@
 import {
   AuthorizeResult,
+  isPermission,
+  isResourcePermission,
   type PolicyDecision,
 } from '@backstage/plugin-permission-common';
 import type {
@@ -7,12 +9,18 @@ import type {
   PolicyQuery,
   PolicyQueryUser,
 } from '@backstage/plugin-permission-node';
+import {
+  purserRequestApprovePermission,
+  purserRequestCreatePermission,
+  RESOURCE_TYPE_PURSER_REQUEST,
+} from '@purser/plugin-purser-common';
 
 /** Members of this group run the platform: they approve, repair and read everything. */
 export const PLATFORM_GROUP = 'group:default/platform';
 
 /** What a signed-in user may change besides reading; whatever is not named is refused. */
 const USER_MAY = new Set([
+  purserRequestCreatePermission.name,
   'catalog.entity.refresh',
   'catalog.entity.validate',
   'catalog.location.analyze',
@@ -25,19 +33,42 @@ const USER_MAY = new Set([
 const ALLOW: PolicyDecision = { result: AuthorizeResult.ALLOW };
 const DENY: PolicyDecision = { result: AuthorizeResult.DENY };
 
+/** A request is allowed when one of the user's own refs owns it or asked for it. */
+function ifOwner(user: PolicyQueryUser): PolicyDecision {
+  return {
+    result: AuthorizeResult.CONDITIONAL,
+    pluginId: 'purser',
+    resourceType: RESOURCE_TYPE_PURSER_REQUEST,
+    conditions: {
+      rule: 'isOwner',
+      resourceType: RESOURCE_TYPE_PURSER_REQUEST,
+      params: { claims: user.info.ownershipEntityRefs },
+    },
+  };
+}
+
 /**
- * The demo portal's permission policy: users read, order and cancel what their groups own; the
- * platform group does everything. A request without a user gets nothing.
+ * The demo portal's permission policy: users read the catalog and costs, order products, and see and
+ * change the requests that they or their groups own; the platform group does everything, and only it
+ * approves. A query without a user gets nothing.
  */
 export class PortalPolicy implements PermissionPolicy {
   async handle(request: PolicyQuery, user?: PolicyQueryUser): Promise<PolicyDecision> {
+    const { permission } = request;
     if (!user) {
       return DENY;
     }
     if (user.info.ownershipEntityRefs.includes(PLATFORM_GROUP)) {
       return ALLOW;
     }
-    if (request.permission.attributes.action === 'read' || USER_MAY.has(request.permission.name)) {
+    // Four eyes: the owner of a request is the last who may approve it.
+    if (isPermission(permission, purserRequestApprovePermission)) {
+      return DENY;
+    }
+    if (isResourcePermission(permission, RESOURCE_TYPE_PURSER_REQUEST)) {
+      return ifOwner(user);
+    }
+    if (permission.attributes.action === 'read' || USER_MAY.has(permission.name)) {
       return ALLOW;
     }
     return DENY;
