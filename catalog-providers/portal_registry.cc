@@ -1,7 +1,12 @@
+#include <memory>
+
 #include "catalog-providers/registry.h"
+#include "catalog-providers/source-tree/source_tree.h"
 
 namespace purser::catalog_providers {
 
-absl::Status AddPortalProviders(provider::Registry&) { return absl::OkStatus(); }
+absl::Status AddPortalProviders(provider::Registry& registry) {
+  return registry.Add(std::make_unique<SourceTreeProvider>());
+}
 
 }  // namespace purser::catalog_providers

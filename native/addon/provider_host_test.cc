@@ -1,0 +1,234 @@
+#include "addon/provider_host.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "addon/fake_caller.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace purser::addon {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+json Component(const std::string& name, const std::string& title = "") {
+  json entity = {
+      {"apiVersion", "backstage.io/v1alpha1"},
+      {"kind", "Component"},
+      {"metadata", {{"name", name}}},
+      {"spec", {{"type", "service"}, {"lifecycle", "production"}, {"owner", "group:default/a"}}}};
+  if (!title.empty()) entity["metadata"]["title"] = title;
+  return entity;
+}
+
+class ListProvider final : public provider::Provider {
+ public:
+  ListProvider() {
+    description_.id = "list";
+    description_.description = "A list.";
+    description_.host = action::Host::kPortal;
+    description_.config_schema =
+        json::parse(R"({"type":"object","properties":{"x":{"type":"integer"}}})");
+  }
+  const provider::Description& description() const override { return description_; }
+  absl::Status Snapshot(provider::Context& context) override {
+    for (const json& entity : entities) {
+      if (absl::Status status = context.Emit(entity); !status.ok()) {
+        context.Log(action::LogLevel::kWarning, status.message());
+      }
+    }
+    context.AddDropped(unreadable);
+    return end;
+  }
+  std::vector<json> entities;
+  int64_t unreadable = 0;
+  absl::Status end;
+
+ private:
+  provider::Description description_;
+};
+
+class ProviderHostTest : public testing::Test {
+ protected:
+  ProviderHostTest() {
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "purser-provider-XXXXXX").string();
+    folder_ = ::mkdtemp(pattern.data());
+    auto registry = std::make_unique<provider::Registry>();
+    auto provider = std::make_unique<ListProvider>();
+    provider_ = provider.get();
+    EXPECT_TRUE(registry->Add(std::move(provider)).ok());
+    host_ = std::make_unique<ProviderHost>(std::move(registry), clock_);
+  }
+  ~ProviderHostTest() override { std::filesystem::remove_all(folder_); }
+
+  std::string state_path() const { return folder_ + "/list.state"; }
+  absl::StatusOr<json> Refresh(json more = json::object()) {
+    json request = {{"config", json::object()}, {"instance", "one"}, {"statePath", state_path()}};
+    request.update(more);
+    caller_.chunks.clear();
+    absl::StatusOr<std::string> summary = host_->Refresh("list", request.dump(), caller_);
+    if (!summary.ok()) return summary.status();
+    return json::parse(*summary);
+  }
+  void Fill(int from, int to) {
+    provider_->entities.clear();
+    for (int i = from; i < to; ++i) provider_->entities.push_back(Component(absl::StrCat("c-", i)));
+  }
+
+  base::FakeClock clock_;
+  std::string folder_;
+  ListProvider* provider_;
+  std::unique_ptr<ProviderHost> host_;
+  FakeCaller caller_;
+};
+
+TEST_F(ProviderHostTest, SendsEverythingOnceThenOnlyChanges) {
+  Fill(0, 2500);
+  auto summary = Refresh();
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ((*summary)["added"], 2500);
+  EXPECT_EQ((*summary)["chunks"], 3);
+  EXPECT_EQ((*summary)["full"], true);
+  ASSERT_EQ(caller_.chunks.size(), 3U);
+  EXPECT_EQ(json::parse(caller_.chunks[0].first).size(), 1000U);
+
+  summary = Refresh();
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ((*summary)["added"], 0);
+  EXPECT_EQ((*summary)["full"], false);
+  EXPECT_TRUE(caller_.chunks.empty());
+
+  Fill(1, 2501);
+  provider_->entities[5] = Component("c-6", "renamed");
+  summary = Refresh();
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ((*summary)["added"], 1);
+  EXPECT_EQ((*summary)["changed"], 1);
+  EXPECT_EQ((*summary)["removed"], 1);
+  ASSERT_EQ(caller_.chunks.size(), 1U);
+  EXPECT_EQ(caller_.chunks[0].second, R"(["component:default/c-0"])");
+}
+
+TEST_F(ProviderHostTest, AFailedSourceChangesNothing) {
+  Fill(0, 30);
+  ASSERT_TRUE(Refresh().ok());
+  Fill(0, 3);
+  provider_->end = absl::UnavailableError("half of the folder could not be read");
+  EXPECT_EQ(Refresh().status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(caller_.chunks.empty());
+  provider_->end = absl::OkStatus();
+  Fill(0, 30);
+  const auto summary = Refresh();
+  ASSERT_TRUE(summary.ok());
+  EXPECT_EQ((*summary)["chunks"], 0);
+}
+
+TEST_F(ProviderHostTest, ALargeDropIsHeldUntilAllowed) {
+  Fill(0, 100);
+  ASSERT_TRUE(Refresh().ok());
+  Fill(0, 50);
+  auto summary = Refresh();
+  ASSERT_TRUE(summary.ok());
+  EXPECT_EQ((*summary)["heldRemovals"], 50);
+  EXPECT_EQ((*summary)["removed"], 0);
+  EXPECT_THAT(caller_.Logged(), HasSubstr("50 of 100 entities have gone"));
+  Fill(0, 0);
+  summary = Refresh({{"guard", {{"maxRemovedFraction", 1.0}}}});
+  ASSERT_TRUE(summary.ok());
+  EXPECT_EQ((*summary)["removed"], 0) << "an empty source never removes by itself";
+  summary = Refresh({{"guard", {{"maxRemovedFraction", 1.0}, {"allowEmpty", true}}}});
+  ASSERT_TRUE(summary.ok());
+  EXPECT_EQ((*summary)["removed"], 100);
+}
+
+TEST_F(ProviderHostTest, WhatWasTakenStaysTakenWhenALaterChunkIsRefused) {
+  Fill(0, 2500);
+  int calls = 0;
+  caller_.on_chunk = [&](const std::string&, const std::string&) {
+    return ++calls == 2 ? absl::AbortedError("the catalog is busy") : absl::OkStatus();
+  };
+  EXPECT_EQ(Refresh().status().code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(calls, 2);
+  caller_.on_chunk = nullptr;
+  const auto summary = Refresh();
+  ASSERT_TRUE(summary.ok());
+  EXPECT_EQ((*summary)["changed"], 1500) << "not confirmed, so sent again";
+  EXPECT_EQ((*summary)["added"], 0);
+}
+
+TEST_F(ProviderHostTest, AnEntityOfALostChunkIsStillRemovedWhenItsSourceGoes) {
+  Fill(0, 5);
+  caller_.on_chunk = [](const std::string&, const std::string&) {
+    return absl::AbortedError("taken, but the answer was lost");
+  };
+  EXPECT_FALSE(Refresh().ok());
+  caller_.on_chunk = nullptr;
+  Fill(0, 4);
+  const auto summary = Refresh();
+  ASSERT_TRUE(summary.ok());
+  EXPECT_EQ((*summary)["removed"], 1);
+  EXPECT_EQ(caller_.chunks[0].second, R"(["component:default/c-4"])");
+}
+
+TEST_F(ProviderHostTest, AWipedCatalogAndATornStateAreSentEverything) {
+  Fill(0, 10);
+  ASSERT_TRUE(Refresh().ok());
+  auto summary = Refresh({{"forceFull", true}});
+  ASSERT_TRUE(summary.ok());
+  EXPECT_EQ((*summary)["added"], 10);
+  std::ofstream(state_path()) << "purser-provider-state 1\n00 component:default/c-0\n";
+  summary = Refresh();
+  ASSERT_TRUE(summary.ok());
+  EXPECT_EQ((*summary)["added"], 10);
+  EXPECT_EQ((*summary)["full"], true);
+  EXPECT_THAT(caller_.Logged(), HasSubstr("cannot be used"));
+}
+
+TEST_F(ProviderHostTest, CountsWhatCouldNotBecomeAnEntity) {
+  Fill(0, 3);
+  provider_->entities.push_back({{"kind", "Component"}});
+  provider_->entities.push_back(Component("c-1", "twice"));
+  provider_->unreadable = 4;
+  const auto summary = Refresh();
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ((*summary)["read"], 9);
+  EXPECT_EQ((*summary)["emitted"], 4);
+  EXPECT_EQ((*summary)["dropped"], 5);
+  EXPECT_EQ((*summary)["duplicates"], 1);
+  EXPECT_EQ((*summary)["added"], 3);
+}
+
+TEST_F(ProviderHostTest, RefusesMalformedRequests) {
+  EXPECT_EQ(Refresh({{"config", {{"x", "no number"}}}}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Refresh({{"statePath", "relative"}}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Refresh({{"guard", {{"maxRemovedFraction", 2}}}}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Refresh({{"guard", {{"unknown", 2}}}}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Refresh({{"more", 1}}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(host_->Refresh("none", "{}", caller_).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(ProviderHostTest, TwoRoundsOnOneStateAreRefused) {
+  Fill(0, 1);
+  caller_.on_chunk = [&](const std::string&, const std::string&) {
+    FakeCaller other;
+    const json request = {{"statePath", state_path()}};
+    EXPECT_EQ(host_->Refresh("list", request.dump(), other).status().code(),
+              absl::StatusCode::kAborted);
+    return absl::OkStatus();
+  };
+  EXPECT_TRUE(Refresh().ok());
+  caller_.on_chunk = nullptr;
+  EXPECT_TRUE(Refresh().ok()) << "given back";
+}
+
+}  // namespace
+}  // namespace purser::addon
