@@ -29,7 +29,7 @@ const ENDINGS: Partial<Record<RequestState, { text: string; severity: 'normal' |
 /** The state a request ended in, or undefined for every other event. */
 export function endingOf(event: PurserEvent): RequestState | undefined {
   const state = event.type.startsWith('request.') ? event.type.slice('request.'.length) : '';
-  return !event.stepId && state in ENDINGS ? (state as RequestState) : undefined;
+  return !event.stepId && Object.hasOwn(ENDINGS, state) ? (state as RequestState) : undefined;
 }
 
 /** Where the watcher stands, in the plugin's database. */

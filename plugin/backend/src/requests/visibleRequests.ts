@@ -53,14 +53,14 @@ interface Cursor {
   hash: string;
 }
 
-function decode(token: string, hash: string): Cursor {
+function decode(token: string, hash: string, branches: number): Cursor {
   let cursor: Cursor;
   try {
     cursor = JSON.parse(Buffer.from(token, 'base64url').toString()) as Cursor;
   } catch {
     throw new InputError('pageToken: is not one of ours');
   }
-  if (cursor.hash !== hash || !Array.isArray(cursor.tokens)) {
+  if (cursor.hash !== hash || cursor.tokens?.length !== branches) {
     throw new InputError('pageToken: belongs to another list, start again without it');
   }
   return cursor;
@@ -138,10 +138,10 @@ export async function listVisibleRequests(
     .update(JSON.stringify([possible, { ...rest, pageSize: undefined }]))
     .digest('base64url')
     .slice(0, 16);
-  const cursor = pageToken ? decode(pageToken, hash) : undefined;
+  const cursor = pageToken ? decode(pageToken, hash, possible.length) : undefined;
   const branches = possible.map(
     (filter, index) =>
-      new Branch({ ...rest, ...filter }, cursor ? (cursor.tokens[index] ?? false) : null),
+      new Branch({ ...rest, ...filter }, cursor ? cursor.tokens[index] : null),
   );
   const items: PurserRequest[] = [];
   let after = cursor?.after;
