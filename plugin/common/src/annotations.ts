@@ -10,8 +10,11 @@ export const ANNOTATION_RESOURCE_IDS = 'purser.dev/resource-ids';
 /** Name of the blueprint the entity was made from. */
 export const ANNOTATION_BLUEPRINT = 'purser.dev/blueprint';
 
-/** Cost of the last 30 days, a JSON array of `{currency, billedCost}`. */
+/** Billed cost of the last 30 days, "123.45 USD"; several currencies are joined by commas. */
 export const ANNOTATION_COST_30_DAYS = 'purser.dev/cost-30d';
+
+/** Last day of {@link ANNOTATION_COST_30_DAYS}, "2026-11-20". */
+export const ANNOTATION_COST_30_DAYS_UNTIL = 'purser.dev/cost-30d-until';
 
 /** What the catalog's model says of each annotation. */
 export const purserAnnotations = [
@@ -39,6 +42,12 @@ export const purserAnnotations = [
   {
     name: ANNOTATION_COST_30_DAYS,
     title: 'Cost of the last 30 days',
-    description: 'A JSON array of {currency, billedCost}; the cost is an exact decimal text.',
+    description:
+      'Exact billed cost of the last 30 days and its currency, e.g. "123.45 USD"; several currencies are joined by commas.',
+  },
+  {
+    name: ANNOTATION_COST_30_DAYS_UNTIL,
+    title: 'Last day of the cost',
+    description: 'The last day that purser.dev/cost-30d covers, e.g. "2026-11-20".',
   },
 ] as const;

@@ -20,7 +20,7 @@ export const purserRequestResourceRef = createPermissionResourceRef<
 
 /** Requests that one of the claims owns or made. */
 export const isOwner = createPermissionRule({
-  name: 'IS_OWNER',
+  name: 'isOwner',
   description: 'Allow requests that are owned or were made by one of the given entities',
   resourceRef: purserRequestResourceRef,
   paramsSchema: z.object({

@@ -29,7 +29,7 @@ function write(name, actions) {
     return true;
   }
   if (check) {
-    console.error(`${path} is out of date: run node plugin/scaffolder-module/generate.mjs`);
+    console.error(`${path} is out of date: run node plugin/scaffolder-module/describe-actions.mjs`);
     return false;
   }
   mkdirSync(dirname(path), { recursive: true });
