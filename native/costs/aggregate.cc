@@ -126,13 +126,17 @@ class Aggregation {
   // The key's parts end in NUL, which no field holds.
   absl::Status AddCharge(const Charge& charge, const Tags& tags) {
     key_.clear();
+    if (day_text_.empty() || charge.day != day_) {  // charges of a day stand together
+      day_ = charge.day;
+      day_text_ = DayText(day_);
+    }
     for (const Part& part : parts_) {
       switch (part.kind) {
         case Part::kDay:
-          key_.append(DayText(charge.day));
+          key_.append(day_text_);
           break;
         case Part::kMonth:
-          key_.append(DayText(charge.day), 0, 7);
+          key_.append(day_text_, 0, 7);
           break;
         case Part::kTag:
           if (const std::string* value = FindTag(tags, part.tag)) key_.append(*value);
@@ -158,6 +162,8 @@ class Aggregation {
   absl::flat_hash_map<std::string, Sums> groups_;
   absl::flat_hash_map<std::string, Tags> known_tags_;
   std::string key_;
+  absl::CivilDay day_;
+  std::string day_text_;
   int64_t bytes_before_ = 0;
   AggregateResult result_;
 };
