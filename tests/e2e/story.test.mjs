@@ -137,7 +137,9 @@ test('its documentation is generated and shown', async () => {
 });
 
 test('its cost of the last 30 days comes from a FOCUS file, exactly', async () => {
-  const { items } = await client.get(`/api/purser/v1/resources?entityRef=${entityRef}`);
+  const { items } = await client.get(
+    `/api/purser/v1/entities/resource/default/workspace-${name}/resources`,
+  );
   const billed = await billedResources(portal.paths);
   assert.deepEqual(
     items.map(resource => resource.id).filter(id => id.startsWith('urn:')).sort(),

@@ -51,10 +51,10 @@ export class Child {
     }
   }
 
-  /** SIGTERM, then SIGKILL after 15 s. Resolves when it is gone. */
-  async stop() {
+  /** SIGTERM, then SIGKILL when it is not gone in time. Resolves when it is. */
+  async stop(patienceMs = STOP_PATIENCE_MS) {
     this.kill('SIGTERM');
-    const patience = setTimeout(() => this.kill('SIGKILL'), STOP_PATIENCE_MS);
+    const patience = setTimeout(() => this.kill('SIGKILL'), patienceMs);
     await this.#ended;
     clearTimeout(patience);
   }

@@ -88,6 +88,8 @@ function portalConfig(paths, baseUrl, port, templates) {
 }
 
 const READY_WITHIN_MS = 120_000;
+// Backstage has closed everything but waits for the connections of open browsers, without an end.
+const BACKEND_PATIENCE_MS = 5_000;
 
 export class Portal {
   #backend;
@@ -207,12 +209,18 @@ export class Portal {
         logFile: `${this.paths.logs}/portal.log`,
       },
     );
-    this.#backend.ended().then(outcome => this.onEvent(`the portal's backend ended (${outcome})`));
+    const backend = this.#backend;
+    backend.ended().then(outcome => {
+      if (this.#backend === backend) {
+        this.onEvent(`the portal's backend ended (${outcome})`);
+      }
+    });
   }
 
   async stopBackend() {
-    await this.#backend?.stop();
+    const backend = this.#backend;
     this.#backend = undefined;
+    await backend?.stop(BACKEND_PATIENCE_MS);
   }
 
   /** Resolves with the backend's outcome when it has ended. */

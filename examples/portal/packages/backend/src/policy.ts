@@ -10,6 +10,10 @@ import type {
   PolicyQueryUser,
 } from '@backstage/plugin-permission-node';
 import {
+  createPurserRequestConditionalDecision,
+  purserRequestConditions,
+} from '@purser/plugin-purser-backend';
+import {
   purserRequestApprovePermission,
   purserRequestCreatePermission,
   RESOURCE_TYPE_PURSER_REQUEST,
@@ -33,20 +37,6 @@ const USER_MAY = new Set([
 const ALLOW: PolicyDecision = { result: AuthorizeResult.ALLOW };
 const DENY: PolicyDecision = { result: AuthorizeResult.DENY };
 
-/** A request is allowed when one of the user's own refs owns it or asked for it. */
-function ifOwner(user: PolicyQueryUser): PolicyDecision {
-  return {
-    result: AuthorizeResult.CONDITIONAL,
-    pluginId: 'purser',
-    resourceType: RESOURCE_TYPE_PURSER_REQUEST,
-    conditions: {
-      rule: 'isOwner',
-      resourceType: RESOURCE_TYPE_PURSER_REQUEST,
-      params: { claims: user.info.ownershipEntityRefs },
-    },
-  };
-}
-
 /**
  * The demo portal's permission policy: users read the catalog and costs, order products, and see and
  * change the requests that they or their groups own; the platform group does everything, and only it
@@ -66,7 +56,11 @@ export class PortalPolicy implements PermissionPolicy {
       return DENY;
     }
     if (isResourcePermission(permission, RESOURCE_TYPE_PURSER_REQUEST)) {
-      return ifOwner(user);
+      const claims = user.info.ownershipEntityRefs;
+      return createPurserRequestConditionalDecision(
+        permission,
+        purserRequestConditions.isOwner({ claims }),
+      );
     }
     if (permission.attributes.action === 'read' || USER_MAY.has(permission.name)) {
       return ALLOW;
