@@ -1,0 +1,73 @@
+// Renders a folder of templates into a folder: the work of Backstage's fetch:template.
+//
+// Names and contents are templates; a name that renders to nothing drops the entry and all below
+// it. Contents are rendered and written by several threads, beside the target first; only when all
+// of it went well are the files moved to their places, and moved back if that fails. So a tree is
+// there whole or not at all.
+#ifndef PURSER_TEMPLATE_TREE_H_
+#define PURSER_TEMPLATE_TREE_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/file.h"
+#include "template/template.h"
+
+namespace purser::tmpl {
+
+struct TreeLimits {
+  int64_t max_entries = 200'000;
+  int64_t max_file_bytes = 64 << 20;
+  int64_t max_total_bytes = int64_t{4} << 30;  // written
+  int max_threads = 4;
+};
+
+struct TreeOptions {
+  bool cookiecutter_compat = false;
+  bool trim_blocks = false;
+  bool lstrip_blocks = false;
+  // Existing files are overwritten; otherwise they stay as they are.
+  bool replace = false;
+  // Contents of what these patterns match are copied (see glob.h); names are rendered all the same.
+  std::vector<std::string> copy_without_templating;
+  // Only files with this suffix (".njk") are rendered, and lose it. Empty: all are rendered.
+  std::string template_file_extension;
+  std::map<std::string, std::string> scm_hosts;
+  // A name in the workspace for the files on their way; what stands there is removed.
+  std::string stage_name = ".purser-stage";
+  Limits file_limits;
+  TreeLimits limits;
+};
+
+struct TreeCounts {
+  int64_t files = 0;               // written, links included
+  int64_t folders = 0;             // made
+  int64_t bytes = 0;               // written
+  int64_t rendered = 0;            // files whose contents were rendered
+  int64_t copied = 0;              // files and links that were copied as they are
+  int64_t skipped = 0;             // dropped names and existing files
+  std::vector<std::string> paths;  // of the files, below the target, sorted
+};
+
+// Renders `source` into the folder `target` of `workspace` ("" is the workspace itself). `progress`
+// (may be empty) is called from any thread, one at a time, with the number of files done.
+// Errors name the file; INVALID_ARGUMENT for a wrong template, PERMISSION_DENIED for a name that
+// leads out of the target, CANCELLED on stop. After an error the workspace is as it was.
+absl::StatusOr<TreeCounts> RenderTree(const base::Directory& source,
+                                      const base::Directory& workspace, absl::string_view target,
+                                      const Context& context, const TreeOptions& options,
+                                      std::stop_token stop = {},
+                                      const std::function<void(int64_t)>& progress = {});
+
+// "a/./b/../c" as "a/c"; "" for the folder itself. PERMISSION_DENIED when it leads out.
+absl::StatusOr<std::string> NormalizeBelow(absl::string_view path);
+
+}  // namespace purser::tmpl
+
+#endif  // PURSER_TEMPLATE_TREE_H_
