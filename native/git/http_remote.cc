@@ -84,6 +84,7 @@ absl::StatusOr<http::Response> HttpRemote::Send(http::Request request,
   call.timeout = options.timeout;
   call.max_response_bytes = max_bytes;
   call.stop = options.stop;
+  call.repeatable = repeatable;
   absl::StatusOr<http::Response> response = transport_.Send(request, call);
   if (!response.ok())
     return base::Annotate(response.status(), absl::StrCat("git server at ", url_));
@@ -97,7 +98,7 @@ absl::StatusOr<std::string> HttpRemote::Advertise(Service service, const Exchang
     http::Request request;
     request.url = absl::StrCat(base, suffix);
     PURSER_ASSIGN_OR_RETURN(http::Response response,
-                            Send(std::move(request), options, kMaxAdvertisementBytes));
+                            Send(std::move(request), options, kMaxAdvertisementBytes, true));
     if (response.status >= 301 && response.status <= 308 && response.status != 304) {
       std::string target(http::FindHeader(response.headers, "location"));
       if (absl::StartsWith(target, "/")) target = absl::StrCat(Origin(base), target);
@@ -133,8 +134,10 @@ absl::StatusOr<std::string> HttpRemote::Exchange(Service service, std::string bo
   request.headers.emplace_back("Content-Type", absl::StrCat(kind, "-request"));
   request.headers.emplace_back("Accept", absl::StrCat(kind, "-result"));
   request.body = std::move(body);
-  PURSER_ASSIGN_OR_RETURN(http::Response response,
-                          Send(std::move(request), options, kMaxAnswerBytes));
+  // A fetch changes nothing; a push whose answer was lost must not be sent blindly again.
+  PURSER_ASSIGN_OR_RETURN(
+      http::Response response,
+      Send(std::move(request), options, kMaxAnswerBytes, service == Service::kUploadPack));
   if (absl::Status status = JudgeStatus(response, url_); !status.ok()) {
     // A gateway's error says nothing of what the server behind it did with a push.
     if (service == Service::kReceivePack && response.status >= 500) base::SetOutcomeUnknown(status);

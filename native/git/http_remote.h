@@ -21,7 +21,7 @@ class HttpRemote final : public Remote {
 
  private:
   absl::StatusOr<http::Response> Send(http::Request request, const ExchangeOptions& options,
-                                      int64_t max_bytes);
+                                      int64_t max_bytes, bool repeatable);
   std::string Base();
 
   const std::string url_;
