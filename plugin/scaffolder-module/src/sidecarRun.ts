@@ -1,10 +1,9 @@
-import type { LoggerService } from '@backstage/backend-plugin-api';
-import type { JsonObject } from '@backstage/types';
+import type { JsonObject, JsonValue } from '@backstage/types';
 import {
-  type ActionMessage,
   backoff,
   CancelledError,
   isUnavailable,
+  type LogLevel,
   pause,
   type SidecarClient,
 } from '@purser/plugin-purser-node';
@@ -16,12 +15,12 @@ export interface SidecarRunOptions {
   idempotencyKey: string;
   user?: string;
   dryRun: boolean;
-  logger: LoggerService;
   /** The task's: somebody cancelled it. */
   signal?: AbortSignal;
   /** Milliseconds without any sign of the sidecar before the step fails. */
   retryFor: number;
-  onMessage(message: ActionMessage): void;
+  onLog(level: LogLevel, text: string): void;
+  onOutput(name: string, value: JsonValue): void;
 }
 
 /** How long a cancelled action may take to end before its stream is closed. */
@@ -34,10 +33,11 @@ async function tellCancelled(sidecar: SidecarClient, options: SidecarRunOptions)
       actor: options.user ?? '',
     });
     if (told === 0) {
-      options.logger.warn(`${options.id}: nothing was running any more when it was cancelled`);
+      options.onLog('warn', `${options.id}: nothing was running any more when it was cancelled`);
     }
   } catch (error) {
-    options.logger.warn(
+    options.onLog(
+      'warn',
       `${options.id}: the purser sidecar could not be told of the cancellation, durable work goes on: ${(error as Error).message}`,
     );
   }
@@ -57,7 +57,8 @@ export async function runOnSidecar(
   sidecar: SidecarClient,
   options: SidecarRunOptions,
 ): Promise<void> {
-  const { id, logger, signal } = options;
+  const { id, signal } = options;
+  const onLog = options.onLog.bind(options);
   const stream = new AbortController();
   let grace: NodeJS.Timeout | undefined;
   const onAbort = () => {
@@ -83,12 +84,16 @@ export async function runOnSidecar(
         );
         for await (const message of messages) {
           if (away) {
-            logger.info(`${id}: the purser sidecar is back, attached again`);
+            onLog('info', `${id}: the purser sidecar is back, attached again`);
             away = false;
           }
           attempt = 0;
           lastSign = Date.now();
-          options.onMessage(message);
+          if (message.type === 'log') {
+            onLog(message.level, message.text);
+          } else {
+            options.onOutput(message.name, message.value);
+          }
         }
         return;
       } catch (error) {
@@ -100,7 +105,8 @@ export async function runOnSidecar(
         if (!away) {
           away = true;
           const minutes = Math.round(options.retryFor / 6_000) / 10;
-          logger.warn(
+          onLog(
+            'warn',
             `${id}: ${(error as Error).message}; trying again for ${minutes} minutes with the same key, nothing is done twice`,
           );
         }

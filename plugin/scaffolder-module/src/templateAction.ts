@@ -3,6 +3,7 @@ import type { ActionContext, TemplateAction } from '@backstage/plugin-scaffolder
 import type { JsonObject, JsonValue } from '@backstage/types';
 import type { ActionDescription, LogLevel, PurserService } from '@purser/plugin-purser-node';
 import { idempotencyKey, inputHash } from './hash';
+import { LogBatcher } from './logBatcher';
 import { createRedactor, redactJson } from './redact';
 import { runOnSidecar } from './sidecarRun';
 
@@ -95,20 +96,22 @@ async function handle(
           { signal: ctx.signal },
         );
       } else {
-        await runOnSidecar(deps.purser.sidecar, {
-          id,
-          input: prepared.input,
-          idempotencyKey: key,
-          user: ctx.user?.ref,
-          dryRun,
-          logger: ctx.logger,
-          signal: ctx.signal,
-          retryFor: deps.retryFor,
-          onMessage: message =>
-            message.type === 'log'
-              ? onLog(message.level, message.text)
-              : onOutput(message.name, message.value),
-        });
+        const batcher = new LogBatcher(onLog);
+        try {
+          await runOnSidecar(deps.purser.sidecar, {
+            id,
+            input: prepared.input,
+            idempotencyKey: key,
+            user: ctx.user?.ref,
+            dryRun,
+            onLog: (level, text) => batcher.add(level, text),
+            onOutput,
+            signal: ctx.signal,
+            retryFor: deps.retryFor,
+          });
+        } finally {
+          batcher.flush();
+        }
       }
     } catch (error) {
       throw withoutSecrets(error, redact);

@@ -47,8 +47,8 @@ export function filtersCovering(criteria: PermissionCriteria<RequestFilter>): Re
 interface Cursor {
   /** Token of the page each branch is in: null is the first page, false the end. */
   tokens: Array<string | null | false>;
-  /** The last request given. */
-  after?: [createdAt: string, id: string];
+  /** Id of the last request looked at. */
+  after?: string;
   /** Of the filters the cursor belongs to. */
   hash: string;
 }
@@ -66,12 +66,13 @@ function decode(token: string, hash: string, branches: number): Cursor {
   return cursor;
 }
 
-/** Newest first; negative when `a` comes before `b`. */
-function compare(a: [string, string], b: [string, string]): number {
-  return a[0] === b[0] ? (a[1] > b[1] ? -1 : Number(a[1] < b[1])) : a[0] > b[0] ? -1 : 1;
+/**
+ * Ids sort by time, and the sidecar's lists are sorted by them, newest first. Negative when `a` comes
+ * before `b`.
+ */
+function compare(a: string, b: string): number {
+  return a > b ? -1 : Number(a < b);
 }
-
-const keyOf = (request: PurserRequest): [string, string] => [request.createdAt, request.id];
 
 /** One of several lists that are merged; holds the page it is in. */
 class Branch {
@@ -95,16 +96,14 @@ class Branch {
     return this.#items[0];
   }
 
-  async fetch(sidecar: SidecarClient, after?: [string, string], signal?: AbortSignal) {
+  async fetch(sidecar: SidecarClient, after?: string, signal?: AbortSignal) {
     this.token = this.#next;
     const page = await sidecar.listRequests(
       { ...this.filter, pageToken: this.#next || undefined },
       { signal },
     );
     this.#next = page.nextPageToken ?? false;
-    this.#items = after
-      ? page.items.filter(item => compare(keyOf(item), after) > 0)
-      : page.items;
+    this.#items = after ? page.items.filter(({ id }) => compare(id, after) > 0) : page.items;
   }
 
   drop(): void {
@@ -164,9 +163,9 @@ export async function listVisibleRequests(
       break;
     }
     const first = heads.reduce((best, branch) =>
-      compare(keyOf(branch.head!), keyOf(best.head!)) < 0 ? branch : best,
+      compare(branch.head!.id, best.head!.id) < 0 ? branch : best,
     ).head!;
-    after = keyOf(first);
+    after = first.id;
     heads.filter(branch => branch.head!.id === first.id).forEach(branch => branch.drop());
     if (isVisible(first)) {
       items.push(first);
