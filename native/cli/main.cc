@@ -14,13 +14,6 @@
 
 namespace purser::cli {
 
-std::function<int(const Args&)> Printing(absl::StatusOr<int> (*run)(const Args&)) {
-  return [run](const Args& args) {
-    const absl::StatusOr<int> code = run(args);
-    return code.ok() ? *code : PrintError(code.status(), args.Has("json"));
-  };
-}
-
 namespace {
 
 int UsageError(const std::string& message) {

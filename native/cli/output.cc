@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "cli/commands.h"
 #include "json/json.h"
 
 namespace purser::cli {
@@ -105,6 +106,13 @@ int PrintError(const absl::Status& status, bool as_json) {
     std::cerr << "purser: " << std::string(status.message()) << std::endl;
   }
   return ExitCodeOf(status);
+}
+
+std::function<int(const Args&)> Printing(absl::StatusOr<int> (*run)(const Args&)) {
+  return [run](const Args& args) {
+    const absl::StatusOr<int> code = run(args);
+    return code.ok() ? *code : PrintError(code.status(), args.Has("json"));
+  };
 }
 
 bool IsTerminal() { return isatty(STDOUT_FILENO) == 1; }

@@ -4,13 +4,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "base/file.h"
 #include "base/status.h"
 #include "base/strings.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/output.h"
-#include "document/yaml.h"
+#include "cli/values.h"
 #include "json/json.h"
 #include "purser/v1/provisioning.grpc.pb.h"
 
@@ -18,8 +17,6 @@ namespace purser::cli {
 namespace {
 
 using purser::v1::ProvisioningService;
-
-constexpr int64_t kMaxParameterBytes = 1 << 20;
 
 std::string StateName(purser::v1::RequestState state) {
   // REQUEST_STATE_WAITING_APPROVAL → waiting-approval
@@ -122,35 +119,10 @@ int EndCode(const purser::v1::Request& request) {
              : kEndedBadly;
 }
 
-absl::StatusOr<nlohmann::json> ReadParameters(const Args& args) {
-  nlohmann::json parameters = nlohmann::json::object();
-  if (args.Has("file")) {
-    const std::string file = args.Get("file");
-    PURSER_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(file, kMaxParameterBytes));
-    PURSER_ASSIGN_OR_RETURN(document::Document document, document::ParseYamlDocument(text, file));
-    if (!document.value.is_object()) {
-      return absl::InvalidArgumentError(absl::StrCat(file, ": must hold a map of parameters"));
-    }
-    parameters = std::move(document.value);
-  }
-  for (const std::string& pair : args.All("set")) {
-    const size_t equals = pair.find('=');
-    if (equals == std::string::npos || equals == 0) {
-      return absl::InvalidArgumentError(absl::StrCat("--set ", pair, ": must be NAME=VALUE"));
-    }
-    // The value is read as YAML, so that numbers and booleans keep their type.
-    PURSER_ASSIGN_OR_RETURN(
-        document::Document value,
-        document::ParseYamlDocument(pair.substr(equals + 1), absl::StrCat("--set ", pair)));
-    parameters[pair.substr(0, equals)] = std::move(value.value);
-  }
-  return parameters;
-}
-
 absl::StatusOr<int> Create(const Args& args) {
   PURSER_RETURN_IF_ERROR(
       args.ExpectWords(1, 1, "requests create BLUEPRINT [--file FILE] [--set NAME=VALUE]…"));
-  PURSER_ASSIGN_OR_RETURN(const nlohmann::json parameters, ReadParameters(args));
+  PURSER_ASSIGN_OR_RETURN(const nlohmann::json parameters, ReadValues(args, "file"));
   PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
   const auto stub = ProvisioningService::NewStub(channel);
   grpc::ClientContext context;
