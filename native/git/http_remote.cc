@@ -76,7 +76,8 @@ std::string HttpRemote::Base() {
 }
 
 absl::StatusOr<http::Response> HttpRemote::Send(http::Request request,
-                                                const ExchangeOptions& options, int64_t max_bytes) {
+                                                const ExchangeOptions& options, int64_t max_bytes,
+                                                bool repeatable) {
   request.headers.emplace_back("User-Agent", "git/2.0 (purser)");
   request.headers.emplace_back("Cache-Control", "no-cache");
   if (!authorization_.empty()) request.headers.emplace_back("Authorization", authorization_);
@@ -86,8 +87,9 @@ absl::StatusOr<http::Response> HttpRemote::Send(http::Request request,
   call.stop = options.stop;
   call.repeatable = repeatable;
   absl::StatusOr<http::Response> response = transport_.Send(request, call);
-  if (!response.ok())
+  if (!response.ok()) {
     return base::Annotate(response.status(), absl::StrCat("git server at ", url_));
+  }
   return response;
 }
 
