@@ -196,7 +196,7 @@ TEST_F(KubernetesConnectorTest, FaultsOfTheObjectComeAllAtOnce) {
   EXPECT_THAT(message, HasSubstr("/object/metadata/name"));
   EXPECT_THAT(message, HasSubstr("/object/status must not be given"));
   EXPECT_THAT(std::string(Call("apply", R"({"object":"a: [1"})").status().message()),
-              HasSubstr("object:1:"));
+              HasSubstr("object:2:1: "));
   EXPECT_FALSE(Call("apply", R"({"object":{},"unknown":1})").ok());
   EXPECT_THAT(std::string(Call("apply", R"({"cluster":"none","object":{"apiVersion":"v1",
       "kind":"ConfigMap","metadata":{"name":"a"}}})")
