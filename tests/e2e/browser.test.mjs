@@ -3,22 +3,17 @@ import assert from 'node:assert/strict';
 import { mkdtempSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, test } from 'node:test';
 import { browserMissing, openPage, signInAsGuest } from './lib/browser.mjs';
 import { until } from './lib/client.mjs';
-import { usePortal } from './lib/fixture.mjs';
+import { startPortal } from './lib/fixture.mjs';
 
 const skip = browserMissing();
-const fixture = skip ? undefined : usePortal();
+const fixture = skip ? undefined : await startPortal();
+const opened = skip ? undefined : await openPage();
 const shots = mkdtempSync(path.join(os.tmpdir(), 'purser-shots-'));
 const name = 'browser-sales';
-let opened;
 
-before(async () => {
-  if (!skip) {
-    opened = await openPage();
-  }
-});
 after(() => opened?.browser.close());
 
 async function shot(title) {

@@ -2,24 +2,18 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
-import { before, test } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { purser } from '../tools/lib/billing.mjs';
 import { at, run } from '../tools/lib/repo.mjs';
 import { until } from './lib/client.mjs';
-import { usePortal } from './lib/fixture.mjs';
+import { startPortal } from './lib/fixture.mjs';
 
-const fixture = usePortal({
+const { portal, client, events: launcherEvents } = await startPortal({
   blueprints: [at('tests/e2e/fixtures/blueprints')],
   templates: [at('tests/e2e/fixtures/template/template.yaml')],
 });
 const owner = 'group:default/analytics';
-
-let client;
-let portal;
-before(() => {
-  ({ client, portal } = fixture);
-});
 
 /** The one request that a name made, or undefined. */
 async function requestOf(name) {
@@ -82,7 +76,7 @@ test('kill -9 in the middle: the request finishes, nothing is done twice', async
   }
   await client.taskEnd(task);
   await nothingTwice(name);
-  assert.equal(fixture.events.filter(line => line.startsWith('purserd ended')).length, 2);
+  assert.equal(launcherEvents.filter(line => line.startsWith('purserd ended')).length, 2);
 });
 
 test('kill -9 again and again at odd moments: still exactly once', async () => {

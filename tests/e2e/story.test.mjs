@@ -2,13 +2,13 @@
 // documentation, costs and resources, by every surface.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { before, test } from 'node:test';
+import { test } from 'node:test';
 import { billedResources, ingestBill, purser as cli, writeBill } from '../tools/lib/billing.mjs';
 import { run } from '../tools/lib/repo.mjs';
 import { until } from './lib/client.mjs';
-import { usePortal } from './lib/fixture.mjs';
+import { startPortal } from './lib/fixture.mjs';
 
-const fixture = usePortal();
+const { portal, client } = await startPortal();
 const name = 'sales-eu';
 const entityRef = `resource:default/workspace-${name}`;
 const owner = 'group:default/analytics';
@@ -23,14 +23,8 @@ const values = {
   monthlyBudget: 300,
 };
 
-let client;
-let portal;
 let task;
 let requestId;
-
-before(() => {
-  ({ client, portal } = fixture);
-});
 
 const purser = (...words) => cli(portal.paths, ...words);
 

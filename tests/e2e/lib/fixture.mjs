@@ -2,45 +2,33 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { after, before } from 'node:test';
+import { after } from 'node:test';
 import { Portal } from '../../tools/lib/portal.mjs';
 import { Client } from './client.mjs';
 
 /**
- * Starts a portal before the file's tests and stops it behind them. `options` go to Portal. The
- * state folder stays when PURSER_KEEP_STATE is set, for a look at logs and stores.
+ * Starts a portal, signs in as guest, and stops the portal behind the file's tests. `options` go to
+ * Portal; `events` are its lines. The state folder stays when PURSER_KEEP_STATE is set, for a look
+ * at logs and stores.
  */
-export function usePortal(options = {}) {
-  const fixture = {
-    /** @type {Portal} */ portal: undefined,
-    /** @type {Client} */ client: undefined,
-    events: [],
-  };
+export async function startPortal(options = {}) {
   const state = mkdtempSync(path.join(os.tmpdir(), 'purser-e2e-'));
-  before(
-    async () => {
-      fixture.portal = new Portal({
-        ...options,
-        state,
-        onEvent: line => fixture.events.push(line),
-      });
-      await fixture.portal.start();
-      fixture.client = new Client(fixture.portal.baseUrl);
-      await fixture.client.signIn();
-    },
-    { timeout: 180_000 },
-  );
+  const events = [];
+  const portal = new Portal({ ...options, state, onEvent: line => events.push(line) });
   after(
     async () => {
-      await fixture.portal?.stop();
+      await portal.stop();
       if (process.env.PURSER_KEEP_STATE) {
         process.stdout.write(`state kept in ${state}\n`);
       } else {
         rmSync(state, { recursive: true, force: true });
-        rmSync(fixture.portal.paths.runtime, { recursive: true, force: true });
+        rmSync(portal.paths.runtime, { recursive: true, force: true });
       }
     },
     { timeout: 60_000 },
   );
-  return fixture;
+  await portal.start();
+  const client = new Client(portal.baseUrl);
+  await client.signIn();
+  return { portal, client, events };
 }
