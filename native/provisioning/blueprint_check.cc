@@ -78,7 +78,9 @@ class Checker {
          {"allOf", "anyOf", "oneOf", "if", "dependencies", "patternProperties", "$ref"}) {
       open_parameters_ = open_parameters_ || parameters.contains(keyword);
     }
-    for (const auto& [name, _] : parameters.value("properties", json::object()).items()) {
+    // A variable of its own: a loop does not keep the object behind items() alive.
+    const json properties = parameters.value("properties", json::object());
+    for (const auto& [name, _] : properties.items()) {
       parameters_.insert(name);
     }
   }

@@ -283,9 +283,12 @@ class Provisioning final : public ProvisioningService {
     if (!options.requester.empty()) {
       PURSER_ASSIGN_OR_RETURN(row.requester, NormalRef(options.requester, "user", "requester"));
     }
-    plan.run_input = {
-        {"parameters", parameters},
-        {"request", {{"id", row.id}, {"requester", row.requester}, {"blueprint", row.blueprint}}}};
+    plan.run_input = {{"parameters", parameters},
+                      {"request",
+                       {{"id", row.id},
+                        {"run_id", row.run_id},
+                        {"requester", row.requester},
+                        {"blueprint", row.blueprint}}}};
     PURSER_ASSIGN_OR_RETURN(row.owner, OwnerOf(options, blueprint, plan.run_input));
     plan.run_input["request"]["owner"] = row.owner;
     row.input_hash = base::Sha256Hex(
