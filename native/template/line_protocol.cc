@@ -18,6 +18,7 @@ absl::StatusOr<nlohmann::json> Answer(const nlohmann::ordered_json& line) {
   Options options;
   options.cookiecutter_compat = variant == "cookiecutter";
   const nlohmann::ordered_json given = line.value("options", nlohmann::ordered_json::object());
+  if (!given.is_object()) return absl::InvalidArgumentError("the options must be an object");
   options.trim_blocks = Flag(given, "trimBlocks");
   options.lstrip_blocks = Flag(given, "lstripBlocks");
   PURSER_ASSIGN_OR_RETURN(

@@ -33,7 +33,7 @@ struct Options {
   bool cookiecutter_compat = false;
   // Code hosts that parseRepoUrl knows beyond the public ones, and their kind as Backstage's
   // integrations name it ("github", "gitlab", "bitbucketServer", "gitea", …).
-  std::map<std::string, std::string> scm_hosts;
+  std::map<std::string, std::string> scm_hosts = {};
 };
 
 // Each limit met is RESOURCE_EXHAUSTED naming the limit; wall time and stop are checked at steps.

@@ -35,14 +35,14 @@ struct TreeOptions {
   // Existing files are overwritten; otherwise they stay as they are.
   bool replace = false;
   // Contents of what these patterns match are copied (see glob.h); names are rendered all the same.
-  std::vector<std::string> copy_without_templating;
+  std::vector<std::string> copy_without_templating = {};
   // Only files with this suffix (".njk") are rendered, and lose it. Empty: all are rendered.
-  std::string template_file_extension;
-  std::map<std::string, std::string> scm_hosts;
+  std::string template_file_extension = "";
+  std::map<std::string, std::string> scm_hosts = {};
   // A name in the workspace for the files on their way; what stands there is removed.
   std::string stage_name = ".purser-stage";
-  Limits file_limits;
-  TreeLimits limits;
+  Limits file_limits = {};
+  TreeLimits limits = {};
 };
 
 struct TreeCounts {
