@@ -123,7 +123,8 @@ class FakeContext final : public action::Context {
 TEST(RequestActionTest, WaitsAndGivesOutputs) {
   FakeService service;
   RequestAction action(&service);
-  FakeContext context(nlohmann::json::object({{"blueprint", "b"}, {"parameters", {{"name", "x"}}}}));
+  FakeContext context(
+      nlohmann::json::object({{"blueprint", "b"}, {"parameters", {{"name", "x"}}}}));
   EXPECT_TRUE(action.Run(context).ok());
   ASSERT_EQ(service.created.size(), 1u);
   EXPECT_EQ(service.created[0].idempotency_key, "task/step/1");
