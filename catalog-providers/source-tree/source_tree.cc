@@ -153,12 +153,12 @@ class Reader {
   absl::Status ReadOne(const std::string& path) {
     absl::StatusOr<std::string> text = folder_->ReadFile(path, kMaxCatalogFileBytes);
     if (!text.ok()) {
-      Drop(absl::StrCat(base::EscapeForDisplay(path), ": ", text.status().message()));
+      DropAndKeep(path, absl::StrCat(base::EscapeForDisplay(path), ": ", text.status().message()));
       return absl::OkStatus();
     }
     absl::StatusOr<std::vector<document::Document>> documents = document::ParseYaml(*text, path);
     if (!documents.ok()) {
-      Drop(documents.status().message());
+      DropAndKeep(path, documents.status().message());
       return absl::OkStatus();
     }
     for (document::Document& item : *documents) {
@@ -179,7 +179,7 @@ class Reader {
         absl::StrAppend(&text, text.empty() ? "" : "\n", item.Where(path, problem.pointer), ": ",
                         problem.pointer, " ", problem.message);
       }
-      Drop(text);
+      DropAndKeep(path, text);
       return absl::OkStatus();
     }
     const catalog::EntityRef ref = catalog::RefOf(entity);
@@ -216,7 +216,7 @@ class Reader {
       const std::string base =
           source_url_.empty() ? absl::StrCat("file:", root_) : absl::StrCat("url:", source_url_);
       // A file must not claim to come from elsewhere.
-      const std::string location = absl::StrCat("file:", root_ == "/" ? "" : root_, "/", path);
+      const std::string location = LocationOf(path);
       annotations[kLocationAnnotation] = location;
       annotations[kOriginAnnotation] = location;
       if (!annotations.contains(kSourceAnnotation)) {
@@ -227,6 +227,16 @@ class Reader {
         !entity["spec"].contains("owner")) {
       entity["spec"]["owner"] = config_["defaultOwner"];
     }
+  }
+
+  std::string LocationOf(absl::string_view path) const {
+    return absl::StrCat("file:", root_ == "/" ? "" : root_, "/", path);
+  }
+
+  // A mistake in a file is no wish to remove what it described before.
+  void DropAndKeep(absl::string_view path, absl::string_view why) {
+    Drop(why);
+    context_.KeepLocation(LocationOf(path));
   }
 
   void Drop(absl::string_view why) {

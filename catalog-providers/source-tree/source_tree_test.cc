@@ -31,12 +31,14 @@ class TestContext final : public provider::Context {
     return absl::OkStatus();
   }
   void AddDropped(int64_t items) override { dropped += items; }
+  void KeepLocation(absl::string_view location) override { kept.emplace_back(location); }
 
   json config_;
   std::stop_source source;
   std::vector<std::string> log;
   std::map<std::string, json> entities;
   int64_t dropped = 0;
+  std::vector<std::string> kept;
 };
 
 class SourceTreeTest : public testing::Test {
@@ -114,6 +116,8 @@ TEST_F(SourceTreeTest, WrongFilesAreNamedWithTheirPlaceAndDropped) {
   EXPECT_THAT(context_.log, Contains(HasSubstr("c/catalog-info.yaml:3:9: /metadata/name")));
   EXPECT_THAT(context_.log, Contains(HasSubstr("d/catalog-info.yaml")));
   EXPECT_THAT(context_.log, Contains(HasSubstr("e/catalog-info.yaml:1:1")));
+  EXPECT_EQ(context_.kept.size(), 4U);
+  EXPECT_THAT(context_.kept, Contains(absl::StrCat("file:", root_, "/a/catalog-info.yaml")));
 }
 
 TEST_F(SourceTreeTest, MembershipsLocationsAndTemplatesNeedPermission) {

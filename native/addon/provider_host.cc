@@ -2,11 +2,13 @@
 
 #include <exception>
 #include <map>
+#include <set>
 #include <utility>
 #include <vector>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "addon/request.h"
@@ -67,6 +69,19 @@ absl::StatusOr<Request> ReadRequest(absl::string_view text) {
   return request;
 }
 
+struct SourceEntity {
+  catalog::SnapshotEntity entity;
+  std::string location;  // "" when it has none
+};
+
+std::string LocationOf(const nlohmann::json& entity) {
+  const nlohmann::json& metadata = entity["metadata"];
+  const auto annotations = metadata.find("annotations");
+  if (annotations == metadata.end()) return "";
+  const auto location = annotations->find("backstage.io/managed-by-location");
+  return location == annotations->end() ? "" : location->get<std::string>();
+}
+
 class RefreshContext final : public provider::Context {
  public:
   RefreshContext(nlohmann::json config, const Redactor& redactor, Caller& caller)
@@ -92,10 +107,11 @@ class RefreshContext final : public provider::Context {
       ++counts_.dropped;
       return json::ToStatus(violations, "entity");
     }
-    catalog::SnapshotEntity item{catalog::RefOf(entity).ToString(), catalog::Canonical(entity)};
+    SourceEntity item{{catalog::RefOf(entity).ToString(), catalog::Canonical(entity)},
+                      LocationOf(entity)};
     base::MutexLock lock(mutex_);
     ++counts_.read;
-    bytes_ += item.ref.size() + item.canonical.size();
+    bytes_ += item.entity.ref.size() + item.entity.canonical.size() + item.location.size();
     if (snapshot_.size() >= kMaxSnapshotEntities || bytes_ > kMaxSnapshotBytes) {
       overflow_ = absl::ResourceExhaustedError(absl::StrCat("more than ", kMaxSnapshotEntities,
                                                             " entities or ", kMaxSnapshotBytes,
@@ -113,14 +129,23 @@ class RefreshContext final : public provider::Context {
     counts_.dropped += items;
   }
 
+  void KeepLocation(absl::string_view location) override {
+    base::MutexLock lock(mutex_);
+    kept_.emplace(location);
+  }
+
   // For the host, once the provider has returned.
   absl::Status overflow() {
     base::MutexLock lock(mutex_);
     return overflow_;
   }
-  std::vector<catalog::SnapshotEntity> TakeSnapshot() {
+  std::vector<SourceEntity> TakeSnapshot() {
     base::MutexLock lock(mutex_);
     return std::move(snapshot_);
+  }
+  std::set<std::string, std::less<>> TakeKept() {
+    base::MutexLock lock(mutex_);
+    return std::move(kept_);
   }
   provider::Counts counts() {
     base::MutexLock lock(mutex_);
@@ -133,7 +158,8 @@ class RefreshContext final : public provider::Context {
   const std::shared_ptr<LogBatcher> log_;
   FetchTransport transport_;
   base::Mutex mutex_;
-  std::vector<catalog::SnapshotEntity> snapshot_ ABSL_GUARDED_BY(mutex_);
+  std::vector<SourceEntity> snapshot_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::string, std::less<>> kept_ ABSL_GUARDED_BY(mutex_);  // locations
   size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   provider::Counts counts_ ABSL_GUARDED_BY(mutex_);
   absl::Status overflow_ ABSL_GUARDED_BY(mutex_);
@@ -161,12 +187,12 @@ std::string JsonArray(const std::vector<std::string>& texts) {
 // Sends the chunks and keeps `state` as what the catalog holds, in memory and in the file.
 absl::Status SendChunks(const catalog::DiffResult& diff,
                         const absl::flat_hash_map<std::string, std::string>& ref_of_hash,
-                        const StateFile& file, catalog::State& state, base::Clock& clock,
+                        const StateFile& file, ProviderState& state, base::Clock& clock,
                         Caller& caller) {
   if (diff.chunks.empty()) return absl::OkStatus();
   // Before anything is sent: were the process to die between a chunk and its record, the entities
   // of that chunk would never be removed again.
-  for (const auto& [ref, hash] : diff.next) state.emplace(ref, kUnconfirmedHash);
+  for (const auto& [ref, hash] : diff.next) state.hashes.emplace(ref, kUnconfirmedHash);
   PURSER_RETURN_IF_ERROR(file.Write(state));
   absl::Duration written_at = clock.Monotonic();
   absl::Status status;
@@ -176,10 +202,13 @@ absl::Status SendChunks(const catalog::DiffResult& diff,
     for (const std::string& text : delta.upserts) {
       std::string hash = catalog::ContentHash(text);
       if (const auto ref = ref_of_hash.find(hash); ref != ref_of_hash.end()) {
-        state[ref->second] = std::move(hash);
+        state.hashes[ref->second] = std::move(hash);
       }
     }
-    for (const std::string& ref : delta.removed) state.erase(ref);
+    for (const std::string& ref : delta.removed) {
+      state.hashes.erase(ref);
+      state.locations.erase(ref);
+    }
     if (clock.Monotonic() - written_at >= kStateWriteInterval) {
       PURSER_RETURN_IF_ERROR(file.Write(state));
       written_at = clock.Monotonic();
@@ -234,9 +263,9 @@ absl::StatusOr<std::string> ProviderHost::Refresh(absl::string_view id,
   });
 
   RefreshContext context(std::move(request.config), redactor, caller);
-  catalog::State state;
+  ProviderState state;
   if (!request.force_full) {
-    absl::StatusOr<catalog::State> read = file.Read();
+    absl::StatusOr<ProviderState> read = file.Read();
     if (absl::IsDataLoss(read.status())) {
       context.Log(action::LogLevel::kWarning,
                   absl::StrCat(read.status().message(), "; everything is sent again"));
@@ -245,18 +274,34 @@ absl::StatusOr<std::string> ProviderHost::Refresh(absl::string_view id,
       state = *std::move(read);
     }
   }
-  const bool full = state.empty();
+  const bool full = state.hashes.empty();
 
   PURSER_RETURN_IF_ERROR(redactor.Redact(TakeSnapshot(*provider, context)));
-  std::vector<catalog::SnapshotEntity> snapshot = context.TakeSnapshot();
+  std::vector<catalog::SnapshotEntity> snapshot;
   absl::flat_hash_map<std::string, std::string> ref_of_hash;
-  for (const catalog::SnapshotEntity& entity : snapshot) {
-    ref_of_hash.emplace(catalog::ContentHash(entity.canonical), entity.ref);
+  absl::flat_hash_set<std::string> seen;
+  for (SourceEntity& item : context.TakeSnapshot()) {
+    ref_of_hash.emplace(catalog::ContentHash(item.entity.canonical), item.entity.ref);
+    if (seen.insert(item.entity.ref).second && !item.location.empty()) {
+      state.locations[item.entity.ref] = std::move(item.location);
+    }
+    snapshot.push_back(std::move(item.entity));
   }
-  const catalog::DiffResult diff = catalog::Diff(state, std::move(snapshot), request.guard);
+  // What stays as it is takes no part in the comparison.
+  const std::set<std::string, std::less<>> kept_locations = context.TakeKept();
+  catalog::State compared = state.hashes;
+  if (!kept_locations.empty()) {
+    std::erase_if(compared, [&](const auto& known) {
+      const auto location = state.locations.find(known.first);
+      return location != state.locations.end() && kept_locations.contains(location->second) &&
+             !seen.contains(known.first);
+    });
+  }
+  const int64_t kept = static_cast<int64_t>(state.hashes.size() - compared.size());
+  const catalog::DiffResult diff = catalog::Diff(compared, std::move(snapshot), request.guard);
   if (diff.held_removals > 0) {
     context.Log(action::LogLevel::kWarning,
-                absl::StrCat(diff.held_removals, " of ", state.size(),
+                absl::StrCat(diff.held_removals, " of ", state.hashes.size(),
                              " entities have gone from the source; more than the guard lets go at "
                              "once, so they stay in the catalog until the guard is widened"));
   }
@@ -271,6 +316,7 @@ absl::StatusOr<std::string> ProviderHost::Refresh(absl::string_view id,
                      {"changed", diff.changed},
                      {"removed", diff.removed},
                      {"heldRemovals", diff.held_removals},
+                     {"kept", kept},
                      {"duplicates", diff.duplicates},
                      {"chunks", diff.chunks.size()},
                      {"full", full}});

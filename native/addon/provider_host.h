@@ -35,8 +35,9 @@ class ProviderHost {
   // "minRemoved", "allowEmpty"}, "forceFull", "secrets"}. `forceFull` says that the catalog holds
   // nothing of this instance: everything is sent again. Blocks until the round is over; the result
   // is
-  // {"read","emitted","dropped","added","changed","removed","heldRemovals","duplicates","chunks",
-  // "full"}; `full` is true when the state was empty, lost or not to be used.
+  // {"read","emitted","dropped","added","changed","removed","heldRemovals","kept","duplicates",
+  // "chunks","full"}; `kept` entities belong to locations the source could not read, `full` is true
+  // when the state was empty, lost or not to be used.
   //
   // A source that failed changes nothing. A crash at any point is repaired by the next round: what
   // may have reached the catalog is in the file before it is sent.

@@ -42,10 +42,12 @@ class ListProvider final : public provider::Provider {
       }
     }
     context.AddDropped(unreadable);
+    for (const std::string& location : kept) context.KeepLocation(location);
     return end;
   }
   std::vector<json> entities;
   int64_t unreadable = 0;
+  std::vector<std::string> kept;
   absl::Status end;
 
  private:
@@ -181,12 +183,36 @@ TEST_F(ProviderHostTest, AWipedCatalogAndATornStateAreSentEverything) {
   auto summary = Refresh({{"forceFull", true}});
   ASSERT_TRUE(summary.ok());
   EXPECT_EQ((*summary)["added"], 10);
-  std::ofstream(state_path()) << "purser-provider-state 1\n00 component:default/c-0\n";
+  std::ofstream(state_path()) << "purser-provider-state 1\n00 component:default/c-0 \"\"\n";
   summary = Refresh();
   ASSERT_TRUE(summary.ok());
   EXPECT_EQ((*summary)["added"], 10);
   EXPECT_EQ((*summary)["full"], true);
   EXPECT_THAT(caller_.Logged(), HasSubstr("cannot be used"));
+}
+
+TEST_F(ProviderHostTest, EntitiesOfALocationThatCannotBeReadNowStay) {
+  const auto at = [](const std::string& name, const std::string& location) {
+    json entity = Component(name);
+    entity["metadata"]["annotations"] = {{"backstage.io/managed-by-location", location}};
+    return entity;
+  };
+  provider_->entities = {at("a1", "file:/a"), at("a2", "file:/a"), at("b", "file:/b")};
+  ASSERT_TRUE(Refresh().ok());
+  // /a holds a1 only now, and a text nobody understands; /b is gone.
+  provider_->entities = {at("a1", "file:/a")};
+  provider_->kept = {"file:/a"};
+  auto summary = Refresh({{"guard", {{"maxRemovedFraction", 1.0}}}});
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ((*summary)["kept"], 1);
+  EXPECT_EQ((*summary)["removed"], 1);
+  EXPECT_EQ(caller_.chunks[0].second, R"(["component:default/b"])");
+  // Once it can be read, a2 goes.
+  provider_->kept.clear();
+  summary = Refresh({{"guard", {{"maxRemovedFraction", 1.0}}}});
+  ASSERT_TRUE(summary.ok());
+  EXPECT_EQ((*summary)["removed"], 1);
+  EXPECT_EQ(caller_.chunks[0].second, R"(["component:default/a2"])");
 }
 
 TEST_F(ProviderHostTest, CountsWhatCouldNotBecomeAnEntity) {

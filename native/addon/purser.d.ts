@@ -80,8 +80,8 @@ export interface RefreshCallbacks {
  * `requestJson`: `{config, instance, statePath, guard: {maxRemovedFraction, minRemoved, allowEmpty},
  * forceFull, secrets}`; `statePath` is the absolute path of the file in which the addon remembers what
  * the catalog took; `forceFull` says that the catalog holds nothing of this instance.
- * Gives JSON: `{read, emitted, dropped, added, changed, removed, heldRemovals, duplicates, chunks,
- * full}`.
+ * Gives JSON: `{read, emitted, dropped, added, changed, removed, heldRemovals, kept, duplicates,
+ * chunks, full}`; `kept` entities belong to files that could not be read this time.
  */
 export function refreshProvider(
   id: string,

@@ -1,11 +1,14 @@
 #include "addon/state_file.h"
 
 #include <utility>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "json/json.h"
 
 namespace purser::addon {
 namespace {
@@ -33,9 +36,9 @@ absl::StatusOr<StateFile> StateFile::Open(absl::string_view path) {
   return StateFile(std::move(folder), std::string(path.substr(slash + 1)));
 }
 
-absl::StatusOr<catalog::State> StateFile::Read() const {
+absl::StatusOr<ProviderState> StateFile::Read() const {
   absl::StatusOr<std::string> bytes = folder_.ReadFile(name_, kMaxStateFileBytes);
-  if (absl::IsNotFound(bytes.status())) return catalog::State();
+  if (absl::IsNotFound(bytes.status())) return ProviderState();
   PURSER_RETURN_IF_ERROR(bytes.status());
   absl::string_view text = *bytes;
   const auto torn = [&](absl::string_view why) {
@@ -43,29 +46,38 @@ absl::StatusOr<catalog::State> StateFile::Read() const {
         absl::StrCat("the state file ", folder_.path(), "/", name_, " cannot be used: ", why));
   };
   if (NextLine(text) != kHead) return torn("its first line is not that of a state file");
-  catalog::State state;
+  ProviderState state;
   while (!text.empty()) {
-    const absl::string_view line = NextLine(text);
-    const size_t space = line.find(' ');
-    if (space == absl::string_view::npos) return torn("a line has no entity ref");
-    const absl::string_view hash = line.substr(0, space);
-    const absl::string_view ref = line.substr(space + 1);
-    if (hash == "end") {
+    const std::vector<absl::string_view> fields =
+        absl::StrSplit(NextLine(text), absl::MaxSplits(' ', 2));
+    if (fields.size() == 2 && fields[0] == "end") {
       uint64_t count = 0;
-      if (!absl::SimpleAtoi(ref, &count) || count != state.size() || !text.empty()) {
+      if (!absl::SimpleAtoi(fields[1], &count) || count != state.hashes.size() || !text.empty()) {
         return torn("it does not hold as many entities as it says");
       }
       return state;
     }
-    state.emplace_hint(state.end(), std::string(ref), std::string(hash));
+    if (fields.size() != 3) return torn("a line is not that of an entity");
+    const absl::StatusOr<nlohmann::json> location = json::Parse(fields[2]);
+    if (!location.ok() || !location->is_string()) return torn("a location is no JSON string");
+    state.hashes.emplace_hint(state.hashes.end(), std::string(fields[1]), std::string(fields[0]));
+    if (!location->get_ref<const std::string&>().empty()) {
+      state.locations.emplace_hint(state.locations.end(), std::string(fields[1]),
+                                   location->get<std::string>());
+    }
   }
   return torn("its end is missing");
 }
 
-absl::Status StateFile::Write(const catalog::State& state) const {
+absl::Status StateFile::Write(const ProviderState& state) const {
   std::string text = absl::StrCat(kHead, "\n");
-  for (const auto& [ref, hash] : state) absl::StrAppend(&text, hash, " ", ref, "\n");
-  absl::StrAppend(&text, "end ", state.size(), "\n");
+  for (const auto& [ref, hash] : state.hashes) {
+    const auto location = state.locations.find(ref);
+    absl::StrAppend(&text, hash, " ", ref, " ",
+                    location == state.locations.end() ? "\"\"" : json::Dump(location->second),
+                    "\n");
+  }
+  absl::StrAppend(&text, "end ", state.hashes.size(), "\n");
   return base::Annotate(folder_.WriteFile(name_, text, 0600, /*durable=*/true),
                         absl::StrCat("state file ", folder_.path(), "/", name_));
 }

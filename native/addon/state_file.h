@@ -6,6 +6,7 @@
 #ifndef PURSER_ADDON_STATE_FILE_H_
 #define PURSER_ADDON_STATE_FILE_H_
 
+#include <map>
 #include <string>
 
 #include "absl/status/status.h"
@@ -22,6 +23,12 @@ inline constexpr int64_t kMaxStateFileBytes = 512 << 20;
 // that the next round sends the entity again — or removes it, if it has gone meanwhile.
 inline constexpr char kUnconfirmedHash[] = "-";
 
+struct ProviderState {
+  catalog::State hashes;  // ref → content hash
+  // ref → annotation backstage.io/managed-by-location, for those that have one.
+  std::map<std::string, std::string, std::less<>> locations;
+};
+
 // Not thread-safe.
 class StateFile {
  public:
@@ -29,9 +36,9 @@ class StateFile {
   static absl::StatusOr<StateFile> Open(absl::string_view path);
 
   // Empty when the file is not there. DATA_LOSS when it cannot be read as a state.
-  absl::StatusOr<catalog::State> Read() const;
+  absl::StatusOr<ProviderState> Read() const;
   // Whole or not at all, and on the disk when it returns OK.
-  absl::Status Write(const catalog::State& state) const;
+  absl::Status Write(const ProviderState& state) const;
 
  private:
   StateFile(base::Directory folder, std::string name)

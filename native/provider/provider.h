@@ -51,6 +51,10 @@ class Context {
   // Items of the source that never became an entity to emit (an unreadable file); the provider has
   // logged why. They count in the summary; a host without snapshots has none.
   virtual void AddDropped(int64_t) {}
+  // The source still has this location (as the entities' annotation
+  // backstage.io/managed-by-location names it), but it cannot be read now: what the catalog holds
+  // from there stays as it is, except for entities that were emitted in this round.
+  virtual void KeepLocation(absl::string_view) {}
 };
 
 // A source. Snapshot gives everything the source holds now; a failure means "nothing is known", and
