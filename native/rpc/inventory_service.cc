@@ -14,7 +14,8 @@
 namespace purser::rpc {
 namespace {
 
-constexpr int kEntitiesPerChunk = 500;
+// Small enough that parsing one chunk never holds the portal's event loop for long.
+constexpr int kEntitiesPerChunk = 200;
 constexpr absl::Duration kFollowPoll = absl::Seconds(5);
 constexpr int kDefaultResourcePage = 100;
 constexpr int kMaxPage = 500;
