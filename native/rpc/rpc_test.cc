@@ -7,8 +7,11 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <thread>
@@ -405,6 +408,83 @@ TEST_F(RpcTest, AForeignFileOrAnOpenFolderIsRefused) {
 
   const auto too_long = Start(folder_ + "/" + std::string(120, 'x'));
   EXPECT_EQ(too_long.status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+// Certificates made on the spot by the openssl program: one authority, a server, a listed client, a
+// client that is not listed, and a client of a foreign authority.
+class MutualTlsTest : public RpcTest {
+ protected:
+  void SetUp() override {
+    RpcTest::SetUp();
+    if (std::system("openssl version > /dev/null 2>&1") != 0) GTEST_SKIP() << "SKIP no openssl";
+    Authority("ca");
+    Authority("foreign");
+    Certificate("server", "ca", "localhost");
+    Certificate("portal", "ca", "portal.example");
+    Certificate("other", "ca", "other.example");
+    Certificate("stranger", "foreign", "portal.example");
+    ServerOptions options;
+    options.tcp = TcpListener{"127.0.0.1:0", Pem("server.crt"), Pem("server.key"), Pem("ca.crt")};
+    guarded_service_ = std::make_unique<ProvisioningService>(domain_, tls_guard_, threads_);
+    absl::StatusOr<std::unique_ptr<Server>> server =
+        Server::Start(options, {guarded_service_.get()}, metrics_);
+    ASSERT_TRUE(server.ok()) << server.status();
+    tls_server_ = *std::move(server);
+  }
+  void TearDown() override {
+    tls_server_.reset();
+    RpcTest::TearDown();
+  }
+
+  void Shell(const std::string& command) {
+    ASSERT_EQ(std::system(absl::StrCat("cd ", folder_, " && ", command, " 2> /dev/null").c_str()),
+              0)
+        << command;
+  }
+  void Authority(const std::string& name) {
+    Shell(absl::StrCat("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=", name,
+                       " -keyout ", name, ".key -out ", name, ".crt"));
+  }
+  void Certificate(const std::string& name, const std::string& issuer, const std::string& dns) {
+    Shell(absl::StrCat("openssl req -newkey rsa:2048 -nodes -subj /CN=", dns, " -keyout ", name,
+                       ".key -out ", name, ".csr && printf 'subjectAltName=DNS:", dns, "' > ", name,
+                       ".ext && openssl x509 -req -in ", name, ".csr -CA ", issuer, ".crt -CAkey ",
+                       issuer, ".key -CAcreateserial -days 2 -extfile ", name, ".ext -out ", name,
+                       ".crt"));
+  }
+  std::string Pem(const std::string& name) {
+    std::ifstream file(folder_ + "/" + name);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  }
+  grpc::StatusCode CallAs(const std::string& client) {
+    grpc::SslCredentialsOptions tls;
+    tls.pem_root_certs = Pem("ca.crt");
+    if (!client.empty()) {
+      tls.pem_cert_chain = Pem(client + ".crt");
+      tls.pem_private_key = Pem(client + ".key");
+    }
+    grpc::ChannelArguments arguments;
+    arguments.SetSslTargetNameOverride("localhost");
+    const auto stub = purser::v1::ProvisioningService::NewStub(grpc::CreateCustomChannel(
+        absl::StrCat("127.0.0.1:", tls_server_->tcp_port()), grpc::SslCredentials(tls), arguments));
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+    purser::v1::GetRequestRequest message;
+    message.set_id("x");
+    purser::v1::GetRequestResponse response;
+    return stub->GetRequest(&context, message, &response).error_code();
+  }
+
+  CallGuard tls_guard_{metrics_, {"portal.example"}};
+  std::unique_ptr<ProvisioningService> guarded_service_;
+  std::unique_ptr<Server> tls_server_;
+};
+
+TEST_F(MutualTlsTest, OnlyListedClientsOfTheAuthorityComeIn) {
+  EXPECT_EQ(CallAs("portal"), grpc::StatusCode::OK);
+  EXPECT_EQ(CallAs("other"), grpc::StatusCode::PERMISSION_DENIED);
+  EXPECT_EQ(CallAs("stranger"), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(CallAs(""), grpc::StatusCode::UNAVAILABLE);
 }
 
 }  // namespace
