@@ -16,7 +16,7 @@ const usage = `usage: node generate.mjs [options]
   --seed N            another seed, another bill (default 1)
   --resource ID[,KEY=VALUE...]
                       a resource that is charged every day, with tags; repeatable
-  --entity REF        an entity that is charged every day by tag purser.io/entity; repeatable
+  --entity REF        an entity that is charged every day by tag purser.dev/entity; repeatable
   --bad N             rows that cannot be read, spread over the file (default 0)
   --out FILE          default: standard output
 `;
@@ -137,7 +137,7 @@ function readOptions() {
       const [id, ...tags] = text.split(',');
       return { id, tags: Object.fromEntries(tags.map(tag => tag.split('=', 2))) };
     }),
-    ...values.entity.map(ref => ({ id: null, tags: { 'purser.io/entity': ref } })),
+    ...values.entity.map(ref => ({ id: null, tags: { 'purser.dev/entity': ref } })),
   ];
   const days = count(values.days, 'days', 1, 1100);
   const rows = count(values.rows, 'rows', 0, 100_000_000);

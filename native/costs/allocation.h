@@ -7,7 +7,7 @@
 //       - name: provisioned          # what a run recorded; implied first when not listed
 //         resource: recorded
 //       - name: by tag
-//         tag: purser.io/entity      # the tag's value is an entity ref …
+//         tag: purser.dev/entity      # the tag's value is an entity ref …
 //       - name: teams
 //         tag: team
 //         entity: group:default/{value}   # … or a part of one (lower case, other characters '-')

@@ -28,7 +28,7 @@ spec:
     - name: recorded
       resource: recorded
     - name: by ref
-      tag: purser.io/entity
+      tag: purser.dev/entity
     - name: centers
       tag: cost-center
       values: { "4711": "component:default/Shop" }
@@ -53,10 +53,10 @@ TEST(AllocationTest, TheFirstRuleThatMatchesWins) {
   const auto rules = Allocation::Parse(kRules, "rules.yaml");
   ASSERT_TRUE(rules.ok()) << rules.status();
   const Allocation& allocation = **rules;
-  const Tags all = {{"purser.io/entity", "Component:x/Y"}, {"team", "Team A"}};
+  const Tags all = {{"purser.dev/entity", "Component:x/Y"}, {"team", "Team A"}};
   EXPECT_EQ(Decide(allocation, "urn:1", "42", all), "recorded > resource:default/workspace-a");
   EXPECT_EQ(Decide(allocation, "urn:2", "42", all), "by ref > component:x/y");
-  EXPECT_EQ(Decide(allocation, "", "42", {{"purser.io/entity", "no ref"}, {"team", "Team A"}}),
+  EXPECT_EQ(Decide(allocation, "", "42", {{"purser.dev/entity", "no ref"}, {"team", "Team A"}}),
             "teams > group:default/team-a");
   EXPECT_EQ(Decide(allocation, "", "", {{"cost-center", "4711"}, {"team", "a"}}),
             "centers > component:default/shop");

@@ -1,7 +1,8 @@
 // purserd's configuration: a YAML file with a documented schema.
 //
 // Every problem is reported as "file:line:column: field: what is wrong and what is allowed", all at
-// once. Relative paths are relative to the file's folder.
+// once. Relative paths are relative to the file's folder; those inside a connector's block are the
+// connector's own matter.
 #ifndef PURSER_SIDECAR_CONFIG_H_
 #define PURSER_SIDECAR_CONFIG_H_
 

@@ -13,10 +13,12 @@ namespace purser::actions {
 namespace {
 
 action::LogLevel LevelOf(const provisioning::Event& event) {
-  if (event.type == "step.failed" || event.type == "request.failed") {
+  if (event.type == "step.failed" || event.type == "step.compensation-failed" ||
+      event.type == "request.failed") {
     return action::LogLevel::kError;
   }
-  if (event.type == "step.retry" || event.type == "request.needs-operator") {
+  if (event.type == "step.retrying" || event.type == "step.unknown" ||
+      event.type == "request.needs-operator") {
     return action::LogLevel::kWarning;
   }
   return action::LogLevel::kInfo;

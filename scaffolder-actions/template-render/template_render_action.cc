@@ -93,7 +93,8 @@ nlohmann::json OutputSchema() {
               {"maxItems", kMaxListedPaths},
               {"title", "Files"},
               {"description", "Paths below the target, at most 1,000."},
-              {"examples", {{"catalog-info.yaml", "docs/index.md"}}}}}}}};
+              {"examples", nlohmann::json::array({nlohmann::json::array(
+                               {"catalog-info.yaml", "docs/index.md"})})}}}}}};
 }
 
 action::Description Describe() {

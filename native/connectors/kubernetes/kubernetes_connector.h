@@ -29,7 +29,7 @@
 
 namespace purser::connectors {
 
-inline constexpr char kEffectAnnotation[] = "purser.io/effect-key";
+inline constexpr char kEffectAnnotation[] = "purser.dev/effect-key";
 inline constexpr size_t kMaxKubernetesOutputBytes = 64 << 10;  // of a step's mapped outputs
 
 // One cluster as the connector sees it.

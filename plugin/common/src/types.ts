@@ -1,6 +1,6 @@
 import type { JsonObject } from '@backstage/types';
 
-/** Where a request stands. The last three of the final ones never change again. */
+/** Where a request stands. `succeeded`, `failed` and `cancelled` end it; only a retry takes a failed one up again. */
 export type RequestState =
   | 'waiting-approval'
   | 'running'
