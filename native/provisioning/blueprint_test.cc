@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -142,8 +143,8 @@ TEST_F(BlueprintTest, TheExamplesAreGood) {
   // Their connectors are not linked here; what does not name one must still hold.
   const auto noop =
       LoadBlueprints({absl::StrCat(PURSER_SOURCE_DIR, "/examples/blueprints")}, connectors_);
-  for (const std::string& line :
-       std::vector<std::string>(absl::StrSplit(noop.status().message(), '\n'))) {
+  const std::vector<std::string> lines = absl::StrSplit(std::string(noop.status().message()), '\n');
+  for (const std::string& line : lines) {
     EXPECT_THAT(line,
                 testing::AnyOf(HasSubstr("there is no connector \"files\""),
                                HasSubstr("there is no connector \"git\""), testing::IsEmpty()));

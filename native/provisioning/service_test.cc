@@ -171,7 +171,8 @@ class ServiceTest : public testing::Test {
   }
 
   json Entity(const std::string& ref_name) {
-    for (const std::string& text : inventory_->Changes("", 1000)->upserts) {
+    const inventory::EntityChanges changes = *inventory_->Changes("", 1000);
+    for (const std::string& text : changes.upserts) {
       const json entity = json::parse(text);
       if (entity["metadata"]["name"] == ref_name) return entity;
     }

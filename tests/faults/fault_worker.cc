@@ -2,7 +2,7 @@
 // the same requests under the same keys at every start, waits until all have settled, says how each
 // ended, and leaves.
 //
-//   fault_worker <folder> <requests>
+//   fault_worker <folder> <requests> [blueprint]
 #include <cstdlib>
 #include <iostream>
 #include <memory>
@@ -50,11 +50,13 @@ absl::Status Ask(provisioning::ProvisioningService& service, const std::string& 
 
 int main(int argc, char** argv) {
   int requests = 0;
-  if (argc != 3 || !absl::SimpleAtoi(argv[2], &requests)) {
-    std::cerr << "usage: fault_worker <folder> <requests>" << std::endl;
+  if (argc < 3 || argc > 4 || !absl::SimpleAtoi(argv[2], &requests)) {
+    std::cerr << "usage: fault_worker <folder> <requests> [blueprint]" << std::endl;
     return 2;
   }
   const std::string folder = argv[1];
+  std::vector<std::string> blueprints = {"good", "bad", "risky"};
+  if (argc == 4) blueprints = {argv[3]};
   auto database = purser::store::OpenSqlite({folder + "/store.db"});
   if (!database.ok()) return Fail(database.status());
   auto inventory = purser::inventory::Inventory::Open(**database, purser::base::Clock::System());
@@ -77,13 +79,15 @@ int main(int argc, char** argv) {
 
   std::vector<std::string> ids;
   for (int i = 0; i < requests; ++i) {
-    for (const char* blueprint : {"good", "bad", "risky"}) {
+    for (const std::string& blueprint : blueprints) {
       const absl::Status asked = Ask(**service, blueprint, i, &ids);
       if (!asked.ok()) return Fail(asked);
     }
   }
   // One request is cancelled while it runs, or after: either is fine, both must be remembered.
-  (*service)->Cancel(ids.back(), {"user:default/tester", "changed my mind"}).IgnoreError();
+  if (argc == 3) {
+    (*service)->Cancel(ids.back(), {"user:default/tester", "changed my mind"}).IgnoreError();
+  }
 
   for (const std::string& id : ids) {
     absl::StatusOr<provisioning::Request> request = (*service)->Get(id);
