@@ -113,7 +113,7 @@ test('a vanished sidecar: the portal is well, the action says so, and goes on wh
   const refused = await client.fetch('GET', '/api/purser/v1/requests');
   assert.equal(refused.status, 503);
 
-  portal.startSidecar();
+  await portal.startSidecar();
   await client.taskEnd(task);
   await nothingTwice(name);
 });

@@ -265,10 +265,13 @@ function billedCost(file, resources) {
   return normal(`${sum < 0n ? '-' : ''}${digits.slice(0, -18)}.${digits.slice(-18)}`);
 }
 
-/** A decimal text as an integer of 10^-18. */
+/** A decimal text, also with an exponent, as an integer of 10^-18. */
 function scaled(text) {
-  const [, sign, whole, fraction = ''] = /^(-?)(\d*)(?:\.(\d*))?$/.exec(text);
-  const value = BigInt(whole + fraction.padEnd(18, '0').slice(0, 18));
+  const [, sign, whole, fraction = '', exponent = '0'] =
+    /^(-?)(\d+)(?:\.(\d*))?(?:[eE]([-+]?\d+))?$/.exec(text);
+  const zeros = 18 - fraction.length + Number(exponent);
+  const digits = BigInt(whole + fraction);
+  const value = zeros >= 0 ? digits * 10n ** BigInt(zeros) : digits / 10n ** BigInt(-zeros);
   return sign ? -value : value;
 }
 

@@ -19,7 +19,12 @@ function writerTo(apply: (mutation: EntityProviderMutation & { type: 'delta' }) 
     },
     refresh: async () => undefined,
   };
-  return new DeltaWriter(connection, 'purser:p/i', mockServices.rootLogger());
+  return new DeltaWriter({
+    connection,
+    locationKey: 'purser:p/i',
+    logger: mockServices.rootLogger(),
+    absoluteUrl: path => `http://portal.example${path}`,
+  });
 }
 
 describe('writing deltas', () => {
@@ -55,6 +60,21 @@ describe('writing deltas', () => {
         'backstage.io/managed-by-location': 'file:/b.yaml',
         'backstage.io/managed-by-origin-location': 'purser:p/i',
       },
+    ]);
+  });
+
+  it('makes links to this portal whole, and leaves others as they are', async () => {
+    let seen: Array<{ url: string; title?: string }> | undefined;
+    const writer = writerTo(({ added }) => (seen = added[0].entity.metadata.links));
+    const { metadata, ...rest } = entity('a');
+    const links = [
+      { url: '/api/purser/v1/requests/req_1', title: 'Request' },
+      { url: 'https://git.example/commit/1' },
+    ];
+    await writer.apply([{ ...rest, metadata: { ...metadata, links } }], []);
+    assert.deepEqual(seen, [
+      { url: 'http://portal.example/api/purser/v1/requests/req_1', title: 'Request' },
+      { url: 'https://git.example/commit/1' },
     ]);
   });
 

@@ -23,16 +23,26 @@ function isEntity(value: JsonObject): value is JsonObject & Entity {
   );
 }
 
+/** Makes a path of this portal ("/api/…") a whole URL. */
+export type AbsoluteUrl = (path: string) => string;
+
 /** Applies deltas to the catalog in pieces between which the event loop gets its turn. */
 export class DeltaWriter {
   readonly #connection: EntityProviderConnection;
   readonly #locationKey: string;
   readonly #logger: LoggerService;
+  readonly #absoluteUrl: AbsoluteUrl;
 
-  constructor(connection: EntityProviderConnection, locationKey: string, logger: LoggerService) {
-    this.#connection = connection;
-    this.#locationKey = locationKey;
-    this.#logger = logger;
+  constructor(options: {
+    connection: EntityProviderConnection;
+    locationKey: string;
+    logger: LoggerService;
+    absoluteUrl: AbsoluteUrl;
+  }) {
+    this.#connection = options.connection;
+    this.#locationKey = options.locationKey;
+    this.#logger = options.logger;
+    this.#absoluteUrl = options.absoluteUrl;
   }
 
   async apply(upserts: JsonObject[], removedRefs: string[]): Promise<void> {
@@ -57,9 +67,14 @@ export class DeltaWriter {
       [ANNOTATION_ORIGIN_LOCATION]: this.#locationKey,
       ...entity.metadata.annotations,
     };
+    // The sidecar does not know where the portal is; the catalog takes whole URLs only.
+    const links = entity.metadata.links?.map(link =>
+      link.url.startsWith('/') ? { ...link, url: this.#absoluteUrl(link.url) } : link,
+    );
+    const metadata = { ...entity.metadata, annotations, ...(links && { links }) };
     return [
       {
-        entity: { ...entity, metadata: { ...entity.metadata, annotations } },
+        entity: { ...entity, metadata },
         locationKey: this.#locationKey,
       },
     ];

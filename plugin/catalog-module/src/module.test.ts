@@ -105,7 +105,10 @@ describe('the catalog module', () => {
         mockServices.scheduler.factory({ includeInitialDelayedTasksOnStartup: true }),
         mockServices.rootConfig.factory({
           data: {
-            backend: { database: { client: 'better-sqlite3', connection: ':memory:' } },
+            backend: {
+              baseUrl: 'http://portal.example',
+              database: { client: 'better-sqlite3', connection: ':memory:' },
+            },
             catalog: { processingInterval: { seconds: 1 }, providers: { purser: providers } },
             purser: { stateDirectory: join(folder, 'state') },
           },

@@ -4,11 +4,13 @@ import {
   createBackendModule,
   type SchedulerServiceTaskScheduleDefinition,
 } from '@backstage/backend-plugin-api';
+import type { Config } from '@backstage/config';
 import { catalogProcessingExtensionPoint } from '@backstage/plugin-catalog-node';
 import { catalogModelExtensionPoint } from '@backstage/plugin-catalog-node/alpha';
 import { durationToMilliseconds, type HumanDuration } from '@backstage/types';
 import { purserServiceRef } from '@purser/plugin-purser-node';
 import { readInstances } from './config';
+import type { AbsoluteUrl } from './deltas';
 import { purserModelSource } from './model';
 import { DatabaseProviderPositions } from './positions';
 import { PurserEntityProvider } from './purserEntityProvider';
@@ -19,6 +21,13 @@ const MAX_MARGIN_MS = 5_000;
 function followForOf(schedule: SchedulerServiceTaskScheduleDefinition): number {
   const timeout = durationToMilliseconds(schedule.timeout as HumanDuration);
   return timeout - Math.min(MAX_MARGIN_MS, timeout / 10);
+}
+
+/** The API may be served from another host than the pages. */
+function absoluteUrlOf(config: Config): AbsoluteUrl {
+  const api = config.getString('backend.baseUrl');
+  const pages = config.getOptionalString('app.baseUrl') ?? api;
+  return path => new URL(path, path.startsWith('/api/') ? api : pages).href;
 }
 
 /** Registers a provider per configured instance, and the meaning of our annotations. */
@@ -44,6 +53,7 @@ export const catalogModulePurser = createBackendModule({
           return;
         }
         const stateDirectory = config.getOptionalString('purser.stateDirectory');
+        const absoluteUrl = absoluteUrlOf(config);
         const positions = await DatabaseProviderPositions.create(database);
         catalog.addEntityProvider(
           ...instances.map(
@@ -55,6 +65,7 @@ export const catalogModulePurser = createBackendModule({
                 logger,
                 taskRunner: scheduler.createScheduledTaskRunner(instance.schedule),
                 followFor: followForOf(instance.schedule),
+                absoluteUrl,
                 stateDirectory:
                   stateDirectory && !isAbsolute(stateDirectory)
                     ? resolve(stateDirectory)

@@ -12,7 +12,7 @@ import {
   type RefreshSummary,
 } from '@purser/plugin-purser-node';
 import type { InstanceConfig } from './config';
-import { DeltaWriter } from './deltas';
+import { type AbsoluteUrl, DeltaWriter } from './deltas';
 import type { ProviderPositions } from './positions';
 
 export interface PurserEntityProviderOptions {
@@ -23,6 +23,7 @@ export interface PurserEntityProviderOptions {
   logger: LoggerService;
   /** Milliseconds for which a run follows coming changes. */
   followFor: number;
+  absoluteUrl: AbsoluteUrl;
   /** Absolute; where portal providers keep their state. */
   stateDirectory?: string;
 }
@@ -48,7 +49,12 @@ export class PurserEntityProvider implements EntityProvider {
 
   async connect(connection: EntityProviderConnection): Promise<void> {
     const { providerId, instance } = this.#options.instance;
-    const writer = new DeltaWriter(connection, `purser:${providerId}/${instance}`, this.#logger);
+    const writer = new DeltaWriter({
+      connection,
+      locationKey: `purser:${providerId}/${instance}`,
+      logger: this.#logger,
+      absoluteUrl: this.#options.absoluteUrl,
+    });
     await this.#options.taskRunner.run({
       id: `${this.getProviderName()}:refresh`,
       fn: signal => this.#run(writer, signal),

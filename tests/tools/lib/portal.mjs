@@ -21,10 +21,10 @@ export function freePort() {
   });
 }
 
-/** True when somebody listens on the port already. */
-function portTaken(port) {
+/** True when somebody listens on a port of this machine or on a socket. */
+function listens(where) {
   return new Promise(resolve => {
-    const socket = net.connect(port, '127.0.0.1');
+    const socket = typeof where === 'number' ? net.connect(where, '127.0.0.1') : net.connect(where);
     socket.on('connect', () => {
       socket.destroy();
       resolve(true);
@@ -88,6 +88,7 @@ function portalConfig(paths, baseUrl, port, templates) {
 }
 
 const READY_WITHIN_MS = 120_000;
+const SIDECAR_READY_WITHIN_MS = 30_000;
 // Backstage has closed everything but waits for the connections of open browsers, without an end.
 const BACKEND_PATIENCE_MS = 5_000;
 
@@ -129,12 +130,12 @@ export class Portal {
     try {
       if (this.port === 0) {
         this.port = await freePort();
-      } else if (await portTaken(this.port)) {
+      } else if (await listens(this.port)) {
         throw new Failure(
           `port ${this.port} is in use by another program; choose one: PORT=7017 npm start`,
         );
       }
-      this.startSidecar();
+      await this.startSidecar();
       this.startBackend();
       await this.ready();
     } catch (error) {
@@ -168,7 +169,8 @@ export class Portal {
     this.locked = true;
   }
 
-  startSidecar() {
+  /** Resolves when purserd listens. */
+  async startSidecar() {
     const program = at('build/release/bin/purserd');
     writeFileSync(this.paths.sidecarConfig, sidecarConfig(this.paths, this.#blueprints));
     const make = () =>
@@ -180,6 +182,14 @@ export class Portal {
     this.#sidecar = new Watched(make, (outcome, delay) =>
       this.onEvent(`purserd ended (${outcome}); starting it again in ${delay / 1000} s`),
     );
+    const until = Date.now() + SIDECAR_READY_WITHIN_MS;
+    while (!(await listens(this.paths.socket))) {
+      const { child } = this.#sidecar;
+      if (child.outcome !== undefined || Date.now() > until) {
+        throw new Failure(`purserd does not start (${child.outcome ?? 'silent'}):\n${child.tail()}`);
+      }
+      await sleep(20);
+    }
   }
 
   /** Ends the sidecar for good, e.g. to test a vanished one. */
@@ -228,7 +238,30 @@ export class Portal {
     return this.#backend.ended();
   }
 
-  /** Waits for the backend's and the sidecar's readiness. */
+  /** True when a person can sign in and order: both are ready and the catalog has read the demo. */
+  async #usable() {
+    if (!(await this.#answers('/.backstage/health/v1/readiness'))) {
+      return false;
+    }
+    const health = await this.#answers('/api/purser/v1/health');
+    if (this.#sidecar && !health?.sidecar.reachable) {
+      return false;
+    }
+    const signedIn = await this.#answers('/api/auth/guest/refresh', { method: 'POST' });
+    const { token, identity } = signedIn?.backstageIdentity ?? {};
+    const headers = { authorization: `Bearer ${token}` };
+    return (
+      // Without its groups the user entity is not there yet.
+      identity?.ownershipEntityRefs.length > 1 &&
+      Boolean(
+        await this.#answers('/api/catalog/entities/by-name/template/default/analytics-workspace', {
+          headers,
+        }),
+      )
+    );
+  }
+
+  /** Waits until the portal can be used. */
   async ready() {
     const until = Date.now() + READY_WITHIN_MS;
     for (;;) {
@@ -240,10 +273,8 @@ export class Portal {
           `the portal's backend ended (${this.#backend.outcome}):\n${this.#backend.tail()}`,
         );
       }
-      if (await this.#answers('/.backstage/health/v1/readiness')) {
-        if (!this.#sidecar || (await this.#answers('/api/purser/v1/health'))) {
-          return;
-        }
+      if (await this.#usable()) {
+        return;
       }
       if (Date.now() > until) {
         throw new Failure(
@@ -255,13 +286,14 @@ export class Portal {
     }
   }
 
-  async #answers(where) {
+  /** The JSON of a successful answer, else undefined. */
+  async #answers(where, options) {
     try {
-      const answer = await fetch(`${this.baseUrl}${where}`);
-      await answer.arrayBuffer();
-      return answer.ok;
+      const answer = await fetch(`${this.baseUrl}${where}`, options);
+      const body = await answer.json();
+      return answer.ok ? body : undefined;
     } catch {
-      return false;
+      return undefined;
     }
   }
 
