@@ -213,14 +213,14 @@ class Reader {
     json& annotations = entity["metadata"]["annotations"];
     if (annotations.is_null()) annotations = json::object();
     if (annotations.is_object()) {
-      const std::string base =
-          source_url_.empty() ? absl::StrCat("file:", root_) : absl::StrCat("url:", source_url_);
       // A file must not claim to come from elsewhere.
       const std::string location = LocationOf(path);
       annotations[kLocationAnnotation] = location;
       annotations[kOriginAnnotation] = location;
-      if (!annotations.contains(kSourceAnnotation)) {
-        annotations[kSourceAnnotation] = absl::StrCat(base, "/", ParentOf(path));
+      // Only for sources that lie elsewhere: Backstage (TechDocs, say) resolves "dir:." beside the
+      // file's own location, and takes a file: source location for that of a file, too.
+      if (!source_url_.empty() && !annotations.contains(kSourceAnnotation)) {
+        annotations[kSourceAnnotation] = absl::StrCat("url:", source_url_, "/", ParentOf(path));
       }
     }
     if (config_.contains("defaultOwner") && entity.contains("spec") && entity["spec"].is_object() &&

@@ -166,7 +166,9 @@ test('its cost of the last 30 days comes from a FOCUS file, exactly', async () =
 test('search finds the workspace and its request', async () => {
   await until('the workspace in search', async () => {
     const found = await client.get(`/api/search/query?term=workspace-${name}`);
-    return found.results.some(result => result.document.title === `workspace-${name}`);
+    return found.results.some(
+      result => result.document.location === `/catalog/default/resource/workspace-${name}`,
+    );
   });
   await until('the request in search', async () => {
     const found = await client.get(`/api/search/query?term=${requestId}`);
