@@ -161,10 +161,12 @@ absl::StatusOr<std::unique_ptr<SqliteConnection::Statement>> SqliteConnection::P
     int number = 0;
     if (name == nullptr || name[0] != '$' || !absl::SimpleAtoi(name + 1, &number) || number < 1 ||
         number > count) {
+      // The name lives as long as the statement.
+      const absl::Status status = absl::InternalError(absl::StrCat(
+          "parameter ", name == nullptr ? "?" : name, " in \"",
+          base::EscapeForDisplay(sql, kMaxShownSql), "\": use $1 to $n, each of them"));
       sqlite3_finalize(statement->handle);
-      return absl::InternalError(absl::StrCat("parameter ", name == nullptr ? "?" : name, " in \"",
-                                              base::EscapeForDisplay(sql, kMaxShownSql),
-                                              "\": use $1 to $n, each of them"));
+      return status;
     }
     statement->places[number - 1] = i;
   }
