@@ -57,7 +57,7 @@ test('a guest creates a workspace through the form and finds it in the catalog',
   await link.click();
   await page.getByText(`workspace-${name}`).first().waitFor();
   await page.getByText('About', { exact: true }).waitFor();
-  await page.getByRole('link', { name: /^Request req_/ }).waitFor();
+  await page.getByRole('link', { name: /^Request/ }).waitFor();
   await shot('5-entity');
 
   await page.goto(`${baseUrl}/docs/default/component/${name}`);
