@@ -18,6 +18,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -158,15 +159,18 @@ struct Totals {
   int parked = 0;
 };
 
-void RunCase(const std::string& point, int pass, int requests, Totals& totals) {
-  SCOPED_TRACE(absl::StrCat(point, ":", pass));
+// Each of `faults` ("point:pass") kills one life of the worker, one after the other.
+void RunCase(const std::vector<std::string>& faults, int requests, Totals& totals) {
+  SCOPED_TRACE(absl::StrJoin(faults, ", then "));
   const TemporaryFolder folder;
-  const Ended first = RunWorker(folder.path(), absl::StrCat(point, ":", pass), requests);
   ++totals.cases;
-  if (first.killed) {
-    ++totals.kills;
-  } else {
-    ASSERT_EQ(first.code, 0);
+  for (const std::string& fault : faults) {
+    const Ended life = RunWorker(folder.path(), fault, requests);
+    if (life.killed) {
+      ++totals.kills;
+    } else {
+      ASSERT_EQ(life.code, 0);
+    }
   }
   const Ended second = RunWorker(folder.path(), "", requests);
   ASSERT_EQ(second.code, 0);
@@ -196,13 +200,20 @@ TEST(Crash, NothingIsLostOrDoneTwice) {
   Totals totals;
   for (int round = 0; round < rounds; ++round) {
     for (const absl::string_view point : workflow::FaultPoints()) {
-      for (const int pass : {1, 2}) {
-        RunCase(std::string(point), pass, requests, totals);
-      }
+      for (const int pass : {1, 2}) RunCase({absl::StrCat(point, ":", pass)}, requests, totals);
     }
     // Late passes of the busiest points: in the middle of several runs.
     for (const char* point : {"call.after", "result.in-transaction", "result.after-commit"}) {
-      for (const int pass : {4, 7, 10}) RunCase(point, pass, requests, totals);
+      for (const int pass : {4, 7, 10}) {
+        RunCase({absl::StrCat(point, ":", pass)}, requests, totals);
+      }
+    }
+    // A second death while the first one is being repaired.
+    for (const char* first : {"call.after:2", "call.after:5", "undo.after:1"}) {
+      for (const char* second : {"recover.in-transaction:1", "claim.after-commit:1",
+                                 "probe.before:1", "call.before:1", "result.in-transaction:1"}) {
+        RunCase({first, second}, requests, totals);
+      }
     }
   }
   std::cout << "crash: " << totals.cases << " cases, " << totals.kills << " kills, "
