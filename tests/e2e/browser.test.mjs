@@ -14,6 +14,11 @@ const opened = skip ? undefined : await openPage();
 const shots = mkdtempSync(path.join(os.tmpdir(), 'purser-shots-'));
 const name = 'browser-sales';
 
+test.afterEach(async context => {
+  if (!context.passed) {
+    await shot('failed');
+  }
+});
 after(() => opened?.browser.close());
 
 async function shot(title) {
@@ -60,6 +65,9 @@ test('a guest creates a workspace through the form and finds it in the catalog',
   await page.getByRole('link', { name: /^Request/ }).waitFor();
   await shot('5-entity');
 
+  await until('the component of the repository', () =>
+    fixture.client.entity(`component:default/${name}`),
+  );
   await page.goto(`${baseUrl}/docs/default/component/${name}`);
   await page.getByRole('heading', { name: `Analytics workspace ${name}` }).waitFor({ timeout: 60_000 });
   await page.getByText('250 GB').waitFor();

@@ -105,10 +105,7 @@ describe('the catalog module', () => {
         mockServices.scheduler.factory({ includeInitialDelayedTasksOnStartup: true }),
         mockServices.rootConfig.factory({
           data: {
-            backend: {
-              baseUrl: 'http://portal.example',
-              database: { client: 'better-sqlite3', connection: ':memory:' },
-            },
+            backend: { database: { client: 'better-sqlite3', connection: ':memory:' } },
             catalog: { processingInterval: { seconds: 1 }, providers: { purser: providers } },
             purser: { stateDirectory: join(folder, 'state') },
           },

@@ -2,6 +2,7 @@ import { isAbsolute, resolve } from 'node:path';
 import {
   coreServices,
   createBackendModule,
+  type DiscoveryService,
   type SchedulerServiceTaskScheduleDefinition,
 } from '@backstage/backend-plugin-api';
 import type { Config } from '@backstage/config';
@@ -24,8 +25,8 @@ function followForOf(schedule: SchedulerServiceTaskScheduleDefinition): number {
 }
 
 /** The API may be served from another host than the pages. */
-function absoluteUrlOf(config: Config): AbsoluteUrl {
-  const api = config.getString('backend.baseUrl');
+async function absoluteUrlOf(config: Config, discovery: DiscoveryService): Promise<AbsoluteUrl> {
+  const api = await discovery.getExternalBaseUrl('purser');
   const pages = config.getOptionalString('app.baseUrl') ?? api;
   return path => new URL(path, path.startsWith('/api/') ? api : pages).href;
 }
@@ -41,11 +42,12 @@ export const catalogModulePurser = createBackendModule({
         model: catalogModelExtensionPoint,
         config: coreServices.rootConfig,
         database: coreServices.database,
+        discovery: coreServices.discovery,
         logger: coreServices.logger,
         scheduler: coreServices.scheduler,
         purser: purserServiceRef,
       },
-      async init({ catalog, model, config, database, logger, scheduler, purser }) {
+      async init({ catalog, model, config, database, discovery, logger, scheduler, purser }) {
         model.addModelSource(purserModelSource);
         const instances = readInstances(config);
         if (instances.length === 0) {
@@ -53,7 +55,7 @@ export const catalogModulePurser = createBackendModule({
           return;
         }
         const stateDirectory = config.getOptionalString('purser.stateDirectory');
-        const absoluteUrl = absoluteUrlOf(config);
+        const absoluteUrl = await absoluteUrlOf(config, discovery);
         const positions = await DatabaseProviderPositions.create(database);
         catalog.addEntityProvider(
           ...instances.map(
