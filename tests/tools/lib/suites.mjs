@@ -95,7 +95,7 @@ async function ctest(preset, pattern) {
 const FILE_TIMEOUT_MS = 600_000;
 
 /** Runs files by Node's test runner. */
-async function nodeTests(name, files, { serial = false } = {}) {
+async function nodeTests(name, files, { serial = false, forceExit = false } = {}) {
   if (files.length === 0) {
     return NONE;
   }
@@ -107,6 +107,7 @@ async function nodeTests(name, files, { serial = false } = {}) {
     '--test-force-exit',
     `--test-concurrency=${serial ? 1 : 2}`,
     `--test-timeout=${FILE_TIMEOUT_MS}`,
+    ...(forceExit ? ['--test-force-exit'] : []),
     '--test-reporter=spec',
     '--test-reporter-destination=stdout',
     '--test-reporter=tap',
@@ -139,6 +140,8 @@ export const suites = {
           [...find('plugin', '.test.js'), ...find('examples/portal/packages/backend', '.test.js')],
           pattern,
         ),
+        // Backstage's test backends leave timers behind that keep a process alive.
+        { forceExit: true },
       ),
   },
   tools: {
