@@ -103,8 +103,6 @@ async function nodeTests(name, files, { serial = false, forceExit = false } = {}
   const code = await show(suitableNode(), [
     '--test',
     '--enable-source-maps',
-    // Backstage's test backends leave handles open; a file ends when its tests have.
-    '--test-force-exit',
     `--test-concurrency=${serial ? 1 : 2}`,
     `--test-timeout=${FILE_TIMEOUT_MS}`,
     ...(forceExit ? ['--test-force-exit'] : []),
