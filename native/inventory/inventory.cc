@@ -24,6 +24,7 @@ using store::Row;
 using store::Rows;
 
 constexpr int kMaxChanges = 1000;
+constexpr absl::Duration kLongestWait = absl::Minutes(1);
 // A page must fit a gRPC message of 4 MiB with room for its envelope.
 constexpr size_t kMaxPageBytes = 5 << 19;  // 2.5 MiB
 constexpr size_t kMaxEntityBytes = 512 << 10;
@@ -289,7 +290,8 @@ class StoredInventory final : public Inventory {
     while (generation_ == seen && !stop.stop_requested()) {
       const absl::Duration left = until - base::Clock::System().Monotonic();
       if (left <= absl::ZeroDuration()) return;
-      changed_.WaitFor(mutex_, left);
+      // An endless wait would overflow the clock below and spin; waits are taken up again.
+      changed_.WaitFor(mutex_, std::min(left, kLongestWait));
     }
   }
 
