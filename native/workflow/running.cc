@@ -1,5 +1,6 @@
 #include "workflow/running.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -87,7 +88,8 @@ void RunningCalls::WaitForEmpty(absl::Duration timeout) {
   while (!calls_.empty()) {
     const absl::Duration left = until - clock.Monotonic();
     if (left <= absl::ZeroDuration()) return;
-    changed_.WaitFor(mutex_, left);
+    // In pieces: the standard library adds the time to now, which overflows for an infinite one.
+    changed_.WaitFor(mutex_, std::min(left, absl::Hours(1)));
   }
 }
 
