@@ -1,5 +1,6 @@
 // Small helpers of the benches.
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
 /** The value below which the fraction `p` of the numbers lies; sorts its input. */
@@ -32,4 +33,9 @@ export async function eventLoopDelay(work) {
 /** A row of the table. `goal` is shown as text; `ok` says whether it was met. */
 export function row(figure, value, unit, goal, ok) {
   return { figure, value, unit, ...(goal === undefined ? {} : { goal, ok }) };
+}
+
+/** A folder for files of a bench: in memory where the system has such a place. */
+export function scratchFolder() {
+  return existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 }
