@@ -1,11 +1,12 @@
-// node tests/lint/run.mjs [includes text format proto packages]: prints what is wrong, exit code 1 then.
+// node tests/lint/run.mjs [includes text proto packages format prettier]: prints what is wrong, exit code 1 then.
 import * as format from './format.mjs';
 import * as includes from './includes.mjs';
 import * as packages from './packages.mjs';
+import * as prettier from './prettier.mjs';
 import * as proto from './proto.mjs';
 import * as text from './text.mjs';
 
-export const checks = { includes, text, proto, packages, format };
+export const checks = { includes, text, proto, packages, format, prettier };
 
 if (import.meta.url === `file://${process.argv[1]}`) {
   const wanted = process.argv.slice(2);

@@ -1,6 +1,11 @@
 import type { AuthService, BackstageCredentials } from '@backstage/backend-plugin-api';
 import type { ActionsRegistryService } from '@backstage/backend-plugin-api/alpha';
-import { costDimensions, type CostDimension, type Page, requestStates } from '@purser/plugin-purser-common';
+import {
+  costDimensions,
+  type CostDimension,
+  type Page,
+  requestStates,
+} from '@purser/plugin-purser-common';
 import type { JsonObject } from '@backstage/types';
 import type { InputOf, Performer } from './operations';
 
@@ -45,7 +50,11 @@ export function registerActions(deps: {
         z.object({
           blueprint: z.string().min(1).max(128).describe('Name of the blueprint'),
           parameters: z.record(z.unknown()).describe("Must satisfy the blueprint's schema"),
-          owner: z.string().max(512).optional().describe('Entity ref, e.g. group:default/analytics'),
+          owner: z
+            .string()
+            .max(512)
+            .optional()
+            .describe('Entity ref, e.g. group:default/analytics'),
           requester: z.string().max(512).optional().describe('Entity ref; only for services'),
           idempotencyKey: z.string().min(1).max(200).optional(),
           validateOnly: z.boolean().optional().describe('Plan only, store nothing'),
@@ -159,7 +168,10 @@ export function registerActions(deps: {
         z.object({
           entityRef: z.string().max(512).describe('e.g. resource:default/workspace-genomics'),
           days: z.number().int().min(1).max(400).optional().describe('30 when absent'),
-          asOf: z.string().optional().describe('Last day, YYYY-MM-DD; the last one with data when absent'),
+          asOf: z
+            .string()
+            .optional()
+            .describe('Last day, YYYY-MM-DD; the last one with data when absent'),
         }),
       output: z => z.object({}).passthrough().describe('The costs'),
     },

@@ -423,7 +423,16 @@ export class Performer {
   }
 }
 
-const AUDITED_FIELDS = ['id', 'blueprint', 'owner', 'requester', 'reason', 'source', 'path', 'state'];
+const AUDITED_FIELDS = [
+  'id',
+  'blueprint',
+  'owner',
+  'requester',
+  'reason',
+  'source',
+  'path',
+  'state',
+];
 
 function auditMeta(value: unknown): JsonObject {
   const fields = (typeof value === 'object' && value !== null ? value : {}) as JsonObject;

@@ -60,9 +60,17 @@ export const purserPlugin = createBackendPlugin({
               ),
             ),
         });
-        permissionsRegistry.addPermissions(purserPermissions.filter(({ type }) => type === 'basic'));
+        permissionsRegistry.addPermissions(
+          purserPermissions.filter(({ type }) => type === 'basic'),
+        );
 
-        const performer = new Performer({ purser, auth, permissions, permissionsRegistry, auditor });
+        const performer = new Performer({
+          purser,
+          auth,
+          permissions,
+          permissionsRegistry,
+          auditor,
+        });
         httpRouter.use(createRouter({ httpAuth, performer }));
         for (const path of publicPaths) {
           httpRouter.addAuthPolicy({ path, allow: 'unauthenticated' });

@@ -17,14 +17,19 @@ const compile = createSchemaCompiler({ coerceTypes: false });
 /** A call of each route that should succeed, by "method path". */
 const calls: Record<string, (id: string) => { path: string; body?: unknown }> = {
   'get /v1/blueprints': () => ({ path: '/v1/blueprints?pageSize=10' }),
-  'get /v1/requests': () => ({ path: '/v1/requests?states=running,waiting-approval&withSteps=true' }),
+  'get /v1/requests': () => ({
+    path: '/v1/requests?states=running,waiting-approval&withSteps=true',
+  }),
   'post /v1/requests': () => ({
     path: '/v1/requests',
     body: { blueprint: 'bucket', parameters: { name: 'new' }, owner: 'group:default/analytics' },
   }),
   'get /v1/requests/{id}': id => ({ path: `/v1/requests/${id}` }),
   'get /v1/requests/{id}/events': id => ({ path: `/v1/requests/${id}/events?after=0` }),
-  'post /v1/requests/{id}/approve': id => ({ path: `/v1/requests/${id}/approve`, body: { reason: 'ok' } }),
+  'post /v1/requests/{id}/approve': id => ({
+    path: `/v1/requests/${id}/approve`,
+    body: { reason: 'ok' },
+  }),
   'post /v1/requests/{id}/cancel': id => ({ path: `/v1/requests/${id}/cancel`, body: {} }),
   'post /v1/requests/{id}/retry': id => ({ path: `/v1/requests/${id}/retry`, body: {} }),
   'get /v1/entities/{kind}/{namespace}/{name}/resources': () => ({
@@ -72,7 +77,9 @@ describe('the REST API', () => {
       entityRef: 'resource:default/w',
       fromDay: '2026-10-22',
       toDay: '2026-11-20',
-      costs: [{ currency: 'USD', billedCost: '1.25', effectiveCost: '1', byDay: [], byService: [] }],
+      costs: [
+        { currency: 'USD', billedCost: '1.25', effectiveCost: '1', byDay: [], byService: [] },
+      ],
     });
     await backend.create('first');
   });
@@ -86,7 +93,11 @@ describe('the REST API', () => {
   });
 
   async function requestFor(route: { method: string; path: string }): Promise<string> {
-    const { id } = await backend.create('x', {}, route.path.endsWith('/approve') ? 'database' : 'bucket');
+    const { id } = await backend.create(
+      'x',
+      {},
+      route.path.endsWith('/approve') ? 'database' : 'bucket',
+    );
     if (route.path.endsWith('/retry')) {
       backend.sidecar.move(id, 'failed', 'the disk broke');
     }
@@ -104,7 +115,10 @@ describe('the REST API', () => {
       assert.equal(operation.operationId, route.operation);
       const placeholders = [...route.path.matchAll(/\{(\w+)\}/g)].map(match => match[1]);
       const parameters = (operation.parameters ?? []).filter(parameter => parameter.in === 'path');
-      assert.deepEqual(parameters.map(({ name }) => name), placeholders);
+      assert.deepEqual(
+        parameters.map(({ name }) => name),
+        placeholders,
+      );
     }
     const response = await backend.fetch('/openapi.json', { as: 'none' });
     assert.equal(response.status, 200);
@@ -126,7 +140,12 @@ describe('the REST API', () => {
       const type = response.headers.get('content-type')!.split(';')[0];
       assert.ok(type in answer.content, type);
       const validate = compile(answer.content[type].schema);
-      const values = route.stream ? text.trim().split('\n').map(line => JSON.parse(line)) : [JSON.parse(text)];
+      const values = route.stream
+        ? text
+            .trim()
+            .split('\n')
+            .map(line => JSON.parse(line))
+        : [JSON.parse(text)];
       for (const value of values) {
         assert.ok(validate(value), JSON.stringify([validate.errors, value]));
       }
@@ -184,8 +203,22 @@ describe('the REST API', () => {
   it('lists only what the conditions let through, page by page, newest first', async () => {
     const mine = new Set<string>();
     for (let i = 0; i < 12; i++) {
-      mine.add((await backend.create(`mine${i}`, { requester: 'user:default/me', owner: i % 2 ? 'group:default/mine' : 'user:default/me' })).id);
-      mine.add((await backend.create(`group${i}`, { requester: 'user:default/colleague', owner: 'group:default/mine' })).id);
+      mine.add(
+        (
+          await backend.create(`mine${i}`, {
+            requester: 'user:default/me',
+            owner: i % 2 ? 'group:default/mine' : 'user:default/me',
+          })
+        ).id,
+      );
+      mine.add(
+        (
+          await backend.create(`group${i}`, {
+            requester: 'user:default/colleague',
+            owner: 'group:default/mine',
+          })
+        ).id,
+      );
       await backend.create(`other${i}`, { requester: 'user:default/x', owner: 'group:default/x' });
     }
     backend.decide = permission =>
@@ -200,7 +233,10 @@ describe('the REST API', () => {
         const response = await backend.fetch(
           `/v1/requests?pageSize=5${query}${token ? `&pageToken=${token}` : ''}`,
         );
-        const page = (await response.json()) as { items: Array<{ id: string }>; nextPageToken?: string };
+        const page = (await response.json()) as {
+          items: Array<{ id: string }>;
+          nextPageToken?: string;
+        };
         assert.equal(response.status, 200, JSON.stringify(page));
         assert.ok(page.items.length <= 5);
         found.push(...page.items.map(({ id }) => id));
@@ -227,10 +263,9 @@ describe('the REST API', () => {
       ((await (await backend.fetch(path)).json()) as { items: unknown[] }).items.length;
     assert.equal(await items(), 1);
     backend.decide = permission =>
-      createPurserRequestConditionalDecision(
-        permission as typeof purserRequestReadPermission,
-        { not: purserRequestConditions.isOwner({ claims: ['group:default/analytics'] }) },
-      );
+      createPurserRequestConditionalDecision(permission as typeof purserRequestReadPermission, {
+        not: purserRequestConditions.isOwner({ claims: ['group:default/analytics'] }),
+      });
     assert.equal(await items(), 0);
   });
 
@@ -273,7 +308,9 @@ describe('the REST API', () => {
     ]) {
       assert.equal((await backend.fetch(path)).status, 400, path);
     }
-    const missing = await backend.fetch('/v1/requests', { body: { blueprint: 'bucket', parameters: {} } });
+    const missing = await backend.fetch('/v1/requests', {
+      body: { blueprint: 'bucket', parameters: {} },
+    });
     assert.equal(missing.status, 400);
     assert.match(await missing.text(), /\/name: is required/);
     assert.equal((await backend.fetch('/v1/requests/req_none')).status, 404);
@@ -356,7 +393,10 @@ describe('the REST API', () => {
       action.schema.output(z3 as never).parse(output);
       return output;
     };
-    const created = await invoke('create-request', { blueprint: 'database', parameters: { name: 'a' } });
+    const created = await invoke('create-request', {
+      blueprint: 'database',
+      parameters: { name: 'a' },
+    });
     assert.equal(created.state, 'waiting-approval');
     assert.equal((await invoke('approve-request', { id: created.id })).state, 'running');
     assert.equal((await invoke('cancel-request', { id: created.id })).state, 'cancelled');

@@ -72,7 +72,8 @@ async function writeEvents(
   events: AsyncIterable<PurserEvent>,
   signal: AbortSignal,
 ): Promise<void> {
-  const asEvents = req.accepts(['application/x-ndjson', 'text/event-stream']) === 'text/event-stream';
+  const asEvents =
+    req.accepts(['application/x-ndjson', 'text/event-stream']) === 'text/event-stream';
   res.status(200);
   res.setHeader('content-type', asEvents ? 'text/event-stream' : 'application/x-ndjson');
   res.setHeader('cache-control', 'no-store');
@@ -150,5 +151,7 @@ export function createRouter(deps: { httpAuth: HttpAuthService; performer: Perfo
 }
 
 function hasBody(req: Request): boolean {
-  return req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length']) > 0;
+  return (
+    req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length']) > 0
+  );
 }

@@ -10,8 +10,15 @@ import {
 } from '@backstage/backend-plugin-api/alpha';
 import { mockCredentials, mockServices, startTestBackend } from '@backstage/backend-test-utils';
 import { ConfigReader } from '@backstage/config';
-import { AuthorizeResult, type Permission, type PolicyDecision } from '@backstage/plugin-permission-common';
-import { notificationService, type NotificationSendOptions } from '@backstage/plugin-notifications-node';
+import {
+  AuthorizeResult,
+  type Permission,
+  type PolicyDecision,
+} from '@backstage/plugin-permission-common';
+import {
+  notificationService,
+  type NotificationSendOptions,
+} from '@backstage/plugin-notifications-node';
 import {
   createPurserService,
   type DefaultPurserService,
@@ -156,7 +163,13 @@ export class PurserTestBackend {
   /** One HTTP call as a user, a service ("service") or nobody ("none"). */
   async fetch(
     path: string,
-    options: { method?: string; body?: unknown; as?: string; headers?: object; signal?: AbortSignal } = {},
+    options: {
+      method?: string;
+      body?: unknown;
+      as?: string;
+      headers?: object;
+      signal?: AbortSignal;
+    } = {},
   ): Promise<Response> {
     const { as = 'user:default/guest', body } = options;
     const authorization =

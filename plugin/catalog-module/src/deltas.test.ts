@@ -88,10 +88,9 @@ describe('writing deltas', () => {
       names.push(...added.map(item => item.entity.metadata.name));
       removals.push(...removed.map(item => ('entityRef' in item ? item.entityRef : '')));
     });
-    await writer.apply(
-      ['a', 'b', 'bad', 'c', 'd'].map(name => entity(name)).concat({} as never),
-      ['resource:default/old'],
-    );
+    await writer.apply(['a', 'b', 'bad', 'c', 'd'].map(name => entity(name)).concat({} as never), [
+      'resource:default/old',
+    ]);
     assert.deepEqual(names.sort(), ['a', 'b', 'c', 'd']);
     assert.deepEqual(removals, ['resource:default/old']);
   });

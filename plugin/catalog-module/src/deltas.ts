@@ -48,7 +48,7 @@ export class DeltaWriter {
   async apply(upserts: JsonObject[], removedRefs: string[]): Promise<void> {
     const added = upserts.flatMap(entity => this.#deferred(entity));
     const removed = removedRefs.map(entityRef => ({ entityRef, locationKey: this.#locationKey }));
-    for (let start = 0; start < added.length || start < removed.length; ) {
+    for (let start = 0; start < added.length || start < removed.length;) {
       const end = start + MAX_MUTATION_ENTITIES;
       await this.#write(added.slice(start, end), removed.slice(start, end));
       start = end;

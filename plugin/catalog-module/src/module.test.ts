@@ -3,7 +3,11 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { coreServices, createBackendModule, createServiceFactory } from '@backstage/backend-plugin-api';
+import {
+  coreServices,
+  createBackendModule,
+  createServiceFactory,
+} from '@backstage/backend-plugin-api';
 import { mockCredentials, mockServices, startTestBackend } from '@backstage/backend-test-utils';
 import { ConfigReader } from '@backstage/config';
 import catalogPlugin from '@backstage/plugin-catalog-backend';
@@ -123,9 +127,12 @@ describe('the catalog module', () => {
     });
     stop = () => backend.stop();
     names = async () => {
-      const response = await fetch(`http://localhost:${backend.server.port()}/api/catalog/entities`, {
-        headers: { authorization: mockCredentials.user.header() },
-      });
+      const response = await fetch(
+        `http://localhost:${backend.server.port()}/api/catalog/entities`,
+        {
+          headers: { authorization: mockCredentials.user.header() },
+        },
+      );
       const items = (await response.json()) as Array<{ metadata: { name: string } }>;
       return items.map(item => item.metadata.name).sort();
     };

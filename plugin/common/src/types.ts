@@ -28,13 +28,7 @@ export function isFinalRequestState(state: RequestState): boolean {
 
 /** Where a step stands. */
 export type StepState =
-  | 'pending'
-  | 'running'
-  | 'waiting'
-  | 'succeeded'
-  | 'failed'
-  | 'skipped'
-  | 'compensated';
+  'pending' | 'running' | 'waiting' | 'succeeded' | 'failed' | 'skipped' | 'compensated';
 
 /** One step of a request's run. */
 export interface PurserStep {

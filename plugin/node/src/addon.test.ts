@@ -129,7 +129,12 @@ describe('the network of native code', () => {
       const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
       const send = (path: string, body?: Buffer, extra = {}) =>
         nativeFetch(
-          JSON.stringify({ method: body ? 'POST' : 'GET', url: base + path, headers: [], ...extra }),
+          JSON.stringify({
+            method: body ? 'POST' : 'GET',
+            url: base + path,
+            headers: [],
+            ...extra,
+          }),
           body,
         );
       const bytes = Buffer.from([0, 255, 10, 13, 200]);

@@ -5,10 +5,6 @@
  */
 export { readSidecarConfig, type SidecarConfig } from './config';
 export { CancelledError, isCancelled, isUnavailable, UnavailableError } from './errors';
-export {
-  createPurserService,
-  type DefaultPurserService,
-  purserServiceRef,
-} from './service';
+export { createPurserService, type DefaultPurserService, purserServiceRef } from './service';
 export { backoff, pause } from './sidecar/channel';
 export type * from './types';

@@ -24,7 +24,9 @@ async function readLimited(response: Response, limit: number): Promise<Buffer> {
     for await (const piece of response.body) {
       size += piece.byteLength;
       if (size > limit) {
-        throw new Error(`the answer of ${new URL(response.url).host} is larger than ${limit} bytes`);
+        throw new Error(
+          `the answer of ${new URL(response.url).host} is larger than ${limit} bytes`,
+        );
       }
       pieces.push(piece);
     }

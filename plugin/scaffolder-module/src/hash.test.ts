@@ -15,7 +15,8 @@ describe('the hash of an input', () => {
   });
 
   it('does not change when a secret does', () => {
-    const hash = (token: string) => inputHash({ token: `Bearer ${token}` }, createRedactor([token]));
+    const hash = (token: string) =>
+      inputHash({ token: `Bearer ${token}` }, createRedactor([token]));
     assert.equal(hash('first-token'), hash('renewed"token'));
   });
 

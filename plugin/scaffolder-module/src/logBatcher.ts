@@ -16,7 +16,10 @@ export class LogBatcher {
   }
 
   add(level: LogLevel, text: string): void {
-    if (this.#text && (level !== this.#level || this.#text.length + text.length >= MAX_BATCH_CHARACTERS)) {
+    if (
+      this.#text &&
+      (level !== this.#level || this.#text.length + text.length >= MAX_BATCH_CHARACTERS)
+    ) {
       this.flush();
     }
     this.#level = level;

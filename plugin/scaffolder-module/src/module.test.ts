@@ -6,7 +6,10 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { createServiceFactory, type LoggerService } from '@backstage/backend-plugin-api';
 import { mockCredentials, mockServices, startTestBackend } from '@backstage/backend-test-utils';
 import { AuthorizeResult } from '@backstage/plugin-permission-common';
-import { scaffolderActionsExtensionPoint, type TemplateAction } from '@backstage/plugin-scaffolder-node';
+import {
+  scaffolderActionsExtensionPoint,
+  type TemplateAction,
+} from '@backstage/plugin-scaffolder-node';
 import type { JsonObject, JsonValue } from '@backstage/types';
 import {
   type ActionDescription,
@@ -87,11 +90,14 @@ describe('the scaffolder module', () => {
   let addon: TestAddon;
   let actions: Map<string, TemplateAction<JsonObject, JsonObject>>;
   let stop: () => Promise<void>;
-  let action: (context: TestActionContext) => AsyncIterable<{
-    type: 'output';
-    name: string;
-    value: JsonValue;
-  } | { type: 'log'; level: 'info'; text: string }>;
+  let action: (context: TestActionContext) => AsyncIterable<
+    | {
+        type: 'output';
+        name: string;
+        value: JsonValue;
+      }
+    | { type: 'log'; level: 'info'; text: string }
+  >;
   let decision: AuthorizeResult.ALLOW | AuthorizeResult.DENY;
   let lines: Line[];
   let checkpoints: Map<string, JsonValue | void>;
@@ -345,7 +351,9 @@ describe('the scaffolder module', () => {
       { remoteUrl: 'https://github.com/o/r.git' },
       { secrets: { token: 'very secret/token' } },
     );
-    await assert.rejects(async () => handler('purser:git:publish')(ctx), { message: 'refused ***' });
+    await assert.rejects(async () => handler('purser:git:publish')(ctx), {
+      message: 'refused ***',
+    });
     assert.deepEqual(lines, [{ level: 'info', text: 'pushing with ***' }]);
   });
 
@@ -436,7 +444,10 @@ describe('the scaffolder module', () => {
       [{ remoteUrl: 'ssh://github.com/o/r.git' }, /use https/],
       [{ remoteUrl: `file://${folder}/r.git` }, /allowLocalRemotes does not allow/],
       [{ remoteUrl: `${folder}/r.git` }, /allowLocalRemotes does not allow/],
-      [{ remoteUrl: 'https://github.com/o/r.git', allowLocalRemotes: true }, /is set by the portal/],
+      [
+        { remoteUrl: 'https://github.com/o/r.git', allowLocalRemotes: true },
+        /is set by the portal/,
+      ],
       [{}, /either repoUrl or remoteUrl/],
     ] as const) {
       await assert.rejects(async () => handler('purser:git:publish')(context(input).ctx), {

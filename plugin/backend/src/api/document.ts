@@ -224,7 +224,11 @@ export const apiDocument = {
   components: {
     schemas,
     securitySchemes: {
-      backstage: { type: 'http', scheme: 'bearer', description: "A Backstage user's or service's token." },
+      backstage: {
+        type: 'http',
+        scheme: 'bearer',
+        description: "A Backstage user's or service's token.",
+      },
     },
   },
 };

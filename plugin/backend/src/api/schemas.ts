@@ -1,6 +1,10 @@
 import { costDimensions, requestStates } from '@purser/plugin-purser-common';
 
-const text = (description: string, extra: object = {}) => ({ type: 'string', description, ...extra });
+const text = (description: string, extra: object = {}) => ({
+  type: 'string',
+  description,
+  ...extra,
+});
 const time = (description: string) => text(description, { format: 'date-time' });
 const day = { type: 'string', pattern: '^\\d{4}-\\d{2}-\\d{2}$', examples: ['2026-11-20'] };
 const decimal = (description: string) =>
@@ -167,7 +171,11 @@ export const schemas = {
       ['latencyMs', 'message'],
     ),
     addon: object(
-      { loaded: { type: 'boolean' }, version: text('Its version.'), message: text('What is wrong.') },
+      {
+        loaded: { type: 'boolean' },
+        version: text('Its version.'),
+        message: text('What is wrong.'),
+      },
       ['version', 'message'],
     ),
   }),

@@ -15,7 +15,9 @@ export function createSchemaCompiler(options: { coerceTypes: false | 'array' }) 
   ajv.addSchema({ ...apiDocument, $id: DOCUMENT_ID }, DOCUMENT_ID);
   return (schema: object): ValidateFunction =>
     ajv.compile(
-      JSON.parse(JSON.stringify(schema).replaceAll('"#/components/', `"${DOCUMENT_ID}#/components/`)),
+      JSON.parse(
+        JSON.stringify(schema).replaceAll('"#/components/', `"${DOCUMENT_ID}#/components/`),
+      ),
     );
 }
 

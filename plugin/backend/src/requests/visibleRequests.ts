@@ -40,7 +40,9 @@ export function filtersCovering(criteria: PermissionCriteria<RequestFilter>): Re
   if (cover === EVERYTHING) {
     return EVERYTHING;
   }
-  const distinct = new Map(cover.map(filter => [JSON.stringify([filter.owner, filter.requester]), filter]));
+  const distinct = new Map(
+    cover.map(filter => [JSON.stringify([filter.owner, filter.requester]), filter]),
+  );
   return distinct.size > MAX_BRANCHES ? EVERYTHING : [...distinct.values()];
 }
 
@@ -139,8 +141,7 @@ export async function listVisibleRequests(
     .slice(0, 16);
   const cursor = pageToken ? decode(pageToken, hash, possible.length) : undefined;
   const branches = possible.map(
-    (filter, index) =>
-      new Branch({ ...rest, ...filter }, cursor ? cursor.tokens[index] : null),
+    (filter, index) => new Branch({ ...rest, ...filter }, cursor ? cursor.tokens[index] : null),
   );
   const items: PurserRequest[] = [];
   let after = cursor?.after;

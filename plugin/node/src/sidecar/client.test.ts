@@ -280,7 +280,13 @@ describe('the sidecar client', () => {
           effectiveCost: '12',
           byDay: [],
           byService: [
-            { keys: ['Storage'], currency: 'USD', billedCost: '1', effectiveCost: '1', charges: 3n },
+            {
+              keys: ['Storage'],
+              currency: 'USD',
+              billedCost: '1',
+              effectiveCost: '1',
+              charges: 3n,
+            },
           ],
         },
       ],
@@ -321,4 +327,3 @@ describe('the configuration of the sidecar', () => {
     service.close();
   });
 });
-

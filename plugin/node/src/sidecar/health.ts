@@ -40,11 +40,7 @@ export function decodeHealthResponse(bytes: Uint8Array): boolean {
 
 /** The standard health service; its two messages are too small to generate code for. */
 export class HealthClient extends Client {
-  constructor(
-    address: string,
-    credentials: ChannelCredentials,
-    options?: Partial<ClientOptions>,
-  ) {
+  constructor(address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>) {
     super(address, credentials, options);
   }
 

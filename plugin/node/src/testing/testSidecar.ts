@@ -228,10 +228,7 @@ export class TestSidecar {
     const required = (blueprint.parametersSchema.required ?? []) as string[];
     const missing = required.filter(name => !(name in parameters));
     if (missing.length > 0) {
-      fail(
-        status.INVALID_ARGUMENT,
-        missing.map(name => `/${name}: is required`).join('; '),
-      );
+      fail(status.INVALID_ARGUMENT, missing.map(name => `/${name}: is required`).join('; '));
     }
     const input = JSON.stringify([request.blueprint, parameters, request.owner]);
     const known = this.requests.find(
@@ -303,7 +300,11 @@ export class TestSidecar {
     };
   }
 
-  #change(id: string, from: RequestState[], state: RequestState): { request: provisioning.Request } {
+  #change(
+    id: string,
+    from: RequestState[],
+    state: RequestState,
+  ): { request: provisioning.Request } {
     const request = this.#find(id);
     if (!from.includes(request.state)) {
       fail(status.FAILED_PRECONDITION, `request ${id} is ${request.state}`);
@@ -438,7 +439,10 @@ export class TestSidecar {
     };
   }
 
-  #streaming<Q, S>(name: string, handler: (call: Stream<Q, S>, gone: AbortSignal) => Promise<void>) {
+  #streaming<Q, S>(
+    name: string,
+    handler: (call: Stream<Q, S>, gone: AbortSignal) => Promise<void>,
+  ) {
     return (call: Stream<Q, S>) => {
       const gone = new AbortController();
       const end = { end: () => gone.abort() };

@@ -24,8 +24,7 @@ export function createPublishAdapter(deps: {
   config: Config;
   integrations: ScmIntegrationRegistry;
 }): ActionAdapter {
-  const allowLocalRemotes =
-    deps.config.getOptionalBoolean('purser.git.allowLocalRemotes') ?? false;
+  const allowLocalRemotes = deps.config.getOptionalBoolean('purser.git.allowLocalRemotes') ?? false;
   const allowedHosts = new Set(deps.config.getOptionalStringArray('purser.git.allowedHosts') ?? []);
 
   function checkRemote(remoteUrl: string): URL | undefined {

@@ -90,12 +90,15 @@ export async function authorizationFor(
     case 'bitbucketCloud': {
       const integration = integrations.bitbucketCloud.byHost(host);
       return (
-        integration && (await getBitbucketCloudRequestOptions(integration.config)).headers.Authorization
+        integration &&
+        (await getBitbucketCloudRequestOptions(integration.config)).headers.Authorization
       );
     }
     case 'bitbucketServer': {
       const integration = integrations.bitbucketServer.byHost(host);
-      return integration && getBitbucketServerRequestOptions(integration.config).headers.Authorization;
+      return (
+        integration && getBitbucketServerRequestOptions(integration.config).headers.Authorization
+      );
     }
     case 'gerrit': {
       const integration = integrations.gerrit.byHost(host);
