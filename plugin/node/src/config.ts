@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { type Config, readDurationFromConfig } from '@backstage/config';
 import { InputError } from '@backstage/errors';
 import { durationToMilliseconds } from '@backstage/types';
@@ -21,8 +22,12 @@ const DEFAULT_CONNECT_TIMEOUT = 2_000;
 const DEFAULT_DEADLINE = 30_000;
 const DEFAULT_RECONNECT_FOR = 120_000;
 
+const UNIX = 'unix:';
+
+// Backstage does not tell in which file a value stood, so relative paths count, as everywhere in
+// Node, from the working directory of the portal's process.
 function readFileFromConfig(config: Config, key: string): Buffer {
-  const path = config.getString(key);
+  const path = resolve(config.getString(key));
   try {
     return readFileSync(path);
   } catch (error) {
@@ -42,10 +47,10 @@ export function readSidecarConfig(rootConfig: Config): SidecarConfig | undefined
   const milliseconds = (key: string, fallback: number) =>
     config.has(key) ? durationToMilliseconds(readDurationFromConfig(config, { key })) : fallback;
   const tls = config.getOptionalConfig('tls');
-  const isUnix = address.startsWith('unix:');
+  const isUnix = address.startsWith(UNIX);
   if (!isUnix && !/^[^/\s]+:\d+$/.test(address)) {
     throw new InputError(
-      `purser.sidecar.address: '${address}' is neither unix:/absolute/path nor host:port`,
+      `purser.sidecar.address: '${address}' is neither unix:/path nor host:port`,
     );
   }
   if (!isUnix && !tls) {
@@ -54,7 +59,7 @@ export function readSidecarConfig(rootConfig: Config): SidecarConfig | undefined
     );
   }
   return {
-    address,
+    address: isUnix ? `${UNIX}${resolve(address.slice(UNIX.length))}` : address,
     tls:
       tls && !isUnix
         ? {

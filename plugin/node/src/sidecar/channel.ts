@@ -17,6 +17,7 @@ import { ActionServiceClient, ProviderServiceClient } from '../generated/purser/
 import { InventoryServiceClient } from '../generated/purser/v1/inventory';
 import { ProvisioningServiceClient } from '../generated/purser/v1/provisioning';
 import { HealthClient } from './health';
+import { traceMetadata } from './trace';
 
 /** Bytes of one message in either direction; the contract's limit. */
 export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
@@ -24,6 +25,8 @@ export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 const MAX_ATTEMPTS = 4;
 const FIRST_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 2_000;
+// Why a connection failed is known at once; this only bounds the question.
+const REASON_DEADLINE_MS = 1_000;
 // Below connectTimeout, so that a call finds a sidecar that has just come back.
 const MAX_RECONNECT_MS = 500;
 
@@ -105,17 +108,26 @@ export class SidecarChannel {
 
   /** Waits for the connection, at most `connectTimeout`. */
   async #connected(): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.provisioning.waitForReady(Date.now() + this.config.connectTimeout, error =>
-        error
-          ? reject(
-              new UnavailableError(
-                `the purser sidecar at ${this.config.address} cannot be reached; is purserd running?`,
-              ),
-            )
-          : resolve(),
+    const failure = await new Promise<Error | undefined>(resolve =>
+      this.provisioning.waitForReady(Date.now() + this.config.connectTimeout, resolve),
+    );
+    if (failure) {
+      const { address } = this.config;
+      const reason = await this.#whyNotConnected();
+      throw new UnavailableError(
+        `the purser sidecar at ${address} cannot be reached; is purserd running?${reason}`,
       );
-    });
+    }
+  }
+
+  /** What a call ends with that does not wait for the connection: a refused certificate, no such host. */
+  async #whyNotConnected(): Promise<string> {
+    const deadline = Date.now() + REASON_DEADLINE_MS;
+    return new Promise(resolve =>
+      this.health.check('', new Metadata(), { deadline }, error =>
+        resolve(error?.code === status.UNAVAILABLE ? ` (${error.details})` : ''),
+      ),
+    );
   }
 
   async #once<TRequest, TResponse>(
@@ -130,7 +142,7 @@ export class SidecarChannel {
     let onAbort: (() => void) | undefined;
     try {
       return await new Promise<TResponse>((resolve, reject) => {
-        const call = method(request, new Metadata(), { deadline }, (error, response) =>
+        const call = method(request, traceMetadata(), { deadline }, (error, response) =>
           error ? reject(toBackstageError(error)) : resolve(response),
         );
         onAbort = () => call.cancel();
@@ -181,7 +193,7 @@ export class SidecarChannel {
     if (signal?.aborted) {
       throw new CancelledError('the call was cancelled before it was made');
     }
-    const call = method(request, new Metadata(), {});
+    const call = method(request, traceMetadata(), {});
     // After cancel() grpc-js still emits CANCELLED; without a listener it would end the process.
     call.on('error', () => undefined);
     const onAbort = () => call.cancel();

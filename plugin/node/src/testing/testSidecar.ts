@@ -12,6 +12,7 @@ import {
   type RequestState,
 } from '@purser/plugin-purser-common';
 import {
+  type Metadata,
   type sendUnaryData,
   Server,
   ServerCredentials,
@@ -64,7 +65,16 @@ export interface TestProvider {
   log: TestDelta[];
 }
 
+/** Mutual TLS of a test sidecar: texts in PEM. */
+export interface TestTls {
+  ca: string;
+  certificate: string;
+  key: string;
+}
+
 export interface TestSidecarOptions {
+  /** Listen on a TCP port of this machine with mutual TLS instead of a unix socket. */
+  tls?: TestTls;
   blueprints?: PurserBlueprint[];
   /** Blueprints whose requests wait for approval. */
   needsApproval?: string[];
@@ -84,7 +94,8 @@ const fail = (code: status, details: string): never => {
  */
 export class TestSidecar {
   readonly folder = mkdtempSync(join(tmpdir(), 'purser-sidecar-'));
-  readonly address = `unix:${join(this.folder, 'purserd.sock')}`;
+  /** With TLS only known after the start. */
+  address = `unix:${join(this.folder, 'purserd.sock')}`;
   readonly requests: PurserRequest[] = [];
   readonly events: PurserEvent[] = [];
   readonly resources: PurserResource[] = [];
@@ -93,6 +104,8 @@ export class TestSidecar {
   readonly ingested: costs.IngestCostsRequest[] = [];
   /** Names of the methods called, in order. */
   readonly calls: string[] = [];
+  /** Metadata of those calls. */
+  readonly metadata: Metadata[] = [];
   readonly #options: TestSidecarOptions;
   readonly #inputs = new Map<string, string>();
   readonly #cancels = new Map<string, AbortController>();
@@ -130,11 +143,23 @@ export class TestSidecar {
       'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
     });
     this.#addServices(server);
-    await new Promise<void>((resolve, reject) =>
-      server.bindAsync(this.address, ServerCredentials.createInsecure(), error =>
-        error ? reject(error) : resolve(),
+    const { tls } = this.#options;
+    const port = await new Promise<number>((resolve, reject) =>
+      server.bindAsync(
+        tls && this.address.startsWith('unix:') ? '127.0.0.1:0' : this.address,
+        tls
+          ? ServerCredentials.createSsl(
+              Buffer.from(tls.ca),
+              [{ private_key: Buffer.from(tls.key), cert_chain: Buffer.from(tls.certificate) }],
+              true,
+            )
+          : ServerCredentials.createInsecure(),
+        (error, bound) => (error ? reject(error) : resolve(bound)),
       ),
     );
+    if (tls) {
+      this.address = `127.0.0.1:${port}`;
+    }
     this.#server = server;
   }
 
@@ -154,6 +179,14 @@ export class TestSidecar {
   /** The next calls end with these, one each. */
   failNext(...failures: TestStatus[]): void {
     this.#failures.push(...failures);
+  }
+
+  /** Begins anew with an empty store, as after a lost disk: sequence numbers start again. */
+  wipe(): void {
+    this.requests.length = 0;
+    this.events.length = 0;
+    this.#inputs.clear();
+    this.#wake();
   }
 
   emit(requestId: string, type: string, message = '', stepId?: string): void {
@@ -420,8 +453,9 @@ export class TestSidecar {
     });
   }
 
-  #begin(name: string): void {
+  #begin(name: string, metadata: Metadata): void {
     this.calls.push(name);
+    this.metadata.push(metadata);
     const failure = this.#failures.shift();
     if (failure) {
       throw failure;
@@ -431,7 +465,7 @@ export class TestSidecar {
   #unary<Q, S>(name: string, handler: (request: Q) => S) {
     return (call: ServerUnaryCall<Q, S>, callback: sendUnaryData<S>) => {
       try {
-        this.#begin(name);
+        this.#begin(name, call.metadata);
         callback(null, handler(call.request));
       } catch (error) {
         callback(statusOf(error));
@@ -449,7 +483,7 @@ export class TestSidecar {
       this.#open.add(end);
       call.on('cancelled', () => gone.abort());
       const run = async () => {
-        this.#begin(name);
+        this.#begin(name, call.metadata);
         await handler(call, gone.signal);
       };
       run()
