@@ -176,11 +176,13 @@ absl::StatusOr<const std::set<std::string>*> Transition::Leased() {
 absl::Status Transition::SetState(RunState state, absl::string_view message) {
   const bool changed = run_.state != state;
   run_.state = state;
-  run_.message = std::string(message);
+  // A copy first: callers pass the run's own message on.
+  std::string text(message);
+  run_.message = std::move(text);
   if (!changed || state == RunState::kRunning || state == RunState::kWaiting) {
     return absl::OkStatus();
   }
-  return AppendEvent("", absl::StrCat(context_.noun, ".", ToString(state)), message, json());
+  return AppendEvent("", absl::StrCat(context_.noun, ".", ToString(state)), run_.message, json());
 }
 
 absl::StatusOr<std::optional<Task>> Transition::Claim(absl::string_view step_id, TaskKind kind) {
