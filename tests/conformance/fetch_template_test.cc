@@ -113,7 +113,7 @@ absl::Status RunCase(const json& one, const std::string& root) {
   if (!suffix.empty() && (input.contains("copyWithoutTemplating") || options.cookiecutter_compat)) {
     return absl::InvalidArgumentError("incompatible inputs");
   }
-  absl::string_view from = input.value("url", "");
+  const std::string from = input.value("url", "");
   const std::string source_path = workspace_action
                                       ? absl::StrCat(root, "/ws/", input.value("sourcePath", ""))
                                       : absl::StrCat(root, "/", absl::StripPrefix(from, "./"));
