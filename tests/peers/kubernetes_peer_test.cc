@@ -209,13 +209,18 @@ TEST_F(KubernetesPeerTest, ConflictsAreExplained) {
 }
 
 TEST_F(KubernetesPeerTest, FaultsComeFromTheServersSchema) {
-  const auto invalid = Run("apply", {{"object",
-                                      {{"apiVersion", "v1"},
-                                       {"kind", "Service"},
-                                       {"metadata", {{"name", "bad"}, {"namespace", "default"}}},
-                                       {"spec", {{"ports", Json::array({{{"port", 99999}}})}}}}}});
+  Json service = {{"object",
+                   {{"apiVersion", "v1"},
+                    {"kind", "Service"},
+                    {"metadata", {{"name", "bad"}, {"namespace", "default"}}},
+                    {"spec", {{"ports", Json::array({{{"port", 99999}, {"protocol", "TCP"}}})}}}}}};
+  const auto invalid = Run("apply", service);
   EXPECT_EQ(invalid.status().code(), absl::StatusCode::kInvalidArgument) << invalid.status();
   EXPECT_THAT(std::string(invalid.status().message()), HasSubstr("99999"));
+  service["object"]["spec"]["ports"] = "none";
+  const auto untyped = Run("apply", service);
+  EXPECT_EQ(untyped.status().code(), absl::StatusCode::kInvalidArgument) << untyped.status();
+  EXPECT_THAT(std::string(untyped.status().message()), HasSubstr(".spec.ports"));
   const auto nowhere = Run("apply", {{"object",
                                       {{"apiVersion", "v1"},
                                        {"kind", "ConfigMap"},

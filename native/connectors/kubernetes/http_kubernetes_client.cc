@@ -96,6 +96,11 @@ absl::Status HttpKubernetesClient::Explain(const http::Response& response,
   if (response.status == 409 && reason != "AlreadyExists") {
     return absl::AbortedError(absl::StrCat(what, ": ", base::EscapeForDisplay(detail, 1000)));
   }
+  // Servers before 1.21 answer 500 to an object that does not fit its type; nothing was written.
+  if (response.status == 500 && absl::StartsWith(detail, "failed to create typed patch object")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(what, ": ", base::EscapeForDisplay(detail, 2000)));
+  }
   absl::Status status = http::StatusFromResponse(response, what, "", clock_.Now());
   absl::Status explained(
       status.code(), absl::StrCat(what, ": ", base::EscapeForDisplay(detail, 2000),
