@@ -30,11 +30,13 @@ class FakeCaller final : public Caller {
     return absl::OkStatus();
   }
   FetchTransport::Hooks FetchHooks() override {
-    return {.start =
-                [](const std::shared_ptr<FetchExchange>&) {
-                  return absl::FailedPreconditionError("no network here");
-                },
-            .abort = [](const std::shared_ptr<FetchExchange>&) {}};
+    return {
+        .start =
+            [](const std::shared_ptr<FetchExchange>&) {
+              return absl::FailedPreconditionError("no network here");
+            },
+        .give = [](const std::shared_ptr<FetchExchange>&, std::string) { return absl::OkStatus(); },
+        .abort = [](const std::shared_ptr<FetchExchange>&) {}};
   }
   // Everything logged, one line each.
   std::string Logged() {

@@ -44,39 +44,68 @@ void FetchExchange::Complete(absl::StatusOr<http::Response> answer) {
   changed_.NotifyAll();
 }
 
-absl::StatusOr<http::Response> FetchExchange::Wait(std::stop_token stop) {
+void FetchExchange::WantPiece() {
+  base::MutexLock lock(mutex_);
+  wanted_ = true;
+  changed_.NotifyAll();
+}
+
+absl::StatusOr<http::Response> FetchExchange::Wait(std::stop_token stop, http::BodySource* body,
+                                                   const GivePiece& give) {
   const std::stop_callback on_stop(stop, [this] {
     base::MutexLock lock(mutex_);
     changed_.NotifyAll();
   });
-  const ThreadPool::BlockingScope blocking;
   const absl::Time deadline = absl::Now() + timeout;
-  base::MutexLock lock(mutex_);
-  while (!answer_.has_value()) {
-    if (stop.stop_requested()) {
-      return absl::CancelledError(absl::StrCat(request.method, " ", Origin(request.url)));
+  while (true) {
+    {
+      const ThreadPool::BlockingScope blocking;
+      base::MutexLock lock(mutex_);
+      while (!answer_.has_value() && !wanted_) {
+        if (stop.stop_requested()) {
+          return absl::CancelledError(absl::StrCat(request.method, " ", Origin(request.url)));
+        }
+        const absl::Duration left = deadline - absl::Now();
+        if (left <= absl::ZeroDuration()) {
+          absl::Status status = absl::DeadlineExceededError(
+              absl::StrCat(request.method, " ", Origin(request.url), ": no answer within ",
+                           absl::FormatDuration(timeout)));
+          base::SetOutcomeUnknown(status);
+          return status;
+        }
+        changed_.WaitFor(mutex_, left);
+      }
+      if (answer_.has_value()) return *std::move(answer_);
+      wanted_ = false;
     }
-    const absl::Duration left = deadline - absl::Now();
-    if (left <= absl::ZeroDuration()) {
-      absl::Status status = absl::DeadlineExceededError(
-          absl::StrCat(request.method, " ", Origin(request.url), ": no answer within ",
-                       absl::FormatDuration(timeout)));
-      base::SetOutcomeUnknown(status);
-      return status;
-    }
-    changed_.WaitFor(mutex_, left);
+    // Without the lock: making a piece is work.
+    if (body == nullptr) continue;
+    PURSER_ASSIGN_OR_RETURN(std::string piece, body->Next());
+    if (piece.empty()) body = nullptr;
+    PURSER_RETURN_IF_ERROR(give(std::move(piece)));
   }
-  return *std::move(answer_);
 }
 
 absl::StatusOr<http::Response> FetchTransport::Send(const http::Request& request,
                                                     const http::CallOptions& options) {
-  PURSER_RETURN_IF_ERROR(CheckUrl(request.url));
   if (request.body.size() > kMaxFetchRequestBytes) {
     return absl::ResourceExhaustedError(
         absl::StrCat(request.method, " ", Origin(request.url), ": a body of ", request.body.size(),
                      " bytes is larger than ", kMaxFetchRequestBytes));
   }
+  return Run(request, nullptr, options);
+}
+
+absl::StatusOr<http::Response> FetchTransport::Upload(const http::Request& request,
+                                                      http::BodySource& body,
+                                                      const http::CallOptions& options) {
+  return Run(request, &body, options);
+}
+
+absl::StatusOr<http::Response> FetchTransport::Run(const http::Request& request,
+                                                   http::BodySource* body,
+                                                   const http::CallOptions& options) {
+  PURSER_RETURN_IF_ERROR(CheckUrl(request.url));
   // Either token ends the exchange.
   std::stop_source both;
   const auto request_stop = [&both] { both.request_stop(); };
@@ -86,10 +115,13 @@ absl::StatusOr<http::Response> FetchTransport::Send(const http::Request& request
     return absl::CancelledError(absl::StrCat(request.method, " ", Origin(request.url)));
   }
 
-  const auto exchange = std::make_shared<FetchExchange>(
-      request, std::min(options.timeout, absl::Hours(24)), options.max_response_bytes);
+  const auto exchange = std::make_shared<FetchExchange>(request, body != nullptr,
+                                                        std::min(options.timeout, absl::Hours(24)),
+                                                        options.max_response_bytes);
   PURSER_RETURN_IF_ERROR(hooks_.start(exchange));
-  absl::StatusOr<http::Response> answer = exchange->Wait(both.get_token());
+  absl::StatusOr<http::Response> answer = exchange->Wait(
+      both.get_token(), body,
+      [this, &exchange](std::string piece) { return hooks_.give(exchange, std::move(piece)); });
   if (!answer.ok()) {
     // Also when the portal itself failed: aborting what has ended does nothing.
     hooks_.abort(exchange);

@@ -16,9 +16,16 @@ using ::testing::Not;
 class FetchTransportTest : public testing::Test {
  protected:
   FetchTransport Make(std::function<absl::Status(const std::shared_ptr<FetchExchange>&)> start) {
-    return FetchTransport({.start = std::move(start),
-                           .abort = [this](const std::shared_ptr<FetchExchange>&) { ++aborted_; }},
-                          host_stop_.get_token());
+    return FetchTransport(
+        {.start = std::move(start),
+         .give =
+             [this](const std::shared_ptr<FetchExchange>& exchange, std::string piece) {
+               given_.push_back(std::move(piece));
+               if (on_given_) on_given_(exchange);
+               return absl::OkStatus();
+             },
+         .abort = [this](const std::shared_ptr<FetchExchange>&) { ++aborted_; }},
+        host_stop_.get_token());
   }
   static http::Request Get(std::string url) {
     http::Request request;
@@ -27,7 +34,67 @@ class FetchTransportTest : public testing::Test {
   }
   std::stop_source host_stop_;
   int aborted_ = 0;
+  std::vector<std::string> given_;
+  std::function<void(const std::shared_ptr<FetchExchange>&)> on_given_;
 };
+
+// Three pieces, or an error in place of the third.
+class Pieces final : public http::BodySource {
+ public:
+  explicit Pieces(bool fails) : fails_(fails) {}
+  absl::StatusOr<std::string> Next() override {
+    if (++asked_ == 3 && fails_) return absl::DataLossError("a file changed");
+    return asked_ <= 3 ? std::string(1, static_cast<char>('a' + asked_ - 1)) : std::string();
+  }
+
+ private:
+  const bool fails_;
+  int asked_ = 0;
+};
+
+TEST_F(FetchTransportTest, AnUploadIsReadAsThePortalAsksForIt) {
+  FetchTransport transport = Make([](const std::shared_ptr<FetchExchange>& exchange) {
+    EXPECT_TRUE(exchange->uploads);
+    exchange->WantPiece();
+    return absl::OkStatus();
+  });
+  on_given_ = [this](const std::shared_ptr<FetchExchange>& exchange) {
+    if (given_.back().empty()) {
+      exchange->Complete(http::Response{200, {}, "taken"});
+    } else {
+      exchange->WantPiece();
+    }
+  };
+  Pieces body(false);
+  const auto response = transport.Upload(Get("https://example.test/x"), body, {});
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(response->body, "taken");
+  EXPECT_EQ(given_, (std::vector<std::string>{"a", "b", "c", ""}));
+  EXPECT_EQ(aborted_, 0);
+}
+
+TEST_F(FetchTransportTest, ABodyThatFailsBreaksTheExchangeOff) {
+  FetchTransport transport = Make([](const std::shared_ptr<FetchExchange>& exchange) {
+    exchange->WantPiece();
+    return absl::OkStatus();
+  });
+  on_given_ = [](const std::shared_ptr<FetchExchange>& exchange) { exchange->WantPiece(); };
+  Pieces body(true);
+  EXPECT_EQ(transport.Upload(Get("https://example.test/x"), body, {}).status().code(),
+            absl::StatusCode::kDataLoss);
+  EXPECT_EQ(given_, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(aborted_, 1);
+}
+
+TEST_F(FetchTransportTest, AnAnswerBeforeTheBodysEndCounts) {
+  FetchTransport transport = Make([](const std::shared_ptr<FetchExchange>& exchange) {
+    exchange->Complete(http::Response{413, {}, ""});
+    return absl::OkStatus();
+  });
+  Pieces body(false);
+  EXPECT_EQ(transport.Upload(Get("https://example.test/x"), body, {})->status, 413);
+  EXPECT_TRUE(given_.empty());
+}
 
 TEST_F(FetchTransportTest, GivesTheAnswer) {
   std::thread answering;
@@ -116,7 +183,7 @@ TEST_F(FetchTransportTest, TheRequestIsOneJsonText) {
   http::Request request = Get("https://example.test/");
   request.method = "PUT";
   request.headers = {{"a", "1"}, {"a", "2"}};
-  const FetchExchange exchange(request, absl::Seconds(2), 1000);
+  const FetchExchange exchange(request, false, absl::Seconds(2), 1000);
   EXPECT_EQ(nlohmann::json::parse(FetchRequestJson(exchange)),
             nlohmann::json::parse(R"({"method":"PUT","url":"https://example.test/",
             "headers":[["a","1"],["a","2"]],"timeoutMs":2000,"maxResponseBytes":1000})"));

@@ -184,8 +184,9 @@ void JsCall::Release(napi_env env) {
   signal_.Reset(env);
   listener_.Reset(env);
   for (auto& [key, fetch] : fetches_) {
-    fetch.second->Reset(env);
-    fetch.first->Complete(absl::CancelledError("the call has ended"));
+    fetch.controller.Reset(env);
+    fetch.taker.Reset(env);
+    fetch.exchange->Complete(absl::CancelledError("the call has ended"));
   }
   fetches_.clear();
 }
@@ -320,6 +321,18 @@ FetchTransport::Hooks JsCall::FetchHooks() {
                 return posted ? absl::OkStatus()
                               : absl::CancelledError("the JavaScript environment is ending");
               },
+          .give =
+              [weak = weak_from_this()](const std::shared_ptr<FetchExchange>& exchange,
+                                        std::string piece) {
+                const auto call = weak.lock();
+                const bool posted =
+                    call != nullptr &&
+                    call->mailbox_->Post([call, exchange, piece = std::move(piece)](napi_env env) {
+                      call->GivePiece(env, exchange, piece);
+                    });
+                return posted ? absl::OkStatus()
+                              : absl::CancelledError("the JavaScript environment is ending");
+              },
           .abort =
               [weak = weak_from_this()](const std::shared_ptr<FetchExchange>& exchange) {
                 if (const auto call = weak.lock()) {
@@ -350,17 +363,21 @@ void JsCall::StartFetch(napi_env env, const std::shared_ptr<FetchExchange>& exch
     exchange->Complete(absl::InternalError("fetch: this JavaScript has no AbortController"));
     return;
   }
-  auto reference = std::make_unique<js::Reference>();
-  reference->Set(env, controller);
-  fetches_[exchange.get()] = {exchange, std::move(reference)};
+  Fetch& entry = fetches_[exchange.get()];
+  entry.exchange = exchange;
+  entry.controller.Set(env, controller);
 
   const http::Request& request = exchange->request;
-  absl::StatusOr<napi_value> result =
-      js::Call(env, callbacks, fetch,
-               {js::String(env, FetchRequestJson(*exchange)),
-                request.body.empty() ? js::Undefined(env) : js::Buffer(env, request.body),
-                js::Get(env, controller, "signal")},
-               "fetch");
+  napi_value body = nullptr;
+  if (exchange->uploads) {
+    body = PullFunction(env, exchange);
+  } else {
+    body = request.body.empty() ? js::Undefined(env) : js::Buffer(env, request.body);
+  }
+  absl::StatusOr<napi_value> result = js::Call(
+      env, callbacks, fetch,
+      {js::String(env, FetchRequestJson(*exchange)), body, js::Get(env, controller, "signal")},
+      "fetch");
   if (!result.ok()) {
     EndFetch(env, exchange.get(), result.status());
     return;
@@ -384,20 +401,50 @@ void JsCall::StartFetch(napi_env env, const std::shared_ptr<FetchExchange>& exch
   if (!awaited.ok()) EndFetch(env, exchange.get(), awaited);
 }
 
+napi_value JsCall::PullFunction(napi_env env, const std::shared_ptr<FetchExchange>& exchange) {
+  return js::Function(
+      env, "pull",
+      [weak = weak_from_this(), waiting = std::weak_ptr(exchange)](napi_env now, napi_value taker) {
+        const auto call = weak.lock();
+        const auto asked = waiting.lock();
+        if (call == nullptr || asked == nullptr || !js::IsFunction(now, taker)) return;
+        const auto found = call->fetches_.find(asked.get());
+        if (found == call->fetches_.end()) return;
+        found->second.taker.Reset(now);
+        found->second.taker.Set(now, taker);
+        asked->WantPiece();
+      });
+}
+
+void JsCall::GivePiece(napi_env env, const std::shared_ptr<FetchExchange>& exchange,
+                       absl::string_view piece) {
+  const auto found = fetches_.find(exchange.get());
+  if (found == fetches_.end()) return;
+  napi_value taker = found->second.taker.Value(env);
+  found->second.taker.Reset(env);
+  if (taker == nullptr) return;
+  // What the portal throws here ends its own stream, and with it the exchange.
+  js::Call(env, js::Undefined(env), taker,
+           {piece.empty() ? js::Undefined(env) : js::Buffer(env, piece)}, "a piece of the body")
+      .IgnoreError();
+}
+
 void JsCall::EndFetch(napi_env env, FetchExchange* exchange,
                       absl::StatusOr<http::Response> answer) {
   const auto found = fetches_.find(exchange);
   if (found == fetches_.end()) return;
-  found->second.second->Reset(env);
-  found->second.first->Complete(std::move(answer));
+  found->second.controller.Reset(env);
+  found->second.taker.Reset(env);
+  found->second.exchange->Complete(std::move(answer));
   fetches_.erase(found);
 }
 
 void JsCall::AbortFetch(napi_env env, const std::shared_ptr<FetchExchange>& exchange) {
   const auto found = fetches_.find(exchange.get());
   if (found == fetches_.end()) return;
-  napi_value controller = found->second.second->Value(env);
-  found->second.second->Reset(env);
+  napi_value controller = found->second.controller.Value(env);
+  found->second.controller.Reset(env);
+  found->second.taker.Reset(env);
   fetches_.erase(found);
   if (controller != nullptr) {
     js::Call(env, controller, js::Get(env, controller, "abort"), {}, "abort").IgnoreError();

@@ -69,6 +69,10 @@ class JsCall final : public Caller, public std::enable_shared_from_this<JsCall> 
   bool DeliverLog(napi_env env);  // one batch; false when there was none
   absl::Status DeliverOutputs(napi_env env);
   void StartFetch(napi_env env, const std::shared_ptr<FetchExchange>& exchange);
+  // The function by which the portal asks for the pieces of an upload.
+  napi_value PullFunction(napi_env env, const std::shared_ptr<FetchExchange>& exchange);
+  void GivePiece(napi_env env, const std::shared_ptr<FetchExchange>& exchange,
+                 absl::string_view piece);
   void AbortFetch(napi_env env, const std::shared_ptr<FetchExchange>& exchange);
   void EndFetch(napi_env env, FetchExchange* exchange, absl::StatusOr<http::Response> answer);
   std::shared_ptr<LogBatcher> log();
@@ -86,9 +90,12 @@ class JsCall final : public Caller, public std::enable_shared_from_this<JsCall> 
   js::Reference callbacks_;
   js::Reference signal_;
   js::Reference listener_;
-  std::map<FetchExchange*,
-           std::pair<std::shared_ptr<FetchExchange>, std::unique_ptr<js::Reference>>>
-      fetches_;  // with their AbortController
+  struct Fetch {
+    std::shared_ptr<FetchExchange> exchange;
+    js::Reference controller;  // its AbortController
+    js::Reference taker;       // who waits for the next piece of the body
+  };
+  std::map<FetchExchange*, Fetch> fetches_;
   std::function<void(napi_env, const std::shared_ptr<JsCall>&)> on_settled_;
 
   base::Mutex mutex_;

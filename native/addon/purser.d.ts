@@ -31,13 +31,19 @@ export interface FetchAnswer {
 }
 
 /**
+ * Asks for the next piece of a body that is made while it is sent; `take` gets it later, and
+ * undefined at the end. Nothing is given any more once the exchange's signal is aborted.
+ */
+export type PullBody = (take: (piece: Buffer | undefined) => void) => void;
+
+/**
  * One HTTP exchange for native code. `requestJson`: `{method, url, headers: [[name, value]],
  * timeoutMs, maxResponseBytes}`. `signal` is aborted when nobody waits any more. Without this
  * callback native code has no network.
  */
 export type Fetch = (
   requestJson: string,
-  body: Buffer | undefined,
+  body: Buffer | PullBody | undefined,
   signal: AbortSignal,
 ) => Promise<FetchAnswer> | FetchAnswer;
 

@@ -1,6 +1,7 @@
 #include "http/transport.h"
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "base/status.h"
 
 namespace purser::http {
@@ -20,6 +21,22 @@ absl::StatusOr<Response> Transport::Stream(
   response.body.clear();
   if (!body.empty()) PURSER_RETURN_IF_ERROR(on_data(response, body));
   return response;
+}
+
+absl::StatusOr<Response> Transport::Upload(const Request& request, BodySource& body,
+                                           const CallOptions& options) {
+  Request whole = request;
+  whole.body.clear();
+  while (true) {
+    PURSER_ASSIGN_OR_RETURN(const std::string piece, body.Next());
+    if (piece.empty()) break;
+    if (static_cast<int64_t>(whole.body.size() + piece.size()) > kMaxGatheredBody) {
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "the request's body is larger than ", kMaxGatheredBody, " bytes (kMaxGatheredBody)"));
+    }
+    whole.body += piece;
+  }
+  return Send(whole, options);
 }
 
 }  // namespace purser::http

@@ -34,6 +34,18 @@ struct Request {
   std::string body = {};
 };
 
+// A body that is made while it is sent, so that it never stands in memory as a whole.
+class BodySource {
+ public:
+  virtual ~BodySource() = default;
+  // The next bytes, "" at the end. May block; called by one thread at a time, and not again after
+  // the end or an error.
+  virtual absl::StatusOr<std::string> Next() = 0;
+};
+
+// What a transport that cannot send while it reads gathers of a BodySource at most.
+inline constexpr int64_t kMaxGatheredBody = int64_t{1} << 30;
+
 struct Response {
   int status = 0;
   Headers headers = {};
@@ -78,6 +90,13 @@ class Transport {
   virtual absl::StatusOr<Response> Stream(
       const Request& request, const CallOptions& options,
       const std::function<absl::Status(const Response& head, absl::string_view piece)>& on_data);
+
+  // As Send, but the body comes from `body` (request.body is not looked at) and is read once: what
+  // was begun is never sent again. An error of the body breaks the request off, so that the peer
+  // does not take it for whole, and is returned. `body` is read by the calling thread only. The
+  // default gathers the body (kMaxGatheredBody) and calls Send.
+  virtual absl::StatusOr<Response> Upload(const Request& request, BodySource& body,
+                                          const CallOptions& options);
 };
 
 }  // namespace purser::http

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { ServiceUnavailableError } from '@backstage/errors';
 import type { JsonObject, JsonValue } from '@backstage/types';
 import { fromNativeError } from './errors';
-import { type FetchAnswer, nativeFetch } from './nativeFetch';
+import { type FetchAnswer, nativeFetch, type PullBody } from './nativeFetch';
 import type {
   ActionDescription,
   CallOptions,
@@ -26,7 +26,11 @@ export interface NativeBinding {
     callbacks: {
       log(level: LogLevel, text: string): void;
       output(name: string, valueJson: string): void;
-      fetch(requestJson: string, body?: Buffer, signal?: AbortSignal): Promise<FetchAnswer>;
+      fetch(
+        requestJson: string,
+        body?: Buffer | PullBody,
+        signal?: AbortSignal,
+      ): Promise<FetchAnswer>;
     },
     signal?: AbortSignal,
   ): Promise<void>;
@@ -37,7 +41,11 @@ export interface NativeBinding {
     callbacks: {
       log(level: LogLevel, text: string): void;
       chunk(upsertsJson: string, removedRefsJson: string): Promise<void>;
-      fetch(requestJson: string, body?: Buffer, signal?: AbortSignal): Promise<FetchAnswer>;
+      fetch(
+        requestJson: string,
+        body?: Buffer | PullBody,
+        signal?: AbortSignal,
+      ): Promise<FetchAnswer>;
     },
     signal?: AbortSignal,
   ): Promise<string>;

@@ -15,6 +15,9 @@ export interface FetchAnswer {
   body: Buffer;
 }
 
+/** Asks for the next piece of a body; `take` gets it later, and undefined at the end. */
+export type PullBody = (take: (piece: Buffer | undefined) => void) => void;
+
 const DEFAULT_MAX_RESPONSE_BYTES = 16 * 1024 * 1024;
 
 async function readLimited(response: Response, limit: number): Promise<Buffer> {
@@ -34,13 +37,33 @@ async function readLimited(response: Response, limit: number): Promise<Buffer> {
   return Buffer.concat(pieces);
 }
 
+/** One piece is under way at a time: native code makes it while the one before is sent. */
+function streamOf(pull: PullBody): ReadableStream<Uint8Array> {
+  return new ReadableStream<Uint8Array>(
+    {
+      pull: controller =>
+        new Promise(resolve => {
+          pull(piece => {
+            if (piece) {
+              controller.enqueue(piece);
+            } else {
+              controller.close();
+            }
+            resolve();
+          });
+        }),
+    },
+    { highWaterMark: 1 },
+  );
+}
+
 /**
  * The network of native code inside the portal: the portal's own fetch, so that its proxy and
  * certificate settings hold.
  */
 export async function nativeFetch(
   requestJson: string,
-  body?: Buffer,
+  body?: Buffer | PullBody,
   signal?: AbortSignal,
 ): Promise<FetchAnswer> {
   const request = JSON.parse(requestJson) as FetchRequest;
@@ -48,10 +71,14 @@ export async function nativeFetch(
     ...(signal ? [signal] : []),
     ...(request.timeoutMs ? [AbortSignal.timeout(request.timeoutMs)] : []),
   ];
+  const content =
+    typeof body === 'function'
+      ? { body: streamOf(body), duplex: 'half' as const }
+      : { body: body && body.length > 0 ? new Uint8Array(body) : undefined };
   const response = await fetch(request.url, {
     method: request.method,
     headers: request.headers,
-    body: body && body.length > 0 ? new Uint8Array(body) : undefined,
+    ...content,
     redirect: 'manual',
     signal: signals.length > 0 ? AbortSignal.any(signals) : undefined,
   });
