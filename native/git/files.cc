@@ -21,6 +21,21 @@ absl::Status MapSource::ForEach(const Visit& visit) const {
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::string> MapSource::Read(absl::string_view path, uint32_t) const {
+  const auto found = files_.find(std::string(path));
+  if (found == files_.end()) return absl::NotFoundError("no such file");
+  return found->second.content;
+}
+
+absl::StatusOr<std::string> DirectorySource::Read(absl::string_view path, uint32_t mode) const {
+  absl::StatusOr<std::string> content = mode == kModeSymlink
+                                            ? directory_.ReadSymlink(path)
+                                            : directory_.ReadFile(path, limits_.max_file_bytes);
+  if (content.ok()) return content;
+  return base::Annotate(content.status(),
+                        absl::StrCat("file \"", base::EscapeForDisplay(path), "\""));
+}
+
 absl::Status DirectorySource::ForEach(const Visit& visit) const {
   base::ListLimits limits;
   limits.max_depth = kMaxPathDepth;
@@ -37,17 +52,10 @@ absl::Status DirectorySource::ForEach(const Visit& visit) const {
       return absl::InvalidArgumentError(absl::StrCat("\"", base::EscapeForDisplay(entry.path),
                                                      "\" is neither a file nor a symlink"));
     }
-    const bool is_link = entry.kind == base::FileKind::kSymlink;
-    absl::StatusOr<std::string> content =
-        is_link ? directory_.ReadSymlink(entry.path)
-                : directory_.ReadFile(entry.path, limits_.max_file_bytes);
-    if (!content.ok()) {
-      return base::Annotate(content.status(),
-                            absl::StrCat("file \"", base::EscapeForDisplay(entry.path), "\""));
-    }
     uint32_t mode = (entry.mode & 0100) != 0 ? kModeExecutable : kModeFile;
-    if (is_link) mode = kModeSymlink;
-    PURSER_RETURN_IF_ERROR(visit(entry.path, mode, *content));
+    if (entry.kind == base::FileKind::kSymlink) mode = kModeSymlink;
+    PURSER_ASSIGN_OR_RETURN(const std::string content, Read(entry.path, mode));
+    PURSER_RETURN_IF_ERROR(visit(entry.path, mode, content));
   }
   return absl::OkStatus();
 }

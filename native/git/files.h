@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/file.h"
 #include "git/object.h"
@@ -30,6 +31,8 @@ class FileSource {
   virtual ~FileSource() = default;
   // A status other than OK from `visit` ends the walk with it.
   virtual absl::Status ForEach(const Visit& visit) const = 0;
+  // The content of one of the files, as ForEach gave it. From any thread.
+  virtual absl::StatusOr<std::string> Read(absl::string_view path, uint32_t mode) const = 0;
 };
 
 // Files in memory, by path.
@@ -37,6 +40,7 @@ class MapSource final : public FileSource {
  public:
   explicit MapSource(std::map<std::string, File> files) : files_(std::move(files)) {}
   absl::Status ForEach(const Visit& visit) const override;
+  absl::StatusOr<std::string> Read(absl::string_view path, uint32_t mode) const override;
 
  private:
   std::map<std::string, File> files_;
@@ -57,6 +61,7 @@ class DirectorySource final : public FileSource {
                   const DirectorySourceLimits& limits = {})
       : directory_(directory), stop_(std::move(stop)), limits_(limits) {}
   absl::Status ForEach(const Visit& visit) const override;
+  absl::StatusOr<std::string> Read(absl::string_view path, uint32_t mode) const override;
 
  private:
   const base::Directory& directory_;

@@ -75,7 +75,7 @@ std::string HttpRemote::Base() {
   return base_;
 }
 
-absl::StatusOr<http::Response> HttpRemote::Send(http::Request request,
+absl::StatusOr<http::Response> HttpRemote::Send(http::Request request, http::BodySource* body,
                                                 const ExchangeOptions& options, int64_t max_bytes,
                                                 bool repeatable) {
   request.headers.emplace_back("User-Agent", "git/2.0 (purser)");
@@ -86,7 +86,8 @@ absl::StatusOr<http::Response> HttpRemote::Send(http::Request request,
   call.max_response_bytes = max_bytes;
   call.stop = options.stop;
   call.repeatable = repeatable;
-  absl::StatusOr<http::Response> response = transport_.Send(request, call);
+  absl::StatusOr<http::Response> response =
+      body != nullptr ? transport_.Upload(request, *body, call) : transport_.Send(request, call);
   if (!response.ok()) {
     return base::Annotate(response.status(), absl::StrCat("git server at ", url_));
   }
@@ -99,8 +100,8 @@ absl::StatusOr<std::string> HttpRemote::Advertise(Service service, const Exchang
   for (int redirects = 0;; ++redirects) {
     http::Request request;
     request.url = absl::StrCat(base, suffix);
-    PURSER_ASSIGN_OR_RETURN(http::Response response,
-                            Send(std::move(request), options, kMaxAdvertisementBytes, true));
+    PURSER_ASSIGN_OR_RETURN(http::Response response, Send(std::move(request), nullptr, options,
+                                                          kMaxAdvertisementBytes, true));
     if (response.status >= 301 && response.status <= 308 && response.status != 304) {
       std::string target(http::FindHeader(response.headers, "location"));
       if (absl::StartsWith(target, "/")) target = absl::StrCat(Origin(base), target);
@@ -127,8 +128,19 @@ absl::StatusOr<std::string> HttpRemote::Advertise(Service service, const Exchang
   }
 }
 
-absl::StatusOr<std::string> HttpRemote::Exchange(Service service, std::string body,
+absl::StatusOr<std::string> HttpRemote::Exchange(Service service, std::string request,
                                                  const ExchangeOptions& options) {
+  return Post(service, std::move(request), nullptr, options);
+}
+
+absl::StatusOr<std::string> HttpRemote::Push(http::BodySource& request,
+                                             const ExchangeOptions& options) {
+  return Post(Service::kReceivePack, "", &request, options);
+}
+
+absl::StatusOr<std::string> HttpRemote::Post(Service service, std::string body,
+                                             http::BodySource* source,
+                                             const ExchangeOptions& options) {
   const std::string kind = absl::StrCat("application/x-", ServiceName(service));
   http::Request request;
   request.method = "POST";
@@ -139,7 +151,7 @@ absl::StatusOr<std::string> HttpRemote::Exchange(Service service, std::string bo
   // A fetch changes nothing; a push whose answer was lost must not be sent blindly again.
   PURSER_ASSIGN_OR_RETURN(
       http::Response response,
-      Send(std::move(request), options, kMaxAnswerBytes, service == Service::kUploadPack));
+      Send(std::move(request), source, options, kMaxAnswerBytes, service == Service::kUploadPack));
   if (absl::Status status = JudgeStatus(response, url_); !status.ok()) {
     // A gateway's error says nothing of what the server behind it did with a push.
     if (service == Service::kReceivePack && response.status >= 500) base::SetOutcomeUnknown(status);

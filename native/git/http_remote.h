@@ -18,10 +18,15 @@ class HttpRemote final : public Remote {
   absl::StatusOr<std::string> Advertise(Service service, const ExchangeOptions& options) override;
   absl::StatusOr<std::string> Exchange(Service service, std::string request,
                                        const ExchangeOptions& options) override;
+  absl::StatusOr<std::string> Push(http::BodySource& request,
+                                   const ExchangeOptions& options) override;
 
  private:
-  absl::StatusOr<http::Response> Send(http::Request request, const ExchangeOptions& options,
-                                      int64_t max_bytes, bool repeatable);
+  absl::StatusOr<http::Response> Send(http::Request request, http::BodySource* body,
+                                      const ExchangeOptions& options, int64_t max_bytes,
+                                      bool repeatable);
+  absl::StatusOr<std::string> Post(Service service, std::string body, http::BodySource* source,
+                                   const ExchangeOptions& options);
   std::string Base();
 
   const std::string url_;

@@ -19,7 +19,7 @@ LocalRemote::LocalRemote(std::string url, std::string path, std::string git_prog
     : url_(std::move(url)), path_(std::move(path)), git_program_(std::move(git_program)) {}
 
 absl::StatusOr<std::string> LocalRemote::Run(Service service, bool advertise,
-                                             absl::string_view input,
+                                             absl::string_view input, http::BodySource* more_input,
                                              const ExchangeOptions& options) {
   ProcessRequest process;
   process.arguments = {git_program_,
@@ -29,6 +29,7 @@ absl::StatusOr<std::string> LocalRemote::Run(Service service, bool advertise,
   process.arguments.push_back("--");
   process.arguments.push_back(path_);
   process.input = input;
+  process.more_input = more_input;
   process.timeout = options.timeout;
   process.stop = options.stop;
   process.max_output_bytes = advertise ? kMaxAdvertisementBytes : kMaxAnswerBytes;
@@ -56,12 +57,17 @@ absl::StatusOr<std::string> LocalRemote::Run(Service service, bool advertise,
 
 absl::StatusOr<std::string> LocalRemote::Advertise(Service service,
                                                    const ExchangeOptions& options) {
-  return Run(service, true, "", options);
+  return Run(service, true, "", nullptr, options);
 }
 
 absl::StatusOr<std::string> LocalRemote::Exchange(Service service, std::string request,
                                                   const ExchangeOptions& options) {
-  return Run(service, false, request, options);
+  return Run(service, false, request, nullptr, options);
+}
+
+absl::StatusOr<std::string> LocalRemote::Push(http::BodySource& request,
+                                              const ExchangeOptions& options) {
+  return Run(Service::kReceivePack, false, "", &request, options);
 }
 
 }  // namespace purser::git

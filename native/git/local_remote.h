@@ -17,10 +17,12 @@ class LocalRemote final : public Remote {
   absl::StatusOr<std::string> Advertise(Service service, const ExchangeOptions& options) override;
   absl::StatusOr<std::string> Exchange(Service service, std::string request,
                                        const ExchangeOptions& options) override;
+  absl::StatusOr<std::string> Push(http::BodySource& request,
+                                   const ExchangeOptions& options) override;
 
  private:
   absl::StatusOr<std::string> Run(Service service, bool advertise, absl::string_view input,
-                                  const ExchangeOptions& options);
+                                  http::BodySource* more_input, const ExchangeOptions& options);
 
   const std::string url_;
   const std::string path_;

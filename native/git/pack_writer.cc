@@ -1,92 +1,67 @@
 #include "git/pack_writer.h"
 
-#include <zlib.h>
-
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/hash.h"
+#include "base/status.h"
 
 namespace purser::git {
-namespace {
 
-constexpr size_t kHeaderBytes = 12;
-// Half the time of zlib's default for a few percent more bytes: a push is CPU-bound here.
-constexpr int kCompressionLevel = 2;
-
-void AppendUint32(std::string& out, uint32_t value) {
-  for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(value >> shift & 0xFF);
-}
-
-}  // namespace
-
-struct PackWriter::Deflater {
-  z_stream stream{};
-  bool ready = false;
-};
-
-PackWriter::PackWriter(const Limits& limits)
-    : limits_(limits), deflater_(std::make_unique<Deflater>()), pack_(kHeaderBytes, '\0') {
-  deflater_->ready = deflateInit(&deflater_->stream, kCompressionLevel) == Z_OK;
-}
-
-PackWriter::~PackWriter() {
-  if (deflater_->ready) deflateEnd(&deflater_->stream);
-}
-
-absl::StatusOr<ObjectId> PackWriter::Add(ObjectType type, absl::string_view content) {
+// Where a new object goes; null when it is known already.
+absl::StatusOr<PackItem*> PackWriter::Place(ObjectType type, absl::string_view content,
+                                            ObjectId& id) {
   if (static_cast<int64_t>(content.size()) > limits_.max_object_bytes) {
     return absl::ResourceExhaustedError(
         absl::StrCat("a ", TypeName(type), " of ", content.size(), " bytes is larger than ",
                      limits_.max_object_bytes, " (max_object_bytes)"));
   }
-  const ObjectId id = HashObject(type, content);
-  if (!known_.insert(id).second) return id;
-  if (!deflater_->ready) return absl::ResourceExhaustedError("no memory for compression");
-  if (objects_ >= limits_.max_objects) {
+  id = HashObject(type, content);
+  if (!known_.insert(id).second) return nullptr;
+  if (objects() >= limits_.max_objects) {
     return absl::ResourceExhaustedError(
         absl::StrCat("more than ", limits_.max_objects, " objects in one push (max_objects)"));
   }
+  PackItem& item = items_.emplace_back();
+  item.type = type;
+  item.id = id;
+  item.size = static_cast<int64_t>(content.size());
+  return &item;
+}
 
-  // Type and size: four bits, then seven a byte, low ones first.
-  uint64_t size = content.size();
-  unsigned char byte = static_cast<unsigned char>(static_cast<unsigned>(type) << 4 | (size & 15));
-  for (size >>= 4; size != 0; size >>= 7) {
-    pack_ += static_cast<char>(byte | 0x80);
-    byte = static_cast<unsigned char>(size & 0x7F);
-  }
-  pack_ += static_cast<char>(byte);
-
-  z_stream& stream = deflater_->stream;
-  deflateReset(&stream);
-  // zlib counts in 32 bits; max_object_bytes is far below unless a caller raised it.
-  if (content.size() > UINT32_MAX / 2) return absl::ResourceExhaustedError("object beyond 2 GiB");
-  const size_t start = pack_.size();
-  pack_.resize(start + deflateBound(&stream, static_cast<uLong>(content.size())));
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(content.data()));
-  stream.avail_in = static_cast<uInt>(content.size());
-  stream.next_out = reinterpret_cast<Bytef*>(pack_.data() + start);
-  stream.avail_out = static_cast<uInt>(pack_.size() - start);
-  if (deflate(&stream, Z_FINISH) != Z_STREAM_END) return absl::InternalError("zlib did not finish");
-  pack_.resize(start + stream.total_out);
-  ++objects_;
-  if (bytes() > limits_.max_pack_bytes) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "the push is larger than ", limits_.max_pack_bytes, " bytes compressed (max_pack_bytes)"));
-  }
+absl::StatusOr<ObjectId> PackWriter::Add(ObjectType type, absl::string_view content) {
+  ObjectId id;
+  PURSER_ASSIGN_OR_RETURN(PackItem * item, Place(type, content, id));
+  if (item == nullptr) return id;
+  item->content = std::string(content);
+  kept_bytes_ += item->size;
   return id;
 }
 
-std::string PackWriter::Finish(absl::string_view head) && {
-  std::string header = "PACK";
-  AppendUint32(header, 2);
-  AppendUint32(header, static_cast<uint32_t>(objects_));
-  std::copy(header.begin(), header.end(), pack_.begin());
-  pack_ += base::Sha1(pack_);
-  pack_.insert(0, head.data(), head.size());
-  objects_ = 0;
-  return std::exchange(pack_, std::string(kHeaderBytes, '\0'));
+absl::StatusOr<ObjectId> PackWriter::AddLater(ObjectType type, absl::string_view content,
+                                              std::string name,
+                                              std::function<absl::StatusOr<std::string>()> load) {
+  ObjectId id;
+  PURSER_ASSIGN_OR_RETURN(PackItem * item, Place(type, content, id));
+  if (item == nullptr) return id;
+  item->name = std::move(name);
+  item->load = std::move(load);
+  return id;
+}
+
+std::unique_ptr<PackStream> PackWriter::Stream(std::string head, std::stop_token stop) && {
+  kept_bytes_ = 0;
+  return std::make_unique<PackStream>(std::move(head), std::exchange(items_, {}), limits_,
+                                      std::move(stop));
+}
+
+absl::StatusOr<std::string> PackWriter::Finish(absl::string_view head) && {
+  const std::unique_ptr<PackStream> stream = std::move(*this).Stream(std::string(head), {});
+  std::string out;
+  while (true) {
+    PURSER_ASSIGN_OR_RETURN(const std::string piece, stream->Next());
+    if (piece.empty()) return out;
+    out += piece;
+  }
 }
 
 }  // namespace purser::git

@@ -1,19 +1,29 @@
 // Writes a pack: the stream of compressed objects that git sends over the wire.
 //
-// One pack, undeltified, built in memory. For new content deltas save little, and finding them is
-// what makes a push slow; thin changes stay small anyway because only new objects are written.
+//   PackWriter writer;
+//   PURSER_ASSIGN_OR_RETURN(const ObjectId id, writer.Add(ObjectType::kBlob, "text"));
+//   std::unique_ptr<PackStream> pack = std::move(writer).Stream(head, {});
+//
+// One pack, undeltified: for new content deltas save little, and finding them is what makes a push
+// slow; thin changes stay small anyway because only new objects are written. The writer collects
+// what the pack will hold; objects are compressed while the pack is sent, two at a time, so that
+// neither the pack nor the files stand in memory as a whole.
 #ifndef PURSER_GIT_PACK_WRITER_H_
 #define PURSER_GIT_PACK_WRITER_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
+#include <vector>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "git/object.h"
 #include "git/object_id.h"
+#include "http/transport.h"
 
 namespace purser::git {
 
@@ -23,36 +33,77 @@ struct PackWriterLimits {
   int64_t max_objects = 2'000'000;
 };
 
+// One object of a pack to be written.
+struct PackItem {
+  ObjectType type = ObjectType::kBlob;
+  ObjectId id;
+  std::string name;  // for errors: where a loaded content comes from
+  int64_t size = 0;
+  std::string content;                                // when `load` is empty
+  std::function<absl::StatusOr<std::string>()> load;  // gives the content, from any thread
+};
+
+// The bytes of a pack as they are made. Ends its helper thread when it goes away.
+class PackStream final : public http::BodySource {
+ public:
+  // `head` comes before the pack.
+  PackStream(std::string head, std::vector<PackItem> items, const PackWriterLimits& limits,
+             std::stop_token stop);
+  ~PackStream() override;
+
+  // About kPieceBytes at a time. FAILED_PRECONDITION when an object that was loaded is not the one
+  // that was named (a file changed meanwhile); RESOURCE_EXHAUSTED names the limit that was met;
+  // CANCELLED after a stop.
+  absl::StatusOr<std::string> Next() override;
+
+  // Of the pack so far, without the head.
+  int64_t bytes() const;
+
+  static constexpr size_t kPieceBytes = 256 << 10;
+  // Contents under way at once: what the helper may run ahead.
+  static constexpr int64_t kWindowBytes = 8 << 20;
+
+ private:
+  class State;
+  std::unique_ptr<State> state_;
+};
+
 // Not thread-safe.
 class PackWriter {
  public:
   using Limits = PackWriterLimits;
 
-  explicit PackWriter(const Limits& limits = {});
-  ~PackWriter();
+  explicit PackWriter(const Limits& limits = {}) : limits_(limits) {}
   PackWriter(const PackWriter&) = delete;
   PackWriter& operator=(const PackWriter&) = delete;
 
-  // Names the object and compresses it into the pack, unless it is there already or known to the
+  // Names the object and puts it into the pack, unless it is there already or known to the
   // receiver. RESOURCE_EXHAUSTED names the limit that was met.
   absl::StatusOr<ObjectId> Add(ObjectType type, absl::string_view content);
+  // The same for an object whose content is not kept: `load` must give it again. `name` is for
+  // errors.
+  absl::StatusOr<ObjectId> AddLater(ObjectType type, absl::string_view content, std::string name,
+                                    std::function<absl::StatusOr<std::string>()> load);
 
   // Objects the receiver has: Add only names them.
   void MarkKnown(const ObjectId& id) { known_.insert(id); }
 
-  int64_t objects() const { return objects_; }
-  int64_t bytes() const { return static_cast<int64_t>(pack_.size()); }
+  int64_t objects() const { return static_cast<int64_t>(items_.size()); }
+  // Of the contents that are kept.
+  int64_t kept_bytes() const { return kept_bytes_; }
 
-  // `head` followed by the finished pack, in one buffer; the writer is empty afterwards.
-  std::string Finish(absl::string_view head) &&;
+  // `head` followed by the pack; the writer is empty afterwards.
+  std::unique_ptr<PackStream> Stream(std::string head, std::stop_token stop) &&;
+  // The same as one string.
+  absl::StatusOr<std::string> Finish(absl::string_view head) &&;
 
  private:
-  struct Deflater;
-  Limits limits_;
-  std::unique_ptr<Deflater> deflater_;
+  absl::StatusOr<PackItem*> Place(ObjectType type, absl::string_view content, ObjectId& id);
+
+  const Limits limits_;
   absl::flat_hash_set<ObjectId> known_;
-  int64_t objects_ = 0;
-  std::string pack_;
+  std::vector<PackItem> items_;
+  int64_t kept_bytes_ = 0;
 };
 
 }  // namespace purser::git

@@ -163,16 +163,24 @@ absl::Status Drain(Fd& fd, std::string& out, size_t limit, bool drop_beyond) {
   return absl::OkStatus();
 }
 
-void Feed(Fd& fd, absl::string_view& input) {
-  while (!input.empty()) {
+// Writes what the program takes now; more comes from `source`, kept in `piece`. Closes the
+// descriptor at the end of both, or when the program closed its input.
+absl::Status Feed(Fd& fd, absl::string_view& input, http::BodySource*& source, std::string& piece) {
+  while (true) {
+    if (input.empty() && source != nullptr) {
+      PURSER_ASSIGN_OR_RETURN(piece, source->Next());
+      input = piece;
+    }
+    if (input.empty()) break;
     const ssize_t sent = send(fd.get(), input.data(), input.size(), MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;
-    if (sent < 0 && errno == EAGAIN) return;
+    if (sent < 0 && errno == EAGAIN) return absl::OkStatus();
     // The program closed its input: what it says or its exit code tells why.
     if (sent < 0) break;
     input.remove_prefix(static_cast<size_t>(sent));
   }
   fd.Reset();
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -199,7 +207,9 @@ absl::StatusOr<ProcessResult> RunProcess(const ProcessRequest& request) {
       Steady::now() + absl::ToChronoMilliseconds(std::min(request.timeout, absl::Hours(24)));
   ProcessResult result;
   absl::string_view input = request.input;
-  if (input.empty()) in.ours.Reset();
+  http::BodySource* more_input = request.more_input;
+  std::string piece;
+  if (input.empty() && more_input == nullptr) in.ours.Reset();
   while (true) {
     if (request.stop.stop_requested()) {
       return absl::CancelledError(absl::StrCat(request.arguments[0], " was stopped"));
@@ -217,7 +227,9 @@ absl::StatusOr<ProcessResult> RunProcess(const ProcessRequest& request) {
         Drain(out.ours, result.output, static_cast<size_t>(request.max_output_bytes), false));
     PURSER_RETURN_IF_ERROR(Drain(err.ours, result.errors, kMaxErrorOutputBytes, true));
     if (ended) return result;
-    if (in.ours.get() >= 0) Feed(in.ours, input);
+    if (in.ours.get() >= 0) {
+      PURSER_RETURN_IF_ERROR(Feed(in.ours, input, more_input, piece));
+    }
 
     // Negative descriptors are ignored by poll.
     pollfd fds[] = {{wake.get(), POLLIN, 0},

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "http/transport.h"
 
 namespace purser::git {
 
@@ -19,6 +20,9 @@ inline constexpr size_t kMaxErrorOutputBytes = 64 << 10;  // of stderr kept; the
 struct ProcessRequest {
   std::vector<std::string> arguments;  // the program first; found by PATH unless it holds a '/'
   absl::string_view input;             // must stay alive during the call
+  // Comes behind `input`, read as the program takes it; its error ends the program and is returned.
+  // May be null.
+  http::BodySource* more_input = nullptr;
   absl::Duration timeout = absl::Minutes(10);
   std::stop_token stop;
   int64_t max_output_bytes = 64 << 20;  // more is RESOURCE_EXHAUSTED

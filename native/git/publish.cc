@@ -20,6 +20,32 @@ namespace purser::git {
 namespace {
 
 constexpr int kMaxStuckAttempts = 4;
+constexpr size_t kMaxWholePushBytes = 1 << 20;  // as git's http.postBuffer
+// Contents kept between naming and sending; files beyond are read twice.
+constexpr int64_t kMaxKeptBytes = 16 << 20;
+
+// A source of which some was read ahead.
+class Prefetched final : public http::BodySource {
+ public:
+  explicit Prefetched(http::BodySource& source) : source_(source) {}
+  // True when all of the source is less than `limit` and was read.
+  absl::StatusOr<bool> Read(size_t limit) {
+    while (taken_.size() < limit) {
+      PURSER_ASSIGN_OR_RETURN(const std::string piece, source_.Next());
+      if (piece.empty()) return true;
+      taken_ += piece;
+    }
+    return false;
+  }
+  std::string Taken() && { return std::move(taken_); }
+  absl::StatusOr<std::string> Next() override {
+    return taken_.empty() ? source_.Next() : std::exchange(taken_, {});
+  }
+
+ private:
+  http::BodySource& source_;
+  std::string taken_;
+};
 
 // One branch of one remote during one call.
 class Session {
@@ -73,11 +99,20 @@ class Session {
     update.old_id = old_id;
     update.new_id = new_id;
     result.objects = writer.objects();
-    result.pack_bytes = writer.bytes();
-    absl::StatusOr<std::string> answer = remote_.Exchange(
-        Service::kReceivePack, std::move(writer).Finish(PushHead(update, advertisement)), options_);
+    const std::unique_ptr<PackStream> pack =
+        std::move(writer).Stream(PushHead(update, advertisement), call_.stop);
+    absl::StatusOr<std::string> answer = SendPack(*pack);
+    result.pack_bytes = pack->bytes();
     if (!answer.ok()) return Where(answer.status());
     return Where(ParsePushAnswer(*answer, update, advertisement, call_.progress));
+  }
+
+  // A small push goes as one body of known length, as git does it: not every proxy likes chunks.
+  absl::StatusOr<std::string> SendPack(PackStream& pack) {
+    Prefetched request(pack);
+    PURSER_ASSIGN_OR_RETURN(const bool whole, request.Read(kMaxWholePushBytes));
+    if (!whole) return remote_.Push(request, options_);
+    return remote_.Exchange(Service::kReceivePack, std::move(request).Taken(), options_);
   }
 
   // Adds repository and branch to an error that does not name the repository yet.
@@ -139,18 +174,29 @@ absl::StatusOr<ObjectId> WriteTree(TreeBuilder& tree, PackWriter& writer) {
       [&writer](absl::string_view content) { return writer.Add(ObjectType::kTree, content); });
 }
 
+// Reads a file again when its turn comes; errors name it.
+std::function<absl::StatusOr<std::string>()> LoaderOf(const FileSource& files,
+                                                      absl::string_view path, uint32_t mode) {
+  return [&files, path = std::string(path), mode] { return files.Read(path, mode); };
+}
+
 absl::StatusOr<ObjectId> WriteFiles(const FileSource& files, PackWriter& writer, int64_t& count) {
   TreeBuilder tree;
-  PURSER_RETURN_IF_ERROR(files.ForEach(
-      [&](absl::string_view path, uint32_t mode, absl::string_view content) -> absl::Status {
-        absl::StatusOr<ObjectId> id = writer.Add(ObjectType::kBlob, content);
-        if (!id.ok()) {
-          return base::Annotate(id.status(),
-                                absl::StrCat("file \"", base::EscapeForDisplay(path), "\""));
-        }
-        ++count;
-        return tree.Put(path, mode, *id);
-      }));
+  PURSER_RETURN_IF_ERROR(files.ForEach([&](absl::string_view path, uint32_t mode,
+                                           absl::string_view content) -> absl::Status {
+    const bool keep = writer.kept_bytes() + static_cast<int64_t>(content.size()) <= kMaxKeptBytes;
+    absl::StatusOr<ObjectId> id =
+        keep ? writer.Add(ObjectType::kBlob, content)
+             : writer.AddLater(ObjectType::kBlob, content,
+                               absl::StrCat("file \"", base::EscapeForDisplay(path), "\""),
+                               LoaderOf(files, path, mode));
+    if (!id.ok()) {
+      return base::Annotate(id.status(),
+                            absl::StrCat("file \"", base::EscapeForDisplay(path), "\""));
+    }
+    ++count;
+    return tree.Put(path, mode, *id);
+  }));
   return WriteTree(tree, writer);
 }
 
@@ -251,12 +297,18 @@ absl::StatusOr<PublishResult> PushOnTip(Session& session, const Call& call,
 
 }  // namespace
 
-absl::StatusOr<PublishResult> BuildTree(const FileSource& files) {
+absl::StatusOr<PublishResult> BuildTree(const FileSource& files, std::stop_token stop) {
   PackWriter writer;
   PublishResult result;
   PURSER_ASSIGN_OR_RETURN(result.tree, WriteFiles(files, writer, result.files));
   result.objects = writer.objects();
-  result.pack_bytes = writer.bytes();
+  // What a push would send is known only when it has been made.
+  const std::unique_ptr<PackStream> pack = std::move(writer).Stream("", stop);
+  while (true) {
+    PURSER_ASSIGN_OR_RETURN(const std::string piece, pack->Next());
+    if (piece.empty()) break;
+  }
+  result.pack_bytes = pack->bytes();
   return result;
 }
 

@@ -4,9 +4,10 @@
 //   PURSER_ASSIGN_OR_RETURN(PublishResult result,
 //                           PublishTree(*remote, "main", files, commit, {}, call));
 //
-// Nothing touches a disk: objects are built in memory and pushed as one pack. All functions may be
-// called from several threads, also on one remote and branch: losers of a race read the new tip and
-// try again.
+// Nothing touches a disk: objects are made and pushed as one pack, compressed while it is sent; of
+// large trees each new file is read twice, once to name it and once to send it. All functions may
+// be called from several threads, also on one remote and branch: losers of a race read the new tip
+// and try again.
 #ifndef PURSER_GIT_PUBLISH_H_
 #define PURSER_GIT_PUBLISH_H_
 
@@ -50,10 +51,10 @@ struct Call {
 struct PublishResult {
   ObjectId commit;
   ObjectId tree;
-  bool pushed = false;  // false: the branch already held exactly this
-  int64_t files = 0;    // of the published tree, or changed ones of a commit
-  int64_t objects = 0;  // sent
-  int64_t pack_bytes = 0;
+  bool pushed = false;     // false: the branch already held exactly this
+  int64_t files = 0;       // of the published tree, or changed ones of a commit
+  int64_t objects = 0;     // sent
+  int64_t pack_bytes = 0;  // sent
 };
 
 // What to do when the branch has commits already and another tree.
@@ -72,7 +73,7 @@ absl::StatusOr<PublishResult> PublishTree(Remote& remote, absl::string_view bran
 
 // The tree PublishTree would push, without any network. `objects` and `pack_bytes` tell what a
 // first push would send besides the commit.
-absl::StatusOr<PublishResult> BuildTree(const FileSource& files);
+absl::StatusOr<PublishResult> BuildTree(const FileSource& files, std::stop_token stop = {});
 
 // Path → new content, or nullopt to delete. An existing file keeps its mode.
 using Changes = std::map<std::string, std::optional<std::string>>;

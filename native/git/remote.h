@@ -40,6 +40,9 @@ class Remote {
   // One request of the service and the whole answer (at most kMaxAnswerBytes).
   virtual absl::StatusOr<std::string> Exchange(Service service, std::string request,
                                                const ExchangeOptions& options) = 0;
+  // As Exchange with receive-pack, for a request that is made while it is sent; never repeated.
+  virtual absl::StatusOr<std::string> Push(http::BodySource& request,
+                                           const ExchangeOptions& options) = 0;
 };
 
 struct RemoteOptions {

@@ -127,4 +127,12 @@ absl::StatusOr<std::string> HookedRemote::Exchange(Service service, std::string 
   return answer;
 }
 
+absl::StatusOr<std::string> HookedRemote::Push(http::BodySource& request,
+                                               const ExchangeOptions& options) {
+  if (before) before(Service::kReceivePack);
+  absl::StatusOr<std::string> answer = inner_.Push(request, options);
+  if (answer.ok() && after) after(Service::kReceivePack, *answer);
+  return answer;
+}
+
 }  // namespace purser::git

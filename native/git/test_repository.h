@@ -58,6 +58,8 @@ class HookedRemote final : public Remote {
   absl::StatusOr<std::string> Advertise(Service service, const ExchangeOptions& options) override;
   absl::StatusOr<std::string> Exchange(Service service, std::string request,
                                        const ExchangeOptions& options) override;
+  absl::StatusOr<std::string> Push(http::BodySource& request,
+                                   const ExchangeOptions& options) override;
   std::function<void(Service service)> before;
   std::function<void(Service service, std::string& answer)> after;
 

@@ -201,7 +201,7 @@ absl::Status GitPublishAction::Run(action::Context& context) {
   commit.effect_key = context.idempotency_key();
   if (context.dry_run()) {
     PURSER_RETURN_IF_ERROR(git::CheckPerson(commit.author, "gitAuthorName"));
-    PURSER_ASSIGN_OR_RETURN(const git::PublishResult built, git::BuildTree(files));
+    PURSER_ASSIGN_OR_RETURN(const git::PublishResult built, git::BuildTree(files, context.stop()));
     context.Log(action::LogLevel::kInfo,
                 absl::StrCat("dry run: would push ", Counts(built), " as tree ", built.tree.ToHex(),
                              " to branch ", branch, " of ", url, "; nothing was sent"));
