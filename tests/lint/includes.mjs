@@ -5,7 +5,7 @@ import { codeOnly, lineOf, list, read } from './files.mjs';
 const floors = [
   ['base'],
   ['template', 'document', 'json'],
-  ['http', 'store', 'git', 'catalog'],
+  ['http', 'store', 'git', 'catalog', 'edit'],
   ['workflow', 'action', 'provider'],
   ['connectors'],
   ['provisioning', 'costs', 'orders', 'inventory'],
@@ -41,7 +41,7 @@ const libraries = [
   [/^(grpc|grpcpp|google\/protobuf)\/|\.pb\.h$/, ['rpc', 'sidecar', 'cli']],
   [/^boost\//, ['http']],
   [/^(sqlite3|libpq-fe)\.h$/, ['store']],
-  [/^yaml\.h$/, ['document']],
+  [/^yaml\.h$/, ['document', 'edit']],
   [/^openssl\//, ['base', 'http']],
   [/^spdlog\//, ['rpc', 'sidecar', 'cli']],
   [/^zlib\.h$/, ['git', 'costs']],

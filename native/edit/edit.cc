@@ -1,0 +1,161 @@
+#include "edit/edit.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "base/strings.h"
+#include "edit/reconcile.h"
+
+namespace purser::edit {
+namespace {
+
+// Each step does all that can be done at once; more are needed only where entries come and go in
+// one container.
+constexpr int kMaxSteps = 64;
+
+absl::StatusOr<Tree> Parse(Syntax syntax, absl::string_view text, absl::string_view file) {
+  return syntax == Syntax::kYaml ? ParseYamlTree(text, file) : ParseJsonTree(text, file);
+}
+
+// The value at a path that only looks.
+absl::StatusOr<bool> Fits(const Model& document, const Model& members) {
+  for (auto member = members.begin(); member != members.end(); ++member) {
+    PURSER_ASSIGN_OR_RETURN(const Path path, ParsePath(absl::string_view(member.key())));
+    Operation test;
+    test.kind = Operation::Kind::kTest;
+    test.path = path;
+    test.value = *member;
+    Model copy = document;
+    const absl::Status status = Apply(test, copy);
+    if (!status.ok()) return false;
+  }
+  return true;
+}
+
+absl::StatusOr<std::vector<bool>> Select(const Selection& selection,
+                                         const std::vector<Model>& documents,
+                                         absl::string_view file) {
+  std::vector<bool> chosen(documents.size());
+  switch (selection.kind) {
+    case Selection::Kind::kOnly:
+      if (documents.size() != 1) {
+        return absl::FailedPreconditionError(
+            absl::StrCat(file, ": holds ", documents.size(),
+                         " documents; say by \"document\" which one is meant"));
+      }
+      chosen[0] = true;
+      break;
+    case Selection::Kind::kIndex:
+      if (selection.index >= documents.size()) {
+        return absl::FailedPreconditionError(absl::StrCat(file, ": holds ", documents.size(),
+                                                          " documents, there is no number ",
+                                                          selection.index, " (from 0)"));
+      }
+      chosen[selection.index] = true;
+      break;
+    case Selection::Kind::kAll:
+      // What stands between two marks without a value is no document one means.
+      for (size_t i = 0; i < documents.size(); ++i) {
+        chosen[i] = documents.size() == 1 || !documents[i].is_null();
+      }
+      break;
+    case Selection::Kind::kMatching:
+      for (size_t i = 0; i < documents.size(); ++i) {
+        PURSER_ASSIGN_OR_RETURN(const bool fits, Fits(documents[i], selection.members));
+        chosen[i] = fits;
+      }
+      break;
+  }
+  if (std::find(chosen.begin(), chosen.end(), true) == chosen.end()) {
+    return absl::FailedPreconditionError(absl::StrCat(file, ": no document fits \"document\""));
+  }
+  return chosen;
+}
+
+}  // namespace
+
+absl::StatusOr<Selection> ParseSelection(const Model& selection) {
+  Selection result;
+  if (selection.is_null()) return result;
+  if (selection.is_number_integer() && selection >= 0 && selection < kMaxDocuments) {
+    result.kind = Selection::Kind::kIndex;
+    result.index = selection.get<size_t>();
+  } else if (selection == "all") {
+    result.kind = Selection::Kind::kAll;
+  } else if (selection.is_object() && !selection.empty()) {
+    result.kind = Selection::Kind::kMatching;
+    result.members = selection;
+    for (auto member = selection.begin(); member != selection.end(); ++member) {
+      PURSER_RETURN_IF_ERROR(ParsePath(absl::string_view(member.key())).status());
+    }
+  } else {
+    return absl::InvalidArgumentError(
+        "/document: must be a number from 0, \"all\" or an object of paths and values");
+  }
+  return result;
+}
+
+Change ApplyAll(const std::vector<Operation>& operations, std::stop_token stop) {
+  return [operations, stop](Model& value) -> absl::Status {
+    for (size_t i = 0; i < operations.size(); ++i) {
+      if (stop.stop_requested()) return absl::CancelledError("the task was cancelled");
+      PURSER_RETURN_IF_ERROR(
+          base::Annotate(Apply(operations[i], value),
+                         absl::StrCat("operation ", i, " at \"",
+                                      base::EscapeForDisplay(operations[i].path.text, 120), "\"")));
+    }
+    return absl::OkStatus();
+  };
+}
+
+absl::StatusOr<Edited> Edit(Syntax syntax, absl::string_view text, absl::string_view file,
+                            const Selection& selection, const Change& change,
+                            std::stop_token stop) {
+  PURSER_ASSIGN_OR_RETURN(Tree tree, Parse(syntax, text, file));
+  const Manner manner = MannerOf(tree);
+  std::vector<Model> before;
+  for (const DocumentSpan& document : tree.documents) {
+    before.push_back(ToModel(tree, document.root));
+  }
+  PURSER_ASSIGN_OR_RETURN(const std::vector<bool> chosen, Select(selection, before, file));
+  std::vector<Model> after = before;
+  Edited result;
+  for (size_t i = 0; i < after.size(); ++i) {
+    if (!chosen[i]) continue;
+    ++result.documents;
+    const std::string where =
+        after.size() == 1 ? std::string(file) : absl::StrCat(file, ": document ", i);
+    PURSER_RETURN_IF_ERROR(base::Annotate(change(after[i]), where));
+  }
+  std::vector<const Model*> targets;
+  for (const Model& value : after) targets.push_back(&value);
+  for (int step = 0; step < kMaxSteps; ++step) {
+    if (stop.stop_requested()) return absl::CancelledError("the task was cancelled");
+    absl::StatusOr<std::vector<Splice>> splices = PlanStep(tree, manner, targets);
+    if (!splices.ok()) return base::Annotate(splices.status(), file);
+    if (splices->empty()) {
+      result.text = tree.text;
+      result.changed = result.text != text;
+      return result;
+    }
+    const std::string next = Apply(tree.text, *std::move(splices));
+    if (static_cast<int64_t>(next.size()) > kMaxFileBytes) {
+      return absl::ResourceExhaustedError(absl::StrCat(file, ": would grow to ", next.size(),
+                                                       " bytes, more than ", kMaxFileBytes,
+                                                       " (kMaxFileBytes)"));
+    }
+    absl::StatusOr<Tree> parsed = Parse(syntax, next, file);
+    if (!parsed.ok() || parsed->documents.size() != before.size()) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "this edit cannot be made: the text would not be readable any more (",
+          parsed.ok() ? "another number of documents" : parsed.status().message(), ")"));
+    }
+    tree = *std::move(parsed);
+  }
+  return absl::InternalError(
+      absl::StrCat(file, ": the layout around the edited place is not understood"));
+}
+
+}  // namespace purser::edit
