@@ -63,17 +63,21 @@ describe('writing deltas', () => {
     ]);
   });
 
-  it('makes links to this portal whole, and leaves others as they are', async () => {
+  it('makes links to this portal whole, to pages that a browser can open', async () => {
     let seen: Array<{ url: string; title?: string }> | undefined;
     const writer = writerTo(({ added }) => (seen = added[0].entity.metadata.links));
-    const { metadata, ...rest } = entity('a');
+    const { metadata, ...rest } = entity('A-b');
     const links = [
       { url: '/api/purser/v1/requests/req_1', title: 'Request' },
+      { url: '/api/purser/v1/costs/entities/resource/default/a-b', title: 'Cost' },
+      { url: '/docs/default/resource/a-b' },
       { url: 'https://git.example/commit/1' },
     ];
     await writer.apply([{ ...rest, metadata: { ...metadata, links } }], []);
     assert.deepEqual(seen, [
-      { url: 'http://portal.example/api/purser/v1/requests/req_1', title: 'Request' },
+      { url: 'http://portal.example/search?query=req_1', title: 'Request' },
+      { url: 'http://portal.example/catalog/default/resource/a-b', title: 'Cost' },
+      { url: 'http://portal.example/docs/default/resource/a-b' },
       { url: 'https://git.example/commit/1' },
     ]);
   });

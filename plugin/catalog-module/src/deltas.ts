@@ -3,6 +3,7 @@ import {
   ANNOTATION_LOCATION,
   ANNOTATION_ORIGIN_LOCATION,
   type Entity,
+  getCompoundEntityRef,
   stringifyEntityRef,
 } from '@backstage/catalog-model';
 import type { DeferredEntity, EntityProviderConnection } from '@backstage/plugin-catalog-node';
@@ -23,8 +24,27 @@ function isEntity(value: JsonObject): value is JsonObject & Entity {
   );
 }
 
-/** Makes a path of this portal ("/api/…") a whole URL. */
+/** Makes the path of a page of this portal ("/search?query=…") a whole URL. */
 export type AbsoluteUrl = (path: string) => string;
+
+const API = '/api/';
+const REQUEST = /^\/api\/purser\/v1\/requests\/([^/?#]+)$/;
+
+/**
+ * A page for what a link of the sidecar's means. Its links may lead into the REST API, which a browser's tab
+ * cannot open: it sends no token. A request is shown by the search; everything else by the entity's own page.
+ */
+function pageOf(path: string, entity: Entity): string {
+  if (!path.startsWith(API)) {
+    return path;
+  }
+  const request = REQUEST.exec(path);
+  if (request) {
+    return `/search?query=${request[1]}`;
+  }
+  const { kind, namespace, name } = getCompoundEntityRef(entity);
+  return `/catalog/${[namespace, kind, name].map(part => encodeURIComponent(part.toLowerCase())).join('/')}`;
+}
 
 /** Applies deltas to the catalog in pieces between which the event loop gets its turn. */
 export class DeltaWriter {
@@ -69,7 +89,9 @@ export class DeltaWriter {
     };
     // The sidecar does not know where the portal is; the catalog takes whole URLs only.
     const links = entity.metadata.links?.map(link =>
-      link.url.startsWith('/') ? { ...link, url: this.#absoluteUrl(link.url) } : link,
+      link.url.startsWith('/')
+        ? { ...link, url: this.#absoluteUrl(pageOf(link.url, entity)) }
+        : link,
     );
     const metadata = { ...entity.metadata, annotations, ...(links && { links }) };
     return [

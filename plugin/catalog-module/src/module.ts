@@ -1,8 +1,7 @@
-import { isAbsolute, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import {
   coreServices,
   createBackendModule,
-  type DiscoveryService,
   type SchedulerServiceTaskScheduleDefinition,
 } from '@backstage/backend-plugin-api';
 import type { Config } from '@backstage/config';
@@ -24,11 +23,10 @@ function followForOf(schedule: SchedulerServiceTaskScheduleDefinition): number {
   return timeout - Math.min(MAX_MARGIN_MS, timeout / 10);
 }
 
-/** The API may be served from another host than the pages. */
-async function absoluteUrlOf(config: Config, discovery: DiscoveryService): Promise<AbsoluteUrl> {
-  const api = await discovery.getExternalBaseUrl('purser');
-  const pages = config.getOptionalString('app.baseUrl') ?? api;
-  return path => new URL(path, path.startsWith('/api/') ? api : pages).href;
+/** The pages' address; the backend's own where the portal serves no pages. */
+function absoluteUrlOf(config: Config): AbsoluteUrl {
+  const pages = config.getOptionalString('app.baseUrl') ?? config.getString('backend.baseUrl');
+  return path => `${pages.replace(/\/+$/, '')}${path}`;
 }
 
 /** Registers a provider per configured instance, and the meaning of our annotations. */
@@ -42,12 +40,11 @@ export const catalogModulePurser = createBackendModule({
         model: catalogModelExtensionPoint,
         config: coreServices.rootConfig,
         database: coreServices.database,
-        discovery: coreServices.discovery,
         logger: coreServices.logger,
         scheduler: coreServices.scheduler,
         purser: purserServiceRef,
       },
-      async init({ catalog, model, config, database, discovery, logger, scheduler, purser }) {
+      async init({ catalog, model, config, database, logger, scheduler, purser }) {
         model.addModelSource(purserModelSource);
         const instances = readInstances(config);
         if (instances.length === 0) {
@@ -55,7 +52,7 @@ export const catalogModulePurser = createBackendModule({
           return;
         }
         const stateDirectory = config.getOptionalString('purser.stateDirectory');
-        const absoluteUrl = await absoluteUrlOf(config, discovery);
+        const absoluteUrl = absoluteUrlOf(config);
         const positions = await DatabaseProviderPositions.create(database);
         catalog.addEntityProvider(
           ...instances.map(
@@ -68,10 +65,7 @@ export const catalogModulePurser = createBackendModule({
                 taskRunner: scheduler.createScheduledTaskRunner(instance.schedule),
                 followFor: followForOf(instance.schedule),
                 absoluteUrl,
-                stateDirectory:
-                  stateDirectory && !isAbsolute(stateDirectory)
-                    ? resolve(stateDirectory)
-                    : stateDirectory,
+                stateDirectory: stateDirectory && resolve(stateDirectory),
               }),
           ),
         );
