@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -64,14 +65,31 @@ writeFileSync(
 const credentials = grpc.credentials.createInsecure();
 const options = { 'grpc.max_receive_message_length': 4 << 20 };
 
+/** Whether something takes connections on the socket now. */
+const accepts = () =>
+  new Promise(resolve => {
+    const probe = connect(address.slice('unix:'.length));
+    probe.on('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.on('error', () => resolve(false));
+  });
+
 async function start() {
   const began = performance.now();
   const child = spawn(path.join(root, 'build/release/bin/purserd'), ['--config', config], {
     stdio: ['ignore', 'inherit', 'inherit'],
   });
-  const client = new ProvisioningServiceClient(address, credentials, options);
+  // The client of gRPC waits a second after a refused connection: it is made once there is a server.
+  let client;
   while (true) {
     if (child.exitCode !== null) throw new Error(`purserd ended with ${child.exitCode}`);
+    if (!(await accepts())) {
+      await sleep(2);
+      continue;
+    }
+    client ??= new ProvisioningServiceClient(address, credentials, options);
     const ok = await new Promise(resolve =>
       client.listBlueprints(
         { pageSize: 1, pageToken: '' },
@@ -81,8 +99,6 @@ async function start() {
       ),
     );
     if (ok) break;
-    client.getChannel().getConnectivityState(true);
-    await sleep(2);
   }
   return { child, client, millis: performance.now() - began };
 }
