@@ -214,6 +214,12 @@ Directory& Directory::operator=(Directory&& other) noexcept {
   return *this;
 }
 
+absl::StatusOr<mode_t> Directory::Mode() const {
+  struct stat info;
+  if (fstat(fd_, &info) != 0) return ErrnoStatus(errno, Shown(path_, ""));
+  return static_cast<mode_t>(info.st_mode & 07777);
+}
+
 absl::StatusOr<Directory> Directory::OpenAt(absl::string_view relative) const {
   PURSER_RETURN_IF_ERROR(CheckRelative(relative));
   PURSER_ASSIGN_OR_RETURN(UniqueFd fd, OpenBeneath(fd_, path_, relative, O_RDONLY | O_DIRECTORY));
@@ -263,6 +269,28 @@ absl::StatusOr<DirectoryEntry> Directory::Stat(absl::string_view relative) const
 
 absl::Status Directory::WriteFile(absl::string_view relative, absl::string_view bytes, mode_t mode,
                                   bool durable) const {
+  return Write(relative, bytes, mode, Permissions::kLessUmask, durable);
+}
+
+absl::Status Directory::WriteFileExactly(absl::string_view relative, absl::string_view bytes,
+                                         mode_t mode) const {
+  return Write(relative, bytes, mode, Permissions::kExact, false);
+}
+
+absl::Status Directory::SetMode(absl::string_view relative, mode_t mode) const {
+  PURSER_ASSIGN_OR_RETURN(const DirectoryEntry entry, Stat(relative));
+  if (entry.kind == FileKind::kSymlink) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(Shown(path_, relative), ": a link has no mode of its own"));
+  }
+  PURSER_ASSIGN_OR_RETURN(const UniqueFd fd,
+                          OpenBeneath(fd_, path_, relative, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  if (fchmod(fd.get(), mode) != 0) return ErrnoStatus(errno, Shown(path_, relative));
+  return absl::OkStatus();
+}
+
+absl::Status Directory::Write(absl::string_view relative, absl::string_view bytes, mode_t mode,
+                              Permissions how, bool durable) const {
   const std::string shown = Shown(path_, relative);
   absl::StatusOr<Leaf> leaf = OpenParent(fd_, path_, relative);
   if (absl::IsNotFound(leaf.status())) {
@@ -279,6 +307,9 @@ absl::Status Directory::WriteFile(absl::string_view relative, absl::string_view 
         return file.get() >= 0;
       }));
   absl::Status status = WriteAll(file.get(), bytes, shown);
+  if (status.ok() && how == Permissions::kExact && fchmod(file.get(), mode) != 0) {
+    status = ErrnoStatus(errno, absl::StrCat("writing ", shown));
+  }
   if (status.ok() && durable && fsync(file.get()) != 0) {
     status = ErrnoStatus(errno, absl::StrCat("syncing ", shown));
   }

@@ -50,6 +50,9 @@ class Directory {
 
   const std::string& path() const { return path_; }
 
+  // Permission bits of the folder itself.
+  absl::StatusOr<mode_t> Mode() const;
+
   // A folder below. OpenAt fails with NOT_FOUND; MakeAt creates the missing ones.
   absl::StatusOr<Directory> OpenAt(absl::string_view relative) const;
   absl::StatusOr<Directory> MakeAt(absl::string_view relative, mode_t mode = 0777) const;
@@ -63,6 +66,11 @@ class Directory {
   // Missing parents are created. `durable` also syncs file and folder before it returns.
   absl::Status WriteFile(absl::string_view relative, absl::string_view bytes, mode_t mode = 0666,
                          bool durable = false) const;
+  // The same, but the file gets exactly the permission bits `mode`, whatever the umask.
+  absl::Status WriteFileExactly(absl::string_view relative, absl::string_view bytes,
+                                mode_t mode) const;
+  // Of a file or folder; a symlink is FAILED_PRECONDITION.
+  absl::Status SetMode(absl::string_view relative, mode_t mode) const;
   absl::Status WriteSymlink(absl::string_view relative, absl::string_view target) const;
   // A missing file is OK. Directories are removed with all below them.
   absl::Status Remove(absl::string_view relative) const;
@@ -72,7 +80,10 @@ class Directory {
   absl::StatusOr<std::vector<DirectoryEntry>> List(const ListLimits& limits = {}) const;
 
  private:
+  enum class Permissions { kLessUmask, kExact };
   Directory(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+  absl::Status Write(absl::string_view relative, absl::string_view bytes, mode_t mode,
+                     Permissions how, bool durable) const;
   int fd_;
   std::string path_;
 };

@@ -43,6 +43,19 @@ class FileTest : public ::testing::Test {
   std::optional<Directory> folder_;
 };
 
+TEST_F(FileTest, ModesAreLessTheUmaskOrExact) {
+  const mode_t old = umask(077);
+  EXPECT_TRUE(folder_->WriteFile("less", "x", 0666).ok());
+  EXPECT_TRUE(folder_->WriteFileExactly("exact", "x", 0666).ok());
+  umask(old);
+  EXPECT_EQ(folder_->Stat("less")->mode, 0600u);
+  EXPECT_EQ(folder_->Stat("exact")->mode, 0666u);
+  EXPECT_TRUE(folder_->SetMode("less", 0751).ok());
+  EXPECT_EQ(folder_->Stat("less")->mode, 0751u);
+  ASSERT_TRUE(folder_->WriteSymlink("link", "less").ok());
+  EXPECT_EQ(folder_->SetMode("link", 0700).code(), absl::StatusCode::kFailedPrecondition);
+}
+
 TEST_F(FileTest, WritesReadsAndReplacesWholeFiles) {
   ASSERT_TRUE(folder_->WriteFile("a/b/c.txt", "one", 0640, true).ok());
   EXPECT_EQ(*folder_->ReadFile("a/b/c.txt", 100), "one");

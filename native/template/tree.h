@@ -18,6 +18,7 @@
 #include "absl/strings/string_view.h"
 #include "base/file.h"
 #include "template/template.h"
+#include "template/tree_links.h"
 
 namespace purser::tmpl {
 
@@ -28,7 +29,19 @@ struct TreeLimits {
   int max_threads = 4;
 };
 
+// Another engine, for texts that use filters or globals which only it has.
+struct ForeignEngine {
+  std::vector<std::string> names;  // of those filters and globals
+  // Renders with the same values and options as ours. Called from any thread.
+  std::function<absl::StatusOr<std::string>(absl::string_view name, absl::string_view source,
+                                            std::stop_token stop)>
+      render;
+};
+
 struct TreeOptions {
+  // Nothing is rendered, neither names nor contents; what is there is overwritten; files and new
+  // folders get exactly the modes of the source. As Backstage's fetch:plain.
+  bool verbatim = false;
   bool cookiecutter_compat = false;
   bool trim_blocks = false;
   bool lstrip_blocks = false;
@@ -39,6 +52,7 @@ struct TreeOptions {
   // Only files with this suffix (".njk") are rendered, and lose it. Empty: all are rendered.
   std::string template_file_extension = "";
   std::map<std::string, std::string> scm_hosts = {};
+  ForeignEngine foreign = {};
   // A name in the workspace for the files on their way; what stands there is removed.
   std::string stage_name = ".purser-stage";
   Limits file_limits = {};
@@ -51,22 +65,29 @@ struct TreeCounts {
   int64_t bytes = 0;               // written
   int64_t rendered = 0;            // files whose contents were rendered
   int64_t copied = 0;              // files and links that were copied as they are
-  int64_t skipped = 0;             // dropped names and existing files
+  int64_t foreign = 0;             // of the rendered: by the foreign engine
+  int64_t skipped = 0;             // dropped names, existing files, links that lead out
   std::vector<std::string> paths;  // of the files, below the target, sorted
 };
 
 // Renders `source` into the folder `target` of `workspace` ("" is the workspace itself). `progress`
 // (may be empty) is called from any thread, one at a time, with the number of files done.
 // Errors name the file; INVALID_ARGUMENT for a wrong template, PERMISSION_DENIED for a name that
-// leads out of the target, CANCELLED on stop. After an error the workspace is as it was.
+// leads out of the target, CANCELLED on stop. After an error the workspace is as it was; after a
+// death in the middle, the same call makes it whole.
 absl::StatusOr<TreeCounts> RenderTree(const base::Directory& source,
                                       const base::Directory& workspace, absl::string_view target,
                                       const Context& context, const TreeOptions& options,
                                       std::stop_token stop = {},
                                       const std::function<void(int64_t)>& progress = {});
 
-// "a/./b/../c" as "a/c"; "" for the folder itself. PERMISSION_DENIED when it leads out.
-absl::StatusOr<std::string> NormalizeBelow(absl::string_view path);
+// Renders one text to the file `target` of `workspace`, whole or not at all; counts as above. A new
+// file gets 0666 less the umask, an existing one is kept (skipped) or, with `replace`, overwritten
+// under its mode. As Backstage's fetch:template:file.
+absl::StatusOr<TreeCounts> RenderFile(absl::string_view name, absl::string_view source,
+                                      const base::Directory& workspace, absl::string_view target,
+                                      const Context& context, const TreeOptions& options,
+                                      std::stop_token stop = {});
 
 }  // namespace purser::tmpl
 

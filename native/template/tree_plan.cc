@@ -1,16 +1,18 @@
 #include "template/tree_plan.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "base/status.h"
 #include "base/strings.h"
 #include "template/glob.h"
+#include "template/tree_links.h"
+#include "template/tree_render.h"
 
 namespace purser::tmpl {
 namespace {
@@ -26,189 +28,228 @@ absl::string_view Extension(absl::string_view path) {
   return dot == absl::string_view::npos || dot == 0 ? absl::string_view() : name.substr(dot);
 }
 
-// Whether a link leads out of the tree it stands in, by its text.
-bool LeadsOut(absl::string_view link, absl::string_view target) {
-  if (absl::StartsWith(target, "/")) return true;
-  const size_t slash = link.rfind('/');
-  const absl::string_view folder =
-      slash == absl::string_view::npos ? absl::string_view() : link.substr(0, slash + 1);
-  return !NormalizeBelow(absl::StrCat(folder, target)).ok();
+// Backstage walks a tree by breadth, the names of a folder in order of their bytes; where two names
+// become one, the order decides.
+bool WalkedBefore(const base::DirectoryEntry& a, const base::DirectoryEntry& b) {
+  const auto depth = [](const std::string& path) {
+    return std::count(path.begin(), path.end(), '/');
+  };
+  const auto depth_a = depth(a.path), depth_b = depth(b.path);
+  if (depth_a != depth_b) return depth_a < depth_b;
+  return std::lexicographical_compare(
+      a.path.begin(), a.path.end(), b.path.begin(), b.path.end(), [](char x, char y) {
+        const auto rank = [](char c) { return c == '/' ? 0 : static_cast<unsigned char>(c); };
+        return rank(x) < rank(y);
+      });
 }
 
-class Names {
- public:
-  Names(const Context& context, const TreeOptions& options, std::stop_token stop)
-      : context_(context), options_(options), stop_(std::move(stop)) {}
-
-  absl::StatusOr<std::string> Render(absl::string_view path) {
-    Options options;
-    options.name = absl::StrCat("the name ", base::EscapeForDisplay(path));
-    options.cookiecutter_compat = options_.cookiecutter_compat;
-    options.trim_blocks = options_.trim_blocks;
-    options.lstrip_blocks = options_.lstrip_blocks;
-    options.scm_hosts = options_.scm_hosts;
-    PURSER_ASSIGN_OR_RETURN(const Template compiled,
-                            Template::Compile(path, options, options_.file_limits));
-    if (compiled.IsPlain()) return std::string(path);
-    return compiled.Render(context_, options_.file_limits, stop_);
-  }
-
- private:
-  const Context& context_;
-  const TreeOptions& options_;
-  const std::stop_token stop_;
-};
+absl::Status FileAndFolder(absl::string_view path) {
+  return absl::FailedPreconditionError(
+      absl::StrCat(base::EscapeForDisplay(path), " is a file and a folder at once"));
+}
 
 class Planner {
  public:
   Planner(const base::Directory& source, const base::Directory& workspace, absl::string_view target,
-          const TreeOptions& options)
-      : source_(source), workspace_(workspace), target_(target), options_(options) {}
+          const Context& context, const TreeOptions& options, std::stop_token stop)
+      : source_(source),
+        workspace_(workspace),
+        target_(target),
+        options_(options),
+        stop_(stop),
+        names_(context, options, std::move(stop)) {}
 
-  absl::StatusOr<TreePlan> Plan(const Context& context, std::stop_token stop);
+  absl::StatusOr<TreePlan> Plan();
 
  private:
+  // The entry's path in the workspace; nullopt when it is dropped.
+  absl::StatusOr<std::optional<std::string>> NameOf(const base::DirectoryEntry& entry,
+                                                    bool* render_contents);
   absl::Status AddFile(const base::DirectoryEntry& entry, std::string to, bool render);
-  absl::Status AddFolder(const std::string& to);
-  // What is at `to`, now or by an earlier part of the plan.
-  absl::StatusOr<std::optional<base::DirectoryEntry>> Existing(const std::string& to);
+  // With its parents. `mode` is for the folder itself when it is new.
+  absl::Status AddFolder(const std::string& to, std::optional<mode_t> mode = std::nullopt);
+  // Whether anything has the name already, in the workspace or in the plan.
+  absl::StatusOr<bool> IsThere(const std::string& to);
+  bool overwrites() const { return options_.replace || options_.verbatim; }
 
   const base::Directory& source_;
   const base::Directory& workspace_;
   const std::string target_;
   const TreeOptions& options_;
+  const std::stop_token stop_;
+  const TextRenderer names_;
+  std::optional<GlobSet> verbatim_;
+  LinkMap links_;
   TreePlan plan_;
   absl::flat_hash_map<std::string, size_t> planned_files_;
   absl::flat_hash_set<std::string> planned_folders_;
 };
 
-absl::StatusOr<std::optional<base::DirectoryEntry>> Planner::Existing(const std::string& to) {
-  const absl::StatusOr<base::DirectoryEntry> entry = workspace_.Stat(to);
-  if (absl::IsNotFound(entry.status())) return std::nullopt;
-  PURSER_RETURN_IF_ERROR(entry.status());
-  if (entry->kind != base::FileKind::kSymlink) return std::make_optional(*entry);
-  // A link counts as what it leads to, and must not lead out; reading 0 bytes tells.
-  const absl::Status through = workspace_.ReadFile(to, 0).status();
-  if (absl::IsNotFound(through)) return std::nullopt;
-  if (absl::IsPermissionDenied(through)) return through;
-  return std::make_optional(*entry);
-}
-
-absl::Status Planner::AddFolder(const std::string& to) {
-  // Parents first; those that are there need nothing.
+absl::Status Planner::AddFolder(const std::string& to, std::optional<mode_t> mode) {
   for (size_t at = 0; at != std::string::npos;) {
     at = to.find('/', at + 1);
     const std::string part = to.substr(0, at);
-    if (planned_files_.contains(part)) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(base::EscapeForDisplay(part), " is a file and a folder at once"));
-    }
+    if (planned_files_.contains(part)) return FileAndFolder(part);
     if (!planned_folders_.insert(part).second) continue;
-    PURSER_ASSIGN_OR_RETURN(const auto existing, Existing(part));
-    if (!existing.has_value()) plan_.folders.push_back(part);
+    PURSER_ASSIGN_OR_RETURN(const Place place, FindPlace(workspace_, part));
+    if (!place.entry.has_value()) {
+      if (place.through_link) {
+        return absl::FailedPreconditionError(absl::StrCat(
+            base::EscapeForDisplay(part), " is a link to nothing, where a folder is to be"));
+      }
+      plan_.folders.push_back({part, at == std::string::npos ? mode : std::nullopt});
+    } else if (place.entry->kind != base::FileKind::kDirectory) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(base::EscapeForDisplay(part), " is a file, where a folder is to be"));
+    }
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<bool> Planner::IsThere(const std::string& to) {
+  if (planned_folders_.contains(to) || planned_files_.contains(to)) return true;
+  PURSER_ASSIGN_OR_RETURN(const Place place, FindPlace(workspace_, to));
+  return place.entry.has_value();
 }
 
 absl::Status Planner::AddFile(const base::DirectoryEntry& entry, std::string to, bool render) {
   PlannedFile file;
   file.from = entry.path;
   file.to = to;
+  file.text_to = to;
   file.mode = entry.mode;
-  file.link = entry.kind == base::FileKind::kSymlink;
-  file.render = render && !file.link;
+  if (entry.kind == base::FileKind::kSymlink) {
+    file.link = links_.TargetOf(entry.path);
+  } else {
+    file.render = render;
+  }
   if (planned_folders_.contains(to)) {
-    if (!options_.replace) {
-      ++plan_.skipped;
-      return absl::OkStatus();
-    }
-    return absl::FailedPreconditionError(
-        absl::StrCat(base::EscapeForDisplay(to), " is a file and a folder at once"));
+    if (overwrites()) return FileAndFolder(to);
+    ++plan_.skipped;
+    return absl::OkStatus();
   }
   const auto planned = planned_files_.find(to);
   if (planned != planned_files_.end()) {
     // Two names became one: the first stays, or the last replaces it.
     ++plan_.skipped;
-    if (options_.replace) {
+    if (overwrites()) {
       PlannedFile& earlier = plan_.files[planned->second];
-      file.replaced_mode = earlier.replaced_mode.value_or(earlier.mode);
+      if (!earlier.link.has_value()) {
+        file.replaced_mode = earlier.replaced_mode.value_or(earlier.mode);
+      }
+      file.text_to = earlier.text_to;
       earlier = std::move(file);
     }
     return absl::OkStatus();
   }
   const size_t slash = to.rfind('/');
   if (slash != std::string::npos) PURSER_RETURN_IF_ERROR(AddFolder(to.substr(0, slash)));
-  PURSER_ASSIGN_OR_RETURN(const auto existing, Existing(to));
-  if (existing.has_value()) {
-    if (!options_.replace) {
+  PURSER_ASSIGN_OR_RETURN(const Place place, FindPlace(workspace_, to));
+  if (place.entry.has_value()) {
+    if (!overwrites()) {
       ++plan_.skipped;
       return absl::OkStatus();
     }
-    if (existing->kind == base::FileKind::kDirectory) {
+    if (place.entry->kind == base::FileKind::kDirectory && !place.through_link) {
       return absl::FailedPreconditionError(
           absl::StrCat(base::EscapeForDisplay(to), " is a folder; a file cannot replace it"));
     }
-    if (existing->kind == base::FileKind::kFile) file.replaced_mode = existing->mode;
+    if (file.link.has_value() && !place.through_link) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(base::EscapeForDisplay(to), " is a file; a link cannot replace it"));
+    }
+    if (place.entry->kind == base::FileKind::kFile) file.replaced_mode = place.entry->mode;
   }
-  planned_files_.emplace(to, plan_.files.size());
+  if (place.through_link && !file.link.has_value() && !options_.verbatim) {
+    file.text_to = place.path;
+  }
+  planned_files_.emplace(std::move(to), plan_.files.size());
   plan_.files.push_back(std::move(file));
   return absl::OkStatus();
 }
 
-absl::StatusOr<TreePlan> Planner::Plan(const Context& context, std::stop_token stop) {
+absl::StatusOr<std::optional<std::string>> Planner::NameOf(const base::DirectoryEntry& entry,
+                                                           bool* render_contents) {
+  *render_contents = false;
+  std::string rendered = entry.path;
+  if (!options_.verbatim) {
+    std::string name = entry.path;
+    if (entry.kind == base::FileKind::kDirectory) name += '/';
+    const std::string& extension = options_.template_file_extension;
+    if (!extension.empty()) {
+      *render_contents = Extension(name) == extension;
+      if (*render_contents) name.resize(name.size() - extension.size());
+    } else {
+      bool verbatim = false;
+      if (!verbatim_->empty()) {
+        PURSER_ASSIGN_OR_RETURN(verbatim, verbatim_->Matches(entry.path));
+      }
+      *render_contents = !verbatim;
+    }
+    const std::string shown = absl::StrCat("the name ", base::EscapeForDisplay(entry.path));
+    PURSER_ASSIGN_OR_RETURN(rendered, names_.Render(shown, name));
+    if (rendered.empty() || rendered[0] == '/' || absl::StrContains(rendered, "//")) {
+      return std::nullopt;
+    }
+  }
+  // Through the target's own name, so that a name may leave the target and come back.
+  absl::StatusOr<std::string> to =
+      NormalizeBelow(target_.empty() ? rendered : absl::StrCat(target_, "/", rendered));
+  const bool below = to.ok() && (target_.empty() || *to == target_ ||
+                                 absl::StartsWith(*to, absl::StrCat(target_, "/")));
+  // Backstage compares texts: a name with two dots in front counts as outside.
+  const absl::string_view first =
+      below ? absl::string_view(*to).substr(target_.empty() ? 0 : target_.size()) : "";
+  if (!below || absl::StartsWith(absl::StripPrefix(first, "/"), "..")) {
+    return absl::PermissionDeniedError(absl::StrCat("the name ", base::EscapeForDisplay(entry.path),
+                                                    " becomes \"", base::EscapeForDisplay(rendered),
+                                                    "\", which leads out of the target"));
+  }
+  return std::make_optional(*std::move(to));
+}
+
+absl::StatusOr<TreePlan> Planner::Plan() {
   base::ListLimits list_limits;
   list_limits.max_entries = options_.limits.max_entries;
   list_limits.max_depth = kMaxTreeDepth;
-  PURSER_ASSIGN_OR_RETURN(const std::vector<base::DirectoryEntry> entries,
-                          source_.List(list_limits));
+  PURSER_ASSIGN_OR_RETURN(std::vector<base::DirectoryEntry> entries, source_.List(list_limits));
+  std::sort(entries.begin(), entries.end(), WalkedBefore);
+  PURSER_ASSIGN_OR_RETURN(links_, LinkMap::Read(source_, entries));
   PURSER_ASSIGN_OR_RETURN(GlobSet verbatim, GlobSet::Compile(options_.copy_without_templating));
-  const std::string& extension = options_.template_file_extension;
-  Names names(context, options_, stop);
-  if (!target_.empty()) PURSER_RETURN_IF_ERROR(AddFolder(target_));
+  verbatim_.emplace(std::move(verbatim));
+  if (options_.verbatim && !target_.empty()) {
+    PURSER_ASSIGN_OR_RETURN(const mode_t mode, source_.Mode());
+    PURSER_RETURN_IF_ERROR(AddFolder(target_, mode));
+  }
   for (const base::DirectoryEntry& entry : entries) {
-    if (stop.stop_requested()) return absl::CancelledError("rendering a tree was cancelled");
-    if (entry.kind == base::FileKind::kOther) {
-      ++plan_.skipped;
-      continue;
+    if (stop_.stop_requested()) return absl::CancelledError("rendering a tree was cancelled");
+    // Backstage leaves behind what it takes for outside of the folder.
+    bool outside = entry.kind == base::FileKind::kOther || absl::StartsWith(entry.path, "..");
+    if (entry.kind == base::FileKind::kSymlink && !outside) {
+      PURSER_ASSIGN_OR_RETURN(outside, links_.LeadsOut(entry.path));
     }
-    if (entry.kind == base::FileKind::kSymlink) {
-      PURSER_ASSIGN_OR_RETURN(const std::string link, source_.ReadSymlink(entry.path));
-      if (LeadsOut(entry.path, link)) {
-        ++plan_.skipped;
-        continue;
+    bool render = false;
+    std::optional<std::string> to;
+    if (!outside) {
+      PURSER_ASSIGN_OR_RETURN(to, NameOf(entry, &render));
+    }
+    if (!to.has_value()) {
+      ++plan_.skipped;
+    } else if (entry.kind != base::FileKind::kDirectory) {
+      if (to->empty() || *to == target_) {
+        ++plan_.skipped;  // it became the target itself
+      } else {
+        PURSER_RETURN_IF_ERROR(AddFile(entry, *std::move(to), render));
       }
-    }
-    const bool folder = entry.kind == base::FileKind::kDirectory;
-    std::string name = folder ? absl::StrCat(entry.path, "/") : entry.path;
-    bool render = true;
-    if (!extension.empty()) {
-      render = Extension(name) == extension;
-      if (render) name.resize(name.size() - extension.size());
-    } else if (!verbatim.empty()) {
-      PURSER_ASSIGN_OR_RETURN(const bool matches, verbatim.Matches(entry.path));
-      render = !matches;
-    }
-    PURSER_ASSIGN_OR_RETURN(const std::string rendered, names.Render(name));
-    if (rendered.empty() || rendered[0] == '/' || absl::StrContains(rendered, "//")) {
-      ++plan_.skipped;
-      continue;
-    }
-    absl::StatusOr<std::string> below = NormalizeBelow(rendered);
-    if (!below.ok()) {
-      return base::Annotate(below.status(),
-                            absl::StrCat("the name ", base::EscapeForDisplay(entry.path)));
-    }
-    std::string to = target_.empty()  ? *std::move(below)
-                     : below->empty() ? target_
-                                      : absl::StrCat(target_, "/", *below);
-    if (to.empty() || (folder && planned_folders_.contains(to))) {
-      if (!folder) ++plan_.skipped;  // it became the target itself
-      continue;
-    }
-    if (folder) {
-      PURSER_RETURN_IF_ERROR(AddFolder(to));
-    } else {
-      PURSER_RETURN_IF_ERROR(AddFile(entry, std::move(to), render));
+    } else if (!to->empty()) {
+      // Where anything is already, Backstage makes no folder, and fails only for what is to be in
+      // it.
+      if (!overwrites()) {
+        PURSER_ASSIGN_OR_RETURN(const bool there, IsThere(*to));
+        if (there) continue;
+      }
+      PURSER_RETURN_IF_ERROR(
+          AddFolder(*to, options_.verbatim ? std::make_optional(entry.mode) : std::nullopt));
     }
   }
   return std::move(plan_);
@@ -216,32 +257,10 @@ absl::StatusOr<TreePlan> Planner::Plan(const Context& context, std::stop_token s
 
 }  // namespace
 
-absl::StatusOr<std::string> NormalizeBelow(absl::string_view path) {
-  std::vector<absl::string_view> parts;
-  if (path.find('\0') != absl::string_view::npos) {
-    return absl::InvalidArgumentError("a path must not have a NUL byte");
-  }
-  const auto refuse = [&] {
-    return absl::PermissionDeniedError(
-        absl::StrCat("the path \"", base::EscapeForDisplay(path), "\" leads out of its folder"));
-  };
-  if (absl::StartsWith(path, "/")) return refuse();
-  for (const absl::string_view part : absl::StrSplit(path, '/')) {
-    if (part.empty() || part == ".") continue;
-    if (part == "..") {
-      if (parts.empty()) return refuse();
-      parts.pop_back();
-    } else {
-      parts.push_back(part);
-    }
-  }
-  return absl::StrJoin(parts, "/");
-}
-
 absl::StatusOr<TreePlan> PlanTree(const base::Directory& source, const base::Directory& workspace,
                                   absl::string_view target, const Context& context,
                                   const TreeOptions& options, std::stop_token stop) {
-  return Planner(source, workspace, target, options).Plan(context, std::move(stop));
+  return Planner(source, workspace, target, context, options, std::move(stop)).Plan();
 }
 
 }  // namespace purser::tmpl

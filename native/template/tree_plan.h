@@ -15,16 +15,23 @@ namespace purser::tmpl {
 struct PlannedFile {
   std::string from;  // in the source
   std::string to;    // in the workspace
+  // Text goes through a link that stands at `to`; other files take its place.
+  std::string text_to;
   mode_t mode = 0;
-  bool link = false;
   bool render = false;
-  // What stands at `to` now and is overwritten; text keeps its mode.
+  std::optional<std::string> link;  // a link with this text
+  // Of what stands at `text_to` now and is overwritten: text keeps it.
   std::optional<mode_t> replaced_mode;
+};
+
+struct PlannedFolder {
+  std::string path;            // in the workspace
+  std::optional<mode_t> mode;  // exactly; else 0777 less the umask
 };
 
 struct TreePlan {
   std::vector<PlannedFile> files;
-  std::vector<std::string> folders;  // in the workspace, parents first
+  std::vector<PlannedFolder> folders;  // those that are not there, parents first
   int64_t skipped = 0;
 };
 

@@ -6,11 +6,8 @@
 
 namespace purser::actions {
 
-// Paths that the output `paths` lists at most.
-inline constexpr size_t kMaxListedPaths = 1'000;
-
-// Reads, renders and writes natively on several threads. The portal's wrapper reads `url` through
-// Backstage's URL reader and gives the folder by the reserved input `sourcePath` (absolute).
+// Reads, renders and writes natively on several threads; render_support.h tells what the portal's
+// wrapper does before.
 class TemplateRenderAction final : public action::Action {
  public:
   TemplateRenderAction();

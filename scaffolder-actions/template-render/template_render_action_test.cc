@@ -1,18 +1,20 @@
 #include "scaffolder-actions/template-render/template_render_action.h"
 
-#include <stdlib.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "json/json.h"
+#include "scaffolder-actions/render_fixture.h"
+#include "scaffolder-actions/render_support.h"
 
 namespace purser::actions {
 namespace {
@@ -21,87 +23,10 @@ namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-class NoNetwork final : public http::Transport {
- public:
-  absl::StatusOr<http::Response> Send(const http::Request&, const http::CallOptions&) override {
-    return absl::InternalError("the action must not use the network");
-  }
-};
-
-class Context final : public action::Context {
- public:
-  const nlohmann::json& input() const override { return given; }
-  const std::string& workspace() const override { return folder; }
-  const std::map<std::string, std::string>& secrets() const override { return hidden; }
-  const std::string& idempotency_key() const override { return key; }
-  const std::string& user() const override { return key; }
-  bool dry_run() const override { return dry; }
-  std::stop_token stop() const override { return source.get_token(); }
-  http::Transport& transport() override { return network; }
-  void Log(action::LogLevel, absl::string_view line) override { absl::StrAppend(&log, line, "\n"); }
-  void Output(absl::string_view name, nlohmann::json value) override {
-    outputs[std::string(name)] = std::move(value);
-  }
-
-  nlohmann::json given;
-  std::string folder, log;
-  std::string key = "task-1/render/abc";
-  std::map<std::string, std::string> hidden;
-  bool dry = false;
-  std::stop_source source;
-  NoNetwork network;
-  nlohmann::json outputs = nlohmann::json::object();
-};
-
-class TemplateRenderActionTest : public testing::Test {
+class TemplateRenderActionTest : public RenderFixture {
  protected:
-  void SetUp() override {
-    std::string name = testing::TempDir() + "purser-render-XXXXXX";
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    root_ = name;
-    fs::create_directories(root_ + "/source");
-    fs::create_directories(root_ + "/workspace");
-    context_.folder = root_ + "/workspace";
-  }
-  void TearDown() override { fs::remove_all(root_); }
-
-  void Put(const std::string& path, const std::string& text) {
-    const fs::path file = fs::path(root_) / path;
-    fs::create_directories(file.parent_path());
-    std::ofstream(file, std::ios::binary) << text;
-  }
-  std::string Get(const std::string& path) {
-    std::ifstream file(fs::path(root_) / "workspace" / path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
-  }
-  // Paths of all that is in the workspace.
-  std::vector<std::string> Tree() {
-    std::vector<std::string> paths;
-    for (const auto& entry : fs::recursive_directory_iterator(root_ + "/workspace")) {
-      paths.push_back(fs::relative(entry.path(), root_ + "/workspace").string());
-    }
-    std::sort(paths.begin(), paths.end());
-    return paths;
-  }
-  // As the host does: defaults filled in, then judged.
-  absl::Status Run(nlohmann::json input) {
-    input["url"] = "./skeleton";
-    input["sourcePath"] = root_ + "/source";
-    const auto schema = json::Schema::Compile(action_.description().input_schema);
-    if (!schema.ok()) return schema.status();
-    input = schema->WithDefaults(std::move(input));
-    if (absl::Status valid = json::ToStatus(schema->Validate(input), "input"); !valid.ok()) {
-      return valid;
-    }
-    context_.given = std::move(input);
-    context_.log.clear();
-    context_.outputs = nlohmann::json::object();
-    return action_.Run(context_);
-  }
-
-  std::string root_;
+  absl::Status Run(nlohmann::json input) { return RunAction(action_, std::move(input)); }
   TemplateRenderAction action_;
-  Context context_;
 };
 
 TEST_F(TemplateRenderActionTest, DescribesItself) {
@@ -167,17 +92,15 @@ TEST_F(TemplateRenderActionTest, ExistingFilesStayUnlessReplaced) {
   EXPECT_THAT(Tree(), ElementsAre("a.txt"));
 }
 
-TEST_F(TemplateRenderActionTest, ADryRunRendersAndWritesNothing) {
+TEST_F(TemplateRenderActionTest, ADryRunFillsItsOwnWorkspace) {
   Put("source/a.txt", "${{ values.name }}");
   context_.dry = true;
   ASSERT_TRUE(Run({{"values", {{"name", "x"}}}}).ok());
-  EXPECT_THAT(Tree(), ElementsAre());
+  // Backstage made the workspace for the dry run, and shows what is in it.
+  EXPECT_THAT(Tree(), ElementsAre("a.txt"));
   EXPECT_EQ(context_.outputs["files"], 1);
-  EXPECT_EQ(context_.outputs["paths"], nlohmann::json{"a.txt"});
-  EXPECT_THAT(context_.log, HasSubstr("dry run"));
-  Put("source/a.txt", "${{ broken");
+  Put("source/b.txt", "${{ broken");
   EXPECT_EQ(Run({}).code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(Tree(), ElementsAre());
 }
 
 TEST_F(TemplateRenderActionTest, StopsWhenAsked) {
@@ -192,6 +115,237 @@ TEST_F(TemplateRenderActionTest, ARestOfAKilledRunGoes) {
   Put("workspace/.purser-stage/0", "half");
   ASSERT_TRUE(Run({}).ok());
   EXPECT_THAT(Tree(), ElementsAre("a.txt"));
+}
+
+TEST_F(TemplateRenderActionTest, ValuesKeepTheOrderOfTheirMembers) {
+  Put("source/a.txt",
+      "{% for k, v in values.m %}${{ k }}=${{ v }} {% endfor %}${{ values | dump }}");
+  ASSERT_TRUE(Run({{"valuesText", R"({"m":{"z":1,"a":2,"k":3}})"}}).ok());
+  EXPECT_EQ(Get("a.txt"), R"(z=1 a=2 k=3 {"m":{"z":1,"a":2,"k":3}})");
+}
+
+TEST_F(TemplateRenderActionTest, WithoutValuesThereIsNothing) {
+  Put("source/a.txt", "[${{ values }}][${{ values.x }}]");
+  ASSERT_TRUE(Run({}).ok());
+  EXPECT_EQ(Get("a.txt"), "[][]");
+  EXPECT_THAT(Tree(), ElementsAre("a.txt"));
+}
+
+TEST_F(TemplateRenderActionTest, CopyWithoutRenderHasNoEffectAndSaysSo) {
+  Put("source/a.txt", "${{ 1 + 1 }}");
+  ASSERT_TRUE(Run({{"copyWithoutRender", {"a.txt"}}}).ok());
+  EXPECT_EQ(Get("a.txt"), "2");
+  EXPECT_THAT(context_.log, HasSubstr("copyWithoutRender has no effect"));
+}
+
+TEST_F(TemplateRenderActionTest, AnEmptyTreeMakesNoTarget) {
+  Put("source/{% if false %}x{% endif %}", "dropped");
+  ASSERT_TRUE(Run({{"targetPath", "out"}}).ok());
+  EXPECT_THAT(Tree(), ElementsAre());
+  EXPECT_EQ(context_.outputs["skipped"], 1);
+}
+
+TEST_F(TemplateRenderActionTest, ModesAreThoseOfBackstage) {
+  const mode_t old = umask(027);
+  Put("source/run.sh", "#!/bin/sh\n", 0777);
+  Put("source/logo.png", std::string("\x89PNG\0\1\2", 7), 0666);
+  Put("source/kept.txt", "new", 0755);
+  Put("workspace/kept.txt", "old", 0600);
+  const absl::Status status = Run({{"replace", true}});
+  umask(old);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(Mode("run.sh"), 0750u);    // text: less the umask
+  EXPECT_EQ(Mode("logo.png"), 0666u);  // a copy: exactly
+  EXPECT_EQ(Mode("kept.txt"), 0600u);  // overwritten text: as it was
+}
+
+TEST_F(TemplateRenderActionTest, LinksStayLinksUnlessTheyLeadOut) {
+  Put("source/a.txt", "x");
+  Link("source/inside", "a.txt");
+  Link("source/nothing", "not/there");
+  Link("source/sub/back", "../../source/a.txt");
+  Link("source/out", "../../etc/passwd");
+  Link("source/absolute", "/etc/passwd");
+  Link("source/through", "sub/../out");
+  ASSERT_TRUE(Run({}).ok());
+  EXPECT_THAT(Tree(), ElementsAre("a.txt", "inside", "nothing", "sub", "sub/back"));
+  EXPECT_EQ(context_.outputs["skipped"], 3);
+  Link("source/circle", "circle");
+  EXPECT_THAT(Run({}).message(), HasSubstr("circle: the link leads in a circle"));
+}
+
+TEST_F(TemplateRenderActionTest, TextGoesThroughALinkThatIsThere) {
+  Put("source/a.txt", "new");
+  Put("workspace/real.txt", "old", 0640);
+  Link("workspace/a.txt", "real.txt");
+  ASSERT_TRUE(Run({{"replace", true}}).ok());
+  EXPECT_EQ(Get("real.txt"), "new");
+  EXPECT_EQ(Mode("real.txt"), 0640u);
+  EXPECT_TRUE(fs::is_symlink(root_ + "/workspace/a.txt"));
+}
+
+TEST_F(TemplateRenderActionTest, NoLinkOfTheWorkspaceLeadsOut) {
+  fs::create_directories(root_ + "/elsewhere");
+  Put("elsewhere/a.txt", "safe");
+  Put("source/out/a.txt", "evil");
+  Link("workspace/out", "../elsewhere");
+  EXPECT_EQ(Run({{"replace", true}}).code(), absl::StatusCode::kPermissionDenied);
+  fs::remove(root_ + "/workspace/out");
+  fs::create_directories(root_ + "/workspace/out");
+  Link("workspace/out/a.txt", "../../elsewhere/a.txt");
+  EXPECT_EQ(Run({{"replace", true}}).code(), absl::StatusCode::kPermissionDenied);
+  std::ifstream file(root_ + "/elsewhere/a.txt");
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}), "safe");
+  Link("workspace/.purser-stage", "../elsewhere");
+  EXPECT_FALSE(Run({{"replace", true}}).ok());
+  EXPECT_TRUE(fs::exists(root_ + "/elsewhere/a.txt"));
+}
+
+// A folder of the workspace that becomes a link while the files are rendered.
+TEST_F(TemplateRenderActionTest, ALinkPlantedMeanwhileIsRefused) {
+  fs::create_directories(root_ + "/elsewhere");
+  fs::create_directories(root_ + "/workspace/out");
+  Put("source/a.txt", "first");
+  Put("source/out/a.txt", "${{ values.x }}");
+  Put("source/out/b.txt", "${{ now() }}");
+  context_.portal.answer = [&](const http::Request&) {
+    fs::remove(root_ + "/workspace/out");
+    fs::create_symlink("../elsewhere", root_ + "/workspace/out");
+    return http::Response{200, {}, "now"};
+  };
+  const absl::Status status = Run({{"portalNames", {"now"}}});
+  EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied) << status;
+  EXPECT_TRUE(fs::is_empty(root_ + "/elsewhere"));
+  EXPECT_THAT(Tree(), ElementsAre("out"));
+}
+
+TEST_F(TemplateRenderActionTest, AFileThatVanishesEndsItWithNothingWritten) {
+  Put("source/a.txt", "${{ now() }}");
+  for (int i = 0; i < 8; ++i) Put(absl::StrCat("source/z", i), "x");
+  context_.portal.answer = [&](const http::Request&) {
+    fs::remove(root_ + "/source/z7");
+    return http::Response{200, {}, "now"};
+  };
+  const absl::Status status = Run({{"portalNames", {"now"}}});
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound) << status;
+  EXPECT_THAT(status.message(), HasSubstr("z7"));
+  EXPECT_THAT(Tree(), ElementsAre());
+}
+
+TEST_F(TemplateRenderActionTest, AReadOnlyTargetEndsItWithNothingWritten) {
+  Put("source/a.txt", "x");
+  Put("source/out/b.txt", "x");
+  fs::create_directories(root_ + "/workspace/out");
+  ASSERT_EQ(chmod(root_.c_str(), 0755), 0);
+  ASSERT_EQ(chmod((root_ + "/workspace").c_str(), 0777), 0);
+  ASSERT_EQ(chmod((root_ + "/workspace/out").c_str(), 0555), 0);
+  const uid_t root = geteuid();
+  if (root == 0) {
+    ASSERT_EQ(seteuid(65534), 0);
+  }
+  const absl::Status status = Run({});
+  if (root == 0) {
+    ASSERT_EQ(seteuid(0), 0);
+  }
+  EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied) << status;
+  EXPECT_THAT(Tree(), ElementsAre("out"));
+}
+
+TEST_F(TemplateRenderActionTest, AFullDiskEndsItWithNothingWritten) {
+  Put("source/a.txt", "x");
+  Put("source/big.txt", "{% for i in range(0, 4096) %}" + std::string(64, 'b') + "{% endfor %}");
+  // A file may not grow: what a full disk is to the writer.
+  rlimit old = {};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &old), 0);
+  rlimit small = old;
+  small.rlim_cur = 64 << 10;
+  const auto handler = signal(SIGXFSZ, SIG_IGN);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  const absl::Status status = Run({});
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &old), 0);
+  signal(SIGXFSZ, handler);
+  EXPECT_FALSE(status.ok());
+  EXPECT_THAT(Tree(), ElementsAre());
+}
+
+TEST_F(TemplateRenderActionTest, NamesMayLeaveTheTargetOnlyToComeBack) {
+  Put("source/${{ values.a }}", "x");
+  ASSERT_TRUE(Run({{"targetPath", "out"}, {"values", {{"a", "../out/x"}}}}).ok());
+  EXPECT_THAT(Tree(), ElementsAre("out", "out/x"));
+  for (const char* name : {"../x", "../outer", "a/../../../x", "..x"}) {
+    EXPECT_EQ(Run({{"targetPath", "out"}, {"values", {{"a", name}}}}).code(),
+              absl::StatusCode::kPermissionDenied)
+        << name;
+  }
+  EXPECT_THAT(Tree(), ElementsAre("out", "out/x"));
+}
+
+TEST_F(TemplateRenderActionTest, OfTwoNamesThatBecomeOneBackstagesOrderDecides) {
+  Put("source/a/x.txt", "deep");
+  Put("source/${{ values.b }}", "shallow");
+  ASSERT_TRUE(Run({{"values", {{"b", "a/x.txt"}}}}).ok());
+  EXPECT_EQ(Get("a/x.txt"), "shallow");
+  ASSERT_TRUE(Run({{"values", {{"b", "a/x.txt"}}}, {"replace", true}}).ok());
+  EXPECT_EQ(Get("a/x.txt"), "deep");
+}
+
+TEST_F(TemplateRenderActionTest, CopiedTextIsUtf8AsBackstageReadsIt) {
+  Put("source/a.txt", "caf\xe9 ${{ x }}");
+  ASSERT_TRUE(Run({{"copyWithoutTemplating", {"a.txt"}}}).ok());
+  EXPECT_EQ(Get("a.txt"), "caf\xef\xbf\xbd ${{ x }}");
+}
+
+TEST_F(TemplateRenderActionTest, ThePortalRendersWhatOnlyItCan) {
+  Put("source/${{ values.name | shout }}.txt", "plain ${{ values.name }}");
+  Put("source/used.txt", "${{ values.name | shout }}");
+  Put("source/prose.txt", "we shout: ${{ values.name }}");
+  base::Mutex mutex;
+  std::vector<std::string> asked;
+  context_.portal.answer = [&](const http::Request& request) {
+    EXPECT_EQ(request.url, kPortalRenderUrl);
+    base::MutexLock lock(mutex);
+    asked.push_back(nlohmann::json::parse(request.body)["source"]);
+    return http::Response{200, {}, asked.back() == "${{ values.name | shout }}" ? "A!" : "A!.txt"};
+  };
+  ASSERT_TRUE(Run({{"values", {{"name", "a"}}}, {"portalNames", {"shout"}}}).ok());
+  EXPECT_THAT(Tree(), ElementsAre("A!.txt", "prose.txt", "used.txt"));
+  EXPECT_EQ(Get("A!.txt"), "plain a");
+  EXPECT_EQ(Get("used.txt"), "A!");
+  EXPECT_EQ(Get("prose.txt"), "we shout: a");
+  EXPECT_EQ(asked.size(), 2u);
+  EXPECT_THAT(context_.log, HasSubstr("; 1 rendered by the portal's own engine"));
+
+  context_.portal.answer = [&](const http::Request&) {
+    return http::Response{422, {}, "shout is hoarse"};
+  };
+  const absl::Status status = Run({{"values", {{"name", "a"}}}, {"portalNames", {"shout"}}});
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(status.message(), HasSubstr("shout is hoarse"));
+}
+
+TEST_F(TemplateRenderActionTest, LittleIsDoneAfterAnAbort) {
+  for (int i = 0; i < 400; ++i) Put(absl::StrCat("source/f", i), "${{ values.x }}");
+  Put("source/a", "${{ now() }}");
+  context_.portal.answer = [&](const http::Request&) {
+    context_.source.request_stop();
+    return http::Response{200, {}, "now"};
+  };
+  EXPECT_EQ(Run({{"portalNames", {"now"}}}).code(), absl::StatusCode::kCancelled);
+  EXPECT_THAT(Tree(), ElementsAre());
+}
+
+TEST_F(TemplateRenderActionTest, AnEndlessTemplateStopsWhenAsked) {
+  Put("source/a", "${{ now() }}");
+  Put("source/b",
+      "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}");
+  for (int i = 0; i < 32; ++i) Put(absl::StrCat("source/c", i), "");
+  context_.portal.answer = [&](const http::Request&) {
+    context_.source.request_stop();
+    return http::Response{200, {}, "now"};
+  };
+  const absl::Status status = Run({{"portalNames", {"now"}}});
+  EXPECT_TRUE(absl::IsCancelled(status) || absl::IsResourceExhausted(status)) << status;
+  EXPECT_THAT(Tree(), ElementsAre());
 }
 
 TEST_F(TemplateRenderActionTest, TwoThousandFiles) {
