@@ -131,6 +131,13 @@ export function registerActions(deps: {
       true,
     ],
     [
+      'retry-request',
+      'retryRequest',
+      'Retry a request',
+      'Makes the unfinished steps of a failed request, or of one that needs an operator, due again.',
+      false,
+    ],
+    [
       'approve-request',
       'approveRequest',
       'Approve a request',

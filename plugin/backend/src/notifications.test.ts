@@ -56,6 +56,73 @@ describe('notifications', () => {
     );
   });
 
+  it('tell the approvers, or else the owner, when a request waits for approval', async () => {
+    const { id } = await backend.create('a', {}, 'database');
+    await until(() => backend.sent.length === 1);
+    assert.deepEqual(backend.sent[0].recipients, {
+      type: 'entity',
+      entityRef: ['group:default/analytics'],
+    });
+    assert.equal(backend.sent[0].payload.title, 'database a waits for approval');
+    assert.deepEqual(backend.sent[0].payload.metadata, {
+      requestId: id,
+      state: 'waiting-approval',
+    });
+    await backend.stop();
+    backend = await PurserTestBackend.start({
+      notifications: true,
+      approvers: ['group:default/platform'],
+    });
+    await backend.create('b', {}, 'database');
+    await until(() => backend.sent.length === 1);
+    assert.deepEqual(backend.sent[0].recipients, {
+      type: 'entity',
+      entityRef: ['group:default/platform'],
+    });
+    // Nobody has to approve this one any more, or ever.
+    await backend.create('c');
+    const { id: ended } = await backend.create('d');
+    backend.sidecar.move(ended, 'succeeded');
+    await until(() => backend.sent.length === 2);
+    assert.equal(backend.sent[1].payload.metadata?.requestId, ended);
+  });
+
+  it('begin anew with a store that begins anew', async () => {
+    const first = await backend.create('a');
+    backend.sidecar.emit(first.id, 'step.started', '', 'first');
+    backend.sidecar.move(first.id, 'succeeded');
+    await until(() => backend.sent.length === 1);
+    const { length } = backend.sidecar.events;
+    backend.sidecar.kill();
+    backend.sidecar.wipe();
+    const second = await backend.sidecar.start().then(() => backend.create('b'));
+    backend.sidecar.move(second.id, 'failed', 'the disk is full');
+    assert.ok(backend.sidecar.events.length < length, 'its numbers must lie below');
+    await until(() => backend.sent.length === 2);
+    assert.equal(backend.sent[1].payload.metadata?.state, 'failed');
+  });
+
+  it('do not repeat what an older copy of the store still holds', async () => {
+    const first = await backend.create('a');
+    backend.sidecar.move(first.id, 'failed');
+    const kept = backend.sidecar.events.slice();
+    await until(() => backend.sent.length === 1);
+    await new Promise(resolve => setTimeout(resolve, 5));
+    const second = await backend.create('b');
+    backend.sidecar.move(second.id, 'failed');
+    await until(() => backend.sent.length === 2);
+    backend.sidecar.kill();
+    backend.sidecar.events.splice(0, Infinity, ...kept);
+    await new Promise(resolve => setTimeout(resolve, 5));
+    await backend.sidecar.start();
+    backend.sidecar.move(first.id, 'succeeded');
+    await until(() => backend.sent.length === 3);
+    assert.deepEqual(
+      backend.sent.map(({ payload }) => payload.metadata?.state),
+      ['failed', 'failed', 'succeeded'],
+    );
+  });
+
   it('leave out old news', async () => {
     const { id } = await backend.create('a');
     backend.sidecar.events.push({

@@ -11,6 +11,7 @@ import type { Knex } from 'knex';
 
 const WATCHER = 'request-notifications';
 const TABLE = 'watch_positions';
+const CREATED = 'request.created';
 /** A portal that was away for long does not wake people with old news. */
 export const MAX_AGE_MS = 24 * 60 * 60 * 1000;
 /** The scheduler's lock is free this long after a crash. */
@@ -19,18 +20,35 @@ const WATCH_MS = 50_000;
 // A position per event would be a write per event; these may be looked at twice after a crash.
 const STORE_EVERY_EVENTS = 200;
 
-const ENDINGS: Partial<Record<RequestState, { text: string; severity: 'normal' | 'high' }>> = {
+interface News {
+  text: string;
+  severity: 'normal' | 'high';
+}
+
+const ENDINGS: Partial<Record<RequestState, News>> = {
   succeeded: { text: 'is ready', severity: 'normal' },
   failed: { text: 'failed', severity: 'high' },
   cancelled: { text: 'was cancelled', severity: 'normal' },
   'needs-operator': { text: 'needs an operator', severity: 'high' },
 };
+const WAITING: RequestState = 'waiting-approval';
 
 /** The state a request ended in, or undefined for every other event. */
 export function endingOf(event: PurserEvent): RequestState | undefined {
   const state = event.type.startsWith('request.') ? event.type.slice('request.'.length) : '';
   return !event.stepId && Object.hasOwn(ENDINGS, state) ? (state as RequestState) : undefined;
 }
+
+/** The last event a watcher dealt with. */
+export interface WatchedEvent {
+  sequence: number;
+  /** What tells it from the event of the same number in another store; absent in old rows. */
+  identity?: string;
+  /** ISO 8601. */
+  at?: string;
+}
+
+const identityOf = (event: PurserEvent) => `${event.requestId} ${event.type} ${event.at}`;
 
 /** Where the watcher stands, in the plugin's database. */
 export class WatchPosition {
@@ -50,20 +68,32 @@ export class WatchPosition {
     return new WatchPosition(knex);
   }
 
-  async get(): Promise<number> {
-    const row = await this.#knex(TABLE).where({ watcher: WATCHER }).first('sequence');
-    return Number(row?.sequence ?? 0);
+  async get(): Promise<WatchedEvent> {
+    const row = await this.#knex(TABLE)
+      .where({ watcher: WATCHER })
+      .first('sequence', 'event', 'event_at');
+    return {
+      sequence: Number(row?.sequence ?? 0),
+      identity: row?.event ?? undefined,
+      at: row?.event_at ?? undefined,
+    };
   }
 
-  async set(sequence: number): Promise<void> {
+  async set({ sequence, identity, at }: WatchedEvent): Promise<void> {
     await this.#knex(TABLE)
-      .insert({ watcher: WATCHER, sequence, updated_at: new Date() })
+      .insert({
+        watcher: WATCHER,
+        sequence,
+        event: identity ?? null,
+        event_at: at ?? null,
+        updated_at: new Date(),
+      })
       .onConflict('watcher')
       .merge();
   }
 }
 
-/** Tells requester and owner when a request ends. */
+/** Tells requester and owner when a request ends, and approvers when one waits for them. */
 export class RequestNotifier {
   constructor(
     private readonly deps: {
@@ -71,10 +101,12 @@ export class RequestNotifier {
       notifications: NotificationService;
       position: WatchPosition;
       logger: LoggerService;
+      /** Entity refs of who may approve; the owner of the request when there are none. */
+      approvers: string[];
     },
   ) {}
 
-  /** One replica at a time watches; another takes over from the stored sequence number. */
+  /** One replica at a time watches; another takes over from the stored position. */
   async schedule(scheduler: SchedulerService): Promise<void> {
     await scheduler.scheduleTask({
       id: WATCHER,
@@ -88,60 +120,129 @@ export class RequestNotifier {
   /** Follows events until the signal fires or the sidecar is away. */
   async watch(signal: AbortSignal): Promise<void> {
     const { sidecar, position, logger } = this.deps;
-    const start = await position.get();
-    let seen = start;
-    let stored = start;
+    let unstored: WatchedEvent | undefined;
+    let stored = 0;
     try {
-      const events = sidecar.watchRequests({ afterSequence: start, follow: true }, { signal });
+      const start = await this.#start(signal);
+      stored = start.sequence;
+      const events = sidecar.watchRequests(
+        // A sidecar that comes back may have another store: the next run looks.
+        { afterSequence: start.sequence, follow: true, reconnect: false },
+        { signal },
+      );
       for await (const event of events) {
-        const ended = endingOf(event);
-        if (ended && Date.now() - Date.parse(event.at) < MAX_AGE_MS) {
-          await this.#notify(event, ended);
-        }
-        seen = event.sequence;
-        if (ended || seen - stored >= STORE_EVERY_EVENTS) {
-          await position.set(seen);
-          stored = seen;
+        const told = this.#isNews(event, start) && (await this.#tell(event));
+        unstored = {
+          sequence: event.sequence,
+          identity: identityOf(event),
+          // Stays ahead of a store that goes through its past again.
+          at: start.at && event.at < start.at ? start.at : event.at,
+        };
+        if (told || event.sequence - stored >= STORE_EVERY_EVENTS) {
+          await position.set(unstored);
+          stored = event.sequence;
+          unstored = undefined;
         }
       }
     } catch (error) {
       if (!isCancelled(error)) {
-        logger.debug(`watching for ended requests stopped: ${(error as Error).message}`);
+        logger.debug(`watching for requests stopped: ${(error as Error).message}`);
       }
     } finally {
-      if (seen > stored) {
-        await position.set(seen);
+      if (unstored) {
+        await position.set(unstored);
       }
     }
   }
 
-  async #notify(event: PurserEvent, state: RequestState): Promise<void> {
-    const { sidecar, notifications, logger } = this.deps;
+  /** The stored position, or the beginning when the sidecar's store is not the one it belongs to. */
+  async #start(signal: AbortSignal): Promise<WatchedEvent> {
+    const { sidecar, position, logger } = this.deps;
+    const start = await position.get();
+    if (start.sequence === 0 || !start.identity) {
+      return start;
+    }
+    const last = sidecar.watchRequests(
+      { afterSequence: start.sequence - 1, reconnect: false },
+      { signal },
+    );
+    for await (const event of last) {
+      if (event.sequence === start.sequence && identityOf(event) === start.identity) {
+        return start;
+      }
+      break;
+    }
+    logger.warn(
+      `the sidecar's store is another than before: its event ${start.sequence} is not the one seen last; watching from the start, news from before ${start.at} are not repeated`,
+    );
+    const anew = { sequence: 0, at: start.at };
+    await position.set(anew);
+    return anew;
+  }
+
+  /** False for what is too old to matter, and for what an older copy of the store was seen to hold. */
+  #isNews(event: PurserEvent, start: WatchedEvent): boolean {
+    const isRepeated = start.at !== undefined && event.at < start.at;
+    return !isRepeated && Date.now() - Date.parse(event.at) < MAX_AGE_MS;
+  }
+
+  /** True when somebody was told. */
+  async #tell(event: PurserEvent): Promise<boolean> {
+    const ended = endingOf(event);
+    const created = event.type === CREATED && !event.stepId;
+    if (!ended && !created) {
+      return false;
+    }
+    const { sidecar, logger } = this.deps;
     try {
       const request = await sidecar.getRequest(event.requestId);
-      const { text, severity } = ENDINGS[state]!;
-      await notifications.send({
-        recipients: {
-          type: 'entity',
-          entityRef: [...new Set([request.requester, request.owner])].filter(Boolean),
-        },
-        payload: {
-          title: `${nameOf(request)} ${text}`,
-          description: event.message || request.message || undefined,
-          link: linkOf(request),
-          severity,
-          topic: 'purser.requests',
-          // One notification per request: a later ending replaces an earlier one.
-          scope: `purser-request:${request.id}`,
-          metadata: { requestId: request.id, state },
-        },
-      });
+      if (ended) {
+        await this.#send(request, ended, ENDINGS[ended]!, event.message, [
+          request.requester,
+          request.owner,
+        ]);
+      } else if (request.state === WAITING) {
+        const { approvers } = this.deps;
+        const news: News = { text: 'waits for approval', severity: 'normal' };
+        await this.#send(
+          request,
+          WAITING,
+          news,
+          `Asked for by ${request.requester} for ${request.owner}.`,
+          approvers.length > 0 ? approvers : [request.owner],
+        );
+      } else {
+        return false;
+      }
     } catch (error) {
       // Missing news is better than a watcher that never gets past one event.
       logger.warn(
-        `nobody could be told that request ${event.requestId} is ${state}: ${(error as Error).message}`,
+        `nobody could be told of ${event.type} of request ${event.requestId}: ${(error as Error).message}`,
       );
     }
+    return true;
+  }
+
+  async #send(
+    request: PurserRequest,
+    state: RequestState,
+    news: News,
+    message: string,
+    recipients: string[],
+  ): Promise<void> {
+    await this.deps.notifications.send({
+      recipients: { type: 'entity', entityRef: [...new Set(recipients)].filter(Boolean) },
+      payload: {
+        title: `${nameOf(request)} ${news.text}`,
+        description: message || request.message || undefined,
+        link: linkOf(request),
+        severity: news.severity,
+        topic: 'purser.requests',
+        // One notification per request: later news replace earlier ones.
+        scope: `purser-request:${request.id}`,
+        metadata: { requestId: request.id, state },
+      },
+    });
   }
 }
 

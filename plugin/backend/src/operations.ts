@@ -27,6 +27,7 @@ import {
   type Page,
   type PurserBlueprint,
   purserCostIngestPermission,
+  purserCostReadAllPermission,
   purserCostReadPermission,
   type PurserEvent,
   type PurserHealth,
@@ -44,6 +45,7 @@ import type {
   PurserService,
 } from '@purser/plugin-purser-node';
 import type { Request as HttpRequest } from 'express';
+import type { EntityOwners } from './costs/entityOwners';
 import { purserRequestResourceRef } from './requests/rules';
 import { filtersCovering, listVisibleRequests } from './requests/visibleRequests';
 
@@ -55,6 +57,8 @@ export type Access =
   | { kind: 'public' }
   /** Whoever has the permission. */
   | { kind: 'permission'; permission: BasicPermission }
+  /** Whoever may see all costs, or those of the entities that the input names. */
+  | { kind: 'costs'; permission: BasicPermission; entitiesOf(input: never): string[] }
   /** Whoever has the permission on the request `input.id`. */
   | { kind: 'request'; permission: RequestPermission }
   /** Whoever has the permission on any request; the answer holds only those. */
@@ -178,6 +182,11 @@ async function visibleResources(
   return { ...page, items: page.items.filter(({ requestId }) => visible.has(requestId)) };
 }
 
+const costsOf = <TInput>(entitiesOf: (input: TInput) => string[]): Access => ({
+  kind: 'costs',
+  permission: purserCostReadPermission,
+  entitiesOf: entitiesOf as (input: never) => string[],
+});
 const allow = (permission: BasicPermission): Access => ({ kind: 'permission', permission });
 const onRequest = (permission: RequestPermission): Access => ({ kind: 'request', permission });
 
@@ -270,12 +279,15 @@ export const operations = {
   }),
 
   getEntityCosts: operation<EntityCostsInput, EntityCosts>({
-    access: allow(purserCostReadPermission),
+    access: costsOf<EntityCostsInput>(({ entityRef }) => [entityRef]),
     run: ({ purser, signal }, input) => purser.sidecar.entityCosts(input, { signal }),
   }),
 
   queryCosts: operation<QueryCostsInput, Page<CostRow>>({
-    access: allow(purserCostReadPermission),
+    access: costsOf<QueryCostsInput>(
+      ({ filter }) =>
+        parseFilters(filter).find(({ dimension }) => dimension === 'entity')?.values ?? [],
+    ),
     run: ({ purser, signal }, { from, to, groupBy = [], filter, ...page }) =>
       purser.sidecar.queryCosts(
         { fromDay: from, toDay: to, groupBy, filters: parseFilters(filter), ...page },
@@ -323,6 +335,7 @@ export interface PerformerDeps {
   permissions: PermissionsService;
   permissionsRegistry: PermissionsRegistryService;
   auditor: AuditorService;
+  owners: EntityOwners;
 }
 
 /** Does operations: checks the permission first, and tells the audit trail of each change. */
@@ -401,6 +414,10 @@ export class Performer {
       }
       return context;
     }
+    if (access.kind === 'costs') {
+      await this.#authorizeCosts(access.entitiesOf(input as never), credentials);
+      return context;
+    }
     const [decision] = await permissions.authorizeConditional([{ permission: access.permission }], {
       credentials,
     });
@@ -420,6 +437,29 @@ export class Performer {
       }
     }
     return context;
+  }
+
+  /** Without the permission to see all costs: those of own entities, which must be named. */
+  async #authorizeCosts(entityRefs: string[], credentials: BackstageCredentials): Promise<void> {
+    const { permissions, owners } = this.#deps;
+    const [all, own] = await permissions.authorize(
+      [{ permission: purserCostReadAllPermission }, { permission: purserCostReadPermission }],
+      { credentials },
+    );
+    if (all.result === AuthorizeResult.ALLOW) {
+      return;
+    }
+    if (own.result !== AuthorizeResult.ALLOW) {
+      throw new NotAllowedError(`the permission ${purserCostReadPermission.name} is missing`);
+    }
+    const why = `the permission ${purserCostReadAllPermission.name} is missing`;
+    if (entityRefs.length === 0) {
+      throw new NotAllowedError(`${why}: filter by entities that you own (filter=entity=…)`);
+    }
+    const foreign = await owners.notOwned(entityRefs, credentials);
+    if (foreign.length > 0) {
+      throw new NotAllowedError(`${why}, and you do not own ${foreign.join(', ')}`);
+    }
   }
 }
 

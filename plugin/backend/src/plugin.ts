@@ -1,9 +1,11 @@
 import { coreServices, createBackendPlugin } from '@backstage/backend-plugin-api';
 import { actionsRegistryServiceRef } from '@backstage/backend-plugin-api/alpha';
+import { catalogServiceRef } from '@backstage/plugin-catalog-node';
 import { notificationService } from '@backstage/plugin-notifications-node';
 import { purserPermissions, type PurserRequest } from '@purser/plugin-purser-common';
 import { purserServiceRef } from '@purser/plugin-purser-node';
 import { registerActions } from './actions';
+import { EntityOwners } from './costs/entityOwners';
 import { RequestNotifier, WatchPosition } from './notifications';
 import { Performer } from './operations';
 import { purserRequestResourceRef, purserRequestRules } from './requests/rules';
@@ -18,6 +20,7 @@ export const purserPlugin = createBackendPlugin({
         actionsRegistry: actionsRegistryServiceRef,
         auditor: coreServices.auditor,
         auth: coreServices.auth,
+        catalog: catalogServiceRef,
         config: coreServices.rootConfig,
         database: coreServices.database,
         httpAuth: coreServices.httpAuth,
@@ -28,11 +31,13 @@ export const purserPlugin = createBackendPlugin({
         permissionsRegistry: coreServices.permissionsRegistry,
         purser: purserServiceRef,
         scheduler: coreServices.scheduler,
+        userInfo: coreServices.userInfo,
       },
       async init({
         actionsRegistry,
         auditor,
         auth,
+        catalog,
         config,
         database,
         httpAuth,
@@ -43,6 +48,7 @@ export const purserPlugin = createBackendPlugin({
         permissionsRegistry,
         purser,
         scheduler,
+        userInfo,
       }) {
         permissionsRegistry.addResourceType({
           resourceRef: purserRequestResourceRef,
@@ -70,6 +76,7 @@ export const purserPlugin = createBackendPlugin({
           permissions,
           permissionsRegistry,
           auditor,
+          owners: new EntityOwners({ auth, catalog, userInfo }),
         });
         httpRouter.use(createRouter({ httpAuth, performer }));
         for (const path of publicPaths) {
@@ -84,6 +91,7 @@ export const purserPlugin = createBackendPlugin({
             notifications,
             position,
             logger,
+            approvers: config.getOptionalStringArray('purser.notifications.approvers') ?? [],
           });
           await notifier.schedule(scheduler);
         }

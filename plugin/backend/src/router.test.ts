@@ -166,11 +166,19 @@ describe('the REST API', () => {
       assert.ok(purserPermissions.some(({ name }) => name === access.permission.name));
       backend.sidecar.calls.length = 0;
       backend.decide = ({ name }) => ({
-        result: name === access.permission.name ? AuthorizeResult.DENY : AuthorizeResult.ALLOW,
+        // What lets see all is more than what lets see one's own.
+        result: name.startsWith(access.permission.name)
+          ? AuthorizeResult.DENY
+          : AuthorizeResult.ALLOW,
       });
       const denied = await backend.fetch(call.path, { body: call.body });
       assert.equal(denied.status, 403, await denied.text());
-      assert.deepEqual(backend.asked, [access.permission.name]);
+      assert.deepEqual(
+        backend.asked,
+        access.kind === 'costs'
+          ? ['purser.cost.read.all', 'purser.cost.read']
+          : [access.permission.name],
+      );
       assert.deepEqual(backend.sidecar.calls, [], 'the sidecar must not be asked');
       assert.deepEqual(
         backend.audit.map(({ outcome }) => outcome),
@@ -267,6 +275,27 @@ describe('the REST API', () => {
         not: purserRequestConditions.isOwner({ claims: ['group:default/analytics'] }),
       });
     assert.equal(await items(), 0);
+  });
+
+  it('shows the costs of own entities to those who may not see all', async () => {
+    backend.groups.set('user:default/member', ['group:default/analytics']);
+    backend.decide = ({ name }) => ({
+      result: name === 'purser.cost.read.all' ? AuthorizeResult.DENY : AuthorizeResult.ALLOW,
+    });
+    const period = '/v1/costs/query?from=2026-10-22&to=2026-11-20';
+    const status = async (path: string, as: string) => (await backend.fetch(path, { as })).status;
+    const own = 'entity%3Dresource:default/w';
+    assert.equal(await status('/v1/costs/entities/resource/default/w', 'user:default/member'), 200);
+    assert.equal(await status('/v1/costs/entities/resource/default/w', 'user:default/guest'), 403);
+    assert.equal(await status('/v1/costs/entities/resource/default/x', 'user:default/member'), 403);
+    assert.equal(await status('/v1/costs/entities/resource/default/w', 'service'), 403);
+    assert.equal(await status(`${period}&filter=${own}`, 'user:default/member'), 200);
+    assert.equal(await status(`${period}&filter=${own}`, 'user:default/guest'), 403);
+    const both = `${period}&filter=${own}&filter=entity%3Dresource:default/x`;
+    assert.equal(await status(both, 'user:default/member'), 403);
+    const unfiltered = await backend.fetch(period, { as: 'user:default/member' });
+    assert.equal(unfiltered.status, 403);
+    assert.match(await unfiltered.text(), /filter by entities that you own/);
   });
 
   it('takes the requester from the credentials', async () => {
@@ -379,6 +408,7 @@ describe('the REST API', () => {
       'list-blueprints',
       'list-requests',
       'query-costs',
+      'retry-request',
     ]);
     const credentials = mockCredentials.user('user:default/guest');
     const invoke = async (name: string, input: object) => {
@@ -400,6 +430,8 @@ describe('the REST API', () => {
     assert.equal(created.state, 'waiting-approval');
     assert.equal((await invoke('approve-request', { id: created.id })).state, 'running');
     assert.equal((await invoke('cancel-request', { id: created.id })).state, 'cancelled');
+    backend.sidecar.move(String(created.id), 'failed');
+    assert.equal((await invoke('retry-request', { id: created.id })).state, 'running');
     assert.equal((await invoke('get-request', { id: created.id })).id, created.id);
     assert.ok(((await invoke('list-requests', { pageSize: 2 })).items as unknown[]).length === 2);
     assert.equal(((await invoke('list-blueprints', {})).items as unknown[]).length, 2);
@@ -408,10 +440,10 @@ describe('the REST API', () => {
     await invoke('query-costs', { from: '2026-10-22', to: '2026-11-20', groupBy: ['day'] });
     assert.deepEqual(
       backend.audit.map(({ eventId }) => eventId),
-      ['create-request', 'approve-request', 'cancel-request'],
+      ['create-request', 'approve-request', 'cancel-request', 'retry-request'],
     );
     for (const action of backend.actions.values()) {
-      const changes = /^(create|approve|cancel)/.test(action.name);
+      const changes = /^(create|approve|cancel|retry)/.test(action.name);
       assert.equal(action.attributes?.readOnly, !changes, action.name);
     }
     backend.decide = () => ({ result: AuthorizeResult.DENY });
@@ -422,6 +454,7 @@ describe('the REST API', () => {
       ['list-requests', {}],
       ['cancel-request', { id: 'req_000001' }],
       ['approve-request', { id: 'req_000001' }],
+      ['retry-request', { id: 'req_000001' }],
       ['get-entity-costs', { entityRef: 'resource:default/w' }],
       ['query-costs', { from: '2026-10-22', to: '2026-11-20' }],
     ] as const) {

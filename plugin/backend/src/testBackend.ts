@@ -1,4 +1,5 @@
 import {
+  type BackstageUserPrincipal,
   coreServices,
   createServiceFactory,
   type PermissionsService,
@@ -19,6 +20,9 @@ import {
   notificationService,
   type NotificationSendOptions,
 } from '@backstage/plugin-notifications-node';
+import { catalogServiceRef } from '@backstage/plugin-catalog-node';
+import { catalogServiceMock } from '@backstage/plugin-catalog-node/testUtils';
+import createKnex from 'knex';
 import {
   createPurserService,
   type DefaultPurserService,
@@ -45,6 +49,27 @@ export class PurserTestBackend {
   /** What the permission policy says. */
   decide: (permission: Permission) => PolicyDecision = () => ({ result: AuthorizeResult.ALLOW });
   readonly asked: string[] = [];
+  /** One entity, which a group owns. */
+  readonly catalog = catalogServiceMock({
+    entities: [
+      {
+        apiVersion: 'backstage.io/v1alpha1',
+        kind: 'Resource',
+        metadata: { name: 'w', namespace: 'default' },
+        spec: { type: 'workspace', owner: 'group:default/analytics' },
+        relations: [{ type: 'ownedBy', targetRef: 'group:default/analytics' }],
+      },
+    ],
+  });
+  /** Ownership claims by user, besides the user itself. */
+  readonly groups = new Map<string, string[]>();
+  /** Our own: the pool of Backstage's database service outlives its backend. */
+  readonly #knex = createKnex({
+    client: 'better-sqlite3',
+    connection: ':memory:',
+    useNullAsDefault: true,
+    pool: { min: 1, max: 1 },
+  });
   #stop: () => Promise<void> = async () => undefined;
   #base = '';
   readonly #stopped = new AbortController();
@@ -55,7 +80,9 @@ export class PurserTestBackend {
     readonly purser: DefaultPurserService,
   ) {}
 
-  static async start(options: { notifications?: boolean } = {}): Promise<PurserTestBackend> {
+  static async start(
+    options: { notifications?: boolean; approvers?: string[] } = {},
+  ): Promise<PurserTestBackend> {
     const sidecar = await TestSidecar.start({
       blueprints: [testBlueprint('bucket'), testBlueprint('database')],
       needsApproval: ['database'],
@@ -67,11 +94,36 @@ export class PurserTestBackend {
         purserPlugin,
         mockServices.rootConfig.factory({
           data: {
-            backend: { database: { client: 'better-sqlite3', connection: ':memory:' } },
-            purser: { notifications: { enabled: options.notifications ?? false } },
+            purser: {
+              notifications: {
+                enabled: options.notifications ?? false,
+                approvers: options.approvers ?? [],
+              },
+            },
           },
         }),
         createServiceFactory({ service: purserServiceRef, deps: {}, factory: () => purser }),
+        createServiceFactory({
+          service: coreServices.database,
+          deps: {},
+          factory: () => ({ getClient: async () => self.#knex }),
+        }),
+        createServiceFactory({
+          service: catalogServiceRef,
+          deps: {},
+          factory: () => self.catalog,
+        }),
+        createServiceFactory({
+          service: coreServices.userInfo,
+          deps: {},
+          factory: () => ({
+            getUserInfo: async ({ principal }) => {
+              const { userEntityRef } = principal as BackstageUserPrincipal;
+              const groups = self.groups.get(userEntityRef) ?? [];
+              return { userEntityRef, ownershipEntityRefs: [userEntityRef, ...groups] };
+            },
+          }),
+        }),
         createServiceFactory({
           service: coreServices.permissions,
           deps: {},
@@ -120,6 +172,7 @@ export class PurserTestBackend {
     this.#stopped.abort();
     await Promise.all(this.#tasks);
     await this.#stop();
+    await this.#knex.destroy();
     this.purser.close();
     this.sidecar.stop();
   }

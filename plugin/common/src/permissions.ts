@@ -37,9 +37,15 @@ export const purserRequestRetryPermission = createPermission({
   resourceType: RESOURCE_TYPE_PURSER_REQUEST,
 });
 
-/** May see what entities cost. */
+/** May see what the entities cost that one owns, oneself or through a group. */
 export const purserCostReadPermission = createPermission({
   name: 'purser.cost.read',
+  attributes: { action: 'read' },
+});
+
+/** May see all costs: of every entity, and of what belongs to none. */
+export const purserCostReadAllPermission = createPermission({
+  name: 'purser.cost.read.all',
   attributes: { action: 'read' },
 });
 
@@ -57,5 +63,6 @@ export const purserPermissions = [
   purserRequestApprovePermission,
   purserRequestRetryPermission,
   purserCostReadPermission,
+  purserCostReadAllPermission,
   purserCostIngestPermission,
 ];

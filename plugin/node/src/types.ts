@@ -52,6 +52,8 @@ export interface WatchRequestsOptions {
   afterSequence?: number;
   /** Stay for coming events: until the request is final, or for ever. */
   follow?: boolean;
+  /** Take a broken stream up again; true when absent. False for who must look at the store first. */
+  reconnect?: boolean;
 }
 
 /** Who changes a request and why. */
@@ -159,7 +161,7 @@ export interface SidecarClient {
   createRequest(options: CreateRequestOptions, call?: CallOptions): Promise<PurserRequest>;
   getRequest(id: string, call?: CallOptions): Promise<PurserRequest>;
   listRequests(options: ListRequestsOptions, call?: CallOptions): Promise<Page<PurserRequest>>;
-  /** Takes a broken stream up again behind the last event it gave. */
+  /** Takes a broken stream up again behind the last event it gave, unless told not to. */
   watchRequests(options: WatchRequestsOptions, call?: CallOptions): AsyncIterable<PurserEvent>;
   approveRequest(options: ChangeOptions, call?: CallOptions): Promise<PurserRequest>;
   cancelRequest(options: ChangeOptions, call?: CallOptions): Promise<PurserRequest>;

@@ -154,6 +154,7 @@ export class GrpcSidecarClient implements SidecarClient {
       } catch (error) {
         if (
           !isUnavailable(error) ||
+          options.reconnect === false ||
           call?.signal?.aborted ||
           this.#closed ||
           Date.now() - lastProgress > channel.config.reconnectFor

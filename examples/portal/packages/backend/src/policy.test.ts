@@ -8,6 +8,7 @@ import {
 import type { PolicyQueryUser } from '@backstage/plugin-permission-node';
 import {
   purserCostIngestPermission,
+  purserCostReadAllPermission,
   purserCostReadPermission,
   purserRequestApprovePermission,
   purserRequestCancelPermission,
@@ -39,10 +40,11 @@ test('nobody without a user gets anything', async () => {
   assert.equal(decision.result, AuthorizeResult.DENY);
 });
 
-test('a user orders, reads costs, and cannot ingest, approve or delete', async () => {
+test('a user orders, reads own costs, and cannot read all, ingest, approve or delete', async () => {
   const results = async (permission: Permission) => (await decide(permission, guest)).result;
   assert.equal(await results(purserRequestCreatePermission), AuthorizeResult.ALLOW);
   assert.equal(await results(purserCostReadPermission), AuthorizeResult.ALLOW);
+  assert.equal(await results(purserCostReadAllPermission), AuthorizeResult.DENY);
   assert.equal(await results(purserCostIngestPermission), AuthorizeResult.DENY);
   assert.equal(await results(purserRequestApprovePermission), AuthorizeResult.DENY);
   assert.equal(await results(deleteEntity), AuthorizeResult.DENY);

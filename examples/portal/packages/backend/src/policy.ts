@@ -14,6 +14,7 @@ import {
   purserRequestConditions,
 } from '@purser/plugin-purser-backend';
 import {
+  purserCostReadAllPermission,
   purserRequestApprovePermission,
   purserRequestCreatePermission,
   RESOURCE_TYPE_PURSER_REQUEST,
@@ -38,7 +39,7 @@ const ALLOW: PolicyDecision = { result: AuthorizeResult.ALLOW };
 const DENY: PolicyDecision = { result: AuthorizeResult.DENY };
 
 /**
- * The demo portal's permission policy: users read the catalog and costs, order products, and see and
+ * The demo portal's permission policy: users read the catalog and the costs of what they own, order products, and see and
  * change the requests that they or their groups own; the platform group does everything, and only it
  * approves. A query without a user gets nothing.
  */
@@ -50,6 +51,10 @@ export class PortalPolicy implements PermissionPolicy {
     }
     if (user.info.ownershipEntityRefs.includes(PLATFORM_GROUP)) {
       return ALLOW;
+    }
+    // What own entities cost is `purser.cost.read`, which every user has.
+    if (isPermission(permission, purserCostReadAllPermission)) {
+      return DENY;
     }
     // Four eyes: the owner of a request is the last who may approve it.
     if (isPermission(permission, purserRequestApprovePermission)) {
