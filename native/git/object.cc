@@ -6,7 +6,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "base/hash.h"
 #include "base/strings.h"
 
@@ -151,6 +153,12 @@ std::string EncodeCommit(const Commit& commit) {
     absl::StrAppend(&out, "parent ", parent.ToHex(), "\n");
   absl::StrAppend(&out, "author ", Stamp(commit.author, commit.time), "\ncommitter ",
                   Stamp(commit.committer, commit.time), "\n");
+  if (!commit.signature.empty()) {
+    // A header of several lines: all but the first begin with a space.
+    absl::StrAppend(&out, "gpgsig ",
+                    absl::StrReplaceAll(absl::StripSuffix(commit.signature, "\n"), {{"\n", "\n "}}),
+                    "\n");
+  }
   absl::StrAppend(&out, "\n", commit.message);
   return out;
 }

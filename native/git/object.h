@@ -62,8 +62,9 @@ struct Commit {
   std::vector<ObjectId> parents;
   Person author;
   Person committer;
-  absl::Time time;      // whole seconds, written in UTC
-  std::string message;  // ends in a line break
+  absl::Time time;        // whole seconds, written in UTC
+  std::string message;    // ends in a line break
+  std::string signature;  // armoured, of the same commit without it; "" = unsigned
 };
 
 std::string EncodeCommit(const Commit& commit);

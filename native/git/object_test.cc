@@ -228,9 +228,9 @@ TEST_F(TreeBuilderTest, FilesAndFoldersDoNotReplaceEachOtherSilently) {
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(status.message(), "path \"a/b/c\": \"a/b\" is a file, not a folder");
   EXPECT_EQ(tree.Remove("a").code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(*tree.ModeOf("a/b"), kModeExecutable);
-  EXPECT_EQ(*tree.ModeOf("a"), 0u);
-  EXPECT_EQ(*tree.ModeOf("x/y"), 0u);
+  EXPECT_EQ((*tree.Find("a/b"))->mode, kModeExecutable);
+  EXPECT_FALSE((*tree.Find("a")).has_value());
+  EXPECT_FALSE((*tree.Find("x/y")).has_value());
 }
 
 TEST_F(TreeBuilderTest, AMissingTreeIsNamed) {

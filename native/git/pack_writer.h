@@ -80,17 +80,13 @@ class PackWriter {
   // Names the object and puts it into the pack, unless it is there already or known to the
   // receiver. RESOURCE_EXHAUSTED names the limit that was met.
   absl::StatusOr<ObjectId> Add(ObjectType type, absl::string_view content);
-  // The same for an object whose content is not kept: `load` must give it again. `name` is for
-  // errors.
-  absl::StatusOr<ObjectId> AddLater(ObjectType type, absl::string_view content, std::string name,
-                                    std::function<absl::StatusOr<std::string>()> load);
+  // The same for an object that is named already.
+  absl::Status AddItem(PackItem item);
 
   // Objects the receiver has: Add only names them.
   void MarkKnown(const ObjectId& id) { known_.insert(id); }
 
   int64_t objects() const { return static_cast<int64_t>(items_.size()); }
-  // Of the contents that are kept.
-  int64_t kept_bytes() const { return kept_bytes_; }
 
   // `head` followed by the pack; the writer is empty afterwards.
   std::unique_ptr<PackStream> Stream(std::string head, std::stop_token stop) &&;
@@ -98,12 +94,9 @@ class PackWriter {
   absl::StatusOr<std::string> Finish(absl::string_view head) &&;
 
  private:
-  absl::StatusOr<PackItem*> Place(ObjectType type, absl::string_view content, ObjectId& id);
-
   const Limits limits_;
   absl::flat_hash_set<ObjectId> known_;
   std::vector<PackItem> items_;
-  int64_t kept_bytes_ = 0;
 };
 
 }  // namespace purser::git

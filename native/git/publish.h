@@ -34,11 +34,15 @@ inline constexpr size_t kMaxEffectKeyBytes = 512;
 // How far back FindEffect looks when not told.
 inline constexpr int kEffectDepth = 200;
 
+class Signer;  // git/signer.h
+
 struct CommitInfo {
   Person author;        // also the committer
   std::string message;  // without trailing blank lines; UTF-8
   // Written as the trailer "Purser-Effect: <key>" when not empty, for FindEffect. One line.
   std::string effect_key;
+  // Signs the commit; null: it goes unsigned. Must outlive the call.
+  const Signer* signer = nullptr;
 };
 
 struct Call {
@@ -51,8 +55,9 @@ struct Call {
 struct PublishResult {
   ObjectId commit;
   ObjectId tree;
-  bool pushed = false;     // false: the branch already held exactly this
-  int64_t files = 0;       // of the published tree, or changed ones of a commit
+  bool pushed = false;  // false: the branch already held exactly this
+  bool found = false;  // not pushed because a commit with the effect key is there; no more is known
+  int64_t files = 0;   // of the published tree, or changed ones of a commit
   int64_t objects = 0;     // sent
   int64_t pack_bytes = 0;  // sent
 };

@@ -132,12 +132,65 @@ absl::Status TreeBuilder::Remove(absl::string_view path) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<uint32_t> TreeBuilder::ModeOf(absl::string_view path) {
+absl::StatusOr<std::optional<TreeEntry>> TreeBuilder::Find(absl::string_view path) {
   PURSER_ASSIGN_OR_RETURN(Node * parent, Walk(path, false, nullptr));
-  if (parent == nullptr) return 0;
+  if (parent == nullptr) return std::nullopt;
   const auto found = parent->children.find(base::ToStd(path.substr(path.rfind('/') + 1)));
-  if (found == parent->children.end() || found->second->mode == kModeTree) return 0;
-  return found->second->mode;
+  if (found == parent->children.end() || found->second->mode == kModeTree) return std::nullopt;
+  return TreeEntry{found->second->mode, "", found->second->id};
+}
+
+absl::StatusOr<TreeBuilder::Node*> TreeBuilder::FolderAt(absl::string_view path) {
+  if (path.empty()) {
+    PURSER_RETURN_IF_ERROR(Load(*root_, ""));
+    return root_.get();
+  }
+  PURSER_ASSIGN_OR_RETURN(Node * parent, Walk(path, false, nullptr));
+  if (parent == nullptr) return nullptr;
+  const auto found = parent->children.find(base::ToStd(path.substr(path.rfind('/') + 1)));
+  if (found == parent->children.end() || found->second->mode != kModeTree) return nullptr;
+  PURSER_RETURN_IF_ERROR(Load(*found->second, path));
+  return found->second.get();
+}
+
+absl::Status TreeBuilder::ListNode(Node& node, const std::string& path, int depth,
+                                   std::vector<std::string>& out) {
+  if (depth > kMaxPathDepth) {
+    return absl::ResourceExhaustedError(absl::StrCat("folder \"", base::EscapeForDisplay(path),
+                                                     "\" is deeper than ", kMaxPathDepth,
+                                                     " folders (kMaxPathDepth)"));
+  }
+  PURSER_RETURN_IF_ERROR(Load(node, path));
+  for (const auto& [name, child] : node.children) {
+    const std::string below = path.empty() ? name : absl::StrCat(path, "/", name);
+    if (child->mode == kModeTree) {
+      PURSER_RETURN_IF_ERROR(ListNode(*child, below, depth + 1, out));
+    } else {
+      out.push_back(below);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::string>> TreeBuilder::FilesBelow(absl::string_view folder) {
+  std::vector<std::string> out;
+  PURSER_ASSIGN_OR_RETURN(Node * node, FolderAt(folder));
+  if (node != nullptr) PURSER_RETURN_IF_ERROR(ListNode(*node, "", 0, out));
+  return out;
+}
+
+absl::StatusOr<int64_t> TreeBuilder::RemoveAll(absl::string_view path) {
+  PURSER_ASSIGN_OR_RETURN(const std::optional<TreeEntry> file, Find(path));
+  if (file.has_value()) {
+    PURSER_RETURN_IF_ERROR(Remove(path));
+    return 1;
+  }
+  PURSER_ASSIGN_OR_RETURN(const std::vector<std::string> files, FilesBelow(path));
+  // The last one takes the folders with it.
+  for (const std::string& below : files) {
+    PURSER_RETURN_IF_ERROR(Remove(absl::StrCat(path, "/", below)));
+  }
+  return static_cast<int64_t>(files.size());
 }
 
 absl::StatusOr<ObjectId> TreeBuilder::WriteNode(Node& node, const SaveTree& save) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,8 +37,15 @@ class TreeBuilder {
   absl::Status Put(absl::string_view path, uint32_t mode, const ObjectId& blob);
   // Takes a file away, and folders that become empty. A missing file is OK.
   absl::Status Remove(absl::string_view path);
-  // The mode of the file at `path`, or 0 when there is none (or a folder).
-  absl::StatusOr<uint32_t> ModeOf(absl::string_view path);
+  // Takes away the file or folder at `path`, with all below it; the files that went. 0 when there
+  // is nothing.
+  absl::StatusOr<int64_t> RemoveAll(absl::string_view path);
+  // The file (or link, or submodule) at `path`; nullopt when there is none, or a folder. Its name
+  // is not filled in.
+  absl::StatusOr<std::optional<TreeEntry>> Find(absl::string_view path);
+  // The paths of all files below `folder` ("" = the root), relative to it. None when it is not
+  // there or a file. RESOURCE_EXHAUSTED beyond kMaxPathDepth folders.
+  absl::StatusOr<std::vector<std::string>> FilesBelow(absl::string_view folder);
 
   // Writes the changed folders, deepest first, and returns the root's name.
   absl::StatusOr<ObjectId> Write(const SaveTree& save);
@@ -46,6 +54,10 @@ class TreeBuilder {
   struct Node;
   absl::Status Load(Node& node, absl::string_view path);
   absl::StatusOr<Node*> Walk(absl::string_view path, bool make, std::vector<Node*>* trail);
+  absl::Status ListNode(Node& node, const std::string& path, int depth,
+                        std::vector<std::string>& out);
+  // The folder at `path` itself; nullptr when there is none.
+  absl::StatusOr<Node*> FolderAt(absl::string_view path);
   static absl::StatusOr<ObjectId> WriteNode(Node& node, const SaveTree& save);
 
   LoadTree load_;
