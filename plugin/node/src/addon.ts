@@ -4,6 +4,7 @@ import { ServiceUnavailableError } from '@backstage/errors';
 import type { JsonObject, JsonValue } from '@backstage/types';
 import { fromNativeError } from './errors';
 import { type FetchAnswer, nativeFetch, type PullBody } from './nativeFetch';
+import { fetchWithFunctions } from './portalFunctions';
 import type {
   ActionDescription,
   CallOptions,
@@ -160,7 +161,7 @@ export class LazyNativeAddon implements NativeAddonService {
         {
           log: (level, text) => options.onLog(level, text),
           output: (name, valueJson) => options.onOutput(name, JSON.parse(valueJson) as JsonValue),
-          fetch: nativeFetch,
+          fetch: fetchWithFunctions(options.functions),
         },
         call?.signal,
       );

@@ -195,6 +195,9 @@ export interface SidecarClient {
   health(): Promise<PurserHealth['sidecar']>;
 }
 
+/** A function of the portal that native code calls; what it throws is told to the caller. */
+export type PortalFunction = (request: JsonObject) => Promise<string> | string;
+
 export interface NativeRunActionOptions {
   id: string;
   input: JsonObject;
@@ -207,6 +210,8 @@ export interface NativeRunActionOptions {
   dryRun?: boolean;
   onLog(level: LogLevel, text: string): void;
   onOutput(name: string, value: JsonValue): void;
+  /** What the action may call, by name. */
+  functions?: Record<string, PortalFunction>;
 }
 
 /** A source that suddenly lacks much is more often broken than empty. */

@@ -4,3 +4,7 @@
  * @packageDocumentation
  */
 export { scaffolderModulePurser as default } from './module';
+export {
+  purserTemplatingExtensionPoint,
+  type PurserTemplatingExtensionPoint,
+} from './templating/portalTemplating';

@@ -10,6 +10,10 @@ import {
   scaffolderActionsExtensionPoint,
   type TemplateAction,
 } from '@backstage/plugin-scaffolder-node';
+import {
+  type ScaffolderTemplatingExtensionPoint,
+  scaffolderTemplatingExtensionPoint,
+} from '@backstage/plugin-scaffolder-node/alpha';
 import type { JsonObject, JsonValue } from '@backstage/types';
 import {
   type ActionDescription,
@@ -50,7 +54,14 @@ class TestAddon implements NativeAddonService {
   }
   listActions() {
     return [
-      describeAction('purser:template:render', 'portal'),
+      ...['purser:template:render', 'purser:fetch:plain'].map(id => {
+        const action = describeAction(id, 'portal');
+        const names = ['sourcePath', 'valuesText', 'scmHosts', 'portalNames'];
+        action.schema.input.patternProperties = Object.fromEntries(
+          names.map(name => [`^${name}$`, {}]),
+        );
+        return action;
+      }),
       describeAction('purser:git:publish', 'portal'),
     ];
   }
@@ -99,6 +110,7 @@ describe('the scaffolder module', () => {
     | { type: 'log'; level: 'info'; text: string }
   >;
   let decision: AuthorizeResult.ALLOW | AuthorizeResult.DENY;
+  let templating: ScaffolderTemplatingExtensionPoint;
   let lines: Line[];
   let checkpoints: Map<string, JsonValue | void>;
 
@@ -134,6 +146,7 @@ describe('the scaffolder module', () => {
               added.forEach(item => actions.set(item.id, item)),
           },
         ],
+        [scaffolderTemplatingExtensionPoint, templating],
       ],
     });
     stop = () => backend.stop();
@@ -143,6 +156,25 @@ describe('the scaffolder module', () => {
     folder = mkdtempSync(join(tmpdir(), 'purser-scaffolder-'));
     decision = AuthorizeResult.ALLOW;
     lines = [];
+    // As the scaffolder's own.
+    const filters: unknown[] = [];
+    const globals: unknown[] = [];
+    templating = {
+      addTemplateFilters: added =>
+        void filters.push(
+          ...(Array.isArray(added)
+            ? added
+            : Object.entries(added).map(([id, filter]) => ({ id, filter }))),
+        ),
+      addTemplateGlobals: added =>
+        void globals.push(
+          ...(Array.isArray(added)
+            ? added
+            : Object.entries(added).map(([id, global]) =>
+                typeof global === 'function' ? { id, fn: global } : { id, value: global },
+              )),
+        ),
+    };
     checkpoints = new Map();
     action = async function* run({ input }) {
       yield { type: 'log', level: 'info', text: 'working' };
@@ -201,6 +233,7 @@ describe('the scaffolder module', () => {
   it('registers what both hosts describe, schemas and examples included', async () => {
     await startModule();
     assert.deepEqual([...actions.keys()].sort(), [
+      'purser:fetch:plain',
       'purser:git:publish',
       'purser:later',
       'purser:request',
@@ -210,6 +243,9 @@ describe('the scaffolder module', () => {
     const request = actions.get('purser:request')!;
     assert.equal(request.description, 'The action purser:request.');
     assert.equal(request.supportsDryRun, true);
+    // Inputs that only the portal sets are on no page.
+    const render = actions.get('purser:template:render')!;
+    assert.equal((render.schema?.input as JsonObject).patternProperties, undefined);
     assert.deepEqual(request.examples, [{ description: 'one', example: 'steps: []' }]);
   });
 
@@ -367,7 +403,7 @@ describe('the scaffolder module', () => {
       options.onOutput('files', 3);
     };
     const { ctx, outputs } = context(
-      { url: './skeleton', values: { a: 1 } },
+      { url: './skeleton', values: { z: 1, a: 2 } },
       {
         signal: abort.signal,
         templateInfo: {
@@ -380,9 +416,14 @@ describe('the scaffolder module', () => {
     assert.deepEqual(outputs, { files: 3 });
     assert.deepEqual(addon.runs[0].input, {
       url: './skeleton',
-      values: { a: 1 },
+      valuesText: '{"z":1,"a":2}',
       sourcePath: join(folder, 'template', 'skeleton'),
+      scmHosts: addon.runs[0].input.scmHosts,
+      portalNames: [],
     });
+    const hosts = addon.runs[0].input.scmHosts as JsonObject;
+    assert.equal(hosts['github.com'], 'github');
+    assert.equal(hosts['gitlab.example'], 'gitlab');
     // Its result is the workspace: a recovered task must render again.
     assert.equal(checkpoints.size, 0);
   });
@@ -396,7 +437,10 @@ describe('the scaffolder module', () => {
     writeFileSync(join(folder, 'outside'), '');
     for (const [input, message] of [
       [{ url: '../outside' }, /outside|not allowed|resolve/i],
-      [{ url: './skeleton', sourcePath: '/etc' }, /sourcePath/],
+      [{ url: './skeleton', sourcePath: '/etc' }, /sourcePath: is set by the portal/],
+      [{ url: './skeleton', scmHosts: {} }, /scmHosts: is set by the portal/],
+      [{ url: './skeleton', portalNames: 'x' }, /portalNames: is set by the portal/],
+      [{ url: './skeleton', valuesText: '{}' }, /valuesText: is set by the portal/],
       [{}, /\/url: is required/],
     ] as const) {
       await assert.rejects(
@@ -405,6 +449,48 @@ describe('the scaffolder module', () => {
       );
     }
     assert.equal(addon.runs.length, 0);
+  });
+
+  it('renders with the portal’s own engine what only it can, whatever was added when', async () => {
+    templating.addTemplateFilters({ shout: (text: JsonValue) => `${String(text)}!` });
+    await startModule();
+    templating.addTemplateGlobals([{ id: 'company', value: 'Acme' }] as never);
+    templating.addTemplateFilters([
+      { id: 'text.twice', filter: (text: string) => text + text },
+    ] as never);
+    mkdirSync(join(folder, 'template', 'skeleton'), { recursive: true });
+    const rendered: string[] = [];
+    addon.run = async options => {
+      const render = options.functions!['render-template'];
+      const source =
+        '${{ values.name | shout }} ${{ company }} ${{ "a" | text.twice }} ${{ "github.com?owner=o&repo=r" | projectSlug }}';
+      rendered.push(String(await render({ name: 'a.txt', source })));
+      await assert.rejects(async () =>
+        render({ name: 'b.txt', source: '${{ values.name | nope }}' }),
+      );
+    };
+    const { ctx } = context(
+      { url: './skeleton', values: { name: 'x' } },
+      {
+        templateInfo: {
+          entityRef: 'template:default/t',
+          baseUrl: `file://${join(folder, 'template', 'template.yaml')}`,
+        },
+      },
+    );
+    await handler('purser:template:render')(ctx);
+    assert.deepEqual(addon.runs[0].input.portalNames, ['shout', 'twice', 'company']);
+    assert.deepEqual(rendered, ['x! Acme aa o/r']);
+  });
+
+  it('asks for the user’s own credential where the portal demands it', async () => {
+    await startModule({ scaffolder: { requireScmUserCredentials: true } });
+    for (const id of ['purser:template:render', 'purser:fetch:plain']) {
+      await assert.rejects(
+        async () => handler(id)(context({ url: 'https://github.com/o/r/tree/main/s' }).ctx),
+        { name: 'InputError', message: /\/token: is required for github.com/ },
+      );
+    }
   });
 
   it('resolves repoUrl and credentials of the configured integrations', async () => {

@@ -3,16 +3,25 @@ import {
   createBackendModule,
   type LoggerService,
 } from '@backstage/backend-plugin-api';
+import { metricsServiceRef } from '@backstage/backend-plugin-api/alpha';
 import { type Config, readDurationFromConfig } from '@backstage/config';
 import { ScmIntegrations } from '@backstage/integration';
 import { scaffolderActionsExtensionPoint } from '@backstage/plugin-scaffolder-node';
+import { scaffolderTemplatingExtensionPoint } from '@backstage/plugin-scaffolder-node/alpha';
 import { durationToMilliseconds } from '@backstage/types';
 import { type ActionDescription, purserServiceRef } from '@purser/plugin-purser-node';
 import { createPublishAdapter } from './adapters/publish';
-import { createRenderAdapter } from './adapters/render';
+import { createFetchAdapter, createRenderAdapter } from './adapters/render';
 import { createAwaitAdapter, createRequestAdapter } from './adapters/request';
+import { createActionMetrics } from './metrics';
 import { shippedPortalActions, shippedSidecarActions } from './shippedActions';
 import { toTemplateAction } from './templateAction';
+import {
+  AddedTemplating,
+  joinTemplating,
+  purserTemplatingExtensionPoint,
+  readTemplating,
+} from './templating/portalTemplating';
 
 const DEFAULT_RETRY_FOR_MS = 10 * 60_000;
 
@@ -48,22 +57,53 @@ export const scaffolderModulePurser = createBackendModule({
   pluginId: 'scaffolder',
   moduleId: 'purser',
   register(reg) {
+    const added = new AddedTemplating();
+    reg.registerExtensionPoint(purserTemplatingExtensionPoint, added);
     reg.registerInit({
       deps: {
         scaffolder: scaffolderActionsExtensionPoint,
+        scaffolderTemplating: scaffolderTemplatingExtensionPoint,
         config: coreServices.rootConfig,
         logger: coreServices.logger,
+        metrics: metricsServiceRef,
         permissions: coreServices.permissions,
         reader: coreServices.urlReader,
         purser: purserServiceRef,
       },
-      async init({ scaffolder, config, logger, permissions, reader, purser }) {
+      async init({
+        scaffolder,
+        scaffolderTemplating,
+        config,
+        logger,
+        metrics,
+        permissions,
+        reader,
+        purser,
+      }) {
         const integrations = ScmIntegrations.fromConfig(config);
+        const fetchDeps = {
+          reader,
+          integrations,
+          requireScmUserCredentials:
+            config.getOptionalBoolean('scaffolder.requireScmUserCredentials') ?? false,
+        };
+        const read = readTemplating(scaffolderTemplating);
+        if (!read) {
+          logger.warn(
+            'this scaffolder does not show its template filters and globals; those for the actions of purser must be added at purserTemplatingExtensionPoint',
+          );
+        }
+        const templating = read ? joinTemplating(read, added) : added;
+        const renderDeps = { ...fetchDeps, templating };
         const deps = {
           purser,
           retryFor: readRetryFor(config),
+          onRun: createActionMetrics(metrics),
           adapters: {
-            'purser:template:render': createRenderAdapter({ reader, integrations }),
+            'purser:fetch:plain': createFetchAdapter(fetchDeps, 'folder'),
+            'purser:fetch:plain:file': createFetchAdapter(fetchDeps, 'file'),
+            'purser:template:render': createRenderAdapter(renderDeps, 'folder'),
+            'purser:template:render:file': createRenderAdapter(renderDeps, 'file'),
             'purser:git:publish': createPublishAdapter({ config, integrations }),
             'purser:request': createRequestAdapter(permissions),
             'purser:request:await': createAwaitAdapter(permissions),

@@ -1,10 +1,18 @@
 import type { LoggerService } from '@backstage/backend-plugin-api';
 import type { ActionContext, TemplateAction } from '@backstage/plugin-scaffolder-node';
 import type { JsonObject, JsonValue } from '@backstage/types';
-import type { ActionDescription, LogLevel, PurserService } from '@purser/plugin-purser-node';
+import {
+  type ActionDescription,
+  isCancelled,
+  type LogLevel,
+  type PortalFunction,
+  type PurserService,
+} from '@purser/plugin-purser-node';
 import { idempotencyKey, inputHash } from './hash';
 import { LogBatcher } from './logBatcher';
+import type { ActionRun } from './metrics';
 import { createRedactor, redactJson } from './redact';
+import { publicSchema, refuseReserved } from './reservedInputs';
 import { runOnSidecar } from './sidecarRun';
 
 /** The context of any Purser action. */
@@ -15,6 +23,8 @@ export interface PreparedInput {
   input: JsonObject;
   /** Secrets by name, for the action and for nobody's log. */
   secrets?: Record<string, string>;
+  /** What a portal action may call back, by name. */
+  functions?: Record<string, PortalFunction>;
 }
 
 /** What only TypeScript can do for one action: reading through Backstage's services, permissions. */
@@ -34,6 +44,8 @@ export interface TemplateActionDeps {
   adapters: Record<string, ActionAdapter | undefined>;
   /** Milliseconds, see `SidecarRunOptions.retryFor`. */
   retryFor: number;
+  /** Told of each run. */
+  onRun?(run: ActionRun): void;
 }
 
 function logTo(logger: LoggerService, redact: (text: string) => string) {
@@ -62,6 +74,7 @@ async function handle(
 ): Promise<void> {
   const { id, host } = description;
   const adapter = deps.adapters[id] ?? { checkpoint: host === 'sidecar' };
+  refuseReserved(description.schema.input, ctx.input);
   await adapter.authorize?.(ctx);
 
   const taskSecrets: Record<string, string> = { ...ctx.secrets };
@@ -71,11 +84,19 @@ async function handle(
   const dryRun = ctx.isDryRun ?? false;
 
   const run = async (): Promise<{ outputs: JsonObject }> => {
+    const started = performance.now();
+    const outputs: JsonObject = {};
+    const told = (result: ActionRun['result']) =>
+      deps.onRun?.({
+        action: id,
+        result,
+        seconds: (performance.now() - started) / 1000,
+        outputs: result === 'ok' ? outputs : {},
+      });
     const prepared = (await adapter.prepare?.(ctx)) ?? { input: ctx.input };
     const secrets = { ...taskSecrets, ...prepared.secrets };
     const redact = createRedactor(Object.values(secrets));
     const onLog = logTo(ctx.logger, redact);
-    const outputs: JsonObject = {};
     const onOutput = (name: string, value: JsonValue) => {
       outputs[name] = redactJson(value, redact);
     };
@@ -92,6 +113,7 @@ async function handle(
             dryRun,
             onLog,
             onOutput,
+            functions: prepared.functions,
           },
           { signal: ctx.signal },
         );
@@ -114,8 +136,10 @@ async function handle(
         }
       }
     } catch (error) {
+      told(isCancelled(error) ? 'cancelled' : 'failed');
       throw withoutSecrets(error, redact);
     }
+    told('ok');
     return { outputs };
   };
 
@@ -140,7 +164,7 @@ export function toTemplateAction(
     description: description.description,
     examples: description.examples,
     supportsDryRun: description.supportsDryRun,
-    schema: description.schema,
+    schema: publicSchema(description.schema),
     handler: ctx => handle(description, deps, ctx),
   };
 }
