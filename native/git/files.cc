@@ -8,8 +8,10 @@
 namespace purser::git {
 namespace {
 
-bool IsBelowDotGit(absl::string_view path) {
-  return absl::StrContains(absl::StrCat("/", path, "/"), "/.git/");
+// Git's own folder, and what a render that was killed left of its work.
+bool IsLeftOut(absl::string_view path) {
+  const std::string framed = absl::StrCat("/", path, "/");
+  return absl::StrContains(framed, "/.git/") || absl::StrContains(framed, "/.purser-stage/");
 }
 
 }  // namespace
@@ -43,7 +45,7 @@ absl::Status DirectorySource::ForEach(const Visit& visit) const {
   int64_t files = 0;
   for (const base::DirectoryEntry& entry : entries) {
     if (stop_.stop_requested()) return absl::CancelledError("reading the files was stopped");
-    if (entry.kind == base::FileKind::kDirectory || IsBelowDotGit(entry.path)) continue;
+    if (entry.kind == base::FileKind::kDirectory || IsLeftOut(entry.path)) continue;
     if (++files > limits_.max_files) {
       return absl::ResourceExhaustedError(absl::StrCat("folder ", directory_.path(), ": more than ",
                                                        limits_.max_files, " files (max_files)"));

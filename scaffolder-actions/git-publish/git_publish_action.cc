@@ -1,73 +1,36 @@
 #include "scaffolder-actions/git-publish/git_publish_action.h"
 
-#include <memory>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/file.h"
 #include "base/status.h"
-#include "base/strings.h"
 #include "git/files.h"
 #include "git/publish.h"
-#include "git/remote.h"
 #include "git/web_url.h"
+#include "scaffolder-actions/git_support.h"
 
 namespace purser::actions {
 namespace {
 
-constexpr char kAuthorizationSecret[] = "git.authorization";
-
-nlohmann::json TextProperty(const char* title, const char* description) {
-  return {{"type", "string"},
-          {"minLength", 1},
-          {"maxLength", 2048},
-          {"title", title},
-          {"description", description}};
-}
-
-nlohmann::json WithDefault(nlohmann::json property, const char* value) {
-  property["default"] = value;
-  return property;
-}
-
 nlohmann::json InputSchema() {
-  nlohmann::json message = WithDefault(
-      TextProperty("Commit message", "Subject and body of the commit."), "Initial commit");
-  message["maxLength"] = static_cast<int>(git::kMaxMessageBytes);
-  return {
-      {"type", "object"},
-      {"additionalProperties", false},
-      {"anyOf",
-       {{{"required", nlohmann::json::array({"remoteUrl"})}},
-        {{"required", nlohmann::json::array({"repoUrl"})}}}},
-      {"properties",
-       {{"remoteUrl", TextProperty("Remote URL",
-                                   "https:// URL of the repository. file:// only where "
-                                   "the portal's configuration allows it.")},
-        {"repoUrl", TextProperty("Repository location",
-                                 "What Backstage's RepoUrlPicker gives, instead of remoteUrl.")},
-        {"token", TextProperty("Token", "Credential to use instead of the integration's.")},
-        {"sourcePath",
-         WithDefault(TextProperty("Source path", "Folder of the workspace to publish."), ".")},
-        {"defaultBranch", WithDefault(TextProperty("Branch", "Branch to push to."), "main")},
-        {"gitCommitMessage", std::move(message)},
-        {"gitAuthorName",
-         WithDefault(TextProperty("Author name", "Author of the commit."), "Purser")},
-        {"gitAuthorEmail",
-         WithDefault(TextProperty("Author email", "Address in the commit."), "purser@localhost")},
-        {"whenBranchExists",
-         {{"type", "string"},
-          {"enum", {"fail", "append"}},
-          {"default", "fail"},
-          {"title", "When the branch exists"},
-          {"description",
-           "What to do when the branch has commits with other files: end with an error, or push a "
-           "commit on top after which it holds exactly the published files."}}}}},
-      // Given by the portal, not by templates: not among the properties that its pages show.
-      {"patternProperties",
-       {{"^allowLocalRemotes$", {{"type", "boolean"}}},
-        {"^hosting$", {{"enum", {"github", "gitlab", "bitbucket", "azure", "gitea"}}}}}}};
+  nlohmann::json properties;
+  AddGitProperties(properties);
+  properties["sourcePath"] =
+      GitTextWithDefault("Source path", "Folder of the workspace to publish.", ".");
+  properties["defaultBranch"] = GitTextWithDefault("Branch", "Branch to push to.", "main");
+  properties["gitCommitMessage"] =
+      GitTextWithDefault("Commit message", "Subject and body of the commit.", "Initial commit");
+  properties["gitCommitMessage"]["maxLength"] = static_cast<int>(git::kMaxMessageBytes);
+  properties["whenBranchExists"] = {
+      {"type", "string"},
+      {"enum", {"fail", "append"}},
+      {"default", "fail"},
+      {"title", "When the branch exists"},
+      {"description",
+       "What to do when the branch has commits with other files: end with an error, or push a "
+       "commit on top after which it holds exactly the published files."}};
+  return GitInputSchema(std::move(properties));
 }
 
 nlohmann::json OutputSchema() {
@@ -146,17 +109,8 @@ std::string Counts(const git::PublishResult& result) {
                       " bytes packed)");
 }
 
-// The folder to publish. Never the workspace's parent: Directory refuses to leave what is open.
-absl::StatusOr<base::Directory> OpenSource(const std::string& workspace, std::string path) {
-  if (workspace.empty()) return absl::FailedPreconditionError("this step has no workspace");
-  PURSER_ASSIGN_OR_RETURN(base::Directory root, base::Directory::Open(workspace));
-  while (path.size() >= 2 && path[0] == '.' && path[1] == '/') path.erase(0, 2);
-  while (!path.empty() && path.back() == '/') path.pop_back();
-  if (path.empty() || path == ".") return root;
-  absl::StatusOr<base::Directory> source = root.OpenAt(path);
-  if (source.ok()) return source;
-  return base::Annotate(source.status(),
-                        absl::StrCat("sourcePath \"", base::EscapeForDisplay(path), "\""));
+std::string Signed(const GitRun& run) {
+  return run.signer == nullptr ? "" : absl::StrCat(", signed by ", run.signer->description());
 }
 
 }  // namespace
@@ -165,63 +119,38 @@ GitPublishAction::GitPublishAction(base::Clock& clock) : clock_(clock), descript
 
 absl::Status GitPublishAction::Run(action::Context& context) {
   const nlohmann::json& input = context.input();
-  const std::string url = input.value("remoteUrl", "");
-  if (url.empty()) {
-    return absl::InvalidArgumentError(
-        "remoteUrl is missing: the portal did not resolve repoUrl; give remoteUrl instead");
-  }
   const std::string branch = input.value("defaultBranch", "main");
   PURSER_RETURN_IF_ERROR(git::CheckBranch(branch));
-
-  git::RemoteOptions options;
-  options.allow_local = input.value("allowLocalRemotes", false);
-  if (const auto secret = context.secrets().find(kAuthorizationSecret);
-      secret != context.secrets().end()) {
-    options.authorization = secret->second;
-  }
-  PURSER_ASSIGN_OR_RETURN(const std::unique_ptr<git::Remote> remote,
-                          git::OpenRemote(url, context.transport(), std::move(options)));
-  PURSER_ASSIGN_OR_RETURN(const base::Directory source,
-                          OpenSource(context.workspace(), input.value("sourcePath", ".")));
-  const git::DirectorySource files(source, context.stop());
-
-  const git::Hosting hosting =
-      git::ParseHosting(input.value("hosting", "")).value_or(git::HostingOf(url));
+  PURSER_ASSIGN_OR_RETURN(const GitRun run, OpenGitRun(context));
+  const git::DirectorySource files(*run.source, context.stop());
   const auto output = [&](const git::PublishResult& result) {
-    context.Output("remoteUrl", url);
+    context.Output("remoteUrl", run.url);
     context.Output("commitHash", result.commit.ToHex());
-    const std::string page = git::ContentsUrl(hosting, url, branch);
+    const std::string page = git::ContentsUrl(run.hosting, run.url, branch);
     if (!page.empty()) context.Output("repoContentsUrl", page);
   };
 
-  git::CommitInfo commit;
-  commit.author = {input.value("gitAuthorName", "Purser"),
-                   input.value("gitAuthorEmail", "purser@localhost")};
-  commit.message = input.value("gitCommitMessage", "Initial commit");
-  commit.effect_key = context.idempotency_key();
   if (context.dry_run()) {
-    PURSER_RETURN_IF_ERROR(git::CheckPerson(commit.author, "gitAuthorName"));
     PURSER_ASSIGN_OR_RETURN(const git::PublishResult built, git::BuildTree(files, context.stop()));
-    context.Log(action::LogLevel::kInfo,
-                absl::StrCat("dry run: would push ", Counts(built), " as tree ", built.tree.ToHex(),
-                             " to branch ", branch, " of ", url, "; nothing was sent"));
+    context.Log(
+        action::LogLevel::kInfo,
+        absl::StrCat("dry run: would push ", Counts(built), " as tree ", built.tree.ToHex(),
+                     " to branch ", branch, " of ", run.url, Signed(run), "; nothing was sent"));
     output(built);
     return absl::OkStatus();
   }
 
-  git::Call call{clock_, context.stop(), absl::Minutes(10), [&context](absl::string_view line) {
-                   context.Log(action::LogLevel::kDebug, absl::StrCat("git: ", line));
-                 }};
   const bool append = input.value("whenBranchExists", "fail") == "append";
+  const git::Call call = GitCall(context, clock_);
   PURSER_ASSIGN_OR_RETURN(
       const git::PublishResult result,
-      git::PublishTree(*remote, branch, files, commit,
+      git::PublishTree(*run.remote, branch, files, run.commit,
                        append ? git::ExistingBranch::kAppend : git::ExistingBranch::kFail, call));
   context.Log(action::LogLevel::kInfo,
               result.pushed
                   ? absl::StrCat("pushed commit ", result.commit.ToHex(), " to branch ", branch,
-                                 " of ", url, ": ", Counts(result))
-                  : absl::StrCat("branch ", branch, " of ", url,
+                                 " of ", run.url, ": ", Counts(result), Signed(run))
+                  : absl::StrCat("branch ", branch, " of ", run.url,
                                  " already holds these files: commit ", result.commit.ToHex()));
   output(result);
   return absl::OkStatus();

@@ -8,9 +8,7 @@
 namespace purser::actions {
 
 // Builds objects and pack natively, on the caller's thread; the network goes through the context's
-// transport. The portal's wrapper turns Backstage's `repoUrl` into `remoteUrl`, puts the value of
-// the Authorization header into the secret "git.authorization", and says by the reserved input
-// `allowLocalRemotes` whether file:// is allowed.
+// transport. What the portal's wrapper gives beside the template's inputs: git_support.h.
 //
 // A repeat of the same step finds its commit by the trailer "Purser-Effect", even below later ones.
 class GitPublishAction final : public action::Action {

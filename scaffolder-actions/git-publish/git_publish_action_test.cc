@@ -114,6 +114,7 @@ TEST_F(GitPublishActionTest, PublishesTheWorkspace) {
   Put("vendor/x/.git/HEAD", "ref");
   Put(".gitignore", "*.log\n");
   Put("kept.log", "kept");
+  Put("service/.purser-stage/0", "left by a render that was killed");
   Put("run.sh", "#!/bin/sh\n");
   std::filesystem::permissions(absl::StrCat(workspace_, "/run.sh"), std::filesystem::perms(0755));
   std::filesystem::create_symlink("README.md", absl::StrCat(workspace_, "/link"));
