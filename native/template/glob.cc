@@ -160,6 +160,14 @@ void Translate(absl::string_view pattern, int depth, std::string* out) {
       ++i;
       continue;
     }
+    if (c == '(' && depth < kMaxGlobNesting) {
+      const size_t close = Closing(pattern, i, '(', ')');
+      if (close != kNpos) {
+        out->append(Alternatives(pattern.substr(i + 1, close - i - 1), '|', depth));
+        i = close + 1;
+        continue;
+      }
+    }
     if (c == '[') {
       const size_t behind = Set(pattern, i, out);
       if (behind > i) {
@@ -186,24 +194,19 @@ void Translate(absl::string_view pattern, int depth, std::string* out) {
 
 }  // namespace
 
-std::string GlobToRegex(absl::string_view pattern) {
+std::string GlobToRegex(absl::string_view pattern, bool and_below) {
   absl::ConsumePrefix(&pattern, "./");
-  while (absl::ConsumeSuffix(&pattern, "/")) {
-  }
   std::string out = "^(?:";
   Translate(pattern, 0, &out);
-  out.append(")");
-  // The name of a folder means what is below it.
-  const absl::string_view last = pattern.substr(pattern.rfind('/') + 1);
-  if (last != "**") out.append("(?:\\/.*)?");
-  return out + "$";
+  return absl::StrCat(out, ")", and_below ? "(?:\\/.*)?" : "", "$");
 }
 
 GlobSet::GlobSet() = default;
 GlobSet::GlobSet(GlobSet&&) noexcept = default;
 GlobSet::~GlobSet() = default;
 
-absl::StatusOr<GlobSet> GlobSet::Compile(const std::vector<std::string>& patterns) {
+absl::StatusOr<GlobSet> GlobSet::Compile(const std::vector<std::string>& patterns,
+                                         const IsFolder& is_folder) {
   if (patterns.size() > kMaxGlobPatterns) {
     return absl::ResourceExhaustedError(
         absl::StrCat("more than ", kMaxGlobPatterns, " path patterns"));
@@ -211,13 +214,24 @@ absl::StatusOr<GlobSet> GlobSet::Compile(const std::vector<std::string>& pattern
   GlobSet set;
   for (const std::string& whole : patterns) {
     absl::string_view pattern = whole;
-    if (pattern.empty() || pattern.size() > kMaxGlobBytes) {
+    if ((pattern.empty() && !is_folder) || pattern.size() > kMaxGlobBytes) {
       return absl::InvalidArgumentError(
           absl::StrCat("path pattern \"", base::EscapeForDisplay(pattern), "\" must have 1 to ",
                        kMaxGlobBytes, " bytes"));
     }
     const bool negative = absl::ConsumePrefix(&pattern, "!");
-    const std::string regex = GlobToRegex(pattern);
+    absl::string_view name = absl::StripPrefix(pattern, "./");
+    while (absl::ConsumeSuffix(&name, "/")) {
+    }
+    // Only the very name of a folder means what is below it; what is taken away goes with all that
+    // is below it.
+    std::string below;
+    if (!negative && is_folder && is_folder(name)) {
+      below = name.empty() ? "**" : absl::StrCat(name, "/**");
+      pattern = below;
+    }
+    if (negative) pattern = name;
+    const std::string regex = GlobToRegex(pattern, negative);
     const std::string problem = CheckRegex(regex);
     if (!problem.empty()) {
       return absl::InvalidArgumentError(absl::StrCat(
@@ -230,17 +244,16 @@ absl::StatusOr<GlobSet> GlobSet::Compile(const std::vector<std::string>& pattern
 
 absl::StatusOr<bool> GlobSet::Matches(absl::string_view path) {
   const std::u16string units = ToUtf16(path);
-  bool matches = false;
-  for (Pattern& pattern : patterns_) {
-    // A pattern that takes away wins whatever its place.
-    if (!pattern.negative && matches) continue;
+  // Of the patterns that take away, those count that stand behind the one that matches.
+  for (auto pattern = patterns_.rbegin(); pattern != patterns_.rend(); ++pattern) {
     Run run(Limits{}, {});
     bool found;
-    if (!pattern.regex->Find(run, units, 0, &found)) return run.ToStatus("path pattern", "");
-    if (found && pattern.negative) return false;
-    matches |= found;
+    if (!pattern->regex->Find(run, units, 0, &found)) return run.ToStatus("path pattern", "");
+    if (!found) continue;
+    // Those before a pattern that takes it away do not matter any more.
+    return !pattern->negative;
   }
-  return matches;
+  return false;
 }
 
 }  // namespace purser::tmpl

@@ -1,9 +1,10 @@
 // Path patterns as Backstage's fetch actions read them (fast-glob): * ? [a-z] ** {a,b} {1..3}
-// @(a|b) ?(…) *(…) +(…) !(…), names with a leading dot included; a pattern that begins with "!"
-// takes away; the name of a folder means all below it.
+// (a|b) @(a|b) ?(…) *(…) +(…) !(…), names with a leading dot included; a pattern that begins with
+// "!" takes away from those before it; the very name of a folder means all below it.
 #ifndef PURSER_TEMPLATE_GLOB_H_
 #define PURSER_TEMPLATE_GLOB_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,8 +22,12 @@ class Regex;
 // Not thread-safe.
 class GlobSet {
  public:
+  // Tells whether a path is that of a folder; "" is the root.
+  using IsFolder = std::function<bool(absl::string_view path)>;
+
   // INVALID_ARGUMENT names the pattern that is wrong.
-  static absl::StatusOr<GlobSet> Compile(const std::vector<std::string>& patterns);
+  static absl::StatusOr<GlobSet> Compile(const std::vector<std::string>& patterns,
+                                         const IsFolder& is_folder = {});
   GlobSet(GlobSet&&) noexcept;
   ~GlobSet();
 
@@ -40,8 +45,9 @@ class GlobSet {
   std::vector<Pattern> patterns_;
 };
 
-// The regular expression that a pattern (without "!" in front) means; for tests.
-std::string GlobToRegex(absl::string_view pattern);
+// The regular expression that a pattern (without "!" in front) means, and all below what it
+// matches.
+std::string GlobToRegex(absl::string_view pattern, bool and_below);
 
 }  // namespace purser::tmpl
 

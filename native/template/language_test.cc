@@ -119,11 +119,18 @@ TEST(RegexTest, SplitsLikeJavaScript) {
 
 TEST(GlobTest, MatchesLikeFastGlob) {
   const auto matches = [](std::vector<std::string> patterns, const char* path) {
-    auto set = GlobSet::Compile(patterns);
+    auto set = GlobSet::Compile(
+        patterns, [](absl::string_view folder) { return folder == "static" || folder == "x"; });
     return set.ok() && *set->Matches(path);
   };
   EXPECT_TRUE(matches({"static/**"}, "static/a/b.txt"));
   EXPECT_TRUE(matches({"static"}, "static/a/b.txt"));
+  EXPECT_TRUE(matches({"./static/"}, "static/a/b.txt"));
+  EXPECT_FALSE(matches({"stati?"}, "static/a/b.txt"));
+  EXPECT_FALSE(matches({"*"}, "x/a.js"));
+  EXPECT_FALSE(matches({"a.js/"}, "a.js"));
+  EXPECT_TRUE(matches({"(a|b).js"}, "a.js"));
+  EXPECT_FALSE(matches({"(a).js"}, "(a).js"));
   EXPECT_TRUE(matches({"**/*.js"}, "a.js"));
   EXPECT_TRUE(matches({"**/*.js"}, "x/y/.a.js"));
   EXPECT_FALSE(matches({"*.js"}, "x/a.js"));
@@ -136,7 +143,9 @@ TEST(GlobTest, MatchesLikeFastGlob) {
   EXPECT_TRUE(matches({"x!(b).js"}, "xa.js"));
   EXPECT_FALSE(matches({"x!(b).js"}, "xb.js"));
   EXPECT_FALSE(matches({"**", "!a/**"}, "a/b"));
-  EXPECT_FALSE(matches({"!(b).js"}, "a.js"));  // a leading ! takes away, and nothing was given
+  EXPECT_FALSE(matches({"**", "!x"}, "x/a.js"));
+  EXPECT_TRUE(matches({"!a/**", "**"}, "a/b"));  // takes away only from those before it
+  EXPECT_FALSE(matches({"!(b).js"}, "a.js"));    // a leading ! takes away, and nothing was given
   EXPECT_FALSE(GlobSet::Compile({""}).ok());
 }
 

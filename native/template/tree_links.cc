@@ -54,10 +54,12 @@ absl::StatusOr<LinkMap> LinkMap::Read(const base::Directory& folder,
 
 const std::string& LinkMap::TargetOf(absl::string_view link) const { return targets_.at(link); }
 
-absl::StatusOr<bool> LinkMap::LeadsOut(absl::string_view link) const {
+absl::StatusOr<LinkEnd> LinkMap::EndOf(absl::string_view link) const {
   std::vector<std::string> todo;
   PushReversed(link, todo);
   std::vector<std::string> at = absl::StrSplit(root_, '/');  // "" first: absolute
+  const size_t root_size = at.size();
+  bool left = false;
   int followed = 0;
   while (!todo.empty()) {
     const std::string part = std::move(todo.back());
@@ -65,6 +67,7 @@ absl::StatusOr<bool> LinkMap::LeadsOut(absl::string_view link) const {
     if (part.empty() || part == ".") continue;
     if (part == "..") {
       if (at.size() > 1) at.pop_back();
+      left |= at.size() < root_size;
       continue;
     }
     at.push_back(part);
@@ -77,12 +80,16 @@ absl::StatusOr<bool> LinkMap::LeadsOut(absl::string_view link) const {
           absl::StrCat(base::EscapeForDisplay(link), ": the link leads in a circle"));
     }
     at.pop_back();
-    if (absl::StartsWith(found->second, "/")) at.resize(1);
+    if (absl::StartsWith(found->second, "/")) {
+      at.resize(1);
+      left = true;
+    }
     PushReversed(found->second, todo);
   }
   const std::optional<std::string> below = Below(root_, absl::StrJoin(at, "/"));
   // Backstage compares texts: a name with two dots in front counts as outside.
-  return !below.has_value() || absl::StartsWith(*below, "..");
+  if (!below.has_value() || absl::StartsWith(*below, "..")) return LinkEnd::kOutside;
+  return left ? LinkEnd::kReturns : LinkEnd::kInside;
 }
 
 absl::StatusOr<Place> FindPlace(const base::Directory& folder, absl::string_view path) {

@@ -16,6 +16,12 @@ namespace purser::tmpl {
 
 inline constexpr int kMaxLinksFollowed = 40;  // as Linux does
 
+enum class LinkEnd {
+  kInside,
+  kReturns,  // inside, but by the folder's own path: a copy of it would lead elsewhere
+  kOutside,
+};
+
 // The links of a listed folder. Works on the listing: nothing outside is looked at.
 class LinkMap {
  public:
@@ -24,8 +30,8 @@ class LinkMap {
 
   // Text of the link; the entry must be one.
   const std::string& TargetOf(absl::string_view link) const;
-  // Whether following it ends outside the folder; FAILED_PRECONDITION for links in a circle.
-  absl::StatusOr<bool> LeadsOut(absl::string_view link) const;
+  // Where following it ends; FAILED_PRECONDITION for links in a circle.
+  absl::StatusOr<LinkEnd> EndOf(absl::string_view link) const;
 
  private:
   std::string root_;  // real path of the folder

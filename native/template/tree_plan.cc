@@ -43,6 +43,12 @@ bool WalkedBefore(const base::DirectoryEntry& a, const base::DirectoryEntry& b) 
       });
 }
 
+// As "." of a JavaScript expression has it.
+bool HasLineEnd(absl::string_view text) {
+  return text.find_first_of("\n\r") != absl::string_view::npos ||
+         absl::StrContains(text, "\u2028") || absl::StrContains(text, "\u2029");
+}
+
 absl::Status FileAndFolder(absl::string_view path) {
   return absl::FailedPreconditionError(
       absl::StrCat(base::EscapeForDisplay(path), " is a file and a folder at once"));
@@ -62,6 +68,10 @@ class Planner {
   absl::StatusOr<TreePlan> Plan();
 
  private:
+  // Whether Backstage leaves the entry behind: links that lead out, what is neither file, folder
+  // nor link, and what its search does not find: a name with two dots in front at the top, and what
+  // is in a folder whose name has a line end.
+  absl::StatusOr<bool> IsOutside(const base::DirectoryEntry& entry) const;
   // The entry's path in the workspace; nullopt when it is dropped.
   absl::StatusOr<std::optional<std::string>> NameOf(const base::DirectoryEntry& entry,
                                                     bool* render_contents);
@@ -168,6 +178,24 @@ absl::Status Planner::AddFile(const base::DirectoryEntry& entry, std::string to,
   return absl::OkStatus();
 }
 
+absl::StatusOr<bool> Planner::IsOutside(const base::DirectoryEntry& entry) const {
+  if (entry.kind == base::FileKind::kOther) return true;
+  const size_t slash = entry.path.rfind('/');
+  const absl::string_view folder = slash == std::string::npos
+                                       ? absl::string_view()
+                                       : absl::string_view(entry.path).substr(0, slash);
+  if (!options_.verbatim && HasLineEnd(folder)) return true;
+  const bool dotted = absl::StartsWith(entry.path, "..");
+  if (entry.kind != base::FileKind::kSymlink || (dotted && !folder.empty())) return dotted;
+  PURSER_ASSIGN_OR_RETURN(const LinkEnd end, links_.EndOf(entry.path));
+  if (end == LinkEnd::kReturns && !options_.verbatim) {
+    return absl::PermissionDeniedError(
+        absl::StrCat(base::EscapeForDisplay(entry.path),
+                     ": the link names its own template's folder, so it would lead out of a copy"));
+  }
+  return end == LinkEnd::kOutside;
+}
+
 absl::StatusOr<std::optional<std::string>> Planner::NameOf(const base::DirectoryEntry& entry,
                                                            bool* render_contents) {
   *render_contents = false;
@@ -200,7 +228,7 @@ absl::StatusOr<std::optional<std::string>> Planner::NameOf(const base::Directory
   // Backstage compares texts: a name with two dots in front counts as outside.
   const absl::string_view first =
       below ? absl::string_view(*to).substr(target_.empty() ? 0 : target_.size()) : "";
-  if (!below || absl::StartsWith(absl::StripPrefix(first, "/"), "..")) {
+  if (!below || (!options_.verbatim && absl::StartsWith(absl::StripPrefix(first, "/"), ".."))) {
     return absl::PermissionDeniedError(absl::StrCat("the name ", base::EscapeForDisplay(entry.path),
                                                     " becomes \"", base::EscapeForDisplay(rendered),
                                                     "\", which leads out of the target"));
@@ -215,7 +243,14 @@ absl::StatusOr<TreePlan> Planner::Plan() {
   PURSER_ASSIGN_OR_RETURN(std::vector<base::DirectoryEntry> entries, source_.List(list_limits));
   std::sort(entries.begin(), entries.end(), WalkedBefore);
   PURSER_ASSIGN_OR_RETURN(links_, LinkMap::Read(source_, entries));
-  PURSER_ASSIGN_OR_RETURN(GlobSet verbatim, GlobSet::Compile(options_.copy_without_templating));
+  absl::flat_hash_set<absl::string_view> folders = {""};
+  for (const base::DirectoryEntry& entry : entries) {
+    if (entry.kind == base::FileKind::kDirectory) folders.insert(entry.path);
+  }
+  PURSER_ASSIGN_OR_RETURN(GlobSet verbatim, GlobSet::Compile(options_.copy_without_templating,
+                                                             [&](absl::string_view path) {
+                                                               return folders.contains(path);
+                                                             }));
   verbatim_.emplace(std::move(verbatim));
   if (options_.verbatim && !target_.empty()) {
     PURSER_ASSIGN_OR_RETURN(const mode_t mode, source_.Mode());
@@ -223,11 +258,7 @@ absl::StatusOr<TreePlan> Planner::Plan() {
   }
   for (const base::DirectoryEntry& entry : entries) {
     if (stop_.stop_requested()) return absl::CancelledError("rendering a tree was cancelled");
-    // Backstage leaves behind what it takes for outside of the folder.
-    bool outside = entry.kind == base::FileKind::kOther || absl::StartsWith(entry.path, "..");
-    if (entry.kind == base::FileKind::kSymlink && !outside) {
-      PURSER_ASSIGN_OR_RETURN(outside, links_.LeadsOut(entry.path));
-    }
+    PURSER_ASSIGN_OR_RETURN(const bool outside, IsOutside(entry));
     bool render = false;
     std::optional<std::string> to;
     if (!outside) {
@@ -236,8 +267,12 @@ absl::StatusOr<TreePlan> Planner::Plan() {
     if (!to.has_value()) {
       ++plan_.skipped;
     } else if (entry.kind != base::FileKind::kDirectory) {
-      if (to->empty() || *to == target_) {
-        ++plan_.skipped;  // it became the target itself
+      if (*to == target_ && overwrites()) {
+        return absl::FailedPreconditionError(absl::StrCat(
+            "the name ", base::EscapeForDisplay(entry.path), " becomes the target folder itself"));
+      }
+      if (to->empty()) {
+        ++plan_.skipped;
       } else {
         PURSER_RETURN_IF_ERROR(AddFile(entry, *std::move(to), render));
       }

@@ -22,7 +22,7 @@ constexpr char kDefaultExtension[] = ".njk";
 
 nlohmann::json PatternsProperty(const char* title, const char* description) {
   nlohmann::json patterns = Property("array", title, description);
-  patterns["items"] = {{"type", "string"}, {"minLength", 1}, {"maxLength", 4096}};
+  patterns["items"] = {{"type", "string"}, {"maxLength", 4096}};
   patterns["maxItems"] = 1000;
   return patterns;
 }

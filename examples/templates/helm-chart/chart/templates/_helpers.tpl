@@ -1,0 +1,3 @@
+{{- define "chart.name" -}}
+{{ .Chart.Name | trunc 63 | trimSuffix "-" }}
+{{- end }}

@@ -1,0 +1,3 @@
+package ${{ values.package }};
+
+class ${{ values.name | capitalize }}Test {}

@@ -1,0 +1,1 @@
+export const ${{ values.name | upper }} = ${{ values.dependencies | dump }};

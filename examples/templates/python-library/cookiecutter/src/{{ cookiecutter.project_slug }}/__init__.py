@@ -1,0 +1,3 @@
+"""{{ cookiecutter.project_name | replace("-", " ") | capitalize }}."""
+
+__all__ = []
