@@ -62,8 +62,9 @@ void AddGitProperties(nlohmann::json& properties) {
       {"type", "boolean"},
       {"title", "Sign the commit"},
       {"description",
-       "Sign with the key of the integration (commitSigningKey) or of purser.git.signingKey; an "
-       "error when there is none. Without this input the commit is signed where there is a key."}};
+       "Sign with the integration's commitSigningKey or else the portal's purser.git.signingKey; "
+       "an "
+       "error when there is neither. When absent, the portal's key is used where there is one."}};
   nlohmann::json key = GitText("Signing key",
                                "Another key to sign with, from the task's secrets: an OpenSSH "
                                "private key or an armoured OpenPGP one, without a passphrase.");

@@ -496,27 +496,35 @@ describe('the scaffolder module', () => {
   it('resolves repoUrl and credentials of the configured integrations', async () => {
     await startModule();
     const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`;
-    for (const [input, remoteUrl, authorization] of [
+    for (const [input, remoteUrl, authorization, hosting] of [
       [
         { repoUrl: 'github.com?owner=team&repo=service' },
         'https://github.com/team/service.git',
         basic('x-access-token:gh-token'),
+        'github',
       ],
       [
         { repoUrl: 'gitlab.example?owner=team&repo=service' },
         'https://gitlab.example/team/service.git',
         basic('oauth2:gl-token'),
+        'gitlab',
       ],
       [
         { remoteUrl: 'https://github.com/team/other.git', token: 'mine' },
         'https://github.com/team/other.git',
         basic('x-access-token:mine'),
+        'github',
       ],
     ] as const) {
       const { ctx } = context({ ...input, defaultBranch: 'main' });
       await handler('purser:git:publish')(ctx);
       const run = addon.runs[addon.runs.length - 1];
-      assert.deepEqual(run.input, { defaultBranch: 'main', remoteUrl, allowLocalRemotes: false });
+      assert.deepEqual(run.input, {
+        defaultBranch: 'main',
+        remoteUrl,
+        allowLocalRemotes: false,
+        hosting,
+      });
       assert.equal(run.secrets['git.authorization'], authorization);
     }
     assert.equal(checkpoints.size, 3);

@@ -10,7 +10,7 @@ import { scaffolderActionsExtensionPoint } from '@backstage/plugin-scaffolder-no
 import { scaffolderTemplatingExtensionPoint } from '@backstage/plugin-scaffolder-node/alpha';
 import { durationToMilliseconds } from '@backstage/types';
 import { type ActionDescription, purserServiceRef } from '@purser/plugin-purser-node';
-import { createPublishAdapter } from './adapters/publish';
+import { createGitAdapter } from './adapters/git';
 import { createFetchAdapter, createRenderAdapter } from './adapters/render';
 import { createAwaitAdapter, createRequestAdapter } from './adapters/request';
 import { createActionMetrics } from './metrics';
@@ -104,7 +104,8 @@ export const scaffolderModulePurser = createBackendModule({
             'purser:fetch:plain:file': createFetchAdapter(fetchDeps, 'file'),
             'purser:template:render': createRenderAdapter(renderDeps, 'folder'),
             'purser:template:render:file': createRenderAdapter(renderDeps, 'file'),
-            'purser:git:publish': createPublishAdapter({ config, integrations }),
+            'purser:git:commit': createGitAdapter({ config, integrations }),
+            'purser:git:publish': createGitAdapter({ config, integrations }),
             'purser:request': createRequestAdapter(permissions),
             'purser:request:await': createAwaitAdapter(permissions),
           },

@@ -24,6 +24,18 @@ const TOKEN_USERS: Record<string, string | undefined> = {
   gitea: 'x-oauth-basic',
 };
 
+/** Hosts whose users have tokens of their own, as Backstage has it. */
+export const USER_TOKEN_TYPES: ReadonlySet<string> = new Set(['github', 'gitlab']);
+
+// Whose pages the git actions know how to name; Bitbucket's server has others than its cloud.
+const HOSTINGS: Record<string, string | undefined> = {
+  github: 'github',
+  gitlab: 'gitlab',
+  bitbucketCloud: 'bitbucket',
+  azure: 'azure',
+  gitea: 'gitea',
+};
+
 const trimSlash = (url: string): string => url.replace(/\/+$/, '');
 
 /** The clone URL of what Backstage's RepoUrlPicker gives, "host?owner=…&repo=…". */
@@ -111,6 +123,33 @@ export async function authorizationFor(
       }
       return basic(config.username ?? 'x-oauth-basic', config.password);
     }
+    default:
+      return undefined;
+  }
+}
+
+/** The kind of pages a host has, for links; undefined when it is not known. */
+export function hostingOf(url: URL, integrations: ScmIntegrationRegistry): string | undefined {
+  const type = integrations.byUrl(url)?.type;
+  return type && HOSTINGS[type];
+}
+
+/** The integration's `commitSigningKey` for a host; those of GitHub have none. */
+export function signingKeyOf(url: URL, integrations: ScmIntegrationRegistry): string | undefined {
+  const { host } = url;
+  switch (integrations.byUrl(url)?.type) {
+    case 'gitlab':
+      return integrations.gitlab.byHost(host)?.config.commitSigningKey;
+    case 'bitbucketCloud':
+      return integrations.bitbucketCloud.byHost(host)?.config.commitSigningKey;
+    case 'bitbucketServer':
+      return integrations.bitbucketServer.byHost(host)?.config.commitSigningKey;
+    case 'azure':
+      return integrations.azure.byHost(host)?.config.commitSigningKey;
+    case 'gerrit':
+      return integrations.gerrit.byHost(host)?.config.commitSigningKey;
+    case 'gitea':
+      return integrations.gitea.byHost(host)?.config.commitSigningKey;
     default:
       return undefined;
   }
