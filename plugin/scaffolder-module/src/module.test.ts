@@ -235,6 +235,8 @@ describe('the scaffolder module', () => {
     assert.deepEqual([...actions.keys()].sort(), [
       'purser:fetch:plain',
       'purser:git:publish',
+      'purser:github:pull-request',
+      'purser:gitlab:merge-request',
       'purser:later',
       'purser:request',
       'purser:request:await',

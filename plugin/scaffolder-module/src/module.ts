@@ -14,6 +14,7 @@ import { createGitAdapter } from './adapters/git';
 import { createFetchAdapter, createRenderAdapter } from './adapters/render';
 import { createAwaitAdapter, createRequestAdapter } from './adapters/request';
 import { createActionMetrics } from './metrics';
+import { createGithubPullRequestAction, createGitlabMergeRequestAction } from './pull-requests';
 import { shippedPortalActions, shippedSidecarActions } from './shippedActions';
 import { toTemplateAction } from './templateAction';
 import {
@@ -124,6 +125,8 @@ export const scaffolderModulePurser = createBackendModule({
         );
         scaffolder.addActions(
           ...[...portal, ...sidecar].map(action => toTemplateAction(action, deps)),
+          createGithubPullRequestAction({ config, integrations }),
+          createGitlabMergeRequestAction({ config, integrations }),
         );
       },
     });

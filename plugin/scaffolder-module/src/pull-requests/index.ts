@@ -1,0 +1,3 @@
+export { createGithubPullRequestAction } from './github';
+export { createGitlabMergeRequestAction } from './gitlab';
+export type { PullRequestDeps } from './action';
