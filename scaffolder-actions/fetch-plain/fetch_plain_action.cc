@@ -147,13 +147,13 @@ absl::Status CopyFile(action::Context& context, const std::string& source_path,
   PURSER_ASSIGN_OR_RETURN(const base::DirectoryEntry entry,
                           folder.Stat(source_path.substr(slash + 1)));
   PURSER_ASSIGN_OR_RETURN(const std::string bytes, ReadSourceFile(source_path));
-  const absl::StatusOr<base::DirectoryEntry> there = workspace.Stat(target);
-  if (there.ok() && there->kind == base::FileKind::kDirectory) {
+  PURSER_ASSIGN_OR_RETURN(const tmpl::Place place, tmpl::FindPlace(workspace, target));
+  if (place.entry.has_value() && place.entry->kind == base::FileKind::kDirectory) {
     return absl::FailedPreconditionError(absl::StrCat(
         "/targetPath: ", base::EscapeForDisplay(target), " is a folder, name the file to write"));
   }
   if (context.stop().stop_requested()) return absl::CancelledError("copying was cancelled");
-  PURSER_RETURN_IF_ERROR(workspace.WriteFileExactly(target, bytes, entry.mode));
+  PURSER_RETURN_IF_ERROR(workspace.WriteFileExactly(place.path, bytes, entry.mode));
   tmpl::TreeCounts counts;
   counts.files = counts.copied = 1;
   counts.bytes = static_cast<int64_t>(bytes.size());

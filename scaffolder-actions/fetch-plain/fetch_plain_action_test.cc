@@ -81,6 +81,17 @@ TEST_F(FetchPlainActionTest, CopiesAFile) {
   EXPECT_THAT(RunFile({{"targetPath", "x"}}).message(), HasSubstr("x is a folder"));
 }
 
+TEST_F(FetchPlainActionTest, AFileGoesThroughALinkThatIsThere) {
+  Put("source/a.txt", "new");
+  Put("workspace/real", "old");
+  Link("workspace/link", "real");
+  ASSERT_TRUE(RunFile({{"targetPath", "link"}}).ok());
+  EXPECT_EQ(Get("real"), "new");
+  EXPECT_TRUE(std::filesystem::is_symlink(root_ + "/workspace/link"));
+  Link("workspace/out", "../source/a.txt");
+  EXPECT_EQ(RunFile({{"targetPath", "out"}}).code(), absl::StatusCode::kPermissionDenied);
+}
+
 TEST_F(FetchPlainActionTest, NothingLeadsOut) {
   Put("source/a.txt", "x");
   Link("workspace/link", "../source");
