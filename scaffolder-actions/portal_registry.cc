@@ -7,6 +7,7 @@
 #include "scaffolder-actions/hcl-edit/hcl_edit_action.h"
 #include "scaffolder-actions/json-edit/json_edit_action.h"
 #include "scaffolder-actions/kustomization/kustomization_action.h"
+#include "scaffolder-actions/manifest/manifest_action.h"
 #include "scaffolder-actions/registry.h"
 #include "scaffolder-actions/template-render-file/template_render_file_action.h"
 #include "scaffolder-actions/template-render/template_render_action.h"
@@ -26,6 +27,7 @@ absl::Status AddPortalActions(action::Registry& registry) {
   PURSER_RETURN_IF_ERROR(registry.Add(std::make_unique<JsonEditAction>()));
   PURSER_RETURN_IF_ERROR(registry.Add(std::make_unique<JsonMergeAction>()));
   PURSER_RETURN_IF_ERROR(registry.Add(std::make_unique<KustomizationAction>()));
+  PURSER_RETURN_IF_ERROR(registry.Add(std::make_unique<ManifestAction>()));
   PURSER_RETURN_IF_ERROR(registry.Add(std::make_unique<TerraformLayoutAction>()));
   PURSER_RETURN_IF_ERROR(registry.Add(std::make_unique<YamlEditAction>()));
   PURSER_RETURN_IF_ERROR(registry.Add(std::make_unique<YamlMergeAction>()));
