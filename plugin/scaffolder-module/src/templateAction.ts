@@ -93,7 +93,14 @@ async function handle(
         seconds: (performance.now() - started) / 1000,
         outputs: result === 'ok' ? outputs : {},
       });
-    const prepared = (await adapter.prepare?.(ctx)) ?? { input: ctx.input };
+    let prepared: PreparedInput;
+    try {
+      prepared = (await adapter.prepare?.(ctx)) ?? { input: ctx.input };
+    } catch (error) {
+      const { token } = ctx.input;
+      const given = typeof token === 'string' ? [token] : [];
+      throw withoutSecrets(error, createRedactor([...Object.values(taskSecrets), ...given]));
+    }
     const secrets = { ...taskSecrets, ...prepared.secrets };
     const redact = createRedactor(Object.values(secrets));
     const onLog = logTo(ctx.logger, redact);

@@ -53,11 +53,12 @@ function demoLocations() {
 }
 
 /** What differs from app-config.yaml in this start. JSON is YAML. */
-function portalConfig(paths, baseUrl, port, templates) {
+function portalConfig(paths, baseUrl, port, templates, more) {
   return {
     app: { baseUrl },
     backend: {
       baseUrl,
+      workingDirectory: paths.work,
       listen: { port },
       database: { connection: { directory: paths.database } },
     },
@@ -77,6 +78,7 @@ function portalConfig(paths, baseUrl, port, templates) {
       },
     },
     scaffolder: {
+      ...more.scaffolder,
       defaultEnvironment: {
         parameters: {
           workspacesRemote: fileUrl(paths.workspacesRemote),
@@ -97,13 +99,22 @@ export class Portal {
   #sidecar;
   #blueprints;
   #templates;
+  #config;
 
   /**
    * `state` is the folder for everything that lives on; `port` 0 takes a free one. `onEvent` hears
-   * one line whenever something ends or starts unasked. Tests add blueprint folders and template
-   * files.
+   * one line whenever something ends or starts unasked. Tests add blueprint folders, template files
+   * and configuration (`{ scaffolder }`).
    */
-  constructor({ state, port = 0, blueprints = [], templates = [], onEvent = () => {} }) {
+  constructor({
+    state,
+    port = 0,
+    blueprints = [],
+    templates = [],
+    config = {},
+    onEvent = () => {},
+  }) {
+    this.#config = config;
     this.#blueprints = [at('examples/blueprints'), ...blueprints];
     this.#templates = templates;
     this.paths = statePaths(state);
@@ -186,7 +197,9 @@ export class Portal {
     while (!(await listens(this.paths.socket))) {
       const { child } = this.#sidecar;
       if (child.outcome !== undefined || Date.now() > until) {
-        throw new Failure(`purserd does not start (${child.outcome ?? 'silent'}):\n${child.tail()}`);
+        throw new Failure(
+          `purserd does not start (${child.outcome ?? 'silent'}):\n${child.tail()}`,
+        );
       }
       await sleep(20);
     }
@@ -201,7 +214,7 @@ export class Portal {
   startBackend() {
     writeFileSync(
       this.paths.portalConfig,
-      `${JSON.stringify(portalConfig(this.paths, this.baseUrl, this.port, this.#templates), null, 2)}\n`,
+      `${JSON.stringify(portalConfig(this.paths, this.baseUrl, this.port, this.#templates, this.#config), null, 2)}\n`,
     );
     this.#backend = new Child(
       suitableNode(),

@@ -25,6 +25,7 @@ export function statePaths(folder) {
     database: below('portal'),
     portalConfig: below('portal.yaml'),
     providers: below('providers'),
+    work: below('work'),
     sidecar: below('purserd'),
     sidecarConfig: below('purserd.yaml'),
     billing: below('billing'),
@@ -69,8 +70,8 @@ async function bareRepository(folder) {
 
 /** Creates what is missing; what is there stays. */
 export async function prepareState(paths) {
-  const { database, logs, providers, sidecar, billing, gitops, checkouts } = paths;
-  for (const folder of [database, logs, providers, billing, gitops, checkouts]) {
+  const { database, logs, providers, work, sidecar, billing, gitops, checkouts } = paths;
+  for (const folder of [database, logs, providers, work, billing, gitops, checkouts]) {
     mkdirSync(folder, { recursive: true });
   }
   for (const folder of [paths.runtime, sidecar]) {
