@@ -181,6 +181,7 @@ absl::StatusOr<Advertisement> ParseAdvertisement(absl::string_view bytes, Servic
   PktReader reader(bytes);
   Advertisement out;
   bool first_line = true;
+  bool banner = false;
   bool first_ref = true;
   while (true) {
     PURSER_ASSIGN_OR_RETURN(const PktReader::Pkt pkt, reader.Next());
@@ -188,14 +189,18 @@ absl::StatusOr<Advertisement> ParseAdvertisement(absl::string_view bytes, Servic
       return absl::InvalidArgumentError("the git ref advertisement is cut");
     }
     if (pkt.kind == PktReader::Kind::kFlush) {
-      // Behind the banner of smart HTTP comes a flush, then the refs.
-      if (first_ref && !first_line && !reader.rest().empty()) continue;
+      // Behind the banner of smart HTTP comes a flush, then the refs and another.
+      if (banner) {
+        banner = false;
+        continue;
+      }
       return out;
     }
     absl::string_view line = pkt.line();
     if (absl::StartsWith(line, "ERR ")) return ServerError(line.substr(4));
     if (first_line && absl::StartsWith(line, "# service=")) {
       first_line = false;
+      banner = true;
       if (line.substr(10) != ServiceName(service)) {
         return absl::InvalidArgumentError(absl::StrCat("asked for ", ServiceName(service), ", got ",
                                                        base::EscapeForDisplay(line)));
@@ -238,7 +243,10 @@ std::string PushHead(const RefUpdate& update, const Advertisement& advertisement
 
 absl::Status ParsePushAnswer(absl::string_view bytes, const RefUpdate& update,
                              const Advertisement& advertisement, const ProgressSink& progress) {
-  if (!advertisement.Has("report-status")) return absl::OkStatus();
+  if (!advertisement.Has("report-status")) {
+    return absl::FailedPreconditionError(
+        "the git server does not report what becomes of a push (report-status)");
+  }
   if (!advertisement.Has("side-band-64k")) return ParseReport(bytes, update);
   ServerText text(progress);
   std::string report;

@@ -152,6 +152,10 @@ absl::StatusOr<std::optional<ObjectId>> Session::FindEffect(absl::string_view ef
 
 absl::Status Session::Push(const Advertisement& advertisement, const ObjectId& old_id,
                            const ObjectId& new_id, PackWriter&& writer, PublishResult& result) {
+  if (!advertisement.Has("report-status")) {
+    return Where(absl::FailedPreconditionError(
+        "the git server does not report what becomes of a push (report-status)"));
+  }
   RefUpdate update;
   update.ref = absl::StrCat("refs/heads/", branch_);
   update.old_id = old_id;
