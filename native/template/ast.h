@@ -19,13 +19,17 @@ inline constexpr NodeId kNoNode = 0xffffffff;
 // positional parameters); all other names are looked up in scopes while rendering.
 using SlotId = int32_t;
 inline constexpr SlotId kNoSlot = -1;
+inline constexpr uint32_t kNoName = 0xffffffff;
 
 enum class NodeType : uint8_t {
   // Statements.
   kBlockList,  // list
   kText,       // text
-  kOutput,     // a: expression
-  kIf,         // a: condition, b: body, c: else
+  // a: expression. One may serve several outputs that are written alike: its offsets are those of
+  // the
+  // first; literal says how far behind it this one stands.
+  kOutput,
+  kIf,  // a: condition, b: body, c: else
   // a: sequence, b: body, c: else, list: targets (kName), slot: the loop's length. With several
   // targets also literal: first of three slots (which branch ran last, and what the names of the
   // first two targets hold in the other branch), and each of these targets' literal: the slot that
@@ -122,6 +126,8 @@ struct ProgramData {
   std::vector<Slot> slots;
   std::vector<uint32_t> frame_sizes;
   NodeId root = kNoNode;
+  uint32_t loop_name = kNoName;  // of "loop" and "caller", when the program speaks of them
+  uint32_t caller_name = kNoName;
   bool plain = false;  // no tag at all
   // A program that can change an array needs a copy of the context. `a[b]` may name a method that
   // does, which matters only if such a value is called.

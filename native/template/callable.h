@@ -59,9 +59,9 @@ class Scope final : public Cell {
   void Set(uint32_t name, Value value);     // in this very scope
   void Assign(uint32_t name, Value value);  // as `set` does
   const Value* Find(uint32_t name) const;   // nullptr when no scope has it
+  Value* FindHere(uint32_t name);           // nullptr when this very scope has it not
 
  private:
-  Value* FindHere(uint32_t name);
   bool Has(uint32_t name) const;
 
   RefTo<Scope> parent_;

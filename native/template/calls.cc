@@ -176,16 +176,23 @@ bool Interpreter::InvokeMacro(CallableState& macro, Arguments arguments, Value* 
     Value value;
     if (const Value* given = keyword(parameter.name)) {
       value = *given;
-    } else if (!Evaluate(parameter.value, env, &value, depth + 1)) {
-      return false;
+    } else {
+      const uint32_t shift = run_.Shift(0);
+      const bool ok = Evaluate(parameter.value, env, &value, depth + 1);
+      run_.Shift(shift);
+      if (!ok) return false;
     }
     scope->Set(parameter.name, std::move(value));
   }
   if (!info.declares_caller) {
-    if (const Value* caller = keyword(caller_name_)) scope->Set(caller_name_, *caller);
+    if (const Value* caller = keyword(program_.caller_name))
+      scope->Set(program_.caller_name, *caller);
   }
   std::string text;
-  if (!Capture(info.body, env, depth + 1, &text)) return false;
+  const uint32_t shift = run_.Shift(0);  // the body is where it says
+  const bool ok = Capture(info.body, env, depth + 1, &text);
+  run_.Shift(shift);
+  if (!ok) return false;
   *out = Value::Safe(std::move(text));
   return true;
 }
@@ -207,13 +214,13 @@ bool Interpreter::ExecuteCallBlock(const Node& node, const Env& env, std::string
   }
   Arguments arguments;
   if (!EvaluateArguments(node.b, env, &arguments, depth + 1)) return false;
-  if (caller_name_ != 0xffffffff) {
+  if (program_.caller_name != kNoName) {
     const auto same = std::find_if(arguments.keywords.begin(), arguments.keywords.end(),
-                                   [&](const auto& e) { return e.first == caller_name_; });
+                                   [&](const auto& e) { return e.first == program_.caller_name; });
     if (same != arguments.keywords.end()) {
       same->second = MakeCaller(node, env);
     } else {
-      arguments.keywords.emplace_back(caller_name_, MakeCaller(node, env));
+      arguments.keywords.emplace_back(program_.caller_name, MakeCaller(node, env));
     }
   }
   const RefTo<CallableState> state = target.callable().state;

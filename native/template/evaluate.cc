@@ -101,6 +101,30 @@ bool Interpreter::EvaluateOne(const Node& node, const Env& env, Value* out, int 
   }
 }
 
+const Value* Interpreter::Peek(NodeId id, const Env& env) {
+  const Node& node = program_.nodes[id];
+  if (node.type == NodeType::kName) {
+    if (node.slot != kNoSlot) return &SlotOf(node.slot, env.frame);
+    if (const Value* found = env.scope->Find(node.name)) return found;
+    return variables_->Find(Name(node.name));
+  }
+  if (node.type != NodeType::kLookup) return nullptr;
+  const Node& by = program_.nodes[node.b];
+  if (by.type != NodeType::kLiteral) return nullptr;
+  const Value& key = program_.literals[by.literal];
+  if (!key.IsString()) return nullptr;
+  // As deep as the path is written, which the parser keeps within no limit but the source's: a long
+  // path goes the other way, which counts levels.
+  const Node& target_node = program_.nodes[node.a];
+  const Value* target = target_node.type == NodeType::kLookup &&
+                                program_.nodes[target_node.a].type == NodeType::kLookup
+                            ? nullptr
+                            : Peek(node.a, env);
+  if (target == nullptr || !target->IsRecord() || IsReservedName(key.bytes())) return nullptr;
+  const Value* found = target->record().Find(key.bytes());
+  return found == nullptr || found->IsCallable() ? nullptr : found;
+}
+
 bool Interpreter::EvaluateName(const Node& node, const Env& env, Value* out) {
   if (node.slot != kNoSlot) {
     *out = SlotOf(node.slot, env.frame);
@@ -165,9 +189,16 @@ bool Interpreter::EvaluateDict(const Node& node, const Env& env, Value* out, int
 }
 
 bool Interpreter::EvaluateLookup(const Node& node, const Env& env, Value* out, int depth) {
+  const Node& by = program_.nodes[node.b];
+  if (by.type == NodeType::kLiteral && program_.nodes[node.a].type == NodeType::kName &&
+      program_.literals[by.literal].IsString()) {
+    const Value* target = Peek(node.a, env);
+    if (target != nullptr && target->IsRecord()) {
+      return Member(Value(*target), program_.literals[by.literal].bytes(), out);
+    }
+  }
   Value target;
   if (!Evaluate(node.a, env, &target, depth + 1)) return false;
-  const Node& by = program_.nodes[node.b];
   if (by.type == NodeType::kSlice) return EvaluateSlice(target, by, env, out, depth + 1);
   Value key;
   if (!Evaluate(node.b, env, &key, depth + 1)) return false;

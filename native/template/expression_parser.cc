@@ -43,7 +43,9 @@ Value Immortal(Value value) {
 }  // namespace
 
 ExpressionParser::ExpressionParser(ProgramBuilder& builder, absl::string_view code, uint32_t offset)
-    : builder_(builder), ok_(Tokenize(builder.run(), code, offset, &tokens_)) {}
+    : builder_(builder),
+      tokens_(builder.tokens().list),
+      ok_(Tokenize(builder.run(), code, offset, &builder.tokens())) {}
 
 bool ExpressionParser::Expression(NodeId* out) { return ok_ && InlineIf(out) && ExpectEnd(); }
 
@@ -57,7 +59,7 @@ bool ExpressionParser::Targets(std::vector<NodeId>* out) {
     }
     if (!CheckName(name.value, name.offset)) return false;
     out->push_back(builder_.MakeName(name.value, name.offset));
-  } while (Take(","));
+  } while (Take(','));
   return ExpectEnd();
 }
 
@@ -72,7 +74,7 @@ bool ExpressionParser::Signature(CallableInfo* out) {
     if (!CheckName(name.value, name.offset)) return false;
     Parameter parameter{.name = builder_.Intern(name.value)};
     out->declares_caller |= name.value == "caller";
-    if (Take("=")) {
+    if (Take('=')) {
       if (!InlineIf(&parameter.value)) return false;
       out->defaults.push_back(parameter);
     } else if (IsLiteralName(name.value)) {
@@ -84,7 +86,7 @@ bool ExpressionParser::Signature(CallableInfo* out) {
       parameter.slot = same == out->positional.end() ? builder_.Bind(parameter.name) : same->slot;
       out->positional.push_back(parameter);
     }
-  } while (Take(","));
+  } while (Take(','));
   if (!ExpectEnd()) return false;
   // A default may name a parameter that is declared behind it.
   builder_.ResolveAgain(first_node);
@@ -101,11 +103,11 @@ bool ExpressionParser::InlineIf(NodeId* out) {
   NodeId then;
   if (!Binary(kOrLevel, &then)) return false;
   *out = then;
-  if (!TakeWord("if")) return true;
+  if (!Take(kIfWord)) return true;
   const NodeId made = builder_.Make(NodeType::kInlineIf, builder_.node(then).offset);
   NodeId condition, otherwise = kNoNode;
   if (!Binary(kOrLevel, &condition)) return false;
-  if (TakeWord("else") && !Binary(kOrLevel, &otherwise)) return false;
+  if (Take(kElseWord) && !Binary(kOrLevel, &otherwise)) return false;
   builder_.node(made).a = condition;
   builder_.node(made).b = then;
   builder_.node(made).c = otherwise;
@@ -117,7 +119,7 @@ bool ExpressionParser::InlineIf(NodeId* out) {
 // takes all tighter ones, levels only fall from turn to turn.
 bool ExpressionParser::Binary(int lowest, NodeId* out) {
   NodeId left;
-  if (lowest <= kNotLevel && IsWord("not")) {
+  if (lowest <= kNotLevel && Is(kNotWord)) {
     if (!Not(&left)) return false;
   } else if (!Multiplicative(&left)) {
     return false;
@@ -125,11 +127,15 @@ bool ExpressionParser::Binary(int lowest, NodeId* out) {
   bool tested = false;
   while (true) {
     if (!builder_.run().Step()) return false;
-    if (lowest <= kAddLevel && (IsOperator("+") || IsOperator("-") || IsOperator("~"))) {
-      const NodeType type = Take("+")   ? NodeType::kAdd
-                            : Take("-") ? NodeType::kSubtract
+    if (Peek().symbol == kNoSymbol || Is(')')) {  // mostly nothing follows
+      *out = left;
+      return true;
+    }
+    if (lowest <= kAddLevel && (Is('+') || Is('-') || Is('~'))) {
+      const NodeType type = Take('+')   ? NodeType::kAdd
+                            : Take('-') ? NodeType::kSubtract
                                         : NodeType::kConcat;
-      if (type == NodeType::kConcat) Take("~");
+      if (type == NodeType::kConcat) Take('~');
       NodeId right;
       if (!Multiplicative(&right)) return false;
       left = MakeBinary(type, left, right);
@@ -137,23 +143,23 @@ bool ExpressionParser::Binary(int lowest, NodeId* out) {
       if (!Comparison(kOrderLevel, left, &left)) return false;
     } else if (lowest <= kEqualLevel && Comparator(kEqualLevel).has_value()) {
       if (!Comparison(kEqualLevel, left, &left)) return false;
-    } else if (lowest <= kIsLevel && !tested && IsWord("is")) {
+    } else if (lowest <= kIsLevel && !tested && Is(kIsWord)) {
       tested = true;
       if (!Test(left, &left)) return false;
-    } else if (lowest <= kInLevel && IsWord("in")) {
+    } else if (lowest <= kInLevel && Is(kInWord)) {
       ++at_;
       if (!Membership(left, false, &left)) return false;
       tested = true;
-    } else if (lowest <= kInLevel && IsWord("not") && IsWord("in", 1)) {
+    } else if (lowest <= kInLevel && Is(kNotWord) && Is(kInWord, 1)) {
       at_ += 2;
       if (!Membership(left, true, &left)) return false;
       tested = true;
-    } else if (lowest <= kAndLevel && TakeWord("and")) {
+    } else if (lowest <= kAndLevel && Take(kAndWord)) {
       NodeId right;
       if (!Binary(kNotLevel, &right)) return false;
       left = MakeBinary(NodeType::kAnd, left, right);
       tested = true;
-    } else if (lowest <= kOrLevel && TakeWord("or")) {
+    } else if (lowest <= kOrLevel && Take(kOrWord)) {
       NodeId right;
       if (!Binary(kAndLevel, &right)) return false;
       left = MakeBinary(NodeType::kOr, left, right);
@@ -197,7 +203,7 @@ bool ExpressionParser::Membership(NodeId left, bool negate, NodeId* out) {
 
 bool ExpressionParser::Test(NodeId left, NodeId* out) {
   ++at_;  // is
-  const bool negate = TakeWord("not");
+  const bool negate = Take(kNotWord);
   NodeId right;
   if (!Binary(kEqualLevel, &right)) return false;
   const NodeId made = builder_.Make(NodeType::kIs, builder_.node(right).offset);
@@ -277,7 +283,7 @@ bool ExpressionParser::Multiplicative(NodeId* out) {
     if (!Power(&left)) return false;
     std::vector<Step> steps;
     const auto remainders = [&] {
-      while (Take("%")) {
+      while (Take('%')) {
         NodeId right;
         if (!Power(&right)) return false;
         steps.push_back({NodeType::kModulo, right});
@@ -289,7 +295,7 @@ bool ExpressionParser::Multiplicative(NodeId* out) {
       steps.clear();
     };
     if (!remainders()) return false;
-    while (Take("//")) {
+    while (Take(kFloorSymbol)) {
       NodeId right;
       if (!Power(&right)) return false;
       steps.push_back({NodeType::kDivide, right});
@@ -308,9 +314,9 @@ bool ExpressionParser::Multiplicative(NodeId* out) {
       fold();
       whole = left;
     }
-    if (Take("*")) {
+    if (Take('*')) {
       joint = NodeType::kMultiply;
-    } else if (Take("/")) {
+    } else if (Take('/')) {
       joint = NodeType::kDivide;
     } else {
       *out = whole;
@@ -321,7 +327,7 @@ bool ExpressionParser::Multiplicative(NodeId* out) {
 
 bool ExpressionParser::Power(NodeId* out) {
   if (!Filtered(out)) return false;
-  while (Take("**")) {
+  while (Take(kPowerSymbol)) {
     NodeId right;
     if (!Filtered(&right)) return false;
     *out = MakeBinary(NodeType::kPower, *out, right);
@@ -331,7 +337,7 @@ bool ExpressionParser::Power(NodeId* out) {
 
 bool ExpressionParser::Filtered(NodeId* out) {
   if (!Unary(out)) return false;
-  while (Take("|")) {
+  while (Take('|')) {
     if (!Filter(*out, out)) return false;
   }
   return true;
@@ -340,15 +346,15 @@ bool ExpressionParser::Filtered(NodeId* out) {
 bool ExpressionParser::Filter(NodeId input, NodeId* out) {
   Token first;
   if (!ExpectName(&first) || !CheckName(first.value, first.offset)) return false;
-  std::string name = first.value;
-  while (Take(".")) {
+  std::string name(first.value);
+  while (Take('.')) {
     Token segment;
     if (!ExpectName(&segment) || !CheckName(segment.value, segment.offset)) return false;
     absl::StrAppend(&name, ".", segment.value);
   }
   const NodeId made = builder_.Make(NodeType::kFilter, first.offset);
   NodeId arguments;
-  if (Take("(")) {
+  if (Take('(')) {
     if (!Arguments(input, &arguments)) return false;
   } else {
     arguments = builder_.Make(NodeType::kArguments, first.offset);
@@ -362,8 +368,8 @@ bool ExpressionParser::Filter(NodeId input, NodeId* out) {
 
 bool ExpressionParser::Unary(NodeId* out) {
   std::vector<NodeId> signs;
-  while (IsOperator("-") || IsOperator("+")) {
-    const NodeType type = Peek().value == "-" ? NodeType::kNegative : NodeType::kPositive;
+  while (Is('-') || Is('+')) {
+    const NodeType type = Is('-') ? NodeType::kNegative : NodeType::kPositive;
     if (!signs.empty() && builder_.node(signs.back()).type == type) {
       return builder_.Fail(Peek().offset, "two equal signs in a row need parentheses");
     }
@@ -388,18 +394,18 @@ bool ExpressionParser::Postfix(NodeId* out) {
   ProgramData& program = builder_.program();
   while (true) {
     if (!builder_.run().Step()) return false;
-    if (Take(".")) {
+    if (Take('.')) {
       Token key;
       if (!ExpectName(&key) || !CheckName(key.value, key.offset)) return false;
       const NodeId made = builder_.Make(NodeType::kLookup, key.offset);
       program.may_mutate |= IsMutatingName(key.value);
-      const NodeId literal = builder_.MakeLiteral(Immortal(Value::String(key.value)), key.offset);
+      const NodeId literal = builder_.MakeKey(key.value, key.offset);
       builder_.node(made).a = *out;
       builder_.node(made).b = literal;
       *out = made;
-    } else if (Take("[")) {
+    } else if (Take('[')) {
       NodeId key;
-      if (!Subscript(&key) || !Expect("]")) return false;
+      if (!Subscript(&key) || !Expect(']')) return false;
       const NodeId made = builder_.Make(NodeType::kLookup, builder_.node(key).offset);
       const Node& by = builder_.node(key);
       if (by.type == NodeType::kLiteral) {
@@ -414,7 +420,7 @@ bool ExpressionParser::Postfix(NodeId* out) {
       builder_.node(made).a = *out;
       builder_.node(made).b = key;
       *out = made;
-    } else if (Take("(")) {
+    } else if (Take('(')) {
       const NodeId made = builder_.Make(NodeType::kCall, builder_.node(*out).offset);
       NodeId arguments;
       if (!Arguments(kNoNode, &arguments)) return false;
@@ -436,17 +442,15 @@ bool ExpressionParser::Postfix(NodeId* out) {
 bool ExpressionParser::Subscript(NodeId* out) {
   const uint32_t offset = Peek().offset;
   NodeId start = kNoNode, stop = kNoNode, step = kNoNode;
-  const auto part = [&](NodeId* into) {
-    return IsOperator(":") || IsOperator("]") || InlineIf(into);
-  };
+  const auto part = [&](NodeId* into) { return Is(':') || Is(']') || InlineIf(into); };
   if (!part(&start)) return false;
-  if (!Take(":")) {
+  if (!Take(':')) {
     if (start == kNoNode) return Unexpected("a subscript");
     *out = start;
     return true;
   }
   if (!part(&stop)) return false;
-  if (Take(":") && !IsOperator("]") && !InlineIf(&step)) return false;
+  if (Take(':') && !Is(']') && !InlineIf(&step)) return false;
   const NodeId made = builder_.Make(NodeType::kSlice, offset);
   builder_.node(made).a = start;
   builder_.node(made).b = stop;
@@ -464,12 +468,13 @@ bool ExpressionParser::Primary(NodeId* out) {
       return true;
     case TokenKind::kString:
       ++at_;
-      *out = builder_.MakeLiteral(Immortal(Value::String(token.value)), token.offset);
+      *out = builder_.MakeLiteral(Immortal(Value::String(std::string(token.value))), token.offset);
       return true;
     case TokenKind::kRegex:
       ++at_;
-      *out = builder_.MakeLiteral(Immortal(Value::Of(new RegexObject(token.value, token.flags))),
-                                  token.offset);
+      *out = builder_.MakeLiteral(
+          Immortal(Value::Of(new RegexObject(std::string(token.value), std::string(token.flags)))),
+          token.offset);
       builder_.node(*out).type = NodeType::kRegex;
       return true;
     case TokenKind::kName: {
@@ -490,29 +495,29 @@ bool ExpressionParser::Primary(NodeId* out) {
       break;
   }
   std::vector<NodeId> children;
-  if (Take("(")) {
+  if (Take('(')) {
     const NodeId made = builder_.Make(NodeType::kGroup, token.offset);
-    if (!List(")", &children)) return false;
+    if (!List(')', &children)) return false;
     if (children.empty()) return builder_.Fail(token.offset, "empty parentheses");
     builder_.SetList(made, children);
     *out = made;
     return true;
   }
-  if (Take("[")) {
+  if (Take('[')) {
     const NodeId made = builder_.Make(NodeType::kArray, token.offset);
-    if (!List("]", &children)) return false;
+    if (!List(']', &children)) return false;
     builder_.SetList(made, children);
     *out = made;
     return true;
   }
-  if (Take("{")) return Dict(token.offset, out);
+  if (Take('{')) return Dict(token.offset, out);
   return Unexpected("a value");
 }
 
 bool ExpressionParser::Dict(uint32_t offset, NodeId* out) {
   const NodeId made = builder_.Make(NodeType::kDict, offset);
   std::vector<NodeId> pairs;
-  if (!Take("}")) {
+  if (!Take('}')) {
     do {
       const Token key = Peek();
       if (key.kind != TokenKind::kString &&
@@ -520,28 +525,28 @@ bool ExpressionParser::Dict(uint32_t offset, NodeId* out) {
         return builder_.Fail(key.offset, "a dictionary key must be a string or a name");
       }
       ++at_;
-      if (!CheckName(key.value, key.offset) || !Expect(":")) return false;
+      if (!CheckName(key.value, key.offset) || !Expect(':')) return false;
       const NodeId pair = builder_.Make(NodeType::kPair, key.offset);
       NodeId value;
       if (!InlineIf(&value)) return false;
       builder_.node(pair).name = builder_.Intern(key.value);
       builder_.node(pair).a = value;
       pairs.push_back(pair);
-    } while (Take(","));
-    if (!Expect("}")) return false;
+    } while (Take(','));
+    if (!Expect('}')) return false;
   }
   builder_.SetList(made, pairs);
   *out = made;
   return true;
 }
 
-bool ExpressionParser::List(absl::string_view end, std::vector<NodeId>* out) {
+bool ExpressionParser::List(Symbol end, std::vector<NodeId>* out) {
   if (Take(end)) return true;
   do {
     NodeId child;
     if (!InlineIf(&child)) return false;
     out->push_back(child);
-  } while (Take(","));
+  } while (Take(','));
   return Expect(end);
 }
 
@@ -550,11 +555,10 @@ bool ExpressionParser::Arguments(NodeId first, NodeId* out) {
   const NodeId made = builder_.Make(NodeType::kArguments, offset);
   std::vector<NodeId> positional, keywords;
   if (first != kNoNode) positional.push_back(first);
-  if (!Take(")")) {
+  if (!Take(')')) {
     do {
       NodeId value;
-      if (Peek().kind == TokenKind::kName && Peek(1).kind == TokenKind::kOperator &&
-          Peek(1).value == "=") {
+      if (Peek().kind == TokenKind::kName && Is('=', 1)) {
         const Token key = Peek();
         at_ += 2;
         if (!CheckName(key.value, key.offset)) return false;
@@ -567,8 +571,8 @@ bool ExpressionParser::Arguments(NodeId first, NodeId* out) {
         if (!InlineIf(&value)) return false;
         positional.push_back(value);
       }
-    } while (Take(","));
-    if (!Expect(")")) return false;
+    } while (Take(','));
+    if (!Expect(')')) return false;
   }
   builder_.SetList(made, positional);
   if (!keywords.empty()) {
@@ -580,32 +584,15 @@ bool ExpressionParser::Arguments(NodeId first, NodeId* out) {
   return true;
 }
 
-const Token& ExpressionParser::Peek(size_t ahead) const {
-  return tokens_[std::min(at_ + ahead, tokens_.size() - 1)];
-}
-
-bool ExpressionParser::IsOperator(absl::string_view value) const {
-  return Peek().kind == TokenKind::kOperator && Peek().value == value;
-}
-
-bool ExpressionParser::IsWord(absl::string_view value, size_t ahead) const {
-  return Peek(ahead).kind == TokenKind::kName && Peek(ahead).value == value;
-}
-
-bool ExpressionParser::Take(absl::string_view op) {
-  if (!IsOperator(op)) return false;
+bool ExpressionParser::Take(Symbol symbol) {
+  if (!Is(symbol)) return false;
   ++at_;
   return true;
 }
 
-bool ExpressionParser::TakeWord(absl::string_view word) {
-  if (!IsWord(word)) return false;
-  ++at_;
-  return true;
-}
-
-bool ExpressionParser::Expect(absl::string_view op) {
-  return Take(op) || Unexpected(absl::StrCat("\"", op, "\""));
+bool ExpressionParser::Expect(char op) {
+  return Take(static_cast<Symbol>(op)) ||
+         Unexpected(absl::StrCat("\"", absl::string_view(&op, 1), "\""));
 }
 
 bool ExpressionParser::ExpectName(Token* out) {
@@ -635,18 +622,17 @@ bool ExpressionParser::Unexpected(absl::string_view wanted) {
 }
 
 std::optional<CompareOp> ExpressionParser::Comparator(int level) const {
-  if (Peek().kind != TokenKind::kOperator) return std::nullopt;
-  const std::string& op = Peek().value;
+  const Symbol op = Peek().symbol;
   if (level == kEqualLevel) {
-    if (op == "==") return CompareOp::kEq;
-    if (op == "===") return CompareOp::kStrictEq;
-    if (op == "!=") return CompareOp::kNe;
-    if (op == "!==") return CompareOp::kStrictNe;
+    if (op == kEqSymbol) return CompareOp::kEq;
+    if (op == kStrictEqSymbol) return CompareOp::kStrictEq;
+    if (op == kNeSymbol) return CompareOp::kNe;
+    if (op == kStrictNeSymbol) return CompareOp::kStrictNe;
   } else {
-    if (op == "<") return CompareOp::kLt;
-    if (op == "<=") return CompareOp::kLe;
-    if (op == ">") return CompareOp::kGt;
-    if (op == ">=") return CompareOp::kGe;
+    if (op == '<') return CompareOp::kLt;
+    if (op == kLeSymbol) return CompareOp::kLe;
+    if (op == '>') return CompareOp::kGt;
+    if (op == kGeSymbol) return CompareOp::kGe;
   }
   return std::nullopt;
 }

@@ -2,6 +2,7 @@
 #ifndef PURSER_TEMPLATE_EXPRESSION_PARSER_H_
 #define PURSER_TEMPLATE_EXPRESSION_PARSER_H_
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -11,7 +12,8 @@
 
 namespace purser::tmpl {
 
-// Parses one piece of code. Methods return false after a failure; then the parser is of no use.
+// Parses one piece of code; one at a time, since they share their tokens' storage. Methods return
+// false after a failure; then the parser is of no use.
 class ExpressionParser {
  public:
   // `code` stands at `offset` of the source.
@@ -38,18 +40,19 @@ class ExpressionParser {
   bool Postfix(NodeId* out);
   bool Primary(NodeId* out);
   bool Dict(uint32_t offset, NodeId* out);
-  bool List(absl::string_view end, std::vector<NodeId>* out);
+  bool List(Symbol end, std::vector<NodeId>* out);
   bool Subscript(NodeId* out);
   bool Filter(NodeId input, NodeId* out);
   // Arguments up to and with the closing parenthesis; `first` (or kNoNode) is put before them.
   bool Arguments(NodeId first, NodeId* out);
 
-  const Token& Peek(size_t ahead = 0) const;
-  bool IsOperator(absl::string_view value) const;
-  bool IsWord(absl::string_view value, size_t ahead = 0) const;
-  bool Take(absl::string_view op);
-  bool TakeWord(absl::string_view word);
-  bool Expect(absl::string_view op);
+  const Token& Peek(size_t ahead = 0) const {
+    return tokens_[std::min(at_ + ahead, tokens_.size() - 1)];
+  }
+  // Operators and keywords.
+  bool Is(Symbol symbol, size_t ahead = 0) const { return Peek(ahead).symbol == symbol; }
+  bool Take(Symbol symbol);
+  bool Expect(char op);
   bool ExpectName(Token* out);
   bool ExpectEnd();
   bool CheckName(absl::string_view name, uint32_t offset);
@@ -58,7 +61,7 @@ class ExpressionParser {
   NodeId MakeBinary(NodeType type, NodeId left, NodeId right);
 
   ProgramBuilder& builder_;
-  std::vector<Token> tokens_;
+  const std::vector<Token>& tokens_;
   size_t at_ = 0;
   bool ok_;
 };

@@ -1,6 +1,7 @@
 #include "template/interpreter.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -9,24 +10,8 @@
 #include "template/unicode.h"
 
 namespace purser::tmpl {
-namespace {
-
-constexpr uint32_t kNoName = 0xffffffff;
-
-uint32_t FindName(const ProgramData& program, absl::string_view name) {
-  const auto found = std::find(program.names.begin(), program.names.end(), name);
-  return found == program.names.end() ? kNoName
-                                      : static_cast<uint32_t>(found - program.names.begin());
-}
-
-}  // namespace
-
 Interpreter::Interpreter(Run& run, const ProgramData& program, const RecordObject& context)
-    : run_(run),
-      program_(program),
-      variables_(&context),
-      loop_name_(FindName(program, "loop")),
-      caller_name_(FindName(program, "caller")) {
+    : run_(run), program_(program), variables_(&context) {
   if (program.MayMutate()) {
     context_ = CopyValue(Value::Of(const_cast<RecordObject*>(&context)));
     variables_ = &context_.record();
@@ -47,6 +32,7 @@ bool Interpreter::IsSole(const ProgramData& program) {
 }
 
 bool Interpreter::Render(std::string* out) {
+  out->reserve(program_.source.size() + program_.source.size() / 8);
   const RefTo<Scope> exports(new Scope(&cells_, {}, true));
   const RefTo<Scope> scope(new Scope(&cells_, exports, true));
   const RefTo<Frame> frame(new Frame(&cells_, 0, program_.frame_sizes[0], {}));
@@ -64,13 +50,14 @@ bool Interpreter::EvaluateSole(Value* out) {
   return !HoldsCallable(*out) || run_.Fail("callable values cannot leave a template");
 }
 
-bool Interpreter::Append(std::string* out, absl::string_view text) {
-  output_bytes_ += static_cast<int64_t>(text.size());
-  if (output_bytes_ > run_.limits().max_output_bytes) {
-    return run_.FailLimit("max_output_bytes", run_.limits().max_output_bytes);
-  }
-  AppendJoined(*out, text);
-  return true;
+bool Interpreter::OutputLimit() {
+  return run_.FailLimit("max_output_bytes", run_.limits().max_output_bytes);
+}
+
+bool Interpreter::Write(const Value& value, std::string* out) {
+  if (value.IsText()) return Append(out, value.bytes());
+  std::string text;
+  return RenderText(run_, value, &text) && Append(out, text);
 }
 
 Value& Interpreter::SlotOf(SlotId id, Frame* frame) {
@@ -84,7 +71,10 @@ bool Interpreter::Execute(NodeId id, const Env& env, std::string* out, int depth
   const bool ok = depth > run_.limits().max_nesting
                       ? run_.FailLimit("max_nesting", run_.limits().max_nesting)
                       : run_.Step() && run_.Stack() && ExecuteOne(current, env, out, depth);
-  if (!ok) run_.Locate(current.offset);
+  if (!ok) {
+    run_.Shift(0);  // statements are where they say
+    run_.Locate(current.offset);
+  }
   return ok;
 }
 
@@ -98,11 +88,14 @@ bool Interpreter::ExecuteOne(const Node& node, const Env& env, std::string* out,
     case NodeType::kText:
       return Append(out, program_.texts[node.literal]);
     case NodeType::kOutput: {
+      if (const Value* kept = Peek(node.a, env); kept != nullptr && !HoldsCallable(*kept)) {
+        return Write(*kept, out);
+      }
+      const uint32_t shift = run_.Shift(node.literal);
       Value value;
-      if (!Evaluate(node.a, env, &value, depth + 1)) return false;
-      if (value.IsText()) return Append(out, value.bytes());
-      std::string text;
-      return RenderText(run_, value, &text) && Append(out, text);
+      const bool ok = Evaluate(node.a, env, &value, depth + 1);
+      run_.Shift(shift);
+      return ok && Write(value, out);
     }
     case NodeType::kIf: {
       Value condition;
@@ -167,6 +160,29 @@ bool Interpreter::BindTargets(const Node& node, const Value& item, bool array_br
   return true;
 }
 
+// The record of the turn before serves again unless something has kept it.
+void Interpreter::SetLoop(Scope& scope, double index, double count, const Value& length,
+                          const void** made) {
+  const Value numbers[] = {Value::Number(index + 1),     Value::Number(index),
+                           Value::Number(count - index), Value::Number(count - index - 1),
+                           Value::Bool(index == 0),      Value::Bool(index == count - 1)};
+  const Value* kept = scope.FindHere(program_.loop_name);
+  if (kept != nullptr && kept->IsRecord() && kept->identity() == *made &&
+      !kept->record().IsShared()) {
+    for (size_t i = 0; i < std::size(numbers); ++i) kept->record().Replace(i, numbers[i]);
+    return;
+  }
+  static constexpr const char* kNames[] = {"index",     "index0", "revindex",
+                                           "revindex0", "first",  "last"};
+  std::vector<RecordObject::Entry> entries;
+  entries.reserve(std::size(numbers) + 1);
+  for (size_t i = 0; i < std::size(numbers); ++i) entries.emplace_back(kNames[i], numbers[i]);
+  entries.emplace_back("length", length);
+  Value loop = Value::Of(new RecordObject(std::move(entries)));
+  *made = loop.identity();
+  scope.Set(program_.loop_name, std::move(loop));
+}
+
 bool Interpreter::ExecuteFor(const Node& node, const Env& env, std::string* out, int depth) {
   Value sequence;
   if (!Evaluate(node.a, env, &sequence, depth + 1)) return false;
@@ -205,6 +221,7 @@ bool Interpreter::ExecuteFor(const Node& node, const Env& env, std::string* out,
   const RefTo<Scope> scope(new Scope(&cells_, RefTo<Scope>(env.scope), false));
   const Env inner{scope.get(), env.frame, env.invocation, false, false};
   SelectBranch(node, !array_branch, *env.frame);
+  const void* loop = nullptr;  // the record that this loop made last
   for (double i = 0;; ++i) {
     if (sequence.IsArray() ? i >= static_cast<double>(sequence.array().size()) : !(i < turns)) {
       break;
@@ -226,18 +243,7 @@ bool Interpreter::ExecuteFor(const Node& node, const Env& env, std::string* out,
       item = sequence.record().Get(NumberToString(i));
     }
     if (!BindTargets(node, item, array_branch, *scope, *env.frame)) return false;
-    if (loop_name_ != kNoName) {
-      std::vector<RecordObject::Entry> entries;
-      entries.reserve(7);
-      entries.emplace_back("index", Value::Number(i + 1));
-      entries.emplace_back("index0", Value::Number(i));
-      entries.emplace_back("revindex", Value::Number(count - i));
-      entries.emplace_back("revindex0", Value::Number(count - i - 1));
-      entries.emplace_back("first", Value::Bool(i == 0));
-      entries.emplace_back("last", Value::Bool(i == count - 1));
-      entries.emplace_back("length", length);
-      scope->Set(loop_name_, Value::Of(new RecordObject(std::move(entries))));
-    }
+    if (program_.loop_name != kNoName) SetLoop(*scope, i, count, length, &loop);
     if (!Execute(node.b, inner, out, depth + 1)) return false;
   }
   if (node.c == kNoNode || Truthy(length)) return true;

@@ -10,6 +10,7 @@
 #include "template/ast.h"
 #include "template/callable.h"
 #include "template/run.h"
+#include "template/unicode.h"
 #include "template/value.h"
 
 namespace purser::tmpl {
@@ -59,6 +60,10 @@ class Interpreter {
   // Expressions.
   bool Evaluate(NodeId id, const Env& env, Value* out, int depth);
   bool EvaluateOne(const Node& node, const Env& env, Value* out, int depth);
+  // Where the value of a name, or of a record's member by constant names, is kept; nullptr when
+  // there is no such place, which is no failure: Evaluate says what it is then. Good until the next
+  // value is made.
+  const Value* Peek(NodeId id, const Env& env);
   bool EvaluateName(const Node& node, const Env& env, Value* out);
   bool EvaluateList(const Node& node, const Env& env, std::vector<Value>* out, int depth);
   bool EvaluateGroup(const Node& node, const Env& env, Value* out, int depth);
@@ -84,7 +89,15 @@ class Interpreter {
   Value MakeCaller(const Node& node, const Env& env);
 
   Value& SlotOf(SlotId slot, Frame* frame);
-  bool Append(std::string* out, absl::string_view text);
+  bool Append(std::string* out, absl::string_view text) {
+    output_bytes_ += static_cast<int64_t>(text.size());
+    if (output_bytes_ > run_.limits().max_output_bytes) return OutputLimit();
+    AppendJoined(*out, text);
+    return true;
+  }
+  bool OutputLimit();
+  bool Write(const Value& value, std::string* out);
+  void SetLoop(Scope& scope, double index, double count, const Value& length, const void** made);
   const Node& node(NodeId id) const { return program_.nodes[id]; }
   const std::string& Name(uint32_t name) const { return program_.names[name]; }
 
@@ -94,8 +107,6 @@ class Interpreter {
   const RecordObject* variables_;
   Cell* cells_ = nullptr;  // all scopes and frames alive
   Value globals_[3];       // range, cycler, joiner once used
-  uint32_t loop_name_;     // of "loop", when the program speaks of it
-  uint32_t caller_name_;
   int64_t output_bytes_ = 0;
 };
 

@@ -1,7 +1,6 @@
 #include "template/lexer.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 #include "absl/strings/match.h"
@@ -9,6 +8,7 @@
 #include "absl/strings/strip.h"
 #include "base/strings.h"
 #include "template/regex.h"
+#include "template/scan.h"
 #include "template/unicode.h"
 
 namespace purser::tmpl {
@@ -49,39 +49,40 @@ size_t IdentifierEnd(absl::string_view code, size_t at, bool leading_digits) {
 }
 
 struct RegexLiteral {
-  std::string source;
-  std::string flags;
+  absl::string_view source;
+  absl::string_view flags;
   size_t end;
 };
 
 // Reads r/…/flags at `at`. Returns an error text, empty when fine.
 std::string ScanRegex(absl::string_view code, size_t at, RegexLiteral* out) {
-  std::string source;
+  const size_t start = at + 2;
   size_t backslashes = 0;
-  for (size_t i = at + 2; i < code.size(); ++i) {
+  for (size_t i = start; i < code.size(); ++i) {
     const char c = code[i];
-    if (source.size() >= kMaxRegexBytes && !(c == '/' && backslashes == 0)) {
+    if (i - start >= kMaxRegexBytes && !(c == '/' && backslashes == 0)) {
       return absl::StrCat("a regular expression is longer than ", kMaxRegexBytes, " bytes");
     }
     if (c == '/' && backslashes > 0) {
       if (backslashes % 2 == 0) return "ambiguous escape before / in a regular expression";
     } else if (c == '/') {
       size_t end = i + 1;
-      std::string flags;
       while (end < code.size() && absl::StrContains("gimy", code[end])) {
-        if (absl::StrContains(flags, code[end])) return "a regular expression repeats a flag";
-        flags.push_back(code[end++]);
+        if (absl::StrContains(code.substr(i + 1, end - i - 1), code[end])) {
+          return "a regular expression repeats a flag";
+        }
+        ++end;
       }
       if (end < code.size() && IsAsciiLetter(code[end])) {
         return "a regular expression has a flag other than g, i, m, y";
       }
+      const absl::string_view source = code.substr(start, i - start);
       const std::string problem = CheckRegex(source);
       if (!problem.empty()) return absl::StrCat("invalid regular expression: ", problem);
-      *out = {std::move(source), std::move(flags), end};
+      *out = {source, code.substr(i + 1, end - i - 1), end};
       return "";
     }
     backslashes = c == '\\' ? backslashes + 1 : 0;
-    source.push_back(c);
   }
   return "a regular expression has no closing /";
 }
@@ -123,15 +124,16 @@ class Splitter {
   bool Split();
 
  private:
+  // A tag's or a comment's opening, or a "#}" that stands alone.
   struct Opening {
     PieceKind kind = PieceKind::kText;
     bool comment = false;
     size_t at = kNpos;
     absl::string_view mark;
+    bool stray = false;
   };
 
   Opening FindOpening(size_t from);
-  size_t Cached(size_t* cache, absl::string_view mark, size_t from);
   void AddText(absl::string_view text);
   void TrimPendingEnd();
   void StripIndent(size_t tag_at);
@@ -148,26 +150,35 @@ class Splitter {
   absl::string_view pending_;      // text not yet emitted
   std::string* joined_ = nullptr;  // its storage when it is not one part of the source
   uint32_t pending_offset_ = 0;
-  // Next place of each mark; kNpos - 1 means not looked for yet. Keeps the search linear.
-  size_t variable_at_ = kNpos - 1, block_at_ = kNpos - 1, comment_at_ = kNpos - 1,
-         comment_end_at_ = kNpos - 1;
+  // Next place of an unusual mark of interpolations; kNpos - 1 means not looked for yet. Keeps the
+  // search linear.
+  size_t variable_at_ = kNpos - 1;
 };
 
-size_t Splitter::Cached(size_t* cache, absl::string_view mark, size_t from) {
-  if (*cache == kNpos - 1 || *cache < from) *cache = source_.find(mark, from);
-  return *cache;
-}
-
 Splitter::Opening Splitter::FindOpening(size_t from) {
-  Opening best;
-  const auto offer = [&](size_t at, PieceKind kind, bool comment, absl::string_view mark) {
-    if (at < best.at) best = {kind, comment, at, mark};
-  };
-  offer(Cached(&variable_at_, options_.variable_start, from), PieceKind::kVariable, false,
-        options_.variable_start);
-  offer(Cached(&block_at_, "{%", from), PieceKind::kBlock, false, "{%");
-  offer(Cached(&comment_at_, "{#", from), PieceKind::kText, true, "{#");
-  return best;
+  const absl::string_view variable = options_.variable_start;
+  const bool dollar = variable == "${{";
+  const bool plain = variable == "{{";
+  size_t unusual = kNpos;
+  if (!dollar && !plain) {
+    if (variable_at_ == kNpos - 1 || variable_at_ < from) {
+      variable_at_ = source_.find(variable, from);
+    }
+    unusual = variable_at_;
+  }
+  for (size_t at = FindMark(source_, from); at != kNpos; at = FindMark(source_, at + 1)) {
+    if (unusual <= at) break;
+    if (source_[at] == '#') return {PieceKind::kText, false, at, "#}", true};
+    const char second = source_[at + 1];
+    if (second == '%') return {PieceKind::kBlock, false, at, "{%", false};
+    if (second == '#') return {PieceKind::kText, true, at, "{#", false};
+    if (plain) return {PieceKind::kVariable, false, at, variable, false};
+    if (dollar && at > from && source_[at - 1] == '$') {
+      return {PieceKind::kVariable, false, at - 1, variable, false};
+    }
+  }
+  if (unusual != kNpos) return {PieceKind::kVariable, false, unusual, variable, false};
+  return {};
 }
 
 void Splitter::AddText(absl::string_view text) {
@@ -248,8 +259,7 @@ bool Splitter::Split() {
   for (size_t at = 0; at < source_.size();) {
     if (!run_.Step()) return false;
     const Opening opening = FindOpening(at);
-    const size_t stray = Cached(&comment_end_at_, "#}", at);
-    if (stray < opening.at) return FailAt(run_, stray, "#} without {#");
+    if (opening.stray) return FailAt(run_, opening.at, "#} without {#");
     if (opening.at == kNpos) {
       AddText(source_.substr(at));
       break;
@@ -270,8 +280,8 @@ bool Splitter::Split() {
     if (opening.comment) {
       end = source_.find(close, inside);
     } else {
+      std::string problem;
       for (size_t i = inside; i + close.size() <= source_.size();) {
-        std::string problem;
         const size_t skipped = SkipToken(source_, i, &problem);
         if (skipped == kNpos) return FailAt(run_, i, std::move(problem));
         if (skipped > i) {
@@ -317,11 +327,23 @@ bool Splitter::Split() {
   return true;
 }
 
-bool ReadString(Run& run, absl::string_view code, uint32_t base, size_t* at, std::string* out) {
+// Reads the string at `*at` and moves behind it. Without escapes it is a part of the code.
+bool ReadString(Run& run, absl::string_view code, uint32_t base, size_t* at,
+                std::deque<std::string>* unescaped, absl::string_view* out) {
   const char quote = code[*at];
-  for (size_t i = *at + 1; i < code.size(); ++i) {
+  const size_t start = *at + 1;
+  size_t i = start;
+  while (i < code.size() && code[i] != quote && code[i] != '\\') ++i;
+  if (i < code.size() && code[i] == quote) {
+    *out = code.substr(start, i - start);
+    *at = i + 1;
+    return true;
+  }
+  std::string text(code.substr(start, i - start));
+  for (; i < code.size(); ++i) {
     char c = code[i];
     if (c == quote) {
+      *out = unescaped->emplace_back(std::move(text));
       *at = i + 1;
       return true;
     }
@@ -332,7 +354,7 @@ bool ReadString(Run& run, absl::string_view code, uint32_t base, size_t* at, std
       if (c == 'r') c = '\r';
       if (c == 't') c = '\t';
     }
-    out->push_back(c);
+    text.push_back(c);
   }
   return FailAt(run, base + *at, "a string has no closing quote");
 }
@@ -340,8 +362,49 @@ bool ReadString(Run& run, absl::string_view code, uint32_t base, size_t* at, std
 bool IsOperand(const std::vector<Token>& tokens) {
   if (tokens.empty()) return false;
   const Token& last = tokens.back();
-  return last.kind != TokenKind::kOperator || last.value == ")" || last.value == "]" ||
-         last.value == "}";
+  return last.kind != TokenKind::kOperator || last.symbol == ')' || last.symbol == ']' ||
+         last.symbol == '}';
+}
+
+Symbol KeywordOf(absl::string_view word) {
+  if (word.size() < 2 || word.size() > 4) return kNoSymbol;
+  switch (word[0]) {
+    case 'a':
+      return word == "and" ? kAndWord : kNoSymbol;
+    case 'e':
+      return word == "else" ? kElseWord : kNoSymbol;
+    case 'i':
+      return word == "in" ? kInWord : word == "is" ? kIsWord : word == "if" ? kIfWord : kNoSymbol;
+    case 'n':
+      return word == "not" ? kNotWord : kNoSymbol;
+    case 'o':
+      return word == "or" ? kOrWord : kNoSymbol;
+    default:
+      return kNoSymbol;
+  }
+}
+
+// The operator at the start of `code`, kNoSymbol when there is none.
+Symbol OperatorOf(absl::string_view code, size_t* length) {
+  struct Long {
+    char text[4];
+    Symbol symbol;
+  };
+  static constexpr Long kLong[] = {{"===", kStrictEqSymbol}, {"!==", kStrictNeSymbol},
+                                   {"**", kPowerSymbol},     {"//", kFloorSymbol},
+                                   {"==", kEqSymbol},        {"!=", kNeSymbol},
+                                   {"<=", kLeSymbol},        {">=", kGeSymbol}};
+  const char c = code[0];
+  *length = 1;
+  if (c == '=' || c == '!' || c == '*' || c == '/' || c == '<' || c == '>') {
+    for (const Long& op : kLong) {
+      if (!absl::StartsWith(code, op.text)) continue;
+      *length = std::strlen(op.text);
+      return op.symbol;
+    }
+  }
+  return std::memchr("()[]{}.,:|~+-*/%<>=", c, 19) == nullptr ? Symbol{kNoSymbol}
+                                                              : static_cast<Symbol>(c);
 }
 
 }  // namespace
@@ -351,11 +414,12 @@ bool SplitTemplate(Run& run, absl::string_view source, const Options& options,
   return Splitter(run, source, options, owned, out).Split();
 }
 
-bool Tokenize(Run& run, absl::string_view source, uint32_t offset, std::vector<Token>* out) {
-  static constexpr std::array<absl::string_view, 8> kOperators = {"===", "!==", "**", "//",
-                                                                  "==",  "!=",  "<=", ">="};
-  const auto emit = [&](TokenKind kind, std::string value, size_t at) {
-    out->push_back({kind, std::move(value), {}, static_cast<uint32_t>(offset + at)});
+bool Tokenize(Run& run, absl::string_view source, uint32_t offset, Tokens* out) {
+  std::vector<Token>& list = out->list;
+  list.clear();
+  out->unescaped.clear();
+  const auto emit = [&](TokenKind kind, Symbol symbol, absl::string_view value, size_t at) {
+    list.push_back({kind, symbol, static_cast<uint32_t>(offset + at), value, {}});
   };
   for (size_t at = 0; at < source.size();) {
     if (!run.Step()) return false;
@@ -364,25 +428,25 @@ bool Tokenize(Run& run, absl::string_view source, uint32_t offset, std::vector<T
       continue;
     }
     const char c = source[at];
-    const bool after_dot =
-        !out->empty() && out->back().kind == TokenKind::kOperator && out->back().value == ".";
+    const bool after_dot = !list.empty() && list.back().symbol == '.';
     const size_t word = IdentifierEnd(source, at, after_dot);
     if (word > at) {
       if (word == at + 1 && c == 'r' && word < source.size() && source[word] == '/') {
         RegexLiteral regex;
         std::string problem = ScanRegex(source, at, &regex);
         if (!problem.empty()) return FailAt(run, offset + at, std::move(problem));
-        emit(TokenKind::kRegex, std::move(regex.source), at);
-        out->back().flags = std::move(regex.flags);
+        emit(TokenKind::kRegex, kNoSymbol, regex.source, at);
+        list.back().flags = regex.flags;
         at = regex.end;
       } else {
-        emit(TokenKind::kName, std::string(source.substr(at, word - at)), at);
+        const absl::string_view name = source.substr(at, word - at);
+        emit(TokenKind::kName, KeywordOf(name), name, at);
         at = word;
       }
       continue;
     }
     const bool digit_next = at + 1 < source.size() && IsAsciiDigit(source[at + 1]);
-    if (c == '.' && digit_next && !IsOperand(*out)) {
+    if (c == '.' && digit_next && !IsOperand(list)) {
       return FailAt(run, offset + at, "a number must have a digit before its point");
     }
     if (IsAsciiDigit(c)) {
@@ -395,32 +459,29 @@ bool Tokenize(Run& run, absl::string_view source, uint32_t offset, std::vector<T
       if (end < source.size() && (IsAsciiLetter(source[end]) || source[end] == '_')) {
         return FailAt(run, offset + at, "a number must be decimal digits with at most one point");
       }
-      emit(TokenKind::kNumber, std::string(source.substr(at, end - at)), at);
+      emit(TokenKind::kNumber, kNoSymbol, source.substr(at, end - at), at);
       at = end;
       continue;
     }
     if (c == '"' || c == '\'') {
-      std::string value;
+      absl::string_view value;
       const size_t start = at;
-      if (!ReadString(run, source, offset, &at, &value)) return false;
-      emit(TokenKind::kString, std::move(value), start);
+      if (!ReadString(run, source, offset, &at, &out->unescaped, &value)) return false;
+      emit(TokenKind::kString, kNoSymbol, value, start);
       continue;
     }
-    const auto op = std::find_if(kOperators.begin(), kOperators.end(), [&](absl::string_view o) {
-      return absl::StartsWith(source.substr(at), o);
-    });
-    if (op == kOperators.end() && !absl::StrContains("()[]{}.,:|~+-*/%<>=", c)) {
-      size_t length = 1;
+    size_t length;
+    const Symbol symbol = OperatorOf(source.substr(at), &length);
+    if (symbol == kNoSymbol) {
       while (at + length < source.size() && (source[at + length] & 0xc0) == 0x80) ++length;
       return FailAt(run, offset + at,
                     absl::StrCat("unexpected character \"",
                                  base::EscapeForDisplay(source.substr(at, length)), "\""));
     }
-    const std::string value(op == kOperators.end() ? absl::string_view(&c, 1) : *op);
-    emit(TokenKind::kOperator, value, at);
-    at += value.size();
+    emit(TokenKind::kOperator, symbol, source.substr(at, length), at);
+    at += length;
   }
-  emit(TokenKind::kEnd, "", source.size());
+  emit(TokenKind::kEnd, kNoSymbol, {}, source.size());
   return true;
 }
 

@@ -31,15 +31,45 @@ bool SplitTemplate(Run& run, absl::string_view source, const Options& options,
 
 enum class TokenKind : uint8_t { kName, kNumber, kString, kRegex, kOperator, kEnd };
 
-struct Token {
-  TokenKind kind;
-  std::string value;  // of a string: unescaped; of a regex: its source
-  std::string flags;  // of a regex
-  uint32_t offset;
+// What an operator or a keyword is: operators of one character are that character.
+using Symbol = uint8_t;
+enum : Symbol {
+  kNoSymbol = 0,
+  kStrictEqSymbol = 128,
+  kStrictNeSymbol,
+  kPowerSymbol,
+  kFloorSymbol,
+  kEqSymbol,
+  kNeSymbol,
+  kLeSymbol,
+  kGeSymbol,
+  // Words that join or begin operands; as names they have no meaning of their own.
+  kAndWord,
+  kElseWord,
+  kIfWord,
+  kInWord,
+  kIsWord,
+  kNotWord,
+  kOrWord,
 };
 
-// The tokens of an expression, an end token last. `offset` is where `source` begins.
-bool Tokenize(Run& run, absl::string_view source, uint32_t offset, std::vector<Token>* out);
+struct Token {
+  TokenKind kind;
+  Symbol symbol;  // of an operator, and of a name that is a keyword
+  uint32_t offset;
+  absl::string_view value;  // of a string: unescaped; of a regex: its source
+  absl::string_view flags;  // of a regex
+};
+
+// The tokens of one expression, in storage that serves the next one again.
+struct Tokens {
+  std::vector<Token> list;
+  std::deque<std::string> unescaped;  // strings that are not a part of the source
+};
+
+// The tokens of an expression, an end token last. `offset` is where `source` begins; the tokens are
+// good as long as it.
+bool Tokenize(Run& run, absl::string_view source, uint32_t offset, Tokens* out);
 
 // --- Looking through code without tokenizing it; strings and regex literals are skipped whole.
 

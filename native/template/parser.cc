@@ -102,12 +102,17 @@ bool Parser::Body(const Stops& stops, const Piece** stop, NodeId* out) {
       builder_.node(made).literal = static_cast<uint32_t>(program_.texts.size());
       program_.texts.push_back(piece.value);
     } else if (piece.kind == PieceKind::kVariable) {
-      NodeId value;
-      if (!ExpressionParser(builder_, piece.value, piece.value_offset).Expression(&value)) {
-        return false;
+      ProgramBuilder::Parsed parsed = builder_.FindParsed(piece.value);
+      if (parsed.id == kNoNode) {
+        parsed.offset = piece.value_offset;
+        if (!ExpressionParser(builder_, piece.value, parsed.offset).Expression(&parsed.id)) {
+          return false;
+        }
+        builder_.KeepParsed(piece.value, parsed.id, parsed.offset);
       }
       made = builder_.Make(NodeType::kOutput, piece.offset);
-      builder_.node(made).a = value;
+      builder_.node(made).a = parsed.id;
+      builder_.node(made).literal = piece.value_offset - parsed.offset;
     } else {
       const absl::string_view name = TagName(piece.value);
       if (Contains(stops, name)) {

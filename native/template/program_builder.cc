@@ -24,6 +24,30 @@ NodeId ProgramBuilder::MakeLiteral(Value value, uint32_t offset) {
   return id;
 }
 
+NodeId ProgramBuilder::MakeKey(absl::string_view name, uint32_t offset) {
+  const auto [found, added] =
+      keys_.emplace(Intern(name), static_cast<uint32_t>(program_.literals.size()));
+  if (added) {
+    program_.literals.push_back(Value::String(std::string(name)));
+    const Value& key = program_.literals.back();
+    const_cast<Counted*>(static_cast<const Counted*>(key.identity()))->MakeImmortal();
+  }
+  const NodeId id = Make(NodeType::kLiteral, offset);
+  node(id).literal = found->second;
+  return id;
+}
+
+ProgramBuilder::Parsed ProgramBuilder::FindParsed(absl::string_view code) const {
+  if (code.size() > kMaxKeptExpression) return {};
+  const auto found = parsed_.find(code);
+  return found != parsed_.end() && found->second.version == region_.version ? found->second
+                                                                            : Parsed{};
+}
+
+void ProgramBuilder::KeepParsed(absl::string_view code, NodeId id, uint32_t offset) {
+  if (code.size() <= kMaxKeptExpression) parsed_[code] = {id, offset, region_.version};
+}
+
 NodeId ProgramBuilder::MakeName(absl::string_view name, uint32_t offset) {
   const NodeId id = Make(NodeType::kName, offset);
   node(id).name = Intern(name);
@@ -38,16 +62,21 @@ void ProgramBuilder::SetList(NodeId id, const std::vector<NodeId>& children) {
 }
 
 uint32_t ProgramBuilder::Intern(absl::string_view name) {
-  const auto [found, added] =
-      interned_.emplace(std::string(name), static_cast<uint32_t>(program_.names.size()));
-  if (added) program_.names.emplace_back(name);
-  return found->second;
+  const auto found = interned_.find(name);
+  if (found != interned_.end()) return found->second;
+  const auto id = static_cast<uint32_t>(program_.names.size());
+  interned_.emplace(std::string(name), id);
+  program_.names.emplace_back(name);
+  if (name == "loop") program_.loop_name = id;
+  if (name == "caller") program_.caller_name = id;
+  return id;
 }
 
 ProgramBuilder::Region ProgramBuilder::NewFrame(bool inherit) {
   Region made;
   made.frame = static_cast<uint32_t>(program_.frame_sizes.size());
   program_.frame_sizes.push_back(0);
+  made.version = ++versions_;
   if (inherit) made.bindings = region_.bindings;
   return made;
 }
@@ -61,6 +90,7 @@ SlotId ProgramBuilder::AddSlot() {
 SlotId ProgramBuilder::Bind(uint32_t name) {
   const SlotId slot = AddSlot();
   region_.bindings[name] = slot;
+  region_.version = ++versions_;
   return slot;
 }
 

@@ -7,20 +7,25 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "template/ast.h"
+#include "template/lexer.h"
 #include "template/run.h"
 
 namespace purser::tmpl {
 
 // Nodes of one program.
 inline constexpr size_t kMaxNodes = 20'000'000;
+// Longer expressions are not looked for among those parsed before.
+inline constexpr size_t kMaxKeptExpression = 200;
 
 class ProgramBuilder {
  public:
   ProgramBuilder(Run& run, ProgramData& program) : run_(run), program_(program) {}
 
-  // What a region of the template sees by slot: a frame and the names bound in it.
+  // What a region of the template sees by slot: a frame and the names bound in it. `version` tells
+  // apart every state of the bindings that ever was.
   struct Region {
     uint32_t frame = 0;
+    uint32_t version = 0;
     absl::flat_hash_map<uint32_t, SlotId> bindings;
   };
 
@@ -30,10 +35,23 @@ class ProgramBuilder {
 
   NodeId Make(NodeType type, uint32_t offset);
   NodeId MakeLiteral(Value value, uint32_t offset);
+  NodeId MakeKey(absl::string_view name,
+                 uint32_t offset);  // a string literal, one for all its uses
   NodeId MakeName(absl::string_view name, uint32_t offset);  // resolved in the current region
   void SetList(NodeId id, const std::vector<NodeId>& children);
   uint32_t Intern(absl::string_view name);
   const std::string& Name(uint32_t name) const { return program_.names[name]; }
+  Tokens& tokens() { return tokens_; }
+
+  // Expressions parsed before, so that a file that repeats one parses it once. Only good within the
+  // region it was parsed in.
+  struct Parsed {
+    NodeId id = kNoNode;
+    uint32_t offset = 0;  // of its code
+    uint32_t version = 0;
+  };
+  Parsed FindParsed(absl::string_view code) const;  // kNoNode when there is none
+  void KeepParsed(absl::string_view code, NodeId id, uint32_t offset);
 
   // Regions. A new frame has its own slots; a fork shares the frame but binds apart.
   Region& region() { return region_; }
@@ -66,7 +84,11 @@ class ProgramBuilder {
   Run& run_;
   ProgramData& program_;
   Region region_;
+  uint32_t versions_ = 0;
+  Tokens tokens_;
   absl::flat_hash_map<std::string, uint32_t> interned_;
+  absl::flat_hash_map<uint32_t, uint32_t> keys_;  // literals by name
+  absl::flat_hash_map<absl::string_view, Parsed> parsed_;
   int depth_ = 0;
 };
 

@@ -40,18 +40,14 @@ uintptr_t StackLow() {
 
 thread_local Meter* Meter::current = nullptr;
 
-bool StackHasRoom() {
-  if (stack_low == 0) stack_low = StackLow();
-  const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
-  return here - stack_low > kMinStackBytes;
-}
-
 Run::Run(const Limits& limits, std::stop_token stop)
     : limits_(limits),
       stop_(std::move(stop)),
       outer_(Meter::current),
       next_look_(0),
       deadline_ns_(MonotonicNanos() + limits.max_wall_ms * 1'000'000) {
+  if (stack_low == 0) stack_low = StackLow();
+  stack_floor_ = stack_low + kMinStackBytes;
   Meter::current = &meter_;
 }
 
@@ -82,8 +78,8 @@ bool Run::Reserve(int64_t bytes) {
   return true;
 }
 
-bool Run::Stack() {
-  return StackHasRoom() || FailLimit("max_nesting (stack of the thread)", limits_.max_nesting);
+bool Run::StackLimit() {
+  return FailLimit("max_nesting (stack of the thread)", limits_.max_nesting);
 }
 
 bool Run::Fail(std::string message) {
@@ -101,7 +97,7 @@ bool Run::FailLimit(absl::string_view limit, int64_t value) {
 }
 
 void Run::Locate(uint32_t offset) {
-  if (!offset_.has_value()) offset_ = offset;
+  if (!offset_.has_value()) offset_ = offset + shift_;
 }
 
 void Run::Context(absl::string_view context) {

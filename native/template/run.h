@@ -9,6 +9,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -25,8 +26,6 @@ struct Meter {
 
 // Stack that must be left before the renderer goes one level deeper; covers the deepest leaf call.
 inline constexpr size_t kMinStackBytes = 96 * 1024;
-// False when less than kMinStackBytes of this thread's stack is left.
-bool StackHasRoom();
 
 class Run {
  public:
@@ -47,13 +46,18 @@ class Run {
   // True when a value of `bytes` may be made.
   bool Reserve(int64_t bytes);
   // True when one level more of recursion is safe.
-  bool Stack();
+  bool Stack() {
+    return reinterpret_cast<uintptr_t>(__builtin_frame_address(0)) > stack_floor_ || StackLimit();
+  }
 
   // Record a failure; always return false. The first one is kept.
   bool Fail(std::string message);
   bool FailLimit(absl::string_view limit, int64_t value);
   // Where the failure was, set once by the innermost node.
   void Locate(uint32_t offset);
+  // Added to the offsets of Locate while an expression stands for another one that is written
+  // alike; gives the former shift back.
+  uint32_t Shift(uint32_t shift) { return std::exchange(shift_, shift); }
   // Puts words before the message, e.g. the filter's name.
   void Context(absl::string_view context);
 
@@ -64,6 +68,7 @@ class Run {
  private:
   bool Look();
   bool RegexLimit();
+  bool StackLimit();
 
   const Limits limits_;
   const std::stop_token stop_;
@@ -73,6 +78,8 @@ class Run {
   int64_t next_look_;
   int64_t regex_steps_ = 0;
   int64_t deadline_ns_;
+  uintptr_t stack_floor_;  // the thread that made the run is the one that uses it
+  uint32_t shift_ = 0;
   bool failed_ = false;
   absl::StatusCode code_ = absl::StatusCode::kInvalidArgument;
   std::string message_;

@@ -1,6 +1,5 @@
 #include "template/template.h"
 
-#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,20 +11,23 @@
 #include "template/interpreter.h"
 #include "template/parser.h"
 #include "template/run.h"
+#include "template/scan.h"
 #include "template/unicode.h"
 
 namespace purser::tmpl {
 namespace {
 
-// Whether any mark of a tag is in the text. "#}" counts: alone it is an error.
-bool HasMark(absl::string_view source, const Options& options) {
-  for (const char *at = source.data(), *end = at + source.size(); at < end; ++at) {
-    at = static_cast<const char*>(std::memchr(at, '{', static_cast<size_t>(end - at)));
-    if (at == nullptr) break;
-    if (at + 1 < end && (at[1] == '%' || at[1] == '#' || at[1] == '{')) return true;
-  }
-  return source.find("#}") != absl::string_view::npos ||
-         source.find(options.variable_start) != absl::string_view::npos;
+absl::Status CheckSize(absl::string_view source, const Options& options, const Limits& limits) {
+  if (static_cast<int64_t>(source.size()) <= limits.max_source_bytes) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat(base::EscapeForDisplay(options.name), ": the limit max_source_bytes of ",
+                   limits.max_source_bytes, " was exceeded (", source.size(), " bytes)"));
+}
+
+absl::Status OutputTooLarge(const Options& options, const Limits& limits) {
+  return absl::ResourceExhaustedError(absl::StrCat(base::EscapeForDisplay(options.name),
+                                                   ": the limit max_output_bytes of ",
+                                                   limits.max_output_bytes, " was exceeded"));
 }
 
 absl::StatusOr<Context> NotAnObject() {
@@ -53,19 +55,16 @@ Template::~Template() = default;
 
 absl::StatusOr<Template> Template::Compile(absl::string_view source, const Options& options,
                                            const Limits& limits) {
-  if (static_cast<int64_t>(source.size()) > limits.max_source_bytes) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat(base::EscapeForDisplay(options.name), ": the limit max_source_bytes of ",
-                     limits.max_source_bytes, " was exceeded (", source.size(), " bytes)"));
-  }
+  PURSER_RETURN_IF_ERROR(CheckSize(source, options, limits));
   auto program = std::make_unique<ProgramData>();
   program->options = options;
   if (options.cookiecutter_compat) {
     program->options.variable_start = "{{";
     program->options.variable_end = "}}";
   }
-  program->source = base::IsValidUtf8(source) ? std::string(source) : DecodeUtf8(source);
-  if (!HasMark(program->source, program->options)) {
+  program->source =
+      IsAscii(source) || base::IsValidUtf8(source) ? std::string(source) : DecodeUtf8(source);
+  if (HoldsNoTag(program->source, program->options.variable_start)) {
     program->plain = true;
     return Template(std::move(program));
   }
@@ -74,15 +73,29 @@ absl::StatusOr<Template> Template::Compile(absl::string_view source, const Optio
   return Template(std::move(program));
 }
 
+absl::StatusOr<std::string> Template::RenderOnce(std::string source, const Options& options,
+                                                 const Context& context, const Limits& limits,
+                                                 std::stop_token stop) {
+  PURSER_RETURN_IF_ERROR(CheckSize(source, options, limits));
+  const absl::string_view mark =
+      options.cookiecutter_compat ? absl::string_view("{{") : options.variable_start;
+  if ((IsAscii(source) || base::IsValidUtf8(source)) && HoldsNoTag(source, mark)) {
+    if (static_cast<int64_t>(source.size()) > limits.max_output_bytes) {
+      return OutputTooLarge(options, limits);
+    }
+    return source;
+  }
+  PURSER_ASSIGN_OR_RETURN(const Template compiled, Compile(source, options, limits));
+  return compiled.Render(context, limits, std::move(stop));
+}
+
 bool Template::IsPlain() const { return program_->plain && program_->nodes.size() <= 2; }
 
 absl::StatusOr<std::string> Template::Render(const Context& context, const Limits& limits,
                                              std::stop_token stop) const {
   if (program_->nodes.empty()) {
     if (static_cast<int64_t>(program_->source.size()) > limits.max_output_bytes) {
-      return absl::ResourceExhaustedError(absl::StrCat(program_->options.name,
-                                                       ": the limit max_output_bytes of ",
-                                                       limits.max_output_bytes, " was exceeded"));
+      return OutputTooLarge(program_->options, limits);
     }
     return program_->source;
   }

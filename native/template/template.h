@@ -38,7 +38,7 @@ struct Options {
 
 // Each limit met is RESOURCE_EXHAUSTED naming the limit; wall time and stop are checked at steps.
 struct Limits {
-  int64_t max_source_bytes = 64 << 20;
+  int64_t max_source_bytes = 128 << 20;
   int64_t max_output_bytes = 256 << 20;
   int64_t max_steps = 50'000'000;      // loop turns, calls, nodes evaluated
   int max_nesting = 512;               // blocks and expressions inside each other
@@ -86,6 +86,12 @@ class Template {
                                           std::stop_token stop = {}) const;
   absl::StatusOr<nlohmann::json> Evaluate(const nlohmann::json& context, const Limits& limits = {},
                                           std::stop_token stop = {}) const;
+
+  // Compiles and renders a text that is needed once. One without tags is given back as it came,
+  // without a copy.
+  static absl::StatusOr<std::string> RenderOnce(std::string source, const Options& options,
+                                                const Context& context, const Limits& limits = {},
+                                                std::stop_token stop = {});
 
   // True when the source holds no tag at all, so that its output is its source.
   bool IsPlain() const;

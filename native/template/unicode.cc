@@ -121,6 +121,13 @@ bool IsFinalSigma(const std::u32string& text, size_t at) {
 
 bool IsAscii(absl::string_view text) {
   size_t i = 0;
+  for (; i + 64 <= text.size(); i += 64) {
+    uint64_t words[8];
+    std::memcpy(words, text.data() + i, 64);
+    uint64_t all = 0;
+    for (const uint64_t word : words) all |= word;
+    if (all & 0x8080808080808080u) return false;
+  }
   for (; i + 8 <= text.size(); i += 8) {
     uint64_t word;
     std::memcpy(&word, text.data() + i, 8);
@@ -161,7 +168,7 @@ size_t Utf16Length(absl::string_view text) {
   return units;
 }
 
-void AppendJoined(std::string& out, absl::string_view tail) {
+void AppendHalf(std::string& out, absl::string_view tail) {
   const auto byte = [](absl::string_view s, size_t i) { return static_cast<unsigned char>(s[i]); };
   if (tail.size() >= 3 && out.size() >= 3 && byte(tail, 0) == 0xed && byte(tail, 1) >= 0xb0) {
     const size_t start = out.size() - 3;

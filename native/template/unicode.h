@@ -22,7 +22,12 @@ std::string FromUtf16(std::u16string_view units);
 size_t Utf16Length(absl::string_view text);
 
 // out += tail, joining two surrogate halves that meet at the seam.
-void AppendJoined(std::string& out, absl::string_view tail);
+void AppendHalf(std::string& out, absl::string_view tail);
+inline void AppendJoined(std::string& out, absl::string_view tail) {
+  // Only halves, and a few letters, begin with this byte.
+  if (!tail.empty() && static_cast<unsigned char>(tail[0]) == 0xed) return AppendHalf(out, tail);
+  out.append(tail.data(), tail.size());
+}
 
 // Lone halves become U+FFFD.
 void ReplaceLoneSurrogates(std::string& text);

@@ -119,13 +119,7 @@ RecordObject::RecordObject(std::vector<Entry> entries) {
   Charge(bytes);
 }
 
-const Value* RecordObject::Find(absl::string_view name) const {
-  if (index_.empty()) {
-    for (const Entry& entry : entries_) {
-      if (entry.first == name) return &entry.second;
-    }
-    return nullptr;
-  }
+const Value* RecordObject::FindIndexed(absl::string_view name) const {
   const auto found = index_.find(name);
   return found == index_.end() ? nullptr : &entries_[found->second].second;
 }

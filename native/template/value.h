@@ -7,6 +7,7 @@
 #define PURSER_TEMPLATE_VALUE_H_
 
 #include <cstdint>
+#include <cstring>
 #include <deque>
 #include <memory>
 #include <string>
@@ -52,6 +53,7 @@ class Counted {
     if (!immortal_ && --refs_ == 0) Release(this);
   }
   void MakeImmortal() { immortal_ = true; }
+  bool IsShared() const { return immortal_ || refs_ > 1; }
 
  protected:
   // Corrects what this object is charged with at the meter.
@@ -205,13 +207,27 @@ class RecordObject final : public Counted {
   // A later entry replaces the value of an earlier one with the same name.
   explicit RecordObject(std::vector<Entry> entries);
   const std::vector<Entry>& entries() const { return entries_; }
-  const Value* Find(absl::string_view name) const;  // nullptr when there is none
+  // nullptr when there is none.
+  const Value* Find(absl::string_view name) const {
+    if (!index_.empty()) return FindIndexed(name);
+    for (const Entry& entry : entries_) {
+      if (entry.first.size() == name.size() &&
+          std::memcmp(entry.first.data(), name.data(), name.size()) == 0) {
+        return &entry.second;
+      }
+    }
+    return nullptr;
+  }
   // Undefined when there is none.
   Value Get(absl::string_view name) const;
   int depth() const { return depth_; }
   bool holds_callable() const { return holds_callable_; }
+  // Puts a value that is no object in the place of one; for a record that nobody else refers to.
+  void Replace(size_t index, Value plain) { entries_[index].second = std::move(plain); }
 
  private:
+  const Value* FindIndexed(absl::string_view name) const;
+
   std::vector<Entry> entries_;
   absl::flat_hash_map<absl::string_view, size_t> index_;  // only for larger records
   int depth_ = 1;

@@ -74,12 +74,7 @@ absl::Status Measure(const json& one, const tmpl::Context& context, json* out) {
   const double cpu = Least(runs, [&] {
     for (int i = 0; i < times && failure.ok(); ++i) {
       for (const std::string& source : sources) {
-        auto compiled = tmpl::Template::Compile(source, options, limits);
-        if (!compiled.ok()) {
-          failure = compiled.status();
-          return;
-        }
-        const auto text = compiled->Render(context, limits);
+        const auto text = tmpl::Template::RenderOnce(source, options, context, limits);
         if (!text.ok()) {
           failure = text.status();
           return;
@@ -95,7 +90,7 @@ absl::Status Measure(const json& one, const tmpl::Context& context, json* out) {
   });
   base::Hasher hasher(base::HashKind::kSha256);
   for (const std::string& source : sources) {
-    hasher.Update(*tmpl::Template::Compile(source, options, limits)->Render(context, limits));
+    hasher.Update(*tmpl::Template::RenderOnce(source, options, context, limits));
   }
   *out = {{"name", one.at("name")},
           {"cpuMs", cpu},
