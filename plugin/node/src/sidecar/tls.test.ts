@@ -42,7 +42,9 @@ describe(
     async function list(tls: object) {
       const service = createPurserService({
         config: new ConfigReader({
-          purser: { sidecar: { address: sidecar.address, connectTimeout: { milliseconds: 500 }, tls } },
+          purser: {
+            sidecar: { address: sidecar.address, connectTimeout: { milliseconds: 500 }, tls },
+          },
         }),
       });
       try {
