@@ -11,7 +11,6 @@ import {
   type PortalTemplating,
   readTemplating,
 } from './portalTemplating';
-import type { PortalTemplating } from './portalTemplating';
 
 const filterModule = (name: string) =>
   createBackendModule({
