@@ -24,7 +24,7 @@ namespace purser::tmpl {
 
 struct TreeLimits {
   int64_t max_entries = 200'000;
-  int64_t max_file_bytes = 64 << 20;
+  int64_t max_file_bytes = 256 << 20;          // a text has Limits::max_source_bytes as well
   int64_t max_total_bytes = int64_t{4} << 30;  // written
   int max_threads = 4;
 };

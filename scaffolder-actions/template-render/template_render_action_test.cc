@@ -5,16 +5,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "json/json.h"
 #include "scaffolder-actions/render_fixture.h"
 #include "scaffolder-actions/render_support.h"
+#include "template/tree.h"
 
 namespace purser::actions {
 namespace {
@@ -326,15 +329,28 @@ TEST_F(TemplateRenderActionTest, ThePortalRendersWhatOnlyItCan) {
   EXPECT_THAT(status.message(), HasSubstr("shout is hoarse"));
 }
 
+// The measure is work, not time: after the abort each thread ends the file it is at, and no more.
 TEST_F(TemplateRenderActionTest, LittleIsDoneAfterAnAbort) {
-  for (int i = 0; i < 400; ++i) Put(absl::StrCat("source/f", i), "${{ values.x }}");
-  Put("source/a", "${{ now() }}");
+  for (int i = 0; i < 400; ++i) Put(absl::StrCat("source/f", i), "${{ now() }}");
+  std::atomic<int> asked = 0, after = 0;
   context_.portal.answer = [&](const http::Request&) {
-    context_.source.request_stop();
+    if (context_.source.stop_requested()) ++after;
+    if (++asked == 100) context_.source.request_stop();
     return http::Response{200, {}, "now"};
   };
   EXPECT_EQ(Run({{"portalNames", {"now"}}}).code(), absl::StatusCode::kCancelled);
+  EXPECT_LE(after.load(), tmpl::TreeLimits().max_threads);
   EXPECT_THAT(Tree(), ElementsAre());
+}
+
+TEST_F(TemplateRenderActionTest, ProgressIsToldOnceASecond) {
+  base::FakeClock clock;
+  Progress progress(context_, clock);
+  for (int i = 1; i <= 10; ++i) {
+    progress(i);
+    clock.Advance(absl::Milliseconds(300));
+  }
+  EXPECT_EQ(context_.log, "5 files so far\n9 files so far\n");
 }
 
 TEST_F(TemplateRenderActionTest, AnEndlessTemplateStopsWhenAsked) {
