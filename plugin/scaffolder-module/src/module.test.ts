@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { createServiceFactory, type LoggerService } from '@backstage/backend-plugin-api';
+import { type MetricsService, metricsServiceRef } from '@backstage/backend-plugin-api/alpha';
 import { mockCredentials, mockServices, startTestBackend } from '@backstage/backend-test-utils';
 import { AuthorizeResult } from '@backstage/plugin-permission-common';
 import {
@@ -112,6 +113,7 @@ describe('the scaffolder module', () => {
   >;
   let decision: AuthorizeResult.ALLOW | AuthorizeResult.DENY;
   let templating: ScaffolderTemplatingExtensionPoint;
+  let metrics: MetricsService;
   let lines: Line[];
   let checkpoints: Map<string, JsonValue | void>;
 
@@ -133,6 +135,7 @@ describe('the scaffolder module', () => {
         scaffolderModule,
         mockServices.rootConfig.factory({ data: config }),
         mockServices.permissions.factory({ result: decision }),
+        createServiceFactory({ service: metricsServiceRef, deps: {}, factory: () => metrics }),
         createServiceFactory({
           service: purserServiceRef,
           deps: {},
@@ -157,6 +160,11 @@ describe('the scaffolder module', () => {
     folder = mkdtempSync(join(tmpdir(), 'purser-scaffolder-'));
     decision = AuthorizeResult.ALLOW;
     lines = [];
+    const instrument = () => ({ add: () => undefined, record: () => undefined });
+    metrics = {
+      createCounter: instrument,
+      createHistogram: instrument,
+    } as unknown as MetricsService;
     // As the scaffolder's own.
     const filters: unknown[] = [];
     const globals: unknown[] = [];
@@ -423,6 +431,33 @@ describe('the scaffolder module', () => {
     assert.equal(hosts['gitlab.example'], 'gitlab');
     // Its result is the workspace: a recovered task must render again.
     assert.equal(checkpoints.size, 0);
+  });
+
+  it('counts each run with the portal’s metrics, also those that fail', async () => {
+    const runs: string[] = [];
+    metrics = {
+      ...metrics,
+      createCounter: (name: string) => ({
+        add: (value: number, attributes?: object) => {
+          runs.push(`${name} ${value} ${JSON.stringify(attributes)}`);
+        },
+      }),
+    };
+    await startModule();
+    addon.run = async options => options.onOutput('files', 3);
+    const input = { remoteUrl: 'https://github.com/o/r.git' };
+    await handler('purser:git:publish')(context(input).ctx);
+    addon.run = async () => {
+      throw new Error('refused');
+    };
+    await assert.rejects(async () =>
+      handler('purser:git:publish')(context({ ...input, a: 1 }).ctx),
+    );
+    assert.deepEqual(runs, [
+      'purser.action.runs 1 {"action":"purser:git:publish","result":"ok"}',
+      'purser.action.files 3 {"action":"purser:git:publish"}',
+      'purser.action.runs 1 {"action":"purser:git:publish","result":"failed"}',
+    ]);
   });
 
   it('reads nothing outside the template’s folder and takes no reserved inputs', async () => {
