@@ -120,9 +120,11 @@ absl::StatusOr<GitRun> OpenGitRun(action::Context& context) {
 }
 
 git::Call GitCall(action::Context& context, base::Clock& clock) {
-  return {clock, context.stop(), absl::Minutes(10), [&context](absl::string_view line) {
+  return {clock, context.stop(), absl::Minutes(10),
+          [&context](absl::string_view line) {
             context.Log(action::LogLevel::kDebug, absl::StrCat("git: ", line));
-          }};
+          },
+          [&context](absl::string_view line) { context.Log(action::LogLevel::kInfo, line); }};
 }
 
 }  // namespace purser::actions

@@ -41,7 +41,7 @@ struct GitRun {
 };
 absl::StatusOr<GitRun> OpenGitRun(action::Context& context);
 
-// Server's words go to the debug log.
+// The server's words go to the debug log, how far we are to the log.
 git::Call GitCall(action::Context& context, base::Clock& clock);
 
 }  // namespace purser::actions

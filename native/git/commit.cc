@@ -25,7 +25,7 @@ struct Plan {
 };
 
 absl::StatusOr<Plan> Prepared(absl::string_view branch, const TreeChange& change,
-                              const CommitInfo& info) {
+                              const CommitInfo& info, const Call& call) {
   PURSER_RETURN_IF_ERROR(CheckBranch(branch));
   if (!change.base_branch.empty()) PURSER_RETURN_IF_ERROR(CheckBranch(change.base_branch));
   PURSER_RETURN_IF_ERROR(CheckPerson(info.author, "author"));
@@ -38,7 +38,7 @@ absl::StatusOr<Plan> Prepared(absl::string_view branch, const TreeChange& change
   Plan plan;
   PURSER_ASSIGN_OR_RETURN(plan.message, ComposeMessage(info.message, info.effect_key));
   if (change.files == nullptr) return plan;
-  PURSER_ASSIGN_OR_RETURN(plan.files, NameFiles(*change.files));
+  PURSER_ASSIGN_OR_RETURN(plan.files, NameFiles(*change.files, call));
   plan.paths.reserve(plan.files.size());
   for (const NamedFile& file : plan.files) {
     plan.paths.push_back(
@@ -108,7 +108,7 @@ absl::Status Apply(const TreeChange& change, const Plan& plan, TreeBuilder& tree
 absl::StatusOr<CommitResult> CommitTree(Remote& remote, absl::string_view branch,
                                         const TreeChange& change, const CommitInfo& info,
                                         const Call& call) {
-  PURSER_ASSIGN_OR_RETURN(const Plan plan, Prepared(branch, change, info));
+  PURSER_ASSIGN_OR_RETURN(const Plan plan, Prepared(branch, change, info, call));
   const absl::Time time = call.clock.Now();
   Session session(remote, branch, call);
   TipRequest request;
@@ -153,8 +153,8 @@ absl::StatusOr<CommitResult> CommitTree(Remote& remote, absl::string_view branch
 }
 
 absl::StatusOr<int64_t> CheckChange(absl::string_view branch, const TreeChange& change,
-                                    const CommitInfo& info) {
-  PURSER_ASSIGN_OR_RETURN(const Plan plan, Prepared(branch, change, info));
+                                    const CommitInfo& info, const Call& call) {
+  PURSER_ASSIGN_OR_RETURN(const Plan plan, Prepared(branch, change, info, call));
   return static_cast<int64_t>(plan.files.size());
 }
 

@@ -52,7 +52,7 @@ absl::StatusOr<CommitResult> CommitTree(Remote& remote, absl::string_view branch
 
 // The checks of CommitTree that need no network, for a dry run; how many files it would put.
 absl::StatusOr<int64_t> CheckChange(absl::string_view branch, const TreeChange& change,
-                                    const CommitInfo& commit);
+                                    const CommitInfo& commit, const Call& call);
 
 // The branch that HEAD of the repository names; "main" of an empty one that does not say.
 absl::StatusOr<std::string> DefaultBranch(Remote& remote, const Call& call);

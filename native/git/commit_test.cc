@@ -201,6 +201,36 @@ TEST_P(CommitTest, OnlyTheFoldersOnTheWayAreRead) {
   ExpectSound();
 }
 
+// Each file takes a second and a half to read.
+class SlowSource final : public FileSource {
+ public:
+  explicit SlowSource(base::FakeClock& clock) : clock_(clock) {}
+  absl::Status ForEach(const Visit& visit) const override {
+    for (const char* path : {"a", "b", "c"}) {
+      clock_.Advance(absl::Milliseconds(1500));
+      if (absl::Status status = visit(path, kModeFile, path); !status.ok()) return status;
+    }
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::string> Read(absl::string_view path, uint32_t) const override {
+    return std::string(path);
+  }
+
+ private:
+  base::FakeClock& clock_;
+};
+
+TEST_P(CommitTest, LongWorkSaysHowFarItIs) {
+  std::vector<std::string> lines;
+  Call call = NewCall();
+  call.report = [&lines](absl::string_view line) { lines.emplace_back(line); };
+  const SlowSource files(clock_);
+  TreeChange change;
+  change.files = &files;
+  ASSERT_TRUE(CommitTree(*remote_, "main", change, Info(), call).ok());
+  EXPECT_THAT(lines, testing::ElementsAre("read 0 files", "read 1 files", "read 2 files"));
+}
+
 TEST_P(CommitTest, BadInputIsRefusedBeforeTheNetwork) {
   const auto code = [this](TreeChange change, const std::string& branch = "main") {
     return Commit({{"a", {kModeFile, "1"}}}, std::move(change), branch).status().code();

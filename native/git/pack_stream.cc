@@ -88,6 +88,7 @@ class PackStream::State {
       PURSER_ASSIGN_OR_RETURN(const std::optional<std::string> entry, Take());
       if (entry.has_value()) {
         Emit(*entry);
+        ++emitted_;
       } else {
         const std::string sum = hasher_.Finish();
         out_ += sum;
@@ -104,6 +105,7 @@ class PackStream::State {
   }
 
   int64_t bytes() const { return bytes_; }
+  int64_t objects() const { return emitted_; }
 
  private:
   using Packed = absl::StatusOr<std::string>;
@@ -183,6 +185,7 @@ class PackStream::State {
   base::Hasher hasher_{base::HashKind::kSha1};
   std::string out_;
   int64_t bytes_ = 0;
+  int64_t emitted_ = 0;
   bool finished_ = false;
 
   base::Mutex mutex_;
@@ -201,5 +204,6 @@ PackStream::~PackStream() = default;
 
 absl::StatusOr<std::string> PackStream::Next() { return state_->Next(); }
 int64_t PackStream::bytes() const { return state_->bytes(); }
+int64_t PackStream::objects() const { return state_->objects(); }
 
 }  // namespace purser::git

@@ -58,6 +58,8 @@ class PackStream final : public http::BodySource {
 
   // Of the pack so far, without the head.
   int64_t bytes() const;
+  // In it so far.
+  int64_t objects() const;
 
   static constexpr size_t kPieceBytes = 256 << 10;
   // Contents under way at once: what the helper may run ahead.

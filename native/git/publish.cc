@@ -30,15 +30,15 @@ std::optional<ObjectId> ParentOf(const std::optional<Tip>& tip) {
 
 }  // namespace
 
-absl::StatusOr<PublishResult> BuildTree(const FileSource& files, std::stop_token stop) {
+absl::StatusOr<PublishResult> BuildTree(const FileSource& files, const Call& call) {
   PackWriter writer;
   PublishResult result;
-  PURSER_ASSIGN_OR_RETURN(const std::vector<NamedFile> named, NameFiles(files));
+  PURSER_ASSIGN_OR_RETURN(const std::vector<NamedFile> named, NameFiles(files, call));
   PURSER_ASSIGN_OR_RETURN(result.tree, WriteFiles(files, named, writer));
   result.files = static_cast<int64_t>(named.size());
   result.objects = writer.objects();
   // What a push would send is known only when it has been made.
-  const std::unique_ptr<PackStream> pack = std::move(writer).Stream("", std::move(stop));
+  const std::unique_ptr<PackStream> pack = std::move(writer).Stream("", call.stop);
   while (true) {
     PURSER_ASSIGN_OR_RETURN(const std::string piece, pack->Next());
     if (piece.empty()) break;
@@ -53,7 +53,7 @@ absl::StatusOr<PublishResult> PublishTree(Remote& remote, absl::string_view bran
   PURSER_RETURN_IF_ERROR(CheckBranch(branch));
   PURSER_RETURN_IF_ERROR(CheckPerson(info.author, "author"));
   PURSER_ASSIGN_OR_RETURN(const std::string message, ComposeMessage(info.message, info.effect_key));
-  PURSER_ASSIGN_OR_RETURN(const std::vector<NamedFile> named, NameFiles(files));
+  PURSER_ASSIGN_OR_RETURN(const std::vector<NamedFile> named, NameFiles(files, call));
   const absl::Time time = call.clock.Now();
   Session session(remote, branch, call);
   return PushOnTip(

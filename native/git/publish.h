@@ -49,7 +49,9 @@ struct Call {
   base::Clock& clock;  // the commit's time
   std::stop_token stop;
   absl::Duration timeout = absl::Minutes(10);  // of each exchange with the server
-  ProgressSink progress;                       // may be empty
+  ProgressSink progress = {};                  // the server's words; may be empty
+  // How far we are, in our own words, about once a second; may be empty.
+  ProgressSink report = {};
 };
 
 struct PublishResult {
@@ -78,7 +80,7 @@ absl::StatusOr<PublishResult> PublishTree(Remote& remote, absl::string_view bran
 
 // The tree PublishTree would push, without any network. `objects` and `pack_bytes` tell what a
 // first push would send besides the commit.
-absl::StatusOr<PublishResult> BuildTree(const FileSource& files, std::stop_token stop = {});
+absl::StatusOr<PublishResult> BuildTree(const FileSource& files, const Call& call);
 
 // Path → new content, or nullopt to delete. An existing file keeps its mode.
 using Changes = std::map<std::string, std::optional<std::string>>;

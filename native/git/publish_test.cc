@@ -94,7 +94,7 @@ TEST_P(PublishTest, ANewRepositoryIsWhatWasGiven) {
   EXPECT_NE(std::filesystem::status(absl::StrCat(clone, "/bin/run")).permissions() &
                 std::filesystem::perms::owner_exec,
             std::filesystem::perms::none);
-  const auto dry = BuildTree(MapSource(files));
+  const auto dry = BuildTree(MapSource(files), NewCall());
   ASSERT_TRUE(dry.ok());
   EXPECT_EQ(dry->tree, result->tree);
   EXPECT_EQ(dry->objects + 1, result->objects);

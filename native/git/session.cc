@@ -21,7 +21,9 @@ constexpr int kUnfilteredEffectDepth = 20;
 // A source of which some was read ahead.
 class Prefetched final : public http::BodySource {
  public:
-  explicit Prefetched(http::BodySource& source) : source_(source) {}
+  // `objects` altogether.
+  Prefetched(PackStream& source, int64_t objects, const Call& call)
+      : source_(source), objects_(objects), report_(call) {}
   // True when all of the source is less than `limit` and was read.
   absl::StatusOr<bool> Read(size_t limit) {
     while (taken_.size() < limit) {
@@ -33,11 +35,17 @@ class Prefetched final : public http::BodySource {
   }
   std::string Taken() && { return std::move(taken_); }
   absl::StatusOr<std::string> Next() override {
+    report_([this] {
+      return absl::StrCat("sent ", source_.objects(), " of ", objects_, " objects, ",
+                          source_.bytes() >> 20, " MiB");
+    });
     return taken_.empty() ? source_.Next() : std::exchange(taken_, {});
   }
 
  private:
-  http::BodySource& source_;
+  PackStream& source_;
+  const int64_t objects_;
+  Reporter report_;
   std::string taken_;
 };
 
@@ -163,15 +171,15 @@ absl::Status Session::Push(const Advertisement& advertisement, const ObjectId& o
   result.objects = writer.objects();
   const std::unique_ptr<PackStream> pack =
       std::move(writer).Stream(PushHead(update, advertisement), call_.stop);
-  absl::StatusOr<std::string> answer = SendPack(*pack);
+  absl::StatusOr<std::string> answer = SendPack(*pack, result.objects);
   result.pack_bytes = pack->bytes();
   if (!answer.ok()) return Where(answer.status());
   return Where(ParsePushAnswer(*answer, update, advertisement, call_.progress));
 }
 
 // A small push goes as one body of known length, as git does it: not every proxy likes chunks.
-absl::StatusOr<std::string> Session::SendPack(PackStream& pack) {
-  Prefetched request(pack);
+absl::StatusOr<std::string> Session::SendPack(PackStream& pack, int64_t objects) {
+  Prefetched request(pack, objects, call_);
   PURSER_ASSIGN_OR_RETURN(const bool whole, request.Read(kMaxWholePushBytes));
   if (!whole) return remote_.Push(request, options_);
   return remote_.Exchange(Service::kReceivePack, std::move(request).Taken(), options_);
@@ -251,12 +259,14 @@ void MarkKnown(const ObjectMap& objects, PackWriter& writer) {
   }
 }
 
-absl::StatusOr<std::vector<NamedFile>> NameFiles(const FileSource& files) {
+absl::StatusOr<std::vector<NamedFile>> NameFiles(const FileSource& files, const Call& call) {
   std::vector<NamedFile> named;
+  Reporter report(call);
   int64_t kept = 0;
   PURSER_RETURN_IF_ERROR(files.ForEach(
       [&](absl::string_view path, uint32_t mode, absl::string_view content) -> absl::Status {
         PURSER_RETURN_IF_ERROR(CheckPath(path));
+        report([&named] { return absl::StrCat("read ", named.size(), " files"); });
         NamedFile& file = named.emplace_back();
         file.path = std::string(path);
         file.mode = mode;

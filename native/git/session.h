@@ -20,6 +20,25 @@
 
 namespace purser::git {
 
+// Says how far we are, but not more than once a second.
+class Reporter {
+ public:
+  explicit Reporter(const Call& call) : call_(call), last_(call.clock.Monotonic()) {}
+  // `words` is asked for only when it is time.
+  template <typename Words>
+  void operator()(const Words& words) {
+    if (!call_.report) return;
+    const absl::Duration now = call_.clock.Monotonic();
+    if (now - last_ < absl::Seconds(1)) return;
+    last_ = now;
+    call_.report(words());
+  }
+
+ private:
+  const Call& call_;
+  absl::Duration last_;
+};
+
 // Where the new commit goes on top.
 struct Tip {
   ObjectId id;
@@ -62,7 +81,7 @@ class Session {
  private:
   absl::StatusOr<ObjectMap> Fetch(const Advertisement& advertisement, const ObjectId& want,
                                   int depth, std::vector<std::string> filters);
-  absl::StatusOr<std::string> SendPack(PackStream& pack);
+  absl::StatusOr<std::string> SendPack(PackStream& pack, int64_t objects);
 
   Remote& remote_;
   const std::string branch_;
@@ -99,7 +118,7 @@ struct NamedFile {
 inline constexpr int64_t kMaxKeptBytes = 8 << 20;
 
 // Reads all files once, before anything is asked of the server.
-absl::StatusOr<std::vector<NamedFile>> NameFiles(const FileSource& files);
+absl::StatusOr<std::vector<NamedFile>> NameFiles(const FileSource& files, const Call& call);
 // Puts a file into the pack, unless the receiver knows it. `files` must outlive the push.
 absl::Status WriteFile(const FileSource& files, const NamedFile& file, PackWriter& writer);
 absl::StatusOr<ObjectId> WriteTree(TreeBuilder& tree, PackWriter& writer);

@@ -84,6 +84,8 @@ nlohmann::json OutputSchema() {
               {"title", "Committed"},
               {"description", "Whether this run pushed a commit."},
               {"examples", {true}}}},
+            {"files", Count("Files added, changed or deleted")},
+            {"bytes", Count("Bytes sent, compressed")},
             {"addedFiles", Count("Files added")},
             {"changedFiles", Count("Files changed")},
             {"deletedFiles", Count("Files deleted")},
@@ -191,7 +193,9 @@ absl::Status GitCommitAction::Run(action::Context& context) {
     if (!branch.empty()) context.Output("branch", branch);
     context.Output("commitHash", result.commit.ToHex());
     context.Output("committed", result.pushed);
+    context.Output("bytes", result.pushed ? result.pack_bytes : 0);
     if (!result.found) {
+      context.Output("files", result.files);
       context.Output("addedFiles", result.added);
       context.Output("changedFiles", result.changed);
       context.Output("deletedFiles", result.deleted);
@@ -203,9 +207,10 @@ absl::Status GitCommitAction::Run(action::Context& context) {
     if (!contents.empty()) context.Output("repoContentsUrl", contents);
   };
 
+  const git::Call call = GitCall(context, clock_);
   if (context.dry_run()) {
-    PURSER_ASSIGN_OR_RETURN(const int64_t count,
-                            git::CheckChange(branch.empty() ? "main" : branch, change, run.commit));
+    PURSER_ASSIGN_OR_RETURN(const int64_t count, git::CheckChange(branch.empty() ? "main" : branch,
+                                                                  change, run.commit, call));
     context.Log(
         action::LogLevel::kInfo,
         absl::StrCat(
@@ -221,7 +226,6 @@ absl::Status GitCommitAction::Run(action::Context& context) {
     return absl::OkStatus();
   }
 
-  const git::Call call = GitCall(context, clock_);
   if (branch.empty()) {
     PURSER_ASSIGN_OR_RETURN(branch, git::DefaultBranch(*run.remote, call));
   }

@@ -46,6 +46,16 @@ nlohmann::json OutputSchema() {
               {"title", "Commit"},
               {"description", "Id of the commit that holds the files. A dry run gives zeros."},
               {"examples", {"2f1c1a5d7a0e1f6f0f5a4c3b2a190807f6e5d4c3"}}}},
+            {"files",
+             {{"type", "integer"},
+              {"title", "Files"},
+              {"description", "Absent when an earlier commit of the step was found."},
+              {"examples", {120}}}},
+            {"bytes",
+             {{"type", "integer"},
+              {"title", "Bytes sent"},
+              {"description", "Compressed; 0 when nothing was pushed."},
+              {"examples", {40960}}}},
             {"repoContentsUrl",
              {{"type", "string"},
               {"title", "Page of the files"},
@@ -126,12 +136,15 @@ absl::Status GitPublishAction::Run(action::Context& context) {
   const auto output = [&](const git::PublishResult& result) {
     context.Output("remoteUrl", run.url);
     context.Output("commitHash", result.commit.ToHex());
+    if (!result.found) context.Output("files", result.files);
+    context.Output("bytes", result.pushed ? result.pack_bytes : 0);
     const std::string page = git::ContentsUrl(run.hosting, run.url, branch);
     if (!page.empty()) context.Output("repoContentsUrl", page);
   };
 
+  const git::Call call = GitCall(context, clock_);
   if (context.dry_run()) {
-    PURSER_ASSIGN_OR_RETURN(const git::PublishResult built, git::BuildTree(files, context.stop()));
+    PURSER_ASSIGN_OR_RETURN(const git::PublishResult built, git::BuildTree(files, call));
     context.Log(
         action::LogLevel::kInfo,
         absl::StrCat("dry run: would push ", Counts(built), " as tree ", built.tree.ToHex(),
@@ -141,7 +154,6 @@ absl::Status GitPublishAction::Run(action::Context& context) {
   }
 
   const bool append = input.value("whenBranchExists", "fail") == "append";
-  const git::Call call = GitCall(context, clock_);
   PURSER_ASSIGN_OR_RETURN(
       const git::PublishResult result,
       git::PublishTree(*run.remote, branch, files, run.commit,
