@@ -233,6 +233,11 @@ absl::StatusOr<std::optional<std::string>> Planner::NameOf(const base::Directory
                                                     " becomes \"", base::EscapeForDisplay(rendered),
                                                     "\", which leads out of the target"));
   }
+  if (*to == options_.stage_name || absl::StartsWith(*to, absl::StrCat(options_.stage_name, "/"))) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the name ", base::EscapeForDisplay(entry.path), " becomes \"", base::EscapeForDisplay(*to),
+        "\", which is kept for files on their way; choose another"));
+  }
   return std::make_optional(*std::move(to));
 }
 

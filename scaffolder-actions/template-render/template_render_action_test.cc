@@ -367,6 +367,12 @@ TEST_F(TemplateRenderActionTest, AnEndlessTemplateStopsWhenAsked) {
   EXPECT_THAT(Tree(), ElementsAre());
 }
 
+TEST_F(TemplateRenderActionTest, TheNameOfTheStageIsTaken) {
+  Put("source/${{ values.a }}/b", "x");
+  EXPECT_THAT(Run({{"values", {{"a", ".purser-stage"}}}}).message(), HasSubstr("choose another"));
+  EXPECT_THAT(Tree(), ElementsAre());
+}
+
 TEST_F(TemplateRenderActionTest, TwoThousandFiles) {
   std::string text = "name: ${{ values.name }}\n{% for t in values.tags %}- ${{ t }}\n{% endfor %}";
   text += std::string(4096 - text.size(), '#');
