@@ -66,7 +66,7 @@ describe('what it holds', () => {
     const ids = actions.map(action => action.id);
     for (const id of ['purser:git:publish', 'purser:template:render']) assert.ok(ids.includes(id), ids.join());
     for (const action of actions) {
-      assert.match(action.id, /^purser:[a-z-]+:[a-z-]+$/);
+      assert.match(action.id, /^purser(:[a-z][a-z-]*){1,3}$/);
       assert.equal(action.host, 'portal');
       assert.ok(action.description.length > 20);
       assert.ok(action.examples.length >= 3);
