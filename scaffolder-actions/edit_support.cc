@@ -120,12 +120,12 @@ nlohmann::json EditInputSchema(Syntax syntax) {
   operations["minItems"] = 1;
   operations["maxItems"] = edit::kMaxOperations;
   properties["operations"] = std::move(operations);
-  return ObjectSchema(std::move(properties), {"path", "operations"});
+  return OrderedInputSchema(std::move(properties), {"path", "operations"});
 }
 
 absl::Status RunEdit(Syntax syntax, action::Context& context) {
   absl::StatusOr<std::vector<edit::Operation>> operations =
-      edit::ParseOperations(Model(context.input()["operations"]), false);
+      edit::ParseOperations(OrderedInput(context)["operations"], false);
   if (!operations.ok()) return At("/operations", operations.status());
   PURSER_ASSIGN_OR_RETURN(WorkspaceFiles files, WorkspaceFiles::Open(context));
   PURSER_RETURN_IF_ERROR(
@@ -142,7 +142,7 @@ nlohmann::json MergeInputSchema(Syntax syntax) {
   properties["from"] = FilePathProperty("File of the workspace to merge, instead of \"value\".");
   properties["at"] = PathOfValue("Where to merge; the whole document by default.");
   properties["lists"] = ListsProperty();
-  return ObjectSchema(std::move(properties), {"path"});
+  return OrderedInputSchema(std::move(properties), {"path"});
 }
 
 absl::Status RunMerge(Syntax syntax, action::Context& context) {
@@ -163,7 +163,7 @@ absl::Status RunMerge(Syntax syntax, action::Context& context) {
                 : lists == "unite" ? edit::Lists::kUnite
                                    : edit::Lists::kReplace;
   if (input.contains("value")) {
-    merge.value = Model(input["value"]);
+    merge.value = OrderedInput(context)["value"];
   } else {
     PURSER_ASSIGN_OR_RETURN(const std::string from,
                             WorkspacePath(input["from"].get_ref<const std::string&>()));

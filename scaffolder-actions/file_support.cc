@@ -12,6 +12,8 @@
 namespace purser::actions {
 namespace {
 
+constexpr char kInputTextPattern[] = "^inputText$";
+
 // The lines in which two texts differ, "-" before old and "+" before new ones.
 std::string ShownChange(const std::string& path, absl::string_view before,
                         absl::string_view after) {
@@ -174,6 +176,8 @@ absl::Status WorkspaceFiles::Commit(action::Context& context, absl::string_view 
     }
   }
   context.Output("changed", !paths.empty());
+  context.Output("files", paths.size());
+  context.Output("bytes", bytes);
   context.Output("paths", std::move(listed));
   context.Log(action::LogLevel::kInfo, absl::StrCat(summary, ": wrote ", paths.size(), " files (",
                                                     bytes, " bytes), ", kept, " were so already"));
@@ -212,6 +216,21 @@ nlohmann::json ObjectSchema(nlohmann::json properties, std::vector<std::string> 
           {"properties", std::move(properties)}};
 }
 
+nlohmann::json OrderedInputSchema(nlohmann::json properties, std::vector<std::string> required) {
+  nlohmann::json schema = ObjectSchema(std::move(properties), std::move(required));
+  schema["patternProperties"] = {{kInputTextPattern, {{"type", "string"}}}};
+  return schema;
+}
+
+edit::Model OrderedInput(const action::Context& context) {
+  const auto text = context.input().find("inputText");
+  if (text != context.input().end() && text->is_string()) {
+    edit::Model input = edit::Model::parse(text->get_ref<const std::string&>(), nullptr, false);
+    if (input.is_object()) return input;
+  }
+  return edit::Model(context.input());
+}
+
 nlohmann::json ChangeOutputSchema(nlohmann::json extra) {
   nlohmann::json properties = {
       {"changed",
@@ -224,10 +243,12 @@ nlohmann::json ChangeOutputSchema(nlohmann::json extra) {
         {"items", {{"type", "string"}}},
         {"maxItems", kMaxWrittenFiles},
         {"title", "Files that were written"},
-        {"examples", nlohmann::json::array({nlohmann::json::array({"deploy/values.yaml"})})}}}};
+        {"examples", nlohmann::json::array({nlohmann::json::array({"deploy/values.yaml"})})}}},
+      {"files", {{"type", "integer"}, {"title", "Files written"}, {"examples", {1}}}},
+      {"bytes", {{"type", "integer"}, {"title", "Bytes written"}, {"examples", {512}}}}};
   properties.update(extra);
   return {{"type", "object"},
-          {"required", {"changed", "paths"}},
+          {"required", {"changed", "paths", "files", "bytes"}},
           {"properties", std::move(properties)}};
 }
 

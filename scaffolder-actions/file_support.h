@@ -19,6 +19,7 @@
 #include "absl/strings/string_view.h"
 #include "action/action.h"
 #include "base/file.h"
+#include "edit/tree.h"
 #include "nlohmann/json.hpp"
 
 namespace purser::actions {
@@ -69,7 +70,12 @@ nlohmann::json ChoiceProperty(const char* title, const char* description,
                               const std::vector<std::string>& choices, const char* fallback);
 nlohmann::json SwitchProperty(const char* title, const char* description, bool fallback);
 nlohmann::json ObjectSchema(nlohmann::json properties, std::vector<std::string> required);
-// `changed` and `paths`, with `extra` properties.
+// The same for the input of an action that writes values in their order: the portal adds the input
+// as text (`inputText`, which no template may give), because JSON values sort their members here.
+nlohmann::json OrderedInputSchema(nlohmann::json properties, std::vector<std::string> required);
+// The input with the members of objects in the order in which they were given. Without defaults.
+edit::Model OrderedInput(const action::Context& context);
+// `changed`, `paths`, `files` and `bytes`, with `extra` properties.
 nlohmann::json ChangeOutputSchema(nlohmann::json extra = nlohmann::json::object());
 
 }  // namespace purser::actions

@@ -1,6 +1,7 @@
 #include <memory>
 
 #include "base/status.h"
+#include "scaffolder-actions/archive/archive_action.h"
 #include "scaffolder-actions/fetch-plain/fetch_plain_action.h"
 #include "scaffolder-actions/git-commit/git_commit_action.h"
 #include "scaffolder-actions/git-publish/git_publish_action.h"
@@ -23,6 +24,10 @@ absl::Status AddPortalActions(action::Registry& registry) {
   PURSER_RETURN_IF_ERROR(registry.Add(std::make_unique<GitPublishAction>()));
   PURSER_RETURN_IF_ERROR(registry.Add(std::make_unique<TemplateRenderAction>()));
   PURSER_RETURN_IF_ERROR(registry.Add(std::make_unique<TemplateRenderFileAction>()));
+  PURSER_RETURN_IF_ERROR(registry.Add(std::make_unique<PackAction>(ArchiveForm::kTar)));
+  PURSER_RETURN_IF_ERROR(registry.Add(std::make_unique<PackAction>(ArchiveForm::kZip)));
+  PURSER_RETURN_IF_ERROR(registry.Add(std::make_unique<UnpackAction>(ArchiveForm::kTar)));
+  PURSER_RETURN_IF_ERROR(registry.Add(std::make_unique<UnpackAction>(ArchiveForm::kZip)));
   PURSER_RETURN_IF_ERROR(registry.Add(std::make_unique<HclEditAction>()));
   PURSER_RETURN_IF_ERROR(registry.Add(std::make_unique<JsonEditAction>()));
   PURSER_RETURN_IF_ERROR(registry.Add(std::make_unique<JsonMergeAction>()));

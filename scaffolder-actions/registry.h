@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "action/action.h"
+#include "connectors/connector.h"
 
 namespace purser::provisioning {
 class Service;
@@ -14,9 +15,10 @@ namespace purser::actions {
 
 // Library purser_portal_actions.
 absl::Status AddPortalActions(action::Registry& registry);
-// Library purser_sidecar_actions. `service` must outlive the registry; nullptr where only the
-// descriptions are wanted.
-absl::Status AddSidecarActions(action::Registry& registry, provisioning::Service* service);
+// Library purser_sidecar_actions. `service` and `connectors` must outlive the registry; nullptr
+// where only the descriptions are wanted.
+absl::Status AddSidecarActions(action::Registry& registry, provisioning::Service* service,
+                               const connectors::Connectors* connectors);
 
 }  // namespace purser::actions
 

@@ -200,7 +200,7 @@ absl::Status Add(Model& document, const Path& path, Model value) {
 absl::StatusOr<Model> Take(Model& document, const Path& from) {
   PURSER_ASSIGN_OR_RETURN(Model * source, Find(document, from, from.steps.size()));
   if (source == nullptr) return Failed("there is nothing at \"from\"");
-  if (source->dump().find('\n') != std::string::npos && IsOpaque(*source)) {
+  if (IsOpaque(*source) && OpaqueSource(*source).find('\n') != std::string::npos) {
     return Failed("a tagged value of several lines cannot be moved");
   }
   return *source;

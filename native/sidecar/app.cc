@@ -222,7 +222,7 @@ absl::Status App::Parts::OpenDomains() {
   PURSER_ASSIGN_OR_RETURN(costs, costs::CostService::Open(std::move(cost_options)));
   cost_overlay = std::make_unique<CostOverlay>(*costs, *inventory, *database);
 
-  PURSER_RETURN_IF_ERROR(actions::AddSidecarActions(actions, provisioning.get()));
+  PURSER_RETURN_IF_ERROR(actions::AddSidecarActions(actions, provisioning.get(), &connectors));
   return catalog_providers::AddSidecarProviders(providers, *inventory);
 }
 

@@ -35,7 +35,7 @@ int Fail(const absl::Status& status) {
 
 int PrintActions() {
   purser::action::Registry registry;
-  const absl::Status added = purser::actions::AddSidecarActions(registry, nullptr);
+  const absl::Status added = purser::actions::AddSidecarActions(registry, nullptr, nullptr);
   if (!added.ok()) return Fail(added);
   nlohmann::json all = nlohmann::json::array();
   for (const purser::action::Description* description : registry.List()) {

@@ -73,7 +73,7 @@ action::Description Describe() {
       "order, form, heredocs and line ends stay; new attributes are aligned as terraform fmt does.";
   description.host = action::Host::kPortal;
   description.supports_dry_run = true;
-  description.input_schema = ObjectSchema(
+  description.input_schema = OrderedInputSchema(
       {{"path", FilePathProperty("File of the workspace.")},
        {"create", SwitchProperty("Create", "Begin with an empty file when there is none.", false)},
        {"operations", std::move(operations)}},
@@ -149,7 +149,7 @@ HclEditAction::HclEditAction() : description_(Describe()) {}
 absl::Status HclEditAction::Run(action::Context& context) {
   const nlohmann::json& input = context.input();
   absl::StatusOr<std::vector<edit::HclOperation>> operations =
-      edit::ParseHclOperations(edit::Model(input["operations"]));
+      edit::ParseHclOperations(OrderedInput(context)["operations"]);
   if (!operations.ok()) {
     return absl::Status(operations.status().code(),
                         absl::StrCat("/operations", operations.status().message()));

@@ -42,7 +42,7 @@ nlohmann::json InputSchema() {
   crds["items"] = {{"type", "string"}, {"minLength", 1}, {"maxLength", base::kMaxPathBytes}};
   crds["minItems"] = 1;
   crds["maxItems"] = kMaxCrdFiles;
-  return ObjectSchema(
+  return OrderedInputSchema(
       {{"path", FilePathProperty("File of the workspace to write.")},
        {"apiVersion", Text("API version", "Group and version, cert-manager.io/v1.", 320)},
        {"kind", Text("Kind", "Certificate, Kustomization, VirtualService, a claim's kind.", 63)},
@@ -103,8 +103,7 @@ action::Description Describe() {
     action: purser:manifest:crd
     input:
       cluster: production
-      group: kustomize.toolkit.fluxcd.io
-      kind: Kustomization
+      name: kustomizations.kustomize.toolkit.fluxcd.io
   - id: flux
     name: Write the Kustomization
     action: purser:manifest
@@ -211,19 +210,19 @@ absl::StatusOr<std::vector<nlohmann::json>> Definitions(action::Context& context
   return definitions;
 }
 
-Model ObjectOf(const nlohmann::json& input) {
+Model ObjectOf(const Model& input) {
   Model object = Model::object();
   object["apiVersion"] = input["apiVersion"].get<std::string>();
   object["kind"] = input["kind"].get<std::string>();
   Model metadata = Model::object();
   metadata["name"] = input["name"].get<std::string>();
   for (const char* name : {"namespace", "labels", "annotations"}) {
-    if (input.contains(name)) metadata[name] = Model(input[name]);
+    if (input.contains(name)) metadata[name] = input[name];
   }
   object["metadata"] = std::move(metadata);
-  const Model fields = Model(input.value("fields", nlohmann::json::object()));
+  const Model fields = input.value("fields", Model::object());
   for (auto field = fields.begin(); field != fields.end(); ++field) object[field.key()] = *field;
-  if (input.contains("spec")) object["spec"] = Model(input["spec"]);
+  if (input.contains("spec")) object["spec"] = input["spec"];
   return object;
 }
 
@@ -283,7 +282,7 @@ absl::Status ManifestAction::Run(action::Context& context) {
           absl::StrCat("/fields/", name, ": has a place of its own, or none"));
     }
   }
-  const Model object = ObjectOf(input);
+  const Model object = ObjectOf(OrderedInput(context));
   PURSER_RETURN_IF_ERROR(edit::CheckValue(object));
   const nlohmann::json plain = object;
   const bool judged = input.contains("crds") || input.contains("crd");

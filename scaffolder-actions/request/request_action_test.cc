@@ -203,7 +203,7 @@ TEST(RequestAwaitActionTest, GivesTheOutputsOfAnEarlierRequest) {
 
 TEST(SidecarRegistryTest, EveryDescriptionIsWhole) {
   action::Registry registry;
-  ASSERT_TRUE(AddSidecarActions(registry, nullptr).ok());
+  ASSERT_TRUE(AddSidecarActions(registry, nullptr, nullptr).ok());
   for (const action::Description* description : registry.List()) {
     EXPECT_EQ(description->host, action::Host::kSidecar);
     EXPECT_GE(description->examples.size(), 3u) << description->id;

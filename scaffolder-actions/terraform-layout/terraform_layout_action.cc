@@ -116,7 +116,7 @@ nlohmann::json InputSchema() {
   tags_input["pattern"] = "^([A-Za-z_][A-Za-z0-9_-]*)?$";
   nlohmann::json path = FilePathProperty("Folder of the repository in the workspace.");
   path["default"] = ".";
-  return ObjectSchema(
+  return OrderedInputSchema(
       {{"kind", std::move(kind)},
        {"environment", NameProperty("Environment", "Its name.")},
        {"customer", NameProperty("Customer", "Its name; of a customer or an app.")},
@@ -225,7 +225,7 @@ action::Description Describe() {
   return description;
 }
 
-absl::StatusOr<Layout> LayoutOf(const nlohmann::json& input) {
+absl::StatusOr<Layout> LayoutOf(const nlohmann::json& input, const Model& ordered) {
   Layout layout;
   PURSER_ASSIGN_OR_RETURN(layout.base, WorkspacePath(input.value("path", ".")));
   layout.environment = input["environment"].get<std::string>();
@@ -257,11 +257,11 @@ absl::StatusOr<Layout> LayoutOf(const nlohmann::json& input) {
     if (layout.apps[i] == "infra") return absl::InvalidArgumentError("/app: infra is taken");
   }
   layout.backend = input["backend"]["type"].get<std::string>();
-  layout.backend_config = Model(input["backend"].value("config", nlohmann::json::object()));
+  layout.backend_config = ordered.at("backend").value("config", Model::object());
   layout.required_version = input.value("requiredVersion", "");
-  layout.providers = Model(input.value("providers", nlohmann::json::array()));
-  layout.modules = Model(input.value("modules", nlohmann::json::array()));
-  layout.tags = Model(input.value("tags", nlohmann::json::object()));
+  layout.providers = ordered.value("providers", Model::array());
+  layout.modules = ordered.value("modules", Model::array());
+  layout.tags = ordered.value("tags", Model::object());
   layout.tags_input = input.value("tagsInput", "tags");
   layout.remote_state = input.value("remoteState", true);
   const nlohmann::json workflow = input.value("workflow", nlohmann::json::object());
@@ -281,7 +281,7 @@ TerraformLayoutAction::TerraformLayoutAction() : description_(Describe()) {}
 
 absl::Status TerraformLayoutAction::Run(action::Context& context) {
   const nlohmann::json& input = context.input();
-  PURSER_ASSIGN_OR_RETURN(const Layout layout, LayoutOf(input));
+  PURSER_ASSIGN_OR_RETURN(const Layout layout, LayoutOf(input, OrderedInput(context)));
   PURSER_ASSIGN_OR_RETURN(const LayoutFiles made, MakeLayout(layout));
   const std::string existing = input.value("existing", "fail");
   PURSER_ASSIGN_OR_RETURN(WorkspaceFiles files, WorkspaceFiles::Open(context));

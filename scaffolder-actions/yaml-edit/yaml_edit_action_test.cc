@@ -111,6 +111,16 @@ TEST_F(YamlEditActionTest, MergesValuesAndFiles) {
               HasSubstr("aliases"));
 }
 
+TEST_F(YamlEditActionTest, MembersKeepTheOrderOfTheInput) {
+  Put("a.yaml", "a: 1\n");
+  const json value = {{"path", "a.yaml"}, {"value", {{"x", 1}, {"b", 2}}}};
+  json input = value;
+  input["inputText"] = R"({"path":"a.yaml","value":{"x":1,"b":2}})";
+  ASSERT_TRUE(Perform(merge_, input).ok());
+  EXPECT_EQ(Get("a.yaml"), "a: 1\nx: 1\nb: 2\n");
+  EXPECT_EQ(context_.outputs["files"], 1);
+}
+
 TEST_F(YamlEditActionTest, ADryRunShowsTheLines) {
   Put("a.yaml", "a: 1\nb: 2\nc: 3\n");
   context_.dry = true;

@@ -44,7 +44,7 @@ const libraries = [
   [/^yaml\.h$/, ['document', 'edit']],
   [/^openssl\//, ['base', 'http']],
   [/^spdlog\//, ['rpc', 'sidecar', 'cli']],
-  [/^zlib\.h$/, ['git', 'costs']],
+  [/^zlib\.h$/, ['git', 'costs', 'scaffolder-actions']],
 ];
 
 /** "http", "connectors/git", "scaffolder-actions/git-publish"; null for files of no floor. */

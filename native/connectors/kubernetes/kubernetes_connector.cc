@@ -210,6 +210,16 @@ absl::StatusOr<const Cluster*> KubernetesConnector::FindCluster(const Json& inpu
                                           "\"; there are: ", known));
 }
 
+absl::StatusOr<KubernetesClient*> KubernetesConnector::ClientOf(const std::string& cluster) const {
+  std::string name;
+  PURSER_ASSIGN_OR_RETURN(const Cluster* found, FindCluster({{"cluster", cluster}}, &name));
+  if (!found->cluster_scoped) {
+    return absl::PermissionDeniedError(absl::StrCat("the connector's config for cluster ", name,
+                                                    " allows no objects outside namespaces"));
+  }
+  return found->client.get();
+}
+
 absl::StatusOr<KubernetesConnector::Target> KubernetesConnector::TargetOf(
     const Json& where, const std::string& api_version, const std::string& kind,
     const std::string& namespace_name, const std::string& name, CallContext& context) const {

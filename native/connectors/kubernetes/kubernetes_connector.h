@@ -59,6 +59,9 @@ class KubernetesConnector final : public Connector {
                                   CallContext& context) override;
   absl::StatusOr<CallResult> Observe(absl::string_view operation, const nlohmann::json& input,
                                      const CallResult& previous, CallContext& context) override;
+  // A cluster ("" is the default one) for reading what belongs to no run. Lives as long as the
+  // connector. NOT_FOUND names the clusters there are.
+  absl::StatusOr<KubernetesClient*> ClientOf(const std::string& cluster) const;
 
  private:
   struct Target;  // a cluster and an object in it

@@ -67,6 +67,19 @@ function outputsOf(result: JsonValue | void): JsonObject {
   return typeof outputs === 'object' && outputs !== null && !Array.isArray(outputs) ? outputs : {};
 }
 
+/**
+ * Native JSON sorts the members of objects; an action that writes values in their order has the input
+ * as text, too.
+ */
+function withText({ schema }: ActionDescription, input: JsonObject): JsonObject {
+  const { patternProperties } = schema.input;
+  const wanted =
+    typeof patternProperties === 'object' &&
+    patternProperties !== null &&
+    '^inputText$' in patternProperties;
+  return wanted ? { ...input, inputText: JSON.stringify(input) } : input;
+}
+
 async function handle(
   description: ActionDescription,
   deps: TemplateActionDeps,
@@ -95,7 +108,7 @@ async function handle(
       });
     let prepared: PreparedInput;
     try {
-      prepared = (await adapter.prepare?.(ctx)) ?? { input: ctx.input };
+      prepared = (await adapter.prepare?.(ctx)) ?? { input: withText(description, ctx.input) };
     } catch (error) {
       const { token } = ctx.input;
       const given = typeof token === 'string' ? [token] : [];

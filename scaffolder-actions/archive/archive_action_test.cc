@@ -1,0 +1,218 @@
+#include "scaffolder-actions/archive/archive_action.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "gmock/gmock.h"
+#include "scaffolder-actions/archive/entries.h"
+#include "scaffolder-actions/fake_context.h"
+
+namespace purser::actions {
+namespace {
+
+using nlohmann::json;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class ArchiveActionTest : public FileActionTest {
+ protected:
+  void Tree() {
+    Put("src/a.txt", "a");
+    Put("src/empty", "");
+    Put("src/deep/" + std::string(120, 'd') + "/b.txt", std::string(100'000, 'b'));
+    Put("src/run.sh", "#!/bin/sh\n");
+    Put("src/.git/config", "secret");
+    Put("src/ä ö.txt", "umlaut");
+    chmod((context_.folder + "/src/run.sh").c_str(), 0755);
+    ASSERT_EQ(symlink("../a.txt", (context_.folder + "/src/deep/link").c_str()), 0);
+  }
+  // An archive of entries that no writer of ours would make.
+  std::string Tar(const std::vector<Entry>& entries) {
+    const auto writer = NewTarWriter(false);
+    for (const Entry& entry : entries) EXPECT_TRUE(writer->Add(entry).ok());
+    return *writer->Finish();
+  }
+  std::string Zip(const std::vector<Entry>& entries) {
+    const auto writer = NewZipWriter();
+    for (const Entry& entry : entries) EXPECT_TRUE(writer->Add(entry).ok());
+    return *writer->Finish();
+  }
+  static Entry File(const std::string& path, const std::string& content = "x") {
+    return {path, EntryKind::kFile, false, content};
+  }
+  static Entry Link(const std::string& path, const std::string& target) {
+    return {path, EntryKind::kLink, false, target};
+  }
+
+  PackAction zip_{ArchiveForm::kZip}, tar_{ArchiveForm::kTar};
+  UnpackAction unzip_{ArchiveForm::kZip}, untar_{ArchiveForm::kTar};
+};
+
+TEST_F(ArchiveActionTest, DescribeThemselves) {
+  action::Registry registry;
+  EXPECT_TRUE(registry.Add(std::make_unique<PackAction>(ArchiveForm::kZip)).ok());
+  EXPECT_TRUE(registry.Add(std::make_unique<PackAction>(ArchiveForm::kTar)).ok());
+  EXPECT_TRUE(registry.Add(std::make_unique<UnpackAction>(ArchiveForm::kZip)).ok());
+  EXPECT_TRUE(registry.Add(std::make_unique<UnpackAction>(ArchiveForm::kTar)).ok());
+}
+
+TEST_F(ArchiveActionTest, ThereAndBack) {
+  Tree();
+  for (const char* name : {"o.zip", "o.tar", "o.tar.gz", "o.tgz"}) {
+    const bool zip = std::string(name) == "o.zip";
+    absl::Status status =
+        Perform(zip ? zip_ : tar_, {{"path", name}, {"sourcePath", "src"}, {"prefix", "p"}});
+    ASSERT_TRUE(status.ok()) << name << " " << status;
+    EXPECT_EQ(context_.outputs["files"], 6);
+    const std::string first = Get(name);
+    ASSERT_TRUE(
+        Perform(zip ? zip_ : tar_, {{"path", name}, {"sourcePath", "src"}, {"prefix", "p"}}).ok());
+    EXPECT_EQ(Get(name), first) << "equal bytes each time";
+    const json unpack = {{"path", name}, {"targetPath", "out"}, {"strip", 1}};
+    for (int round = 0; round < 2; ++round) {
+      status = Perform(zip ? unzip_ : untar_, unpack);
+      ASSERT_TRUE(status.ok()) << name << " " << status;
+    }
+    const std::string compare =
+        "diff -r --no-dereference -x .git " + context_.folder + "/src " + context_.folder + "/out";
+    EXPECT_EQ(std::system(compare.c_str()), 0) << name;
+    EXPECT_EQ(access((context_.folder + "/out/run.sh").c_str(), X_OK), 0);
+    EXPECT_NE(access((context_.folder + "/out/.git").c_str(), F_OK), 0);
+    EXPECT_NE(access((context_.folder + "/.purser-unpack").c_str(), F_OK), 0);
+    std::filesystem::remove_all(context_.folder + "/out");
+  }
+}
+
+TEST_F(ArchiveActionTest, OtherProgramsReadThem) {
+  Tree();
+  ASSERT_TRUE(Perform(tar_, {{"path", "o.tar.gz"}, {"sourcePath", "src"}}).ok());
+  const std::string untar = "mkdir " + root_ + "/t && tar -xzf " + context_.folder +
+                            "/o.tar.gz -C " + root_ + "/t && diff -r --no-dereference -x .git " +
+                            context_.folder + "/src " + root_ + "/t";
+  EXPECT_EQ(std::system(untar.c_str()), 0);
+  ASSERT_TRUE(Perform(zip_, {{"path", "o.zip"}, {"sourcePath", "src"}}).ok());
+  const std::string unzip = "python3 -m zipfile -t " + context_.folder + "/o.zip > /dev/null";
+  EXPECT_EQ(std::system(unzip.c_str()), 0);
+  // And ours reads theirs: GNU's long names, pax.
+  for (const char* form : {"gnu", "pax"}) {
+    const std::string make = std::string("tar --format=") + form + " --exclude=.git -czf " +
+                             context_.folder + "/theirs.tar.gz -C " + context_.folder + "/src .";
+    ASSERT_EQ(std::system(make.c_str()), 0);
+    const absl::Status status =
+        Perform(untar_, {{"path", "theirs.tar.gz"}, {"targetPath", "theirs"}});
+    EXPECT_TRUE(status.ok()) << form << " " << status;
+    const std::string compare = "diff -r --no-dereference -x .git " + context_.folder + "/src " +
+                                context_.folder + "/theirs";
+    EXPECT_EQ(std::system(compare.c_str()), 0) << form;
+    std::filesystem::remove_all(context_.folder + "/theirs");
+  }
+}
+
+TEST_F(ArchiveActionTest, PatternsAreLeftOut) {
+  Put("a.txt", "a");
+  Put("b.log", "b");
+  Put("n/m/c.txt", "c");
+  ASSERT_TRUE(Perform(zip_, {{"path", "o.zip"}, {"exclude", {"**/*.log", "n/**"}}}).ok());
+  EXPECT_EQ(context_.outputs["files"], 1);
+}
+
+TEST_F(ArchiveActionTest, NothingLeadsOut) {
+  const struct {
+    std::vector<Entry> entries;
+    const char* error;
+  } kCases[] = {
+      {{File("../evil")}, "leads out"},
+      {{File("a/../../evil")}, "leads out"},
+      {{File("/etc/evil")}, "absolute"},
+      {{File("a\\..\\b")}, "backslash"},
+      {{File(".git/hooks/post-checkout")}, ".git"},
+      {{File("a"), File("a")}, "twice"},
+      {{File("a"), File("a/b")}, "no folder"},
+      {{File("a/b"), File("a")}, "twice"},
+      {{Link("l", "/etc")}, "a link that leads out"},
+      {{Link("l", "../x")}, "a link that leads out"},
+      {{Link("l", "a/../../x")}, "a link that leads out"},
+      {{Link("l", "."), File("l/x")}, "no folder"},
+      {{Link("d/l", ".."), Link("m", "d/l/..")}, "a link that leads out"},
+      {{File(std::string(256, 'n'))}, "255"},
+      {{File("\xff")}, "UTF-8"},
+  };
+  for (const auto& one : kCases) {
+    for (const bool zip : {true, false}) {
+      Put("evil", zip ? Zip(one.entries) : Tar(one.entries));
+      const absl::Status status =
+          Perform(zip ? unzip_ : untar_, {{"path", "evil"}, {"targetPath", "out"}});
+      EXPECT_THAT(status.message(), HasSubstr(one.error)) << one.entries[0].path << zip;
+      EXPECT_THAT(Files(), ElementsAre("evil"));
+    }
+  }
+  EXPECT_FALSE(std::filesystem::exists(root_ + "/evil"));
+}
+
+TEST_F(ArchiveActionTest, LinksInTheWorkspaceAreNoWayOut) {
+  ASSERT_EQ(symlink(root_.c_str(), (context_.folder + "/out").c_str()), 0);
+  Put("a.tar", Tar({File("x")}));
+  EXPECT_FALSE(Perform(untar_, {{"path", "a.tar"}, {"targetPath", "out"}}).ok());
+  EXPECT_FALSE(std::filesystem::exists(root_ + "/x"));
+}
+
+TEST_F(ArchiveActionTest, BombsEndSoon) {
+  const std::string zeros(64 << 20, '\0');
+  Put("b.zip", Zip({File("a", zeros), File("b", zeros)}));
+  EXPECT_EQ(Perform(unzip_, {{"path", "b.zip"}}).code(), absl::StatusCode::kResourceExhausted);
+  const auto writer = NewTarWriter(true);
+  ASSERT_TRUE(writer->Add(File("a", zeros)).ok());
+  ASSERT_TRUE(writer->Add(File("b", zeros)).ok());
+  Put("b.tgz", *writer->Finish());
+  EXPECT_EQ(Perform(untar_, {{"path", "b.tgz"}}).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(Files(), ElementsAre("b.tgz", "b.zip"));
+}
+
+TEST_F(ArchiveActionTest, BrokenArchivesLeaveNothing) {
+  const std::string zip = Zip({File("a", "hello hello hello"), File("b", "x")});
+  const std::string tar = Tar({File("a", std::string(2000, 'a')), File("b")});
+  for (size_t cut = 0; cut < zip.size(); cut += 5) {
+    Put("z", zip.substr(0, cut));
+    EXPECT_FALSE(Perform(unzip_, {{"path", "z"}, {"targetPath", "out"}}).ok()) << cut;
+  }
+  for (size_t cut = 0; cut + 1024 < tar.size(); cut += 97) {
+    Put("t", tar.substr(0, cut));
+    EXPECT_FALSE(Perform(untar_, {{"path", "t"}, {"targetPath", "out"}}).ok()) << cut;
+  }
+  // A changed byte is found, or changes nothing that counts.
+  for (size_t at = 0; at < zip.size(); ++at) {
+    std::string changed = zip;
+    changed[at] = static_cast<char>(changed[at] ^ 0x5A);
+    Put("z", changed);
+    Perform(unzip_, {{"path", "z"}, {"targetPath", "out"}, {"replace", true}}).IgnoreError();
+    const std::string a = Get("out/a");
+    EXPECT_TRUE(a.empty() || a == "hello hello hello") << at;
+    std::filesystem::remove_all(context_.folder + "/out");
+  }
+}
+
+TEST_F(ArchiveActionTest, ExistingFilesAreNotLost) {
+  Put("a.zip", Zip({File("a", "new"), File("z", "new")}));
+  Put("out/z", "old");
+  const json input = {{"path", "a.zip"}, {"targetPath", "out"}};
+  EXPECT_EQ(Perform(unzip_, input).code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(Get("out/z"), "old");
+  EXPECT_FALSE(std::filesystem::exists(context_.folder + "/out/a"));
+  json with = input;
+  with["replace"] = true;
+  ASSERT_TRUE(Perform(unzip_, with).ok());
+  EXPECT_EQ(Get("out/z"), "new");
+}
+
+TEST_F(ArchiveActionTest, StopWhenAsked) {
+  Put("a.zip", Zip({File("a")}));
+  context_.source.request_stop();
+  EXPECT_EQ(Perform(unzip_, {{"path", "a.zip"}}).code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(Perform(zip_, {{"path", "b.zip"}}).code(), absl::StatusCode::kCancelled);
+  EXPECT_THAT(Files(), ElementsAre("a.zip"));
+}
+
+}  // namespace
+}  // namespace purser::actions
