@@ -95,7 +95,7 @@ async function ctest(preset, pattern) {
 const FILE_TIMEOUT_MS = 600_000;
 
 /** Runs files by Node's test runner. */
-async function nodeTests(name, files, { serial = false, forceExit = false } = {}) {
+async function nodeTests(name, files, { serial = false } = {}) {
   if (files.length === 0) {
     return NONE;
   }
@@ -105,7 +105,6 @@ async function nodeTests(name, files, { serial = false, forceExit = false } = {}
     '--enable-source-maps',
     `--test-concurrency=${serial ? 1 : 2}`,
     `--test-timeout=${FILE_TIMEOUT_MS}`,
-    ...(forceExit ? ['--test-force-exit'] : []),
     '--test-reporter=spec',
     '--test-reporter-destination=stdout',
     '--test-reporter=tap',
@@ -138,8 +137,6 @@ export const suites = {
           [...find('plugin', '.test.js'), ...find('examples/portal/packages/backend', '.test.js')],
           pattern,
         ),
-        // Backstage's test backends leave timers behind that keep a process alive.
-        { forceExit: true },
       ),
   },
   tools: {

@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { createBackendModule } from '@backstage/backend-plugin-api';
+import {
+  coreServices,
+  createBackendModule,
+  createServiceFactory,
+} from '@backstage/backend-plugin-api';
 import { startTestBackend } from '@backstage/backend-test-utils';
 import scaffolderPlugin from '@backstage/plugin-scaffolder-backend';
 import { scaffolderTemplatingExtensionPoint } from '@backstage/plugin-scaffolder-node/alpha';
+import createKnex from 'knex';
 import {
   AddedTemplating,
   joinTemplating,
@@ -41,8 +46,25 @@ it('sees what modules added at Backstage’s own scaffolder, before and after', 
       });
     },
   });
+  // Our own: the pool of Backstage's database service outlives its backend.
+  const knex = createKnex({
+    client: 'better-sqlite3',
+    connection: ':memory:',
+    useNullAsDefault: true,
+    pool: { min: 1, max: 1 },
+  });
   const backend = await startTestBackend({
-    features: [filterModule('early'), reader, filterModule('late'), scaffolderPlugin],
+    features: [
+      filterModule('early'),
+      reader,
+      filterModule('late'),
+      scaffolderPlugin,
+      createServiceFactory({
+        service: coreServices.database,
+        deps: {},
+        factory: () => ({ getClient: async () => knex }),
+      }),
+    ],
   });
   try {
     assert.ok(read, 'this scaffolder shows its lists');
@@ -52,6 +74,7 @@ it('sees what modules added at Backstage’s own scaffolder, before and after', 
     assert.deepEqual(extensions.globals.earlyValue, ['early']);
   } finally {
     await backend.stop();
+    await knex.destroy();
   }
 });
 
