@@ -283,6 +283,11 @@ bool Interpreter::InvokeRange(const std::vector<Value>& arguments, Value* out) {
   }
   double direction;
   if (!Order(run_, step, Value::Number(0), &direction)) return false;
+  if (start.IsNumber() && stop.IsNumber() && step.IsNumber() &&
+      (stop.number() - start.number()) / step.number() >
+          static_cast<double>(kMaxContainerEntries)) {
+    return run_.FailLimit("entries of one container", kMaxContainerEntries);
+  }
   std::vector<Value> items;
   for (Value value = start;;) {
     double order;

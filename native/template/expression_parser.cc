@@ -119,12 +119,13 @@ bool ExpressionParser::InlineIf(NodeId* out) {
 // takes all tighter ones, levels only fall from turn to turn.
 bool ExpressionParser::Binary(int lowest, NodeId* out) {
   NodeId left;
+  bool tested = false;
   if (lowest <= kNotLevel && Is(kNotWord)) {
     if (!Not(&left)) return false;
+    tested = true;  // within what `not` took
   } else if (!Multiplicative(&left)) {
     return false;
   }
-  bool tested = false;
   while (true) {
     if (!builder_.run().Step()) return false;
     if (Peek().symbol == kNoSymbol || Is(')')) {  // mostly nothing follows

@@ -44,7 +44,8 @@ class Parser {
     program_.plain = std::all_of(pieces_.begin(), pieces_.end(),
                                  [](const Piece& piece) { return piece.kind == PieceKind::kText; });
     builder_.Enter(builder_.NewFrame(false));
-    return Body({}, nullptr, &program_.root) && !builder_.run().failed();
+    return Body({}, nullptr, &program_.root) && !builder_.run().failed() &&
+           !builder_.run().postponed();
   }
 
  private:
@@ -106,7 +107,9 @@ bool Parser::Body(const Stops& stops, const Piece** stop, NodeId* out) {
       if (parsed.id == kNoNode) {
         parsed.offset = piece.value_offset;
         if (!ExpressionParser(builder_, piece.value, parsed.offset).Expression(&parsed.id)) {
-          return false;
+          // What follows an interpolation does not depend on it: look for more errors.
+          if (!builder_.run().Postpone()) return false;
+          continue;
         }
         builder_.KeepParsed(piece.value, parsed.id, parsed.offset);
       }

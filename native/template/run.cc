@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/strings.h"
 
 namespace purser::tmpl {
@@ -104,12 +105,30 @@ void Run::Context(absl::string_view context) {
   if (code_ == absl::StatusCode::kInvalidArgument) message_ = absl::StrCat(context, ": ", message_);
 }
 
-absl::Status Run::ToStatus(absl::string_view name, absl::string_view source) const {
-  if (!failed_) return absl::OkStatus();
-  if (!offset_.has_value()) {
-    return absl::Status(code_, absl::StrCat(name, ": ", message_));
+bool Run::Postpone() {
+  if (!failed_ || code_ != absl::StatusCode::kInvalidArgument || !offset_.has_value() ||
+      postponed_.size() + 1 >= kMaxToldErrors) {
+    return false;
   }
-  return absl::Status(code_, DescribeAt(name, source, *offset_, message_));
+  postponed_.emplace_back(*offset_, std::move(message_));
+  failed_ = false;
+  message_.clear();
+  offset_.reset();
+  return true;
+}
+
+absl::Status Run::ToStatus(absl::string_view name, absl::string_view source) const {
+  std::vector<std::string> told;
+  for (const auto& [offset, message] : postponed_) {
+    told.push_back(DescribeAt(name, source, offset, message));
+  }
+  if (failed_) {
+    told.push_back(offset_.has_value()
+                       ? DescribeAt(name, source, *offset_, message_)
+                       : absl::StrCat(base::EscapeForDisplay(name), ": ", message_));
+  }
+  if (told.empty()) return absl::OkStatus();
+  return absl::Status(code_, absl::StrJoin(told, "\n"));
 }
 
 std::string DescribeAt(absl::string_view name, absl::string_view source, uint32_t offset,

@@ -10,6 +10,7 @@
 #include <stop_token>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -26,6 +27,9 @@ struct Meter {
 
 // Stack that must be left before the renderer goes one level deeper; covers the deepest leaf call.
 inline constexpr size_t kMinStackBytes = 96 * 1024;
+
+// Errors of one template that are told at once.
+inline constexpr size_t kMaxToldErrors = 20;
 
 class Run {
  public:
@@ -58,6 +62,10 @@ class Run {
   // Added to the offsets of Locate while an expression stands for another one that is written
   // alike; gives the former shift back.
   uint32_t Shift(uint32_t shift) { return std::exchange(shift_, shift); }
+  // Lets the parser go on behind a failure of the syntax, which is told with those that follow;
+  // false when it was a limit, or there are kMaxToldErrors.
+  bool Postpone();
+  bool postponed() const { return !postponed_.empty(); }
   // Puts words before the message, e.g. the filter's name.
   void Context(absl::string_view context);
 
@@ -84,6 +92,7 @@ class Run {
   absl::StatusCode code_ = absl::StatusCode::kInvalidArgument;
   std::string message_;
   std::optional<uint32_t> offset_;
+  std::vector<std::pair<uint32_t, std::string>> postponed_;
 };
 
 // "name:line:column: message" and the line with a mark below the column. Columns count characters.

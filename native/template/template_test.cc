@@ -131,7 +131,7 @@ TEST(TemplateTest, EachLimitIsNamed) {
          "max_memory_bytes");
   expect(Render("${{ 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!' | replace(r/(a+)+$/, '') }}").status(),
          "max_regex_steps");
-  expect(Render("{% for i in range(40000000) %}{% endfor %}", {}, {}, {.max_wall_ms = 1}).status(),
+  expect(Render("{% for i in range(9000000) %}{% endfor %}", {}, {}, {.max_wall_ms = 1}).status(),
          "max_wall_ms");
   expect(Render(Repeat("{% if 1 %}", 600) + Repeat("{% endif %}", 600)).status(), "max_nesting");
   expect(Render("${{ " + Repeat("(", 600) + "1" + Repeat(")", 600) + " }}").status(),
@@ -139,6 +139,84 @@ TEST(TemplateTest, EachLimitIsNamed) {
   expect(Render("{% macro m() %}${{ m() }}{% endmacro %}${{ m() }}").status(), "max_nesting");
   expect(Render("${{ 'x' | center(100000000) }}").status(), "spaces");
   EXPECT_EQ(Text("${{ " + Repeat("(", 200) + "1" + Repeat(")", 200) + " }}"), "1");
+}
+
+TEST(TemplateTest, AllErrorsOfInterpolationsAreToldAtOnce) {
+  const std::string message(
+      Render("a ${{ x + }} b\n${{ ) }}\n${{ fine }}{% if %}x").status().message());
+  EXPECT_THAT(message, HasSubstr("template:1:11: expected a value, found the end"));
+  EXPECT_THAT(message, HasSubstr("template:2:5: expected a value, found \")\""));
+  EXPECT_THAT(message, HasSubstr("template:3:"));
+  const std::string many(Render(Repeat("${{ ) }}\n", 1'000)).status().message());
+  EXPECT_THAT(many, HasSubstr("template:20:"));
+  EXPECT_EQ(many.find("template:21:"), std::string::npos);
+}
+
+// Expressions that are written alike are parsed once; their errors are still where they stand.
+TEST(TemplateTest, RepeatedExpressionsFailWhereTheyStand) {
+  EXPECT_THAT(std::string(Render("{% for x in [[1], 2] %}\n ${{ x | first }}"
+                                 "\n${{ x | first }}${{ m() }}{% endfor %}\n${{ m() }}")
+                              .status()
+                              .message()),
+              HasSubstr("template:3:"));
+  const std::string twice = "${{ f | upper }}\n{% set f = [1] %}  ${{ f | upper }}";
+  EXPECT_THAT(std::string(Render(twice, {{"f", "a"}}).status().message()),
+              HasSubstr("template:2:"));
+  // The same text means another thing where its names are bound otherwise.
+  EXPECT_EQ(Text("${{ x }}{% for x in [1, 2] %}${{ x }}{% endfor %}${{ x }}", {{"x", "o"}}),
+            "o12o");
+}
+
+// What keeps a loop's record keeps that turn's.
+TEST(TemplateTest, KeptLoopRecordsStay) {
+  EXPECT_EQ(Text("{% set all = [] %}{% for x in 'abc' %}{% set _ = all.push(loop) %}{% endfor %}"
+                 "${{ all[0].index }}${{ all[1].index }}${{ all[2].last }}"),
+            "12true");
+}
+
+TEST(TemplateTest, BadInputEndsSoonAndIsNamed) {
+  const auto fails = [](const std::string& source, absl::string_view part) {
+    const absl::Status status = Render(source).status();
+    EXPECT_FALSE(status.ok()) << source.substr(0, 80);
+    EXPECT_THAT(std::string(status.message()), HasSubstr(std::string(part)));
+    EXPECT_THAT(std::string(status.message()), HasSubstr("template:1:"));
+  };
+  fails("{% for i in range(1000000000) %}x{% endfor %}", "entries of one container");
+  fails(Repeat("{% if 1 %}", 100'000), "max_nesting");
+  fails(Repeat("{% for a in b %}", 100'000), "max_nesting");
+  fails("${{ " + Repeat("(", 100'000) + " }}", "max_nesting");
+  fails("${{ " + Repeat("[", 100'000) + " }}", "max_nesting");
+  fails("${{ " + Repeat("{a:", 100'000) + " }}", "max_nesting");
+  fails("${{ x" + Repeat(".a", 100'000) + " }}", "max_nesting");
+  fails("${{ x" + Repeat(" | upper", 100'000) + " }}", "max_nesting");
+  fails("${{ 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!'.replace(r/(a|aa)+$/, '') }}",
+        "max_regex_steps");
+  // Invalid bytes become U+FFFD, with and without tags around.
+  EXPECT_EQ(Text("caf\xe9 ${{ 1 }}"), "caf\xef\xbf\xbd 1");
+  EXPECT_EQ(Text("caf\xe9"), "caf\xef\xbf\xbd");
+}
+
+TEST(TemplateTest, RenderOnceIsCompileAndRender) {
+  const auto context = Context::FromText(R"({"a": 1})");
+  EXPECT_EQ(*Template::RenderOnce("plain { } # text", {}, *context), "plain { } # text");
+  EXPECT_EQ(*Template::RenderOnce("x ${{ a }}", {}, *context), "x 1");
+  EXPECT_EQ(*Template::RenderOnce("caf\xe9", {}, *context), "caf\xef\xbf\xbd");
+  EXPECT_EQ(Template::RenderOnce("12345", {}, *context, {.max_output_bytes = 4}).status().code(),
+            absl::StatusCode::kResourceExhausted);
+  Options compat;
+  compat.cookiecutter_compat = true;
+  EXPECT_EQ(*Template::RenderOnce("{{ a }} ${{ a }}", compat, *context), "1 $1");
+  // Marks at every place of a block of bytes are found.
+  for (int before = 0; before < 40; ++before) {
+    const std::string pad(static_cast<size_t>(before), '{');
+    EXPECT_EQ(*Template::RenderOnce(std::string(static_cast<size_t>(before), 'x') + "${{ a }}", {},
+                                    *context),
+              std::string(static_cast<size_t>(before), 'x') + "1");
+    EXPECT_FALSE(
+        Template::RenderOnce(std::string(static_cast<size_t>(before), '.') + "#}", {}, *context)
+            .ok());
+    EXPECT_EQ(*Template::RenderOnce(pad, {}, *context), pad);
+  }
 }
 
 // Deep templates on a thread with a small stack end with an error, never with an overflow.
@@ -168,7 +246,7 @@ TEST(TemplateTest, ASmallStackIsEnough) {
 }
 
 TEST(TemplateTest, StopsWhenAsked) {
-  auto compiled = Template::Compile("{% for i in range(40000000) %}{% endfor %}", {});
+  auto compiled = Template::Compile("{% for i in range(9000000) %}{% endfor %}", {});
   std::stop_source source;
   source.request_stop();
   EXPECT_EQ(compiled->Render(nlohmann::json::object(), {}, source.get_token()).status().code(),
