@@ -1,5 +1,6 @@
 #include "git/session.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -15,6 +16,8 @@ namespace {
 
 constexpr int kMaxStuckAttempts = 4;
 constexpr size_t kMaxWholePushBytes = 1 << 20;  // as git's http.postBuffer
+// How long the branch is asked whether a push landed whose answer was lost.
+constexpr absl::Duration kLandedTimeout = absl::Seconds(30);
 // How far back an effect is looked for on a server that sends all contents unasked.
 constexpr int kUnfilteredEffectDepth = 20;
 
@@ -58,6 +61,15 @@ std::optional<ObjectId> FindEffectIn(const ObjectMap& objects, absl::string_view
   return std::nullopt;
 }
 
+// After a push whose answer was lost: whether the branch holds it. False also when that cannot be
+// found out; then the lost answer stays the error.
+bool Landed(Session& session, const ObjectId& commit) {
+  if (session.call().stop.stop_requested()) return false;
+  const absl::StatusOr<Advertisement> now =
+      session.Advertise(Service::kReceivePack, kLandedTimeout);
+  return now.ok() && now->Tip(session.branch()) == commit;
+}
+
 absl::StatusOr<CommitSummary> CommitOf(const ObjectMap& objects, const ObjectId& id) {
   const auto found = objects.find(id);
   if (found == objects.end() || found->second.type != ObjectType::kCommit) {
@@ -75,8 +87,10 @@ Session::Session(Remote& remote, absl::string_view branch, const Call& call)
   options_.stop = call.stop;
 }
 
-absl::StatusOr<Advertisement> Session::Advertise(Service service) {
-  PURSER_ASSIGN_OR_RETURN(const std::string bytes, remote_.Advertise(service, options_));
+absl::StatusOr<Advertisement> Session::Advertise(Service service, absl::Duration at_most) {
+  ExchangeOptions options = options_;
+  options.timeout = std::min(options.timeout, at_most);
+  PURSER_ASSIGN_OR_RETURN(const std::string bytes, remote_.Advertise(service, options));
   absl::StatusOr<Advertisement> advertisement = ParseAdvertisement(bytes, service);
   return advertisement.ok() ? std::move(advertisement) : Where(advertisement.status());
 }
@@ -219,8 +233,8 @@ absl::StatusOr<PublishResult> PushOnTip(Session& session, const TipRequest& requ
     if (!needed.ok()) return session.Where(needed.status());
     if (!*needed) return result;
     const ObjectId old_id = tip.has_value() && tip->on_branch ? tip->id : ObjectId();
-    const absl::Status pushed =
-        session.Push(receiver, old_id, result.commit, std::move(writer), result);
+    absl::Status pushed = session.Push(receiver, old_id, result.commit, std::move(writer), result);
+    if (base::IsOutcomeUnknown(pushed) && Landed(session, result.commit)) pushed = absl::OkStatus();
     if (pushed.ok()) {
       result.pushed = true;
       return result;

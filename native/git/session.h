@@ -71,7 +71,9 @@ class Session {
   // Among the last `depth` generations of the branch.
   absl::StatusOr<std::optional<ObjectId>> FindEffect(absl::string_view effect_key, int depth);
 
-  absl::StatusOr<Advertisement> Advertise(Service service);
+  // `at_most` may shorten the call's timeout.
+  absl::StatusOr<Advertisement> Advertise(Service service,
+                                          absl::Duration at_most = absl::InfiniteDuration());
   absl::Status Push(const Advertisement& advertisement, const ObjectId& old_id,
                     const ObjectId& new_id, PackWriter&& writer, PublishResult& result);
 
