@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { ConfigReader } from '@backstage/config';
 import { ScmIntegrations } from '@backstage/integration';
@@ -406,6 +407,57 @@ describe('purser:github:pull-request', () => {
     await insisting.handler(testContext(input({ token: TOKEN })).ctx);
     assert.equal(github.pulls.length, 1);
     await assert.rejects(action({}, '').handler(testContext(input()).ctx), /no credentials for/);
+  });
+
+  it('acts as the GitHub App of the integration', async () => {
+    const { privateKey } = generateKeyPairSync('rsa', {
+      modulusLength: 2048,
+      publicKeyEncoding: { type: 'spki', format: 'pem' },
+      privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    });
+    await server.stop();
+    server = await ContractServer.start(call => {
+      if (call.path === '/app/installations') {
+        const account = { login: 'acme' };
+        return { status: 200, body: [{ id: 5, account, suspended_at: null }] };
+      }
+      if (call.path === '/app/installations/5/access_tokens') {
+        assert.match(String(call.headers.authorization), /^bearer [\w-]+\.[\w-]+\.[\w-]+$/i);
+        const expires = new Date(Date.now() + 3_600_000).toISOString();
+        return {
+          status: 201,
+          body: { token: TOKEN, expires_at: expires, repository_selection: 'all' },
+        };
+      }
+      return github.handle(call);
+    });
+    const app = {
+      appId: 1,
+      clientId: 'client',
+      clientSecret: 'client-secret',
+      webhookSecret: 'webhook-secret',
+      privateKey,
+    };
+    const config = new ConfigReader({
+      integrations: {
+        github: [
+          {
+            host: server.host,
+            apiBaseUrl: `http://${server.host}`,
+            rawBaseUrl: `http://${server.host}/raw`,
+            apps: [app],
+          },
+        ],
+      },
+    });
+    const asApp = createGithubPullRequestAction({
+      config,
+      integrations: ScmIntegrations.fromConfig(config),
+    });
+    const { ctx, outputs } = testContext(input());
+    await asApp.handler(ctx);
+    assert.equal(outputs.number, 7);
+    assert.ok(server.called.includes('POST /app/installations/5/access_tokens'));
   });
 
   it('runs every example, and describes its input', async () => {
