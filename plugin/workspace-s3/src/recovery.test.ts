@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,7 +34,13 @@ describe('a task whose portal is killed', () => {
   });
 
   after(async () => {
-    portals.forEach(portal => portal.kill('SIGKILL'));
+    await Promise.all(
+      portals.map(portal => {
+        const gone = portal.exitCode ?? portal.signalCode ?? once(portal, 'exit');
+        portal.kill('SIGKILL');
+        return gone;
+      }),
+    );
     await server.stop();
     rmSync(folder, { recursive: true, force: true });
   });
