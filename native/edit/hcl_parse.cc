@@ -30,6 +30,7 @@ class Parser {
     HclBody body;
     body.begin = at_;
     PURSER_RETURN_IF_ERROR(Body(0, body));
+    PURSER_RETURN_IF_ERROR(CheckComments());
     if (at_ < text_.size()) return Unexpected("an attribute or a block");
     body.end = at_;
     return body;
@@ -40,6 +41,7 @@ class Parser {
     if (at_ >= text_.size()) return Unexpected("an expression");
     PURSER_RETURN_IF_ERROR(Expression());
     SkipAll();
+    PURSER_RETURN_IF_ERROR(CheckComments());
     if (at_ < text_.size()) return Unexpected("the end of the expression");
     return absl::OkStatus();
   }
@@ -59,6 +61,12 @@ class Parser {
     const size_t column = start == absl::string_view::npos ? at : at - start - 1;
     return absl::Status(code, absl::StrCat(file_, ":", line + 1, ":", column + 1, ": ", what));
   }
+  // What is written behind an open comment would be a part of it.
+  absl::Status CheckComments() const {
+    return open_comment_ == absl::string_view::npos
+               ? absl::OkStatus()
+               : FailAt(open_comment_, "this comment is not closed");
+  }
   absl::Status Unexpected(absl::string_view wanted) const {
     const std::string found =
         at_ < text_.size() ? absl::StrCat("\"", base::EscapeForDisplay(text_.substr(at_, 12)), "\"")
@@ -72,6 +80,7 @@ class Parser {
         ++at_;
       } else if (Has("/*")) {
         const size_t close = text_.find("*/", at_ + 2);
+        if (close == absl::string_view::npos) open_comment_ = at_;
         at_ = close == absl::string_view::npos ? text_.size() : close + 2;
       } else {
         return;
@@ -300,6 +309,7 @@ class Parser {
   const std::string file_;
   size_t at_ = 0;
   size_t end_ = 0;
+  size_t open_comment_ = absl::string_view::npos;
   int items_ = 0;
 };
 

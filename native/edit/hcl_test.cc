@@ -212,6 +212,7 @@ TEST(HclEdits, Errors) {
       {"a = \"${x\n", "[]", "not closed"},
       {"a = <<EOT\nx\n", "[]", "not closed by EOT"},
       {"x {\n", "[]", "main.tf:1:3: this \"{\" is not closed"},
+      {"a = 1 /* b\n", "[]", "main.tf:1:7: this comment is not closed"},
       {"}\n", "[]", "main.tf:1:1: expected an attribute or a block"},
   };
   for (const auto& one : kCases) {
