@@ -42,6 +42,10 @@ absl::Status JudgeStatus(const http::Response& response, absl::string_view url) 
     case 410:
       return absl::NotFoundError(absl::StrCat(
           message, "; the repository does not exist, or the credential may not see it"));
+    case 411:
+      return absl::FailedPreconditionError(absl::StrCat(
+          message,
+          "; the server, or a proxy before it, takes no body whose length is not told (chunks)"));
     case 413:
       return absl::ResourceExhaustedError(absl::StrCat(message, "; the push is too large for it"));
     case 408:

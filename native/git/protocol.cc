@@ -285,7 +285,10 @@ absl::Status ParsePushAnswer(absl::string_view bytes, const RefUpdate& update,
 
 std::string EncodeFetch(const FetchRequest& request, const Advertisement& advertisement) {
   std::string line = absl::StrCat("want ", request.want.ToHex());
-  for (const absl::string_view name : {"side-band-64k", "ofs-delta", "shallow", "no-progress"}) {
+  // multi_ack_detailed changes nothing where nothing is had, but some hosts (Azure DevOps) insist
+  // on it.
+  for (const absl::string_view name :
+       {"multi_ack_detailed", "side-band-64k", "ofs-delta", "shallow", "no-progress"}) {
     if (advertisement.Has(name)) absl::StrAppend(&line, " ", name);
   }
   const bool filter = !request.filter.empty() && advertisement.Has("filter");

@@ -177,9 +177,11 @@ TEST(FetchTest, RequestNamesDepthAndFilterWhereOffered) {
   FetchRequest request;
   request.want = kTip;
   request.filter = "blob:none";
-  EXPECT_EQ(EncodeFetch(request, With({"side-band-64k", "shallow", "filter"})),
-            absl::StrCat(Pkt(absl::StrCat("want ", kId, " side-band-64k shallow filter\n")),
-                         Pkt("deepen 1\n"), Pkt("filter blob:none\n"), "0000", Pkt("done\n")));
+  EXPECT_EQ(
+      EncodeFetch(request, With({"side-band-64k", "shallow", "filter", "multi_ack_detailed"})),
+      absl::StrCat(
+          Pkt(absl::StrCat("want ", kId, " multi_ack_detailed side-band-64k shallow filter\n")),
+          Pkt("deepen 1\n"), Pkt("filter blob:none\n"), "0000", Pkt("done\n")));
   EXPECT_EQ(EncodeFetch(request, With({})),
             absl::StrCat(Pkt(absl::StrCat("want ", kId, "\n")), "0000", Pkt("done\n")));
 }

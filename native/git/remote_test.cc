@@ -141,6 +141,7 @@ TEST_F(HttpRemoteTest, StatusesSayWhatToDo) {
   EXPECT_EQ(code(404).code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(code(500).code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(code(400).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(code(411).message(), HasSubstr("chunks"));
   EXPECT_EQ(base::RetryAfterMillis(code(429, {{"Retry-After", "7"}})), 7000);
   EXPECT_THAT(code(200, {{"Content-Type", "text/html"}}).message(),
               HasSubstr("not a git server with the smart protocol"));
