@@ -62,29 +62,19 @@ class Editor {
   }
 
   absl::Status Do(const HclOperation& operation) {
-    splices_.clear();
-    switch (operation.kind) {
-      case HclOperation::Kind::kSet:
-        PURSER_RETURN_IF_ERROR(Set(operation));
-        break;
-      case HclOperation::Kind::kDelete:
-        PURSER_RETURN_IF_ERROR(Delete(operation));
-        break;
-      case HclOperation::Kind::kAddBlock:
-        PURSER_RETURN_IF_ERROR(AddBlock(operation));
-        break;
-      case HclOperation::Kind::kRemoveBlock:
-        PURSER_RETURN_IF_ERROR(RemoveBlock(operation));
-        break;
-    }
+    PURSER_RETURN_IF_ERROR(Plan(operation));
     if (splices_.empty()) return absl::OkStatus();
     std::stable_sort(splices_.begin(), splices_.end(),
                      [](const Splice& a, const Splice& b) { return a.begin < b.begin; });
     text_ = Apply(text_, std::move(splices_));
-    splices_.clear();
     if (absl::Status parsed = Parse(); !parsed.ok()) {
       return absl::FailedPreconditionError(
           absl::StrCat("the text would not be readable any more (", parsed.message(), ")"));
+    }
+    // Done means that nothing is left to do.
+    if (const absl::Status again = Plan(operation); !again.ok() || !splices_.empty()) {
+      return absl::FailedPreconditionError(
+          "the layout around the place is not understood; put each attribute on a line of its own");
     }
     return absl::OkStatus();
   }
@@ -92,6 +82,21 @@ class Editor {
   const std::string& text() const { return text_; }
 
  private:
+  absl::Status Plan(const HclOperation& operation) {
+    splices_.clear();
+    switch (operation.kind) {
+      case HclOperation::Kind::kSet:
+        return Set(operation);
+      case HclOperation::Kind::kDelete:
+        return Delete(operation);
+      case HclOperation::Kind::kAddBlock:
+        return AddBlock(operation);
+      case HclOperation::Kind::kRemoveBlock:
+        return RemoveBlock(operation);
+    }
+    return absl::InternalError("unknown operation");
+  }
+
   // Where a body is, and the indentation of what stands in it.
   struct Target {
     const HclBody* body = nullptr;
@@ -240,7 +245,11 @@ class Editor {
         Add(at, at, absl::StrCat(behind ? "\n" : "", line, items.empty() ? "\n" : "\n\n"));
       } else {
         const size_t at = LineEnd(target.body->begin);
-        Add(at, at, absl::StrCat("\n", line, items.empty() ? "" : "\n"));
+        if (!items.empty() && items[0].begin < at) {  // "{" and the first block on one line
+          Add(target.body->begin, items[0].begin, absl::StrCat("\n", line, "\n\n", indent));
+        } else {
+          Add(at, at, absl::StrCat("\n", line, items.empty() ? "" : "\n"));
+        }
       }
       return;
     }
@@ -268,6 +277,12 @@ class Editor {
       }
     }
     const size_t at = LineEnd(before.end);
+    if (target.owner != nullptr && target.body->end < at) {  // "}" behind the last attribute
+      const std::string outer(static_cast<size_t>(IndentOf(target.owner->begin)), ' ');
+      Add(before.end, target.body->end,
+          absl::StrCat("\n", indent, name, pad, "= ", value, "\n", outer));
+      return;
+    }
     Add(at, at, absl::StrCat("\n", indent, name, pad, "= ", value));
   }
 
