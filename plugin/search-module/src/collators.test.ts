@@ -73,7 +73,8 @@ describe('the search module', () => {
     assert.equal(sidecar.calls.filter(name => name === 'ListRequests').length, 3);
     const last = documents[249];
     assert.equal(last.title, 'bucket n0');
-    assert.equal(last.location, '/catalog/default/resource/bucket-1');
+    assert.equal(last.location, '/catalog/default/resource/bucket-1?request=req_000001');
+    assert.equal(new Set(documents.map(document => document.location)).size, 250);
     assert.deepEqual(last.authorization, { resourceRef: 'req_000001' });
     assert.match(last.text, /group:default\/analytics/);
     assert.equal(
@@ -101,7 +102,7 @@ describe('the search module', () => {
       {
         title: 'The bucket',
         text: 'bucket Makes a bucket.',
-        location: '/create',
+        location: '/create?product=bucket',
         blueprint: 'bucket',
       },
     ]);

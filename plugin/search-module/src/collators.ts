@@ -58,8 +58,9 @@ export function requestDocument(request: PurserRequest): PurserRequestDocument {
       request.message,
       JSON.stringify(request.parameters).slice(0, MAX_PARAMETERS_TEXT),
     ].join(' '),
-    // What a request makes shows it; one that makes nothing is found among the tasks.
-    location: catalogPath(request.entityRef) ?? '/create/tasks',
+    // What a request makes shows it; one that makes nothing is found among the tasks. Backstage's
+    // in-memory engine keeps one document per location over all types: no two may share one.
+    location: `${catalogPath(request.entityRef) ?? '/create/tasks'}?request=${request.id}`,
     authorization: { resourceRef: request.id },
     requestId: request.id,
     blueprint: request.blueprint,
@@ -73,7 +74,7 @@ export function productDocument(blueprint: PurserBlueprint): PurserProductDocume
   return {
     title: blueprint.title || blueprint.name,
     text: `${blueprint.name} ${blueprint.description}`,
-    location: '/create',
+    location: `/create?product=${encodeURIComponent(blueprint.name)}`,
     blueprint: blueprint.name,
   };
 }
