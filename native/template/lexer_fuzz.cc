@@ -10,8 +10,10 @@
 #include "template/lexer.h"
 #include "template/scan.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace purser::tmpl;
+namespace purser::tmpl {
+namespace {
+
+int Check(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   const absl::string_view source(reinterpret_cast<const char*>(data) + 1, size - 1);
   Options options;
@@ -42,4 +44,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
   }
   return 0;
+}
+
+}  // namespace
+}  // namespace purser::tmpl
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  return purser::tmpl::Check(data, size);
 }

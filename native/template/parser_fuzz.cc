@@ -6,8 +6,10 @@
 #include "absl/strings/match.h"
 #include "template/template.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace purser::tmpl;
+namespace purser::tmpl {
+namespace {
+
+int Check(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   Options options;
   options.cookiecutter_compat = (data[0] & 1) != 0;
@@ -17,4 +19,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto compiled = Template::Compile(source, options);
   if (!compiled.ok() && !absl::StartsWith(compiled.status().message(), "template:")) abort();
   return 0;
+}
+
+}  // namespace
+}  // namespace purser::tmpl
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  return purser::tmpl::Check(data, size);
 }

@@ -8,8 +8,10 @@
 #include "base/strings.h"
 #include "template/template.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace purser::tmpl;
+namespace purser::tmpl {
+namespace {
+
+int Check(const uint8_t* data, size_t size) {
   static const Context* const kContext = new Context(*Context::FromText(
       R"({"values": {"name": "payment", "n": 7, "list": [3, 1, 2], "words": ["b", "A"],
           "obj": {"b": 2, "a": {"c": [1]}}, "html": "<a>'&", "uni": "Grüße 😀", "none": null,
@@ -29,7 +31,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!compiled.ok()) return 0;
   const auto first = compiled->Render(*kContext, limits);
   if (!first.ok()) return 0;
-  if (!purser::base::IsValidUtf8(*first) ||
+  if (!base::IsValidUtf8(*first) ||
       static_cast<int64_t>(first->size()) > limits.max_output_bytes * 3) {
     abort();
   }
@@ -38,4 +40,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto again = Template::RenderOnce(source, options, *kContext, limits);
   if (!again.ok() || *again != *first) abort();
   return 0;
+}
+
+}  // namespace
+}  // namespace purser::tmpl
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  return purser::tmpl::Check(data, size);
 }
