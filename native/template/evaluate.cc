@@ -120,7 +120,8 @@ const Value* Interpreter::Peek(NodeId id, const Env& env) {
                                 program_.nodes[target_node.a].type == NodeType::kLookup
                             ? nullptr
                             : Peek(node.a, env);
-  if (target == nullptr || !target->IsRecord() || IsReservedName(key.bytes())) return nullptr;
+  // The parser has refused reserved names.
+  if (target == nullptr || !target->IsRecord()) return nullptr;
   const Value* found = target->record().Find(key.bytes());
   return found == nullptr || found->IsCallable() ? nullptr : found;
 }

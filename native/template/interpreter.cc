@@ -1,6 +1,8 @@
 #include "template/interpreter.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <iterator>
 
 #include "absl/strings/str_cat.h"
@@ -56,6 +58,13 @@ bool Interpreter::OutputLimit() {
 
 bool Interpreter::Write(const Value& value, std::string* out) {
   if (value.IsText()) return Append(out, value.bytes());
+  if (value.IsNumber() && value.number() == std::trunc(value.number()) &&
+      std::fabs(value.number()) < 1e15) {
+    char digits[24];
+    const auto end =
+        std::to_chars(digits, digits + sizeof digits, static_cast<int64_t>(value.number()));
+    return Append(out, absl::string_view(digits, static_cast<size_t>(end.ptr - digits)));
+  }
   std::string text;
   return RenderText(run_, value, &text) && Append(out, text);
 }
@@ -88,7 +97,8 @@ bool Interpreter::ExecuteOne(const Node& node, const Env& env, std::string* out,
     case NodeType::kText:
       return Append(out, program_.texts[node.literal]);
     case NodeType::kOutput: {
-      if (const Value* kept = Peek(node.a, env); kept != nullptr && !HoldsCallable(*kept)) {
+      const Value* kept = Peek(node.a, env);
+      if (kept != nullptr && (kept->IsText() || kept->IsNumber() || !HoldsCallable(*kept))) {
         return Write(*kept, out);
       }
       const uint32_t shift = run_.Shift(node.literal);

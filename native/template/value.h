@@ -211,8 +211,10 @@ class RecordObject final : public Counted {
   const Value* Find(absl::string_view name) const {
     if (!index_.empty()) return FindIndexed(name);
     for (const Entry& entry : entries_) {
+      // The first letter mostly tells already.
       if (entry.first.size() == name.size() &&
-          std::memcmp(entry.first.data(), name.data(), name.size()) == 0) {
+          (name.empty() || (entry.first[0] == name[0] &&
+                            std::memcmp(entry.first.data(), name.data(), name.size()) == 0))) {
         return &entry.second;
       }
     }
