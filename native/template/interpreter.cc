@@ -91,7 +91,14 @@ bool Interpreter::ExecuteOne(const Node& node, const Env& env, std::string* out,
   switch (node.type) {
     case NodeType::kBlockList:
       for (uint32_t i = 0; i < node.count; ++i) {
-        if (!Execute(program_.lists[node.list + i], env, out, depth + 1)) return false;
+        const NodeId id = program_.lists[node.list + i];
+        // Text is every other child: no deeper level for it.
+        if (const Node& child = program_.nodes[id]; child.type == NodeType::kText) {
+          if (run_.Step() && Append(out, program_.texts[child.literal])) continue;
+          run_.Locate(child.offset);
+          return false;
+        }
+        if (!Execute(id, env, out, depth + 1)) return false;
       }
       return true;
     case NodeType::kText:
