@@ -2,6 +2,7 @@
 #ifndef PURSER_GIT_TEST_REPOSITORY_H_
 #define PURSER_GIT_TEST_REPOSITORY_H_
 
+#include <atomic>
 #include <functional>
 #include <string>
 #include <vector>
@@ -44,7 +45,7 @@ class CgiTransport final : public http::Transport {
   // Requests must carry exactly this Authorization header; "" asks for none.
   std::string required_authorization;
   // Bytes of all answers so far.
-  int64_t received = 0;
+  std::atomic<int64_t> received{0};
 
  private:
   std::string root_;
