@@ -115,7 +115,7 @@ absl::Status Stager::StageText(const PlannedFile& file, const std::string& name,
                                std::string bytes) {
   bool foreign = false;
   if (file.render) {
-    PURSER_ASSIGN_OR_RETURN(bytes, renderer_.Render(file.from, bytes, &foreign));
+    PURSER_ASSIGN_OR_RETURN(bytes, renderer_.Render(file.from, std::move(bytes), &foreign));
   } else if (!base::IsValidUtf8(bytes)) {
     bytes = DecodeUtf8(bytes);  // as Backstage, which reads all text as UTF-8
   }
@@ -258,8 +258,9 @@ absl::StatusOr<TreeCounts> RenderFile(absl::string_view name, absl::string_view 
         absl::StrCat(base::EscapeForDisplay(to), " is no file; a file cannot replace it"));
   }
   bool foreign = false;
-  PURSER_ASSIGN_OR_RETURN(const std::string text,
-                          TextRenderer(context, options, stop).Render(name, source, &foreign));
+  PURSER_ASSIGN_OR_RETURN(
+      const std::string text,
+      TextRenderer(context, options, stop).Render(name, std::string(source), &foreign));
   if (stop.stop_requested()) return absl::CancelledError("rendering a file was cancelled");
   PURSER_RETURN_IF_ERROR(place.entry.has_value()
                              ? workspace.WriteFileExactly(place.path, text, place.entry->mode)

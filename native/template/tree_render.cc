@@ -63,7 +63,7 @@ TextRenderer::TextRenderer(const Context& context, const TreeOptions& options, s
   for (const std::string& name : options.foreign.names) foreign_names_.insert(name);
 }
 
-absl::StatusOr<std::string> TextRenderer::Render(absl::string_view name, absl::string_view source,
+absl::StatusOr<std::string> TextRenderer::Render(absl::string_view name, std::string source,
                                                  bool* foreign) const {
   if (UsesAny(source, foreign_names_)) {
     if (foreign != nullptr) *foreign = true;
@@ -77,9 +77,7 @@ absl::StatusOr<std::string> TextRenderer::Render(absl::string_view name, absl::s
   options.trim_blocks = options_.trim_blocks;
   options.lstrip_blocks = options_.lstrip_blocks;
   options.scm_hosts = options_.scm_hosts;
-  PURSER_ASSIGN_OR_RETURN(const Template compiled,
-                          Template::Compile(source, options, options_.file_limits));
-  return compiled.Render(context_, options_.file_limits, stop_);
+  return Template::RenderOnce(std::move(source), options, context_, options_.file_limits, stop_);
 }
 
 }  // namespace purser::tmpl

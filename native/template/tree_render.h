@@ -20,7 +20,7 @@ class TextRenderer {
   TextRenderer(const Context& context, const TreeOptions& options, std::stop_token stop);
 
   // `name` stands for the source in errors. `*foreign` is set when the portal rendered it.
-  absl::StatusOr<std::string> Render(absl::string_view name, absl::string_view source,
+  absl::StatusOr<std::string> Render(absl::string_view name, std::string source,
                                      bool* foreign = nullptr) const;
 
  private:
