@@ -15,22 +15,34 @@
 
 #include "absl/strings/str_cat.h"
 #include "action/action.h"
+#include "base/mutex.h"
 #include "gtest/gtest.h"
+#include "http/transport.h"
 #include "json/json.h"
 
 namespace purser::actions {
 
+// What an action is given. Thread-safe where actions are: Log.
 class FakeContext final : public action::Context {
  public:
+  // Without a network the action must not use one. `network` must outlive this.
+  explicit FakeContext(http::Transport* network = nullptr)
+      : network_(network != nullptr ? *network : no_network_) {}
+
   const nlohmann::json& input() const override { return given; }
   const std::string& workspace() const override { return folder; }
   const std::map<std::string, std::string>& secrets() const override { return hidden; }
   const std::string& idempotency_key() const override { return key; }
-  const std::string& user() const override { return key; }
+  const std::string& user() const override { return requester; }
   bool dry_run() const override { return dry; }
   std::stop_token stop() const override { return source.get_token(); }
-  http::Transport& transport() override { return network; }
-  void Log(action::LogLevel, absl::string_view line) override { absl::StrAppend(&log, line, "\n"); }
+  http::Transport& transport() override { return network_; }
+  // Keeps what users see: no debug lines.
+  void Log(action::LogLevel level, absl::string_view line) override {
+    if (level == action::LogLevel::kDebug) return;
+    base::MutexLock lock(mutex);
+    absl::StrAppend(&log, line, "\n");
+  }
   void Output(absl::string_view name, nlohmann::json value) override {
     outputs[std::string(name)] = std::move(value);
   }
@@ -38,10 +50,12 @@ class FakeContext final : public action::Context {
   nlohmann::json given;
   std::string folder, log;
   std::string key = "task-1/step/abc";
+  std::string requester = "user:default/guest";
   std::map<std::string, std::string> hidden;
   bool dry = false;
   std::stop_source source;
   nlohmann::json outputs = nlohmann::json::object();
+  base::Mutex mutex;
 
  private:
   class NoNetwork final : public http::Transport {
@@ -50,8 +64,27 @@ class FakeContext final : public action::Context {
       return absl::InternalError("the action must not use the network");
     }
   };
-  NoNetwork network;
+  NoNetwork no_network_;
+  http::Transport& network_;
 };
+
+// Runs `action` as hosts do: defaults filled in, then judged by the schema; and the outputs of a
+// run that went well as its schema says.
+inline absl::Status RunAsHost(action::Action& action, FakeContext& context, nlohmann::json input) {
+  const auto schema = json::Schema::Compile(action.description().input_schema);
+  if (!schema.ok()) return schema.status();
+  input = schema->WithDefaults(std::move(input));
+  if (absl::Status valid = json::ToStatus(schema->Validate(input), "input"); !valid.ok()) {
+    return valid;
+  }
+  context.given = std::move(input);
+  context.log.clear();
+  context.outputs = nlohmann::json::object();
+  if (absl::Status status = action.Run(context); !status.ok()) return status;
+  const auto outputs = json::Schema::Compile(action.description().output_schema);
+  return outputs.ok() ? json::ToStatus(outputs->Validate(context.outputs), "output")
+                      : outputs.status();
+}
 
 class FileActionTest : public testing::Test {
  protected:
@@ -85,20 +118,7 @@ class FileActionTest : public testing::Test {
     return paths;
   }
   absl::Status Perform(action::Action& action, nlohmann::json input) {
-    const auto schema = json::Schema::Compile(action.description().input_schema);
-    if (!schema.ok()) return schema.status();
-    input = schema->WithDefaults(std::move(input));
-    if (absl::Status valid = json::ToStatus(schema->Validate(input), "input"); !valid.ok()) {
-      return valid;
-    }
-    context_.given = std::move(input);
-    context_.log.clear();
-    context_.outputs = nlohmann::json::object();
-    const absl::Status status = action.Run(context_);
-    if (!status.ok()) return status;
-    const auto outputs = json::Schema::Compile(action.description().output_schema);
-    return outputs.ok() ? json::ToStatus(outputs->Validate(context_.outputs), "output")
-                        : outputs.status();
+    return RunAsHost(action, context_, std::move(input));
   }
 
   std::string root_;

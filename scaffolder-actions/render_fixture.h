@@ -9,17 +9,15 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "action/action.h"
-#include "base/mutex.h"
 #include "gtest/gtest.h"
 #include "http/transport.h"
-#include "json/json.h"
+#include "scaffolder-actions/fake_context.h"
 
 namespace purser::actions {
 
@@ -34,35 +32,6 @@ class TestPortal final : public http::Transport {
   std::function<absl::StatusOr<http::Response>(const http::Request&)> answer;
 };
 
-class TestContext final : public action::Context {
- public:
-  const nlohmann::json& input() const override { return given; }
-  const std::string& workspace() const override { return folder; }
-  const std::map<std::string, std::string>& secrets() const override { return hidden; }
-  const std::string& idempotency_key() const override { return key; }
-  const std::string& user() const override { return key; }
-  bool dry_run() const override { return dry; }
-  std::stop_token stop() const override { return source.get_token(); }
-  http::Transport& transport() override { return portal; }
-  void Log(action::LogLevel, absl::string_view line) override {
-    base::MutexLock lock(mutex);
-    absl::StrAppend(&log, line, "\n");
-  }
-  void Output(absl::string_view name, nlohmann::json value) override {
-    outputs[std::string(name)] = std::move(value);
-  }
-
-  nlohmann::json given;
-  std::string folder, log;
-  std::string key = "task-1/render/abc";
-  std::map<std::string, std::string> hidden;
-  bool dry = false;
-  std::stop_source source;
-  TestPortal portal;
-  nlohmann::json outputs = nlohmann::json::object();
-  base::Mutex mutex;
-};
-
 class RenderFixture : public testing::Test {
  protected:
   void SetUp() override {
@@ -72,6 +41,7 @@ class RenderFixture : public testing::Test {
     std::filesystem::create_directories(root_ + "/source");
     std::filesystem::create_directories(root_ + "/workspace");
     context_.folder = root_ + "/workspace";
+    context_.key = "task-1/render/abc";
   }
   void TearDown() override { std::filesystem::remove_all(root_); }
 
@@ -105,25 +75,17 @@ class RenderFixture : public testing::Test {
     std::sort(paths.begin(), paths.end());
     return paths;
   }
-  // As the host does: defaults filled in, then judged. `source` is below the test's folder.
+  // `source` is below the test's folder.
   absl::Status RunAction(action::Action& action, nlohmann::json input,
                          const std::string& source = "source") {
     input["url"] = "./skeleton";
     input["sourcePath"] = absl::StrCat(root_, "/", source);
-    const auto schema = json::Schema::Compile(action.description().input_schema);
-    if (!schema.ok()) return schema.status();
-    input = schema->WithDefaults(std::move(input));
-    if (absl::Status valid = json::ToStatus(schema->Validate(input), "input"); !valid.ok()) {
-      return valid;
-    }
-    context_.given = std::move(input);
-    context_.log.clear();
-    context_.outputs = nlohmann::json::object();
-    return action.Run(context_);
+    return RunAsHost(action, context_, std::move(input));
   }
 
   std::string root_;
-  TestContext context_;
+  TestPortal portal_;
+  FakeContext context_{&portal_};
 };
 
 }  // namespace purser::actions

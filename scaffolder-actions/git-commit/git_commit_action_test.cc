@@ -3,7 +3,6 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,44 +11,13 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "json/json.h"
+#include "scaffolder-actions/fake_context.h"
 
 namespace purser::actions {
 namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-class Context final : public action::Context {
- public:
-  explicit Context(http::Transport& network) : network_(network) {}
-  const nlohmann::json& input() const override { return given; }
-  const std::string& workspace() const override { return folder; }
-  const std::map<std::string, std::string>& secrets() const override { return hidden; }
-  const std::string& idempotency_key() const override { return key; }
-  const std::string& user() const override { return user_; }
-  bool dry_run() const override { return dry; }
-  std::stop_token stop() const override { return source.get_token(); }
-  http::Transport& transport() override { return network_; }
-  void Log(action::LogLevel level, absl::string_view line) override {
-    if (level != action::LogLevel::kDebug) absl::StrAppend(&log, line, "\n");
-  }
-  void Output(absl::string_view name, nlohmann::json value) override {
-    outputs[std::string(name)] = std::move(value);
-  }
-
-  nlohmann::json given;
-  std::string folder;
-  std::map<std::string, std::string> hidden;
-  std::string key = "task-1/commit/abc";
-  bool dry = false;
-  std::stop_source source;
-  std::string log;
-  nlohmann::json outputs = nlohmann::json::object();
-
- private:
-  http::Transport& network_;
-  const std::string user_ = "user:default/guest";
-};
 
 class GitCommitActionTest : public testing::Test {
  protected:
@@ -58,7 +26,8 @@ class GitCommitActionTest : public testing::Test {
         repository_(git::MakeBareRepository(folder_.path())),
         workspace_(absl::StrCat(folder_.path(), "/workspace")),
         action_(clock_),
-        context_(transport_) {
+        context_(&transport_) {
+    context_.key = "task-1/commit/abc";
     context_.folder = workspace_;
     Put("README.md", "# hello\n");
     Put("apps/shop/values.yaml", "replicas: 1\n");
@@ -68,24 +37,11 @@ class GitCommitActionTest : public testing::Test {
     std::filesystem::create_directories(file.parent_path());
     std::ofstream(file, std::ios::binary) << text;
   }
-  // As the host does: defaults filled in, then judged; and the outputs as the schema says.
   absl::Status Run(nlohmann::json input, const std::string& key = "") {
     input["remoteUrl"] = "https://git.test/repo.git";
     if (!input.contains("gitCommitMessage")) input["gitCommitMessage"] = "Change";
-    const auto schema = json::Schema::Compile(action_.description().input_schema);
-    if (!schema.ok()) return schema.status();
-    input = schema->WithDefaults(std::move(input));
-    if (absl::Status valid = json::ToStatus(schema->Validate(input), "input"); !valid.ok()) {
-      return valid;
-    }
     if (!key.empty()) context_.key = key;
-    context_.given = std::move(input);
-    context_.log.clear();
-    context_.outputs = nlohmann::json::object();
-    if (absl::Status status = action_.Run(context_); !status.ok()) return status;
-    const auto outputs = json::Schema::Compile(action_.description().output_schema);
-    return outputs.ok() ? json::ToStatus(outputs->Validate(context_.outputs), "output")
-                        : outputs.status();
+    return RunAsHost(action_, context_, std::move(input));
   }
   std::string RepositoryGit(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), {"-C", repository_});
@@ -98,7 +54,7 @@ class GitCommitActionTest : public testing::Test {
   std::string workspace_;
   base::FakeClock clock_;
   GitCommitAction action_;
-  Context context_;
+  FakeContext context_;
 };
 
 TEST_F(GitCommitActionTest, DescriptionIsWhole) {

@@ -2,7 +2,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,44 +9,13 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "json/json.h"
+#include "scaffolder-actions/fake_context.h"
 
 namespace purser::actions {
 namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-class Context final : public action::Context {
- public:
-  explicit Context(http::Transport& network) : network_(network) {}
-  const nlohmann::json& input() const override { return given; }
-  const std::string& workspace() const override { return folder; }
-  const std::map<std::string, std::string>& secrets() const override { return hidden; }
-  const std::string& idempotency_key() const override { return key; }
-  const std::string& user() const override { return user_; }
-  bool dry_run() const override { return dry; }
-  std::stop_token stop() const override { return source.get_token(); }
-  http::Transport& transport() override { return network_; }
-  void Log(action::LogLevel level, absl::string_view line) override {
-    if (level != action::LogLevel::kDebug) absl::StrAppend(&log, line, "\n");
-  }
-  void Output(absl::string_view name, nlohmann::json value) override {
-    outputs[std::string(name)] = std::move(value);
-  }
-
-  nlohmann::json given;
-  std::string folder;
-  std::map<std::string, std::string> hidden;
-  std::string key = "task-1/publish/abc";
-  bool dry = false;
-  std::stop_source source;
-  std::string log;
-  nlohmann::json outputs = nlohmann::json::object();
-
- private:
-  http::Transport& network_;
-  const std::string user_ = "user:default/guest";
-};
 
 class GitPublishActionTest : public testing::Test {
  protected:
@@ -56,7 +24,8 @@ class GitPublishActionTest : public testing::Test {
         repository_(git::MakeBareRepository(folder_.path())),
         workspace_(absl::StrCat(folder_.path(), "/workspace")),
         action_(clock_),
-        context_(transport_) {
+        context_(&transport_) {
+    context_.key = "task-1/publish/abc";
     Put("README.md", "# hello\n");
     Put("service/main.c", "int main() {}\n");
     context_.folder = workspace_;
@@ -66,19 +35,7 @@ class GitPublishActionTest : public testing::Test {
     std::filesystem::create_directories(file.parent_path());
     std::ofstream(file, std::ios::binary) << text;
   }
-  // As the host does: defaults filled in, then judged.
-  absl::Status Run(nlohmann::json input) {
-    const auto schema = json::Schema::Compile(action_.description().input_schema);
-    if (!schema.ok()) return schema.status();
-    input = schema->WithDefaults(std::move(input));
-    if (absl::Status valid = json::ToStatus(schema->Validate(input), "input"); !valid.ok()) {
-      return valid;
-    }
-    context_.given = std::move(input);
-    context_.log.clear();
-    context_.outputs = nlohmann::json::object();
-    return action_.Run(context_);
-  }
+  absl::Status Run(nlohmann::json input) { return RunAsHost(action_, context_, std::move(input)); }
   nlohmann::json Local() {
     return {{"remoteUrl", absl::StrCat("file://", repository_)}, {"allowLocalRemotes", true}};
   }
@@ -93,7 +50,7 @@ class GitPublishActionTest : public testing::Test {
   std::string workspace_;
   base::FakeClock clock_;
   GitPublishAction action_;
-  Context context_;
+  FakeContext context_;
 };
 
 TEST_F(GitPublishActionTest, DescriptionIsWhole) {

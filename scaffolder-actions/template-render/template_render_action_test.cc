@@ -214,7 +214,7 @@ TEST_F(TemplateRenderActionTest, ALinkPlantedMeanwhileIsRefused) {
   Put("source/a.txt", "first");
   Put("source/out/a.txt", "${{ values.x }}");
   Put("source/out/b.txt", "${{ now() }}");
-  context_.portal.answer = [&](const http::Request&) {
+  portal_.answer = [&](const http::Request&) {
     fs::remove(root_ + "/workspace/out");
     fs::create_symlink("../elsewhere", root_ + "/workspace/out");
     return http::Response{200, {}, "now"};
@@ -228,7 +228,7 @@ TEST_F(TemplateRenderActionTest, ALinkPlantedMeanwhileIsRefused) {
 TEST_F(TemplateRenderActionTest, AFileThatVanishesEndsItWithNothingWritten) {
   Put("source/a.txt", "${{ now() }}");
   for (int i = 0; i < 8; ++i) Put(absl::StrCat("source/z", i), "x");
-  context_.portal.answer = [&](const http::Request&) {
+  portal_.answer = [&](const http::Request&) {
     fs::remove(root_ + "/source/z7");
     return http::Response{200, {}, "now"};
   };
@@ -307,7 +307,7 @@ TEST_F(TemplateRenderActionTest, ThePortalRendersWhatOnlyItCan) {
   Put("source/prose.txt", "we shout: ${{ values.name }}");
   base::Mutex mutex;
   std::vector<std::string> asked;
-  context_.portal.answer = [&](const http::Request& request) {
+  portal_.answer = [&](const http::Request& request) {
     EXPECT_EQ(request.url, kPortalRenderUrl);
     base::MutexLock lock(mutex);
     asked.push_back(nlohmann::json::parse(request.body)["source"]);
@@ -321,9 +321,7 @@ TEST_F(TemplateRenderActionTest, ThePortalRendersWhatOnlyItCan) {
   EXPECT_EQ(asked.size(), 2u);
   EXPECT_THAT(context_.log, HasSubstr("; 1 rendered by the portal's own engine"));
 
-  context_.portal.answer = [&](const http::Request&) {
-    return http::Response{422, {}, "shout is hoarse"};
-  };
+  portal_.answer = [&](const http::Request&) { return http::Response{422, {}, "shout is hoarse"}; };
   const absl::Status status = Run({{"values", {{"name", "a"}}}, {"portalNames", {"shout"}}});
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(status.message(), HasSubstr("shout is hoarse"));
@@ -333,7 +331,7 @@ TEST_F(TemplateRenderActionTest, ThePortalRendersWhatOnlyItCan) {
 TEST_F(TemplateRenderActionTest, LittleIsDoneAfterAnAbort) {
   for (int i = 0; i < 400; ++i) Put(absl::StrCat("source/f", i), "${{ now() }}");
   std::atomic<int> asked = 0, after = 0;
-  context_.portal.answer = [&](const http::Request&) {
+  portal_.answer = [&](const http::Request&) {
     if (context_.source.stop_requested()) ++after;
     if (++asked == 100) context_.source.request_stop();
     return http::Response{200, {}, "now"};
@@ -358,7 +356,7 @@ TEST_F(TemplateRenderActionTest, AnEndlessTemplateStopsWhenAsked) {
   Put("source/b",
       "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}");
   for (int i = 0; i < 32; ++i) Put(absl::StrCat("source/c", i), "");
-  context_.portal.answer = [&](const http::Request&) {
+  portal_.answer = [&](const http::Request&) {
     context_.source.request_stop();
     return http::Response{200, {}, "now"};
   };
