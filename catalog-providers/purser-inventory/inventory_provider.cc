@@ -20,7 +20,7 @@ InventoryProvider::InventoryProvider(inventory::Inventory& inventory) : inventor
   description_.description =
       "Entities of everything Purser provisioned, kept true as requests run, end and are undone.";
   description_.host = action::Host::kSidecar;
-  description_.has_deltas = true;
+  description_.feed = provider::Feed::kLog;
   description_.config_schema = {
       {"$schema", "http://json-schema.org/draft-07/schema#"},
       {"type", "object"},

@@ -22,7 +22,10 @@ class Context final : public provider::Context {
   std::stop_token stop() const override { return stop_; }
   http::Transport& transport() override { std::abort(); }  // the inventory is no remote source
   void Log(action::LogLevel, absl::string_view) override {}
-  absl::Status Emit(const json&) override { return absl::InternalError("deltas only"); }
+  absl::Status EmitIn(absl::string_view, const json&) override {
+    return absl::InternalError("deltas only");
+  }
+  void KeepPartition(absl::string_view, const absl::Status&) override {}
 
  private:
   json config_ = json::object();

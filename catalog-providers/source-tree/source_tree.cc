@@ -236,7 +236,7 @@ class Reader {
   // A mistake in a file is no wish to remove what it described before.
   void DropAndKeep(absl::string_view path, absl::string_view why) {
     Drop(why);
-    context_.KeepLocation(LocationOf(path));
+    context_.KeepPartition(LocationOf(path), absl::InvalidArgumentError(why));
   }
 
   void Drop(absl::string_view why) {

@@ -26,12 +26,14 @@ class TestContext final : public provider::Context {
   std::stop_token stop() const override { return source.get_token(); }
   http::Transport& transport() override { std::abort(); }
   void Log(action::LogLevel, absl::string_view line) override { log.emplace_back(line); }
-  absl::Status Emit(const json& entity) override {
+  absl::Status EmitIn(absl::string_view, const json& entity) override {
     entities.emplace(catalog::RefOf(entity).ToString(), entity);
     return absl::OkStatus();
   }
   void AddDropped(int64_t items) override { dropped += items; }
-  void KeepLocation(absl::string_view location) override { kept.emplace_back(location); }
+  void KeepPartition(absl::string_view partition, const absl::Status&) override {
+    kept.emplace_back(partition);
+  }
 
   json config_;
   std::stop_source source;

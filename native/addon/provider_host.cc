@@ -95,7 +95,7 @@ class RefreshContext final : public provider::Context {
   http::Transport& transport() override { return transport_; }
   void Log(action::LogLevel level, absl::string_view line) override { log_->Log(level, line); }
 
-  absl::Status Emit(const nlohmann::json& entity) override {
+  absl::Status EmitIn(absl::string_view partition, const nlohmann::json& entity) override {
     const std::vector<catalog::Problem> problems = catalog::Validate(entity);
     if (!problems.empty()) {
       std::vector<json::Violation> violations;
@@ -108,7 +108,7 @@ class RefreshContext final : public provider::Context {
       return json::ToStatus(violations, "entity");
     }
     SourceEntity item{{catalog::RefOf(entity).ToString(), catalog::Canonical(entity)},
-                      LocationOf(entity)};
+                      partition.empty() ? LocationOf(entity) : std::string(partition)};
     base::MutexLock lock(mutex_);
     ++counts_.read;
     bytes_ += item.entity.ref.size() + item.entity.canonical.size() + item.location.size();
@@ -129,9 +129,9 @@ class RefreshContext final : public provider::Context {
     counts_.dropped += items;
   }
 
-  void KeepLocation(absl::string_view location) override {
+  void KeepPartition(absl::string_view partition, const absl::Status&) override {
     base::MutexLock lock(mutex_);
-    kept_.emplace(location);
+    kept_.emplace(partition);
   }
 
   // For the host, once the provider has returned.

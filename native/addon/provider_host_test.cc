@@ -42,7 +42,7 @@ class ListProvider final : public provider::Provider {
       }
     }
     context.AddDropped(unreadable);
-    for (const std::string& location : kept) context.KeepLocation(location);
+    for (const std::string& location : kept) context.KeepPartition(location, absl::OkStatus());
     return end;
   }
   std::vector<json> entities;

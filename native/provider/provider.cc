@@ -7,9 +7,30 @@
 
 namespace purser::provider {
 
+absl::StatusOr<std::string> Context::Secret(absl::string_view) {
+  return absl::UnimplementedError("this host has no secrets: only purserd resolves references");
+}
+
+absl::Status Context::BeginSnapshot(absl::string_view) {
+  return absl::FailedPreconditionError("only a watch begins snapshots");
+}
+
+absl::Status Context::CompleteSnapshot(absl::string_view) {
+  return absl::FailedPreconditionError("only a watch completes snapshots");
+}
+
+absl::Status Context::Remove(absl::string_view) {
+  return absl::FailedPreconditionError("only a watch removes single entities");
+}
+
 absl::Status Provider::Snapshot(Context&) {
   return absl::UnimplementedError(
-      absl::StrCat("provider ", description().id, " gives no snapshots; ask it for deltas"));
+      absl::StrCat("provider ", description().id, " gives no snapshots"));
+}
+
+absl::Status Provider::Watch(Context&) {
+  return absl::UnimplementedError(
+      absl::StrCat("provider ", description().id, " does not watch; ask it for a snapshot"));
 }
 
 absl::Status Provider::Deltas(Context&, absl::string_view, bool,
@@ -47,7 +68,8 @@ nlohmann::json ToJson(const Description& description) {
           {"description", description.description},
           {"host", description.host == action::Host::kPortal ? "portal" : "sidecar"},
           {"configSchema", description.config_schema},
-          {"hasDeltas", description.has_deltas}};
+          // In the sidecar every source looks like a change log.
+          {"hasDeltas", description.host == action::Host::kSidecar}};
 }
 
 }  // namespace purser::provider

@@ -29,7 +29,10 @@ class EmptyContext final : public Context {
   std::stop_token stop() const override { return {}; }
   http::Transport& transport() override { std::abort(); }  // nothing here asks
   void Log(action::LogLevel, absl::string_view) override {}
-  absl::Status Emit(const nlohmann::json&) override { return absl::OkStatus(); }
+  absl::Status EmitIn(absl::string_view, const nlohmann::json&) override {
+    return absl::OkStatus();
+  }
+  void KeepPartition(absl::string_view, const absl::Status&) override {}
 
  private:
   nlohmann::json config_;
@@ -55,6 +58,9 @@ TEST(Provider, SaysWhichWayItDoesNotOffer) {
   EXPECT_EQ(deltas.code(), absl::StatusCode::kUnimplemented);
   EXPECT_THAT(std::string(deltas.message()), testing::HasSubstr("keeps no change log"));
   EXPECT_EQ(provider.Snapshot(context).code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(provider.Watch(context).code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(context.BeginSnapshot("").code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(context.Secret("env:X").status().code(), absl::StatusCode::kUnimplemented);
 }
 
 TEST(ProviderToJson, HasWhatTypeScriptRegisters) {

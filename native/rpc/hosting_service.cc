@@ -117,9 +117,10 @@ class RefreshContext final : public provider::Context {
     *message.mutable_log() = LogMessage(level, line);
     write_(message).IgnoreError();
   }
-  absl::Status Emit(const nlohmann::json&) override {
+  absl::Status EmitIn(absl::string_view, const nlohmann::json&) override {
     return absl::FailedPreconditionError("a provider with a change log emits through Deltas");
   }
+  void KeepPartition(absl::string_view, const absl::Status&) override {}
 
  private:
   const nlohmann::json config_;
