@@ -1,10 +1,5 @@
-// Terraform's language (HCL 2) by structure: attributes, blocks and their places in the text.
-//
-// Expressions are kept as text; only where they end is understood (brackets, strings with
-// templates, heredocs, comments). Editing changes the bytes of what is set, added or taken away,
-// and nothing else; new attributes are aligned as their neighbours are.
-//
-//   PURSER_ASSIGN_OR_RETURN(HclBody body, ParseHcl(text, "main.tf"));
+// Changes Terraform's files (HCL 2; document/hcl.h finds the places): the bytes of what is set,
+// added or taken away change, and nothing else; new attributes are aligned as their neighbours are.
 #ifndef PURSER_EDIT_HCL_H_
 #define PURSER_EDIT_HCL_H_
 
@@ -16,38 +11,17 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "document/hcl.h"
 #include "edit/tree.h"
 
 namespace purser::edit {
 
-inline constexpr int kMaxHclDepth = 50;       // blocks, and brackets and templates of an expression
-inline constexpr int kMaxHclItems = 100'000;  // attributes and blocks of a file
-
-struct HclItem;
-
-struct HclBody {
-  std::vector<HclItem> items;
-  size_t begin = 0;  // behind "{", or of the text
-  size_t end = 0;    // of "}", or of the text
-};
-
-struct HclItem {
-  bool block = false;
-  std::string name;                 // of the attribute, or the block's type
-  std::vector<std::string> labels;  // unescaped
-  size_t begin = 0;
-  size_t end = 0;         // behind the expression or "}"
-  size_t equals = 0;      // of an attribute: the "="
-  size_t value = 0;       // and where its expression begins
-  HclBody body;           // of a block
-  bool one_line = false;  // a block of one line
-};
-
-// INVALID_ARGUMENT "file:line:column: …"; RESOURCE_EXHAUSTED for a limit.
-absl::StatusOr<HclBody> ParseHcl(absl::string_view text, absl::string_view file);
-
-// OK when `text` is one expression.
-absl::Status CheckHclExpression(absl::string_view text);
+using document::CheckHclExpression;
+using document::HclBody;
+using document::HclItem;
+using document::IsHclIdentifier;
+using document::kMaxHclDepth;
+using document::ParseHcl;
 
 // A value as an HCL expression that begins on a line indented by `indent`: strings with ${ and %{
 // escaped, objects and long lists over several lines, members in their order. INVALID_ARGUMENT for
@@ -94,8 +68,6 @@ absl::StatusOr<std::string> EditHcl(absl::string_view text, absl::string_view fi
 // Attributes and nested blocks as lines, each indented by `indent` spaces, "=" aligned.
 absl::StatusOr<std::string> HclBodyText(const Model& body, int indent);
 
-// True when a name may stand for an attribute or a block's type.
-bool IsHclIdentifier(absl::string_view text);
 // As a quoted string that holds no template.
 std::string HclQuote(absl::string_view text);
 

@@ -1,4 +1,5 @@
-// Finds attributes and blocks; expressions are skipped token by token.
+#include "document/hcl.h"
+
 #include <algorithm>
 #include <utility>
 
@@ -7,19 +8,19 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "base/strings.h"
-#include "edit/hcl.h"
 #include "json/json.h"
 
-namespace purser::edit {
-namespace {
+namespace purser::document {
 
-bool IsStart(char c) {
+bool IsHclIdentifierStart(char c) {
   return absl::ascii_isalpha(static_cast<unsigned char>(c)) || c == '_' ||
          static_cast<unsigned char>(c) >= 0x80;
 }
-bool IsPart(char c) {
-  return IsStart(c) || absl::ascii_isdigit(static_cast<unsigned char>(c)) || c == '-';
+bool IsHclIdentifierPart(char c) {
+  return IsHclIdentifierStart(c) || absl::ascii_isdigit(static_cast<unsigned char>(c)) || c == '-';
 }
+
+namespace {
 
 class Parser {
  public:
@@ -102,7 +103,7 @@ class Parser {
 
   std::string Identifier() {
     const size_t begin = at_;
-    while (at_ < text_.size() && IsPart(text_[at_])) ++at_;
+    while (at_ < text_.size() && IsHclIdentifierPart(text_[at_])) ++at_;
     return std::string(text_.substr(begin, at_ - begin));
   }
 
@@ -116,7 +117,7 @@ class Parser {
     for (;;) {
       SkipAll();
       if (at_ >= text_.size() || Peek() == '}') return absl::OkStatus();
-      if (!IsStart(Peek())) return Unexpected("an attribute or a block");
+      if (!IsHclIdentifierStart(Peek())) return Unexpected("an attribute or a block");
       if (++items_ > kMaxHclItems) {
         return FailAt(
             at_, absl::StrCat("more than ", kMaxHclItems, " attributes and blocks (kMaxHclItems)"),
@@ -153,7 +154,7 @@ class Parser {
         const absl::StatusOr<nlohmann::json> label = json::Parse(text_.substr(begin, at_ - begin));
         if (!label.ok()) return FailAt(begin, "a label must be a plain string");
         item.labels.push_back(label->get<std::string>());
-      } else if (IsStart(Peek())) {
+      } else if (IsHclIdentifierStart(Peek())) {
         item.labels.push_back(Identifier());
       } else {
         break;
@@ -192,7 +193,7 @@ class Parser {
         if (end_ == begin) return Unexpected("an expression");
         return absl::OkStatus();
       }
-      const bool starts = c == '"' || IsPart(c);
+      const bool starts = c == '"' || IsHclIdentifierPart(c);
       if (open.empty() && operand && starts && c != '-') {
         return Unexpected("a new line or an operator");
       }
@@ -210,11 +211,12 @@ class Parser {
         ++at_;
       } else if (c == '"') {
         PURSER_RETURN_IF_ERROR(String(0));
-      } else if (Has("<<") && (IsStart(Peek(2)) || (Peek(2) == '-' && IsStart(Peek(3))))) {
+      } else if (Has("<<") && (IsHclIdentifierStart(Peek(2)) ||
+                               (Peek(2) == '-' && IsHclIdentifierStart(Peek(3))))) {
         PURSER_RETURN_IF_ERROR(Heredoc());
       } else if (static_cast<unsigned char>(c) < 0x20) {
         return Unexpected("an expression");
-      } else if (IsPart(c)) {
+      } else if (IsHclIdentifierPart(c)) {
         Identifier();
       } else if (absl::string_view("+-*/%&|!<>=?:.,").find(c) != absl::string_view::npos) {
         ++at_;
@@ -316,9 +318,9 @@ class Parser {
 }  // namespace
 
 absl::StatusOr<HclBody> ParseHcl(absl::string_view text, absl::string_view file) {
-  if (static_cast<int64_t>(text.size()) > kMaxFileBytes) {
+  if (static_cast<int64_t>(text.size()) > kMaxHclBytes) {
     return absl::ResourceExhaustedError(absl::StrCat(file, ": ", text.size(), " bytes, more than ",
-                                                     kMaxFileBytes, " (kMaxFileBytes)"));
+                                                     kMaxHclBytes, " (kMaxHclBytes)"));
   }
   if (!base::IsValidUtf8(text)) {
     return absl::InvalidArgumentError(absl::StrCat(file, ": the text must be UTF-8"));
@@ -332,8 +334,8 @@ absl::Status CheckHclExpression(absl::string_view text) {
 }
 
 bool IsHclIdentifier(absl::string_view text) {
-  return !text.empty() && IsStart(text[0]) && std::all_of(text.begin(), text.end(), IsPart) &&
-         base::IsValidUtf8(text);
+  return !text.empty() && IsHclIdentifierStart(text[0]) &&
+         std::all_of(text.begin(), text.end(), IsHclIdentifierPart) && base::IsValidUtf8(text);
 }
 
-}  // namespace purser::edit
+}  // namespace purser::document
