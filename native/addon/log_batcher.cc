@@ -157,12 +157,13 @@ void LogBatcher::Finish(absl::Duration wait) {
   {
     base::MutexLock lock(mutex_);
     AddDropMarker();
+    if (pending_bytes_ <= kLogBatchBytes) return;
     finishing_ = true;
   }
   if (changed_) changed_();
   base::MutexLock lock(mutex_);
   const absl::Time deadline = absl::Now() + wait;
-  while (!lines_.empty() && !stop_.stop_requested() && absl::Now() < deadline) {
+  while (pending_bytes_ > kLogBatchBytes && !stop_.stop_requested() && absl::Now() < deadline) {
     room_.WaitFor(mutex_, deadline - absl::Now());
   }
 }

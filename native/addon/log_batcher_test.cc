@@ -183,11 +183,12 @@ TEST(LogPumpTest, DeliversWithoutBeingPolled) {
   log->Log(LogLevel::kInfo, "hello");
   while (asked == 0) std::this_thread::yield();
   EXPECT_EQ(log->Take().size(), 1U);
-  log->Log(LogLevel::kInfo, "again");
+  for (int i = 0; i < 10; ++i) log->Log(LogLevel::kInfo, std::string(1000, 'x'));
   std::thread finisher([&] { log->Finish(absl::Seconds(10)); });
   while (asked == 1) std::this_thread::yield();
   EXPECT_EQ(log->Take().size(), 1U);
   finisher.join();
+  EXPECT_EQ(log->Take().size(), 1U) << "the last batch is left to who ends the call";
   pump.Remove(log);
   pump.Stop();
 }

@@ -1,11 +1,18 @@
 // One way of rendering a skeleton, once, in a process of its own; prints one JSON line of figures.
 //
 //   node render-side.mjs <native | backstage | worker> <folder with skeleton/> <workspace>
+//   node render-side.mjs loop <folder with skeleton/> <folder for workspaces>
+//
+// loop: the native action several times, one after another, only to see how busy the event loop is,
+// and a timer that waits as long, to see what one wake-up of an idle loop costs on this machine. A
+// probe of the loop's delay would keep it busy itself (it wakes up every millisecond), so there is
+// none. The first runs are left out: they start threads and find code that was never run. Medians,
+// because a thread that waits for a core of a shared machine counts as busy.
 //
 // backstage: the handler of fetch:template. worker: what plain JavaScript can do, a worker thread
 // with synchronous files and the same engine. native: purser:template:render in the addon.
 import { once } from 'node:events';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -106,12 +113,12 @@ async function worker() {
 
 function native() {
   const addon = load(shippedPath());
-  return () =>
+  return (place = workspace) =>
     addon.runAction(
       'purser:template:render',
       JSON.stringify({
         input: { url: './skeleton', sourcePath: skeleton, targetPath: './', values: VALUES },
-        workspace,
+        workspace: place,
       }),
       {
         log() {
@@ -120,6 +127,51 @@ function native() {
         output() {},
       },
     );
+}
+
+const LOOP_WARM = 3;
+const LOOP_RUNS = 15;
+
+const median = values => values.sort((a, b) => a - b)[values.length >> 1];
+
+const sleep = milliseconds =>
+  new Promise(resolve => {
+    setTimeout(resolve, milliseconds);
+  });
+
+/** How long the loop was busy during `work`, and how long that took; milliseconds. */
+async function watch(work) {
+  await sleep(5);
+  const before = performance.eventLoopUtilization();
+  const start = performance.now();
+  await work();
+  const wall = performance.now() - start;
+  return { wall, busy: performance.eventLoopUtilization(before).active };
+}
+
+async function loop() {
+  const render = native();
+  const runs = [];
+  const waits = [];
+  for (let i = 0; i < LOOP_WARM + LOOP_RUNS; i += 1) {
+    const place = path.join(workspace, `${i}`);
+    mkdirSync(place);
+    runs.push(await watch(() => render(place)));
+    rmSync(place, { recursive: true });
+    waits.push(await watch(() => sleep(runs[i].wall)));
+  }
+  const of = (list, figure) => median(list.slice(LOOP_WARM).map(one => one[figure]));
+  return {
+    first: runs[0].busy,
+    busy: of(runs, 'busy'),
+    wakeUp: of(waits, 'busy'),
+    wall: of(runs, 'wall'),
+  };
+}
+
+if (way === 'loop') {
+  console.log(JSON.stringify(await loop()));
+  process.exit();
 }
 
 const peakMegabytes = () =>
@@ -131,7 +183,6 @@ await new Promise(resolve => {
 });
 const idle = peakMegabytes();
 const cpu = process.cpuUsage();
-const use = performance.eventLoopUtilization();
 const start = performance.now();
 const delay = await eventLoopDelay(run);
 const wall = performance.now() - start;
@@ -140,7 +191,6 @@ console.log(
   JSON.stringify({
     wall,
     cpu: (used.user + used.system) / 1000,
-    utilization: performance.eventLoopUtilization(use).utilization,
     delayMax: delay.max,
     events,
     peak: peakMegabytes() - idle,
