@@ -26,6 +26,9 @@ namespace beast_http = boost::beast::http;
 using OnData = std::function<absl::Status(const Response& head, absl::string_view piece)>;
 
 constexpr size_t kReadBytes = 32 << 10;
+// Of a body that is made while it is sent: between two of these we look whether the peer has
+// answered already.
+constexpr size_t kUploadSliceBytes = 64 << 10;
 
 bool IsToken(absl::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
@@ -46,8 +49,9 @@ bool IsIdempotent(absl::string_view method) {
          method == "OPTIONS";
 }
 
+// The head, and the body unless another one, `upload`, is sent behind it.
 absl::StatusOr<std::string> Serialize(const Request& request, const Url& url,
-                                      const std::string& user_agent) {
+                                      const std::string& user_agent, const BodySource* upload) {
   if (!IsToken(request.method)) return absl::InvalidArgumentError("method is no HTTP token");
   std::string out =
       absl::StrCat(request.method, " ", url.target, " HTTP/1.1\r\nHost: ", url.Authority(), "\r\n");
@@ -67,6 +71,15 @@ absl::StatusOr<std::string> Serialize(const Request& request, const Url& url,
   }
   if (FindHeader(request.headers, "User-Agent").empty()) {
     absl::StrAppend(&out, "User-Agent: ", user_agent, "\r\n");
+  }
+  if (upload != nullptr) {
+    const std::optional<int64_t> size = upload->size();
+    if (size.has_value()) {
+      absl::StrAppend(&out, "Content-Length: ", *size, "\r\n\r\n");
+    } else {
+      absl::StrAppend(&out, "Transfer-Encoding: chunked\r\n\r\n");
+    }
+    return out;
   }
   if (!request.body.empty() || request.method == "POST" || request.method == "PUT" ||
       request.method == "PATCH") {
@@ -174,28 +187,17 @@ class BeastTransport final : public Transport {
   }
 
   absl::StatusOr<Response> Send(const Request& request, const CallOptions& options) override {
-    std::string body;
-    PURSER_ASSIGN_OR_RETURN(
-        Response response,
-        Guarded(
-            request, options, [&](const Response& head, absl::string_view piece) -> absl::Status {
-              const int64_t limit = options.max_response_bytes;
-              const int64_t total = static_cast<int64_t>(body.size() + piece.size());
-              if (total > limit) {
-                return absl::ResourceExhaustedError(absl::StrCat("the answer (status ", head.status,
-                                                                 ") is larger than ", limit,
-                                                                 " bytes (max_response_bytes)"));
-              }
-              body.append(piece.data(), piece.size());
-              return absl::OkStatus();
-            }));
-    response.body = std::move(body);
-    return response;
+    return Whole(request, nullptr, options);
   }
 
   absl::StatusOr<Response> Stream(const Request& request, const CallOptions& options,
                                   const OnData& on_data) override {
-    return Guarded(request, options, on_data);
+    return Guarded(request, nullptr, options, on_data);
+  }
+
+  absl::StatusOr<Response> Upload(const Request& request, BodySource& body,
+                                  const CallOptions& options) override {
+    return Whole(request, &body, options);
   }
 
  private:
@@ -205,13 +207,35 @@ class BeastTransport final : public Transport {
     std::chrono::steady_clock::time_point since;
   };
 
+  // With the answer's body in the response.
+  absl::StatusOr<Response> Whole(const Request& request, BodySource* upload,
+                                 const CallOptions& options) {
+    std::string body;
+    PURSER_ASSIGN_OR_RETURN(
+        Response response,
+        Guarded(request, upload, options,
+                [&](const Response& head, absl::string_view piece) -> absl::Status {
+                  const int64_t limit = options.max_response_bytes;
+                  const int64_t total = static_cast<int64_t>(body.size() + piece.size());
+                  if (total > limit) {
+                    return absl::ResourceExhaustedError(
+                        absl::StrCat("the answer (status ", head.status, ") is larger than ", limit,
+                                     " bytes (max_response_bytes)"));
+                  }
+                  body.append(piece.data(), piece.size());
+                  return absl::OkStatus();
+                }));
+    response.body = std::move(body);
+    return response;
+  }
+
   // Beast and the standard library may run out of memory; no exception leaves.
-  absl::StatusOr<Response> Guarded(const Request& request, const CallOptions& options,
-                                   const OnData& on_data) {
+  absl::StatusOr<Response> Guarded(const Request& request, BodySource* upload,
+                                   const CallOptions& options, const OnData& on_data) {
     const absl::StatusOr<Url> url = ParseUrl(request.url);
     if (!url.ok()) return url.status();
     try {
-      absl::StatusOr<Response> response = Exchange(request, *url, options, on_data);
+      absl::StatusOr<Response> response = Exchange(request, *url, upload, options, on_data);
       if (response.ok()) return response;
       // Without path and query: they may carry what is not for logs.
       return base::Annotate(response.status(), absl::StrCat(request.method, " ", url->Origin()));
@@ -222,24 +246,26 @@ class BeastTransport final : public Transport {
     }
   }
 
-  absl::StatusOr<Response> Exchange(const Request& request, const Url& url,
+  absl::StatusOr<Response> Exchange(const Request& request, const Url& url, BodySource* upload,
                                     const CallOptions& options, const OnData& on_data) {
-    PURSER_ASSIGN_OR_RETURN(const std::string text, Serialize(request, url, options_.user_agent));
+    PURSER_ASSIGN_OR_RETURN(const std::string text,
+                            Serialize(request, url, options_.user_agent, upload));
     PURSER_ASSIGN_OR_RETURN(const std::shared_ptr<const TlsContext> tls, ContextOf(options.tls));
     const Deadline deadline(options.timeout, options.stop);
     const std::string key =
         absl::StrCat(url.Origin(), " ", reinterpret_cast<uintptr_t>(options.tls.get()));
-    if (IsIdempotent(request.method) || options.repeatable) {
+    // A kept connection may be dead, and a body that was begun cannot be sent again.
+    if (upload == nullptr && (IsIdempotent(request.method) || options.repeatable)) {
       for (std::unique_ptr<ByteStream> kept = TakeIdle(key); kept != nullptr;
            kept = TakeIdle(key)) {
-        Answer answer = Talk(*kept, text, request.method, deadline, on_data);
+        Answer answer = Talk(*kept, text, nullptr, request.method, deadline, on_data);
         if (answer.reusable) Keep(key, std::move(kept));
         if (!answer.stale) return std::move(answer.response);
       }
     }
     PURSER_ASSIGN_OR_RETURN(std::unique_ptr<ByteStream> stream,
                             Open(url, *tls, options.stop, deadline));
-    Answer answer = Talk(*stream, text, request.method, deadline, on_data);
+    Answer answer = Talk(*stream, text, upload, request.method, deadline, on_data);
     if (answer.reusable) Keep(key, std::move(stream));
     return std::move(answer.response);
   }
@@ -250,10 +276,19 @@ class BeastTransport final : public Transport {
     bool stale = false;     // the peer had closed before it answered anything
   };
 
-  static Answer Talk(ByteStream& stream, absl::string_view text, absl::string_view method,
-                     const Deadline& deadline, const OnData& on_data) {
+  static Answer Talk(ByteStream& stream, absl::string_view text, BodySource* upload,
+                     absl::string_view method, const Deadline& deadline, const OnData& on_data) {
     bool sent = false;
-    const absl::Status written = stream.Write(text, deadline, &sent);
+    bool whole = true;
+    absl::Status written = stream.Write(text, deadline, &sent);
+    if (written.ok() && upload != nullptr) {
+      absl::Status broken;
+      written = WriteBody(stream, *upload, deadline, &sent, &whole, &broken);
+      if (!broken.ok()) {
+        base::SetOutcomeUnknown(broken);
+        return {std::move(broken), false, false};
+      }
+    }
     ResponseReader reader(stream, deadline);
     // A peer may answer (413, 401) and close before it has read all; its answer says more than our
     // broken write.
@@ -261,12 +296,51 @@ class BeastTransport final : public Transport {
         written.ok() || written.code() == absl::StatusCode::kUnavailable
             ? reader.Read(method == "HEAD", on_data)
             : absl::StatusOr<Response>(written);
-    if (response.ok()) return {std::move(response), written.ok() && reader.reusable(), false};
+    if (response.ok())
+      return {std::move(response), written.ok() && whole && reader.reusable(), false};
     absl::Status status = written.ok() ? response.status() : written;
     const bool stale =
         !reader.started() && response.status().code() == absl::StatusCode::kUnavailable;
     if (sent) base::SetOutcomeUnknown(status);
     return {std::move(status), false, stale};
+  }
+
+  // Sends a body as it comes. `*whole` becomes false when the peer answered before its end;
+  // `*broken` is the body's own error, after which the connection must not end as if it were whole.
+  static absl::Status WriteBody(ByteStream& stream, BodySource& body, const Deadline& deadline,
+                                bool* sent, bool* whole, absl::Status* broken) {
+    const std::optional<int64_t> size = body.size();
+    int64_t left = size.value_or(0);
+    for (;;) {
+      absl::StatusOr<std::string> piece = body.Next();
+      if (!piece.ok()) {
+        *broken = piece.status();
+        return absl::OkStatus();
+      }
+      left -= static_cast<int64_t>(piece->size());
+      if (size.has_value() && (left < 0 || (piece->empty() && left > 0))) {
+        *broken = absl::InternalError(
+            absl::StrCat("a body of ", *size, " bytes has ", left < 0 ? "more" : "fewer"));
+        return absl::OkStatus();
+      }
+      if (piece->empty()) break;
+      for (absl::string_view rest = *piece; !rest.empty();) {
+        const absl::string_view slice = rest.substr(0, kUploadSliceBytes);
+        rest.remove_prefix(slice.size());
+        PURSER_RETURN_IF_ERROR(deadline.Check());
+        if (!stream.IdleAndOpen()) {
+          *whole = false;
+          return absl::OkStatus();
+        }
+        if (size.has_value()) {
+          PURSER_RETURN_IF_ERROR(stream.Write(slice, deadline, sent));
+        } else {
+          PURSER_RETURN_IF_ERROR(stream.Write(
+              absl::StrCat(absl::Hex(slice.size()), "\r\n", slice, "\r\n"), deadline, sent));
+        }
+      }
+    }
+    return size.has_value() ? absl::OkStatus() : stream.Write("0\r\n\r\n", deadline, sent);
   }
 
   absl::StatusOr<std::vector<IpAddress>> Addresses(const Url& url, std::stop_token stop,

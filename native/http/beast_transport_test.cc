@@ -428,6 +428,26 @@ TEST_F(TlsTest, KeepsConnectionsAndMovesMuchData) {
   }
 }
 
+TEST_F(TlsTest, UploadsInPieces) {
+  class Body final : public BodySource {
+   public:
+    absl::StatusOr<std::string> Next() override {
+      return ++pieces_ > 30 ? std::string() : std::string(100'000, 'p');
+    }
+
+   private:
+    int pieces_ = 0;
+  };
+  const auto server = Serve(Echo, {.max_body_bytes = 10 << 20, .tls = Options().tls});
+  CallOptions options;
+  options.tls = Trust(ca_);
+  Body body;
+  const auto response =
+      Client()->Upload({.method = "POST", .url = Url(*server, "/", "https")}, body, options);
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(response->body, absl::StrCat("/||", std::string(3'000'000, 'p')));
+}
+
 TEST_F(TlsTest, RefusesWhatIsNotTrusted) {
   const auto server = Serve(Echo, Options());
   Pair other = MakeCertificate("other ca", nullptr, nullptr);

@@ -34,6 +34,22 @@ bool WantsRepeat(const absl::StatusOr<Response>& result, bool repeatable) {
   }
 }
 
+// A body that remembers whether it was begun.
+class WatchedBody final : public BodySource {
+ public:
+  explicit WatchedBody(BodySource& body) : body_(body) {}
+  absl::StatusOr<std::string> Next() override {
+    begun_ = true;
+    return body_.Next();
+  }
+  std::optional<int64_t> size() const override { return body_.size(); }
+  const bool* begun() const { return &begun_; }
+
+ private:
+  BodySource& body_;
+  bool begun_ = false;
+};
+
 }  // namespace
 
 std::optional<absl::Duration> RetryAfter(const Headers& headers, absl::Time now) {
@@ -115,6 +131,15 @@ absl::StatusOr<Response> RetryingTransport::Stream(
             });
       },
       &handed_over);
+}
+
+absl::StatusOr<Response> RetryingTransport::Upload(const Request& request, BodySource& body,
+                                                   const CallOptions& options) {
+  WatchedBody watched(body);
+  return Run(
+      request, options,
+      [&](const CallOptions& left) { return next_.Upload(request, watched, left); },
+      watched.begun());
 }
 
 }  // namespace purser::http

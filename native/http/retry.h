@@ -26,7 +26,8 @@ struct RetryOptions {
 // 429, and, for GET, HEAD, PUT, DELETE, OPTIONS and calls marked `repeatable`, when the connection
 // broke or the peer said 408, 502, 503 or 504. Retry-After (seconds or date) is obeyed when it ends
 // before the call's deadline; otherwise the answer goes to the caller at once. `timeout` counts for
-// all attempts together. A stream is repeated only while nothing of it was handed over.
+// all attempts together. A stream is repeated only while nothing of it was handed over, an upload
+// only while nothing was taken from its body.
 // Thread-safe; `next`, `clock` and `rng` outlive it.
 class RetryingTransport final : public Transport {
  public:
@@ -38,6 +39,8 @@ class RetryingTransport final : public Transport {
       const Request& request, const CallOptions& options,
       const std::function<absl::Status(const Response& head, absl::string_view piece)>& on_data)
       override;
+  absl::StatusOr<Response> Upload(const Request& request, BodySource& body,
+                                  const CallOptions& options) override;
 
  private:
   absl::StatusOr<Response> Run(

@@ -133,5 +133,38 @@ TEST_F(RetryTest, AStreamIsRepeatedOnlyBeforeItsFirstPiece) {
   EXPECT_EQ(got, "data");
 }
 
+// Fails at once, or after it took a piece.
+class UploadFailing final : public Transport {
+ public:
+  absl::StatusOr<Response> Send(const Request&, const CallOptions&) override {
+    return absl::InternalError("no body was to be gathered");
+  }
+  absl::StatusOr<Response> Upload(const Request&, BodySource& body, const CallOptions&) override {
+    ++calls;
+    if (calls == 1 && !take_first) return absl::UnavailableError("no connection");
+    if (!body.Next().ok()) return absl::InternalError("the body failed");
+    return calls == 1 ? Response{.status = 503} : Response{.status = 201};
+  }
+  bool take_first = false;
+  int calls = 0;
+};
+
+TEST_F(RetryTest, AnUploadIsRepeatedOnlyWhileItsBodyIsUntouched) {
+  class Body final : public BodySource {
+   public:
+    absl::StatusOr<std::string> Next() override { return std::string(); }
+  };
+  for (const bool begun : {false, true}) {
+    UploadFailing failing;
+    failing.take_first = begun;
+    RetryingTransport retrying(failing, clock_, rng_);
+    Body body;
+    const auto response = retrying.Upload({.method = "PUT", .url = "http://peer/"}, body, {});
+    ASSERT_TRUE(response.ok()) << response.status();
+    EXPECT_EQ(response->status, begun ? 503 : 201);
+    EXPECT_EQ(failing.calls, begun ? 1 : 2);
+  }
+}
+
 }  // namespace
 }  // namespace purser::http

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <utility>
@@ -41,6 +42,9 @@ class BodySource {
   // The next bytes, "" at the end. May block; called by one thread at a time, and not again after
   // the end or an error.
   virtual absl::StatusOr<std::string> Next() = 0;
+  // All of its bytes, when they are known before; stores that take no chunked body want them. A
+  // body that then gives more or fewer is INTERNAL, and the request is broken off.
+  virtual std::optional<int64_t> size() const { return std::nullopt; }
 };
 
 // What a transport that cannot send while it reads gathers of a BodySource at most.
@@ -93,8 +97,9 @@ class Transport {
 
   // As Send, but the body comes from `body` (request.body is not looked at) and is read once: what
   // was begun is never sent again. An error of the body breaks the request off, so that the peer
-  // does not take it for whole, and is returned. `body` is read by the calling thread only. The
-  // default gathers the body (kMaxGatheredBody) and calls Send.
+  // does not take it for whole, and is returned. `body` is read by the calling thread only, and no
+  // further once the peer has answered (a refusal may come before the end). The default gathers the
+  // body (kMaxGatheredBody) and calls Send.
   virtual absl::StatusOr<Response> Upload(const Request& request, BodySource& body,
                                           const CallOptions& options);
 };
