@@ -10,9 +10,7 @@
 #include <cstdio>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "base/file_resolve.h"
-#include "base/rng.h"
 #include "base/status.h"
 #include "base/strings.h"
 
@@ -20,13 +18,7 @@ namespace purser::base {
 namespace {
 
 constexpr int kMaxRemoveDepth = 512;
-constexpr int kMaxNameTries = 16;
 constexpr size_t kReadChunk = 64 * 1024;
-
-std::string Shown(absl::string_view dir, absl::string_view relative) {
-  return EscapeForDisplay(relative.empty() ? std::string(dir) : absl::StrCat(dir, "/", relative),
-                          400);
-}
 
 FileKind KindOf(mode_t mode) {
   if (S_ISREG(mode)) return FileKind::kFile;
@@ -63,39 +55,6 @@ absl::StatusOr<std::string> ReadAll(int fd, const std::string& shown, int64_t ma
     if (static_cast<int64_t>(out.size()) > max_bytes) return too_large();
     if (got == 0) return out;
   }
-}
-
-absl::Status WriteAll(int fd, absl::string_view bytes, const std::string& shown) {
-  while (!bytes.empty()) {
-    const ssize_t put = write(fd, bytes.data(), bytes.size());
-    if (put < 0) {
-      if (errno == EINTR) continue;
-      return ErrnoStatus(errno, absl::StrCat("writing ", shown));
-    }
-    bytes.remove_prefix(static_cast<size_t>(put));
-  }
-  return absl::OkStatus();
-}
-
-std::string TemporaryName() { return absl::StrFormat(".purser-%016x.tmp", Rng::System().Next()); }
-
-// Makes `name` in `parent`, retried under other names while the name is taken.
-template <typename Make>
-absl::StatusOr<std::string> MakeTemporary(const std::string& shown, Make make) {
-  for (int i = 0; i < kMaxNameTries; ++i) {
-    const std::string name = TemporaryName();
-    if (make(name.c_str())) return name;
-    if (errno != EEXIST) break;
-  }
-  return ErrnoStatus(errno, absl::StrCat("writing ", shown));
-}
-
-absl::Status PutInPlace(int parent, const std::string& temporary, const std::string& name,
-                        const std::string& shown) {
-  if (renameat(parent, temporary.c_str(), parent, name.c_str()) == 0) return absl::OkStatus();
-  const int error = errno;
-  unlinkat(parent, temporary.c_str(), 0);
-  return ErrnoStatus(error, absl::StrCat("writing ", shown));
 }
 
 struct CloseDir {
@@ -159,6 +118,7 @@ absl::Status ListInto(int folder, const std::string& shown, const std::string& p
   PURSER_ASSIGN_OR_RETURN(UniqueFd reading, OpenFolder(folder, ".", shown));
   PURSER_ASSIGN_OR_RETURN(const std::vector<std::string> names, NamesIn(std::move(reading), shown));
   for (const std::string& name : names) {
+    if (limits.stop.stop_requested()) return absl::CancelledError("stopped");
     struct stat info;
     if (fstatat(folder, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
       if (errno == ENOENT) continue;  // went away meanwhile

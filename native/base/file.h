@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,7 @@ struct DirectoryEntry {
 struct ListLimits {
   int64_t max_entries = 1'000'000;
   int max_depth = 256;
+  std::stop_token stop = {};  // requested: CANCELLED
 };
 
 // A folder held open. Methods are const and may be called from several threads. Paths are relative,
@@ -81,6 +83,8 @@ class Directory {
 
  private:
   enum class Permissions { kLessUmask, kExact };
+  friend class FileReader;
+  friend class FileWriter;
   Directory(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
   absl::Status Write(absl::string_view relative, absl::string_view bytes, mode_t mode,
                      Permissions how, bool durable) const;

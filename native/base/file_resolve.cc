@@ -7,10 +7,13 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstdio>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "base/file.h"
+#include "base/rng.h"
 #include "base/status.h"
 #include "base/strings.h"
 
@@ -18,10 +21,7 @@ namespace purser::base {
 namespace {
 
 constexpr int kMaxRaces = 32;  // repeats of a resolution that a rename disturbed
-
-std::string Shown(absl::string_view dir_path, absl::string_view relative) {
-  return EscapeForDisplay(absl::StrCat(dir_path, "/", relative), 400);
-}
+constexpr int kMaxNameTries = 16;
 
 absl::Status Escapes(absl::string_view dir_path, absl::string_view relative) {
   return absl::PermissionDeniedError(
@@ -112,6 +112,41 @@ absl::StatusOr<Leaf> OpenParent(int dir, absl::string_view dir_path, absl::strin
   PURSER_ASSIGN_OR_RETURN(UniqueFd parent, OpenBeneath(dir, dir_path, relative.substr(0, slash),
                                                        O_RDONLY | O_DIRECTORY));
   return Leaf{std::move(parent), std::string(relative.substr(slash + 1))};
+}
+
+std::string Shown(absl::string_view dir_path, absl::string_view relative) {
+  return EscapeForDisplay(
+      relative.empty() ? std::string(dir_path) : absl::StrCat(dir_path, "/", relative), 400);
+}
+
+absl::StatusOr<std::string> MakeTemporary(const std::string& shown,
+                                          const std::function<bool(const char* name)>& make) {
+  for (int i = 0; i < kMaxNameTries; ++i) {
+    const std::string name = absl::StrFormat(".purser-%016x.tmp", Rng::System().Next());
+    if (make(name.c_str())) return name;
+    if (errno != EEXIST) break;
+  }
+  return ErrnoStatus(errno, absl::StrCat("writing ", shown));
+}
+
+absl::Status WriteAll(int fd, absl::string_view bytes, const std::string& shown) {
+  while (!bytes.empty()) {
+    const ssize_t put = write(fd, bytes.data(), bytes.size());
+    if (put < 0) {
+      if (errno == EINTR) continue;
+      return ErrnoStatus(errno, absl::StrCat("writing ", shown));
+    }
+    bytes.remove_prefix(static_cast<size_t>(put));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PutInPlace(int parent, const std::string& temporary, const std::string& name,
+                        const std::string& shown) {
+  if (renameat(parent, temporary.c_str(), parent, name.c_str()) == 0) return absl::OkStatus();
+  const int error = errno;
+  unlinkat(parent, temporary.c_str(), 0);
+  return ErrnoStatus(error, absl::StrCat("writing ", shown));
 }
 
 }  // namespace purser::base

@@ -1,9 +1,11 @@
-// Opening paths that cannot leave a folder. Only file.cc uses this.
+// Opening paths that cannot leave a folder, and what writers of files share. Only file.cc and
+// file_stream.cc use this.
 #ifndef PURSER_BASE_FILE_RESOLVE_H_
 #define PURSER_BASE_FILE_RESOLVE_H_
 
 #include <sys/types.h>
 
+#include <functional>
 #include <string>
 #include <utility>
 
@@ -50,6 +52,18 @@ struct Leaf {
   std::string name;
 };
 absl::StatusOr<Leaf> OpenParent(int dir, absl::string_view dir_path, absl::string_view relative);
+
+// The path for messages.
+std::string Shown(absl::string_view dir_path, absl::string_view relative);
+
+// Makes something of a name nobody has, by `make`, which sets errno and is tried again under other
+// names while the name is taken. Gives that name.
+absl::StatusOr<std::string> MakeTemporary(const std::string& shown,
+                                          const std::function<bool(const char* name)>& make);
+absl::Status WriteAll(int fd, absl::string_view bytes, const std::string& shown);
+// Renames `temporary` to `name`; it is removed when that fails.
+absl::Status PutInPlace(int parent, const std::string& temporary, const std::string& name,
+                        const std::string& shown);
 
 }  // namespace purser::base
 
