@@ -150,13 +150,15 @@ std::string BadRow::ToString(absl::string_view file) const {
 }
 
 absl::StatusOr<std::unique_ptr<FocusCsvReader>> FocusCsvReader::Open(
-    ByteSource& source, std::string name, const std::vector<std::string>& extra) {
+    ByteSource& source, std::string name, const std::vector<std::string>& extra,
+    const std::vector<std::string>& optional) {
   auto reader = std::unique_ptr<FocusCsvReader>(new FocusCsvReader(source, std::move(name)));
-  PURSER_RETURN_IF_ERROR(reader->ReadHeader(extra));
+  PURSER_RETURN_IF_ERROR(reader->ReadHeader(extra, optional));
   return reader;
 }
 
-absl::Status FocusCsvReader::ReadHeader(const std::vector<std::string>& extra) {
+absl::Status FocusCsvReader::ReadHeader(const std::vector<std::string>& extra,
+                                        const std::vector<std::string>& optional) {
   PURSER_ASSIGN_OR_RETURN(const CsvRecord* record, scanner_.Next());
   if (record == nullptr) {
     return absl::InvalidArgumentError(
@@ -197,6 +199,7 @@ absl::Status FocusCsvReader::ReadHeader(const std::vector<std::string>& extra) {
     columns_.extra.push_back(FindColumn(index, column));
     if (columns_.extra.back() < 0) missing.push_back(column);
   }
+  for (const std::string& column : optional) columns_.extra.push_back(FindColumn(index, column));
   if (!missing.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat(name_, ":", record->line, ": not a FOCUS file: column ",

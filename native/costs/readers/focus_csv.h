@@ -29,7 +29,7 @@ struct Charge {
   absl::string_view tags;  // JSON as in the file
   base::Decimal billed;
   base::Decimal effective;
-  std::vector<absl::string_view> extra;  // in the order asked for
+  std::vector<absl::string_view> extra;  // in the order asked for: `extra`, then `optional`
 };
 
 // Why a row cannot be counted. Views as in Charge.
@@ -56,9 +56,10 @@ class FocusCsvReader {
  public:
   // Reads the header. INVALID_ARGUMENT names all mandatory columns that are missing, and columns
   // that come twice. `extra` names more columns to decode, in any spelling and version; a missing
-  // one is an error.
+  // one is an error. `optional` names columns that are decoded when they are there, else "".
   static absl::StatusOr<std::unique_ptr<FocusCsvReader>> Open(
-      ByteSource& source, std::string name, const std::vector<std::string>& extra = {});
+      ByteSource& source, std::string name, const std::vector<std::string>& extra = {},
+      const std::vector<std::string>& optional = {});
 
   absl::StatusOr<RowKind> Next();
   const Charge& charge() const { return charge_; }    // after kCharge
@@ -80,7 +81,8 @@ class FocusCsvReader {
 
   FocusCsvReader(ByteSource& source, std::string name)
       : name_(name), scanner_(source, std::move(name)) {}
-  absl::Status ReadHeader(const std::vector<std::string>& extra);
+  absl::Status ReadHeader(const std::vector<std::string>& extra,
+                          const std::vector<std::string>& optional);
   RowKind Bad(const CsvRecord& record, int column, std::string reason);
   RowKind Decode(const CsvRecord& record);
 
