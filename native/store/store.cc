@@ -1,6 +1,10 @@
 #include "store/store.h"
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "base/strings.h"
 
 namespace purser::store {
 namespace {
@@ -37,6 +41,22 @@ const std::string& Row::Text(size_t column) const {
     return text;
   }
   return Empty();
+}
+
+absl::Status CheckChanged(absl::string_view sql, int64_t changed, int64_t expected) {
+  if (expected == kAnyRows || changed == expected) return absl::OkStatus();
+  return absl::AbortedError(absl::StrCat("\"", base::EscapeForDisplay(sql, 160), "\" changed ",
+                                         changed, " rows instead of ", expected));
+}
+
+absl::Status Connection::ExecuteLater(absl::string_view sql, absl::Span<const Value> parameters,
+                                      int64_t rows) {
+  PURSER_ASSIGN_OR_RETURN(const int64_t changed, Execute(sql, parameters));
+  return CheckChanged(sql, changed, rows);
+}
+
+bool IsPostgresUrl(absl::string_view text) {
+  return absl::StartsWith(text, "postgresql://") || absl::StartsWith(text, "postgres://");
 }
 
 }  // namespace purser::store

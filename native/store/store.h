@@ -1,6 +1,8 @@
-// The database behind everything durable. SQLite embedded today; PostgreSQL speaks the same SQL
-// subset through the same interface: $1…$n parameters, TEXT/BIGINT/BLOB columns, ON CONFLICT, no
-// other dialect. Only this folder knows a database library.
+// The database behind everything durable: SQLite embedded, or PostgreSQL (and what speaks its
+// protocol) shared by several processes. Both understand one SQL subset: $1…$n parameters,
+// TEXT/BIGINT/BLOB columns, ON CONFLICT, RETURNING, WITH … VALUES, UPDATE … FROM, no other dialect;
+// where a parameter's type does not follow from its place, CAST($1 AS BIGINT) says it. Only this
+// folder knows a database library.
 #ifndef PURSER_STORE_STORE_H_
 #define PURSER_STORE_STORE_H_
 
@@ -8,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -15,6 +18,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 
 namespace purser::store {
@@ -43,11 +47,13 @@ using Rows = std::vector<Row>;
 
 // A larger result of Query is RESOURCE_EXHAUSTED: page it, or read it with ForEach.
 inline constexpr int64_t kMaxQueryRows = 200'000;
+inline constexpr int64_t kAnyRows = -1;
 
 // Valid only inside the Transact/Read callback it was given to; one thread. Statements are single,
 // begin and end no transactions and set no options of the database; parameters are $1…$n, all
 // used. Text must be UTF-8 without NUL (bytes go into a Blob). A broken key is ALREADY_EXISTS when
-// it is a unique one, FAILED_PRECONDITION otherwise.
+// it is a unique one, FAILED_PRECONDITION otherwise. After a statement that failed the callback
+// must return its status: what it does further may be refused.
 class Connection {
  public:
   virtual ~Connection() = default;
@@ -58,7 +64,15 @@ class Connection {
   // Returns the number of rows changed.
   virtual absl::StatusOr<int64_t> Execute(absl::string_view sql,
                                           absl::Span<const Value> parameters) = 0;
+  // As Execute, when nothing but success matters: `rows` must change (kAnyRows: any number), else
+  // ABORTED. Over a network it is sent without waiting for the answer, in order with the other
+  // statements, so that a failure may come from a later call or from Transact itself.
+  virtual absl::Status ExecuteLater(absl::string_view sql, absl::Span<const Value> parameters,
+                                    int64_t rows = kAnyRows);
 };
+
+// ABORTED when a statement changed `changed` rows instead of `expected` (or any, for kAnyRows).
+absl::Status CheckChanged(absl::string_view sql, int64_t changed, int64_t expected);
 
 // A numbered step of a folder's schema; forward only, applied once, in order, checked at start.
 struct Migration {
@@ -83,6 +97,12 @@ class Database {
   // Brings `component`'s tables up to date. FAILED_PRECONDITION when the database is newer than
   // this program or a recorded step differs.
   virtual absl::Status Migrate(absl::string_view component, absl::Span<const Migration> steps) = 0;
+  // Whether other processes may use the same database at the same time.
+  virtual bool IsShared() const { return false; }
+  // The clock that all processes of a shared database have in common; nullopt: this process's own.
+  virtual absl::StatusOr<std::optional<absl::Time>> ServerTime() {
+    return std::optional<absl::Time>();
+  }
 };
 
 struct SqliteOptions {
@@ -95,6 +115,31 @@ struct SqliteOptions {
 // refused with FAILED_PRECONDITION (lock file beside it). ":memory:" is a database of its own in a
 // temporary folder that is removed on close; it is not synced, else behaves the same.
 absl::StatusOr<std::unique_ptr<Database>> OpenSqlite(const SqliteOptions& options);
+
+struct PostgresOptions {
+  // postgresql://user@host/name?sslmode=verify-full&sslrootcert=… with all of libpq's parameters; a
+  // password comes from passfile, PGPASSFILE or `password`.
+  std::string url;
+  std::string password = {};
+  int read_connections = 4;
+  absl::Duration connect_timeout = absl::Seconds(5);
+  // Of one statement; 0: none. Ends what would hold the writers' queue for ever.
+  absl::Duration statement_timeout = absl::Minutes(2);
+  // How long a call tries to reach the server before it is UNAVAILABLE.
+  absl::Duration patience = absl::Seconds(2);
+  // How long after a connection lost during a commit it is asked whether the commit happened;
+  // later the status is UNAVAILABLE of unknown outcome.
+  absl::Duration outcome_patience = absl::Seconds(30);
+};
+// PostgreSQL 15 or newer, CockroachDB, Aurora. libpq is loaded when this is called:
+// FAILED_PRECONDITION names the package when it is not installed. Any number of processes may share
+// the database: writers of all of them take turns by a row lock, so that what Transact promises
+// holds among them too. A server that goes away and comes back costs time, never a process or a
+// result.
+absl::StatusOr<std::unique_ptr<Database>> OpenPostgres(const PostgresOptions& options);
+
+// Whether `store` of a configuration is a URL for OpenPostgres rather than a path.
+bool IsPostgresUrl(absl::string_view text);
 
 }  // namespace purser::store
 

@@ -16,10 +16,12 @@
 #include <iostream>
 #include <thread>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "store/testing/shared_postgres.h"
 
 namespace purser::store {
 namespace {
@@ -54,6 +56,37 @@ class StoreTest : public ::testing::Test {
   std::string folder_;
 };
 
+// What holds on every database: the parameter says which.
+class AnyStoreTest : public ::testing::TestWithParam<const char*> {
+ protected:
+  static bool IsPostgres() { return std::string(GetParam()) == "postgres"; }
+  void SetUp() override {
+    if (!IsPostgres()) return;
+    if (PostgresServer* server = SharedPostgres(); server != nullptr) {
+      url_ = *server->NewDatabase();
+    } else {
+      GTEST_SKIP() << "SKIP no PostgreSQL on this machine";
+    }
+  }
+  absl::StatusOr<std::unique_ptr<Database>> Open() const {
+    return IsPostgres() ? OpenPostgres({.url = url_}) : OpenSqlite({.path = ":memory:"});
+  }
+  std::unique_ptr<Database> OpenWithTable() const {
+    absl::StatusOr<std::unique_ptr<Database>> database = Open();
+    EXPECT_TRUE(database.ok()) << database.status();
+    const absl::Status status =
+        (*database)->Migrate("test", {{{1, "items",
+                                        "CREATE TABLE items (id BIGINT PRIMARY KEY, "
+                                        "text TEXT, bytes BLOB)"}}});
+    EXPECT_TRUE(status.ok()) << status;
+    return *std::move(database);
+  }
+
+  std::string url_;
+};
+INSTANTIATE_TEST_SUITE_P(Databases, AnyStoreTest, ::testing::Values("sqlite", "postgres"),
+                         [](const auto& info) { return std::string(info.param); });
+
 absl::Status Insert(Database& database, int64_t id, std::string text = "") {
   return database.Transact([&](Connection& connection) {
     return connection.Execute("INSERT INTO items (id, text) VALUES ($1, $2)", {id, text}).status();
@@ -71,7 +104,7 @@ int64_t Count(Database& database) {
   return count;
 }
 
-TEST_F(StoreTest, KeepsEveryKindOfValue) {
+TEST_P(AnyStoreTest, KeepsEveryKindOfValue) {
   std::unique_ptr<Database> database = OpenWithTable();
   const std::string bytes("\0\xff\n", 3);
   ASSERT_TRUE(
@@ -108,7 +141,7 @@ TEST_F(StoreTest, KeepsEveryKindOfValue) {
                   .ok());
 }
 
-TEST_F(StoreTest, AFailedCallbackLeavesNothing) {
+TEST_P(AnyStoreTest, AFailedCallbackLeavesNothing) {
   std::unique_ptr<Database> database = OpenWithTable();
   const absl::Status status = database->Transact([&](Connection& connection) -> absl::Status {
     PURSER_RETURN_IF_ERROR(
@@ -119,7 +152,7 @@ TEST_F(StoreTest, AFailedCallbackLeavesNothing) {
   EXPECT_EQ(Count(*database), 0);
 }
 
-TEST_F(StoreTest, ConstraintsAreTold) {
+TEST_P(AnyStoreTest, ConstraintsAreTold) {
   std::unique_ptr<Database> database = OpenWithTable();
   ASSERT_TRUE(database
                   ->Migrate("more", {{{1, "parts",
@@ -132,10 +165,10 @@ TEST_F(StoreTest, ConstraintsAreTold) {
     return connection.Execute("INSERT INTO parts (item) VALUES (5)", {}).status();
   });
   EXPECT_EQ(orphan.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(orphan.message(), HasSubstr("FOREIGN KEY"));
+  EXPECT_THAT(absl::AsciiStrToLower(orphan.message()), HasSubstr("foreign key"));
 }
 
-TEST_F(StoreTest, RefusesWhatOtherDatabasesWouldRefuse) {
+TEST_P(AnyStoreTest, RefusesWhatOtherDatabasesWouldRefuse) {
   std::unique_ptr<Database> database = OpenWithTable();
   const auto run = [&](absl::string_view sql, std::vector<Value> values) {
     return database->Transact([&](Connection& connection) {
@@ -161,7 +194,7 @@ TEST_F(StoreTest, RefusesWhatOtherDatabasesWouldRefuse) {
   EXPECT_EQ(Count(*database), 1);
 }
 
-TEST_F(StoreTest, LargeResultsAreReadRowByRow) {
+TEST_P(AnyStoreTest, LargeResultsAreReadRowByRow) {
   std::unique_ptr<Database> database = OpenWithTable();
   const std::string sql =
       "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1) SELECT i FROM "
@@ -183,7 +216,7 @@ TEST_F(StoreTest, LargeResultsAreReadRowByRow) {
   EXPECT_EQ(rows, kMaxQueryRows + 1);
 }
 
-TEST_F(StoreTest, ReadersSeeOneMoment) {
+TEST_P(AnyStoreTest, ReadersSeeOneMoment) {
   std::unique_ptr<Database> database = OpenWithTable();
   ASSERT_TRUE(Insert(*database, 1).ok());
   const absl::Status status = database->Read([&](Connection& connection) -> absl::Status {
@@ -198,7 +231,7 @@ TEST_F(StoreTest, ReadersSeeOneMoment) {
   EXPECT_EQ(Count(*database), 2);
 }
 
-TEST_F(StoreTest, NestedCallsAreRefusedInsteadOfWaitingForThemselves) {
+TEST_P(AnyStoreTest, NestedCallsAreRefusedInsteadOfWaitingForThemselves) {
   std::unique_ptr<Database> database = OpenWithTable();
   const auto nothing = [](Connection&) { return absl::OkStatus(); };
   EXPECT_TRUE(
@@ -212,7 +245,7 @@ TEST_F(StoreTest, NestedCallsAreRefusedInsteadOfWaitingForThemselves) {
   EXPECT_TRUE(database->Read(nothing).ok());
 }
 
-TEST_F(StoreTest, WritersShareCommitsWithoutSharingFailures) {
+TEST_P(AnyStoreTest, WritersShareCommitsWithoutSharingFailures) {
   std::unique_ptr<Database> database = OpenWithTable();
   constexpr int kThreads = 8;
   constexpr int kEach = 60;
@@ -394,7 +427,7 @@ TEST_F(StoreTest, ADamagedFileIsDataLoss) {
             absl::StatusCode::kNotFound);
 }
 
-TEST_F(StoreTest, MigrationsAreAppliedOnceAndWhole) {
+TEST_P(AnyStoreTest, MigrationsAreAppliedOnceAndWhole) {
   std::unique_ptr<Database> database = *Open();
   const Migration first{1, "a", "CREATE TABLE a (x TEXT); CREATE INDEX a_x ON a (x);"};
   const Migration second{2, "b", "CREATE TABLE b (x TEXT)"};
