@@ -142,19 +142,6 @@ tmpl::TreeOptions CommonOptionsOf(action::Context& context) {
   return options;
 }
 
-Progress::Progress(action::Context& context, base::Clock& clock)
-    : context_(context), clock_(clock), last_(clock.Monotonic()) {}
-
-void Progress::operator()(int64_t files) {
-  {
-    base::MutexLock lock(mutex_);
-    const absl::Duration now = clock_.Monotonic();
-    if (now - last_ < kProgressEvery) return;
-    last_ = now;
-  }
-  context_.Log(action::LogLevel::kInfo, absl::StrCat(files, " files so far"));
-}
-
 void Report(action::Context& context, const tmpl::TreeCounts& counts, const std::string& where) {
   const size_t listed = std::min(counts.paths.size(), kMaxListedPaths);
   context.Output("files", counts.files);

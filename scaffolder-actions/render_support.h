@@ -10,10 +10,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "action/action.h"
-#include "base/clock.h"
-#include "base/mutex.h"
 #include "nlohmann/json.hpp"
 #include "template/template.h"
 #include "template/tree.h"
@@ -24,7 +21,6 @@ namespace purser::actions {
 inline constexpr size_t kMaxListedPaths = 1'000;
 // Where the wrapper renders a text with the portal's engine: a name that no network knows.
 inline constexpr char kPortalRenderUrl[] = "http://portal.invalid/render-template";
-inline constexpr absl::Duration kProgressEvery = absl::Seconds(1);
 
 nlohmann::json Property(nlohmann::json type, const char* title, const char* description);
 nlohmann::json Flag(const char* title, const char* description);
@@ -45,19 +41,6 @@ absl::StatusOr<std::string> ReadSourceFile(const std::string& path);
 // The options that rendering a folder and rendering a file have in common. `context` must outlive
 // them: the portal's engine is reached through it.
 tmpl::TreeOptions CommonOptionsOf(action::Context& context);
-
-// Says how far the work is, once a second at most. Thread-safe.
-class Progress {
- public:
-  Progress(action::Context& context, base::Clock& clock);
-  void operator()(int64_t files);
-
- private:
-  action::Context& context_;
-  base::Clock& clock_;
-  base::Mutex mutex_;
-  absl::Duration last_ ABSL_GUARDED_BY(mutex_);
-};
 
 // The outputs, and one line for the log.
 void Report(action::Context& context, const tmpl::TreeCounts& counts, const std::string& where);

@@ -7,11 +7,20 @@
 #include <cerrno>
 #include <utility>
 
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "base/file_resolve.h"
 #include "base/status.h"
 
 namespace purser::base {
+
+bool IsLeftover(absl::string_view name) {
+  if (name == kStageName) return true;
+  return absl::ConsumePrefix(&name, ".purser-") && absl::ConsumeSuffix(&name, ".tmp") &&
+         name.size() == 16 && absl::c_all_of(name, absl::ascii_isxdigit);
+}
 
 absl::StatusOr<FileReader> FileReader::Open(const Directory& folder, absl::string_view relative) {
   PURSER_RETURN_IF_ERROR(CheckRelative(relative));

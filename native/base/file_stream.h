@@ -19,6 +19,13 @@
 
 namespace purser::base {
 
+// The folder in a workspace in which actions make ready what then appears at once.
+inline constexpr char kStageName[] = ".purser-stage";
+
+// True for names that a killed process left behind: the stage, and files that were not committed.
+// They belong into no archive and no commit.
+bool IsLeftover(absl::string_view name);
+
 // An open regular file. Const methods may be called from several threads.
 class FileReader {
  public:

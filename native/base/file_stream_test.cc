@@ -59,6 +59,7 @@ TEST_F(FileStreamTest, WhatIsNotCommittedIsGone) {
     ASSERT_TRUE(writer.ok()) << writer.status();
     ASSERT_TRUE(writer->Append("x").ok());
     EXPECT_EQ(Names(), 2U) << "the folder and the temporary file";
+    EXPECT_TRUE(IsLeftover((*folder_->List())[1].path.substr(4)));
   }
   EXPECT_EQ(Names(), 1U);
   ASSERT_TRUE(folder_->MakeAt("taken").ok());
@@ -66,6 +67,15 @@ TEST_F(FileStreamTest, WhatIsNotCommittedIsGone) {
   ASSERT_TRUE(writer.ok()) << writer.status();
   EXPECT_FALSE(writer->Commit().ok()) << "a folder is in its place";
   EXPECT_EQ(Names(), 2U);
+}
+
+TEST(LeftoverTest, OnlyWhatWeNameSo) {
+  EXPECT_TRUE(IsLeftover(".purser-stage"));
+  EXPECT_TRUE(IsLeftover(".purser-0123456789abcdef.tmp"));
+  for (const char* name : {"", ".purser", ".purser-.tmp", ".purser-stage2", "purser-stage",
+                           ".purser-0123456789abcdeg.tmp", ".purser-0123456789abcdef.tmp2"}) {
+    EXPECT_FALSE(IsLeftover(name)) << name;
+  }
 }
 
 TEST_F(FileStreamTest, OnlyFilesBelowAreOpened) {

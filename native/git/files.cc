@@ -1,17 +1,20 @@
 #include "git/files.h"
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/file_stream.h"
 #include "base/status.h"
 #include "base/strings.h"
 
 namespace purser::git {
 namespace {
 
-// Git's own folder, and what a render that was killed left of its work.
+// Git's own folder, and what a killed process left of its work.
 bool IsLeftOut(absl::string_view path) {
-  const std::string framed = absl::StrCat("/", path, "/");
-  return absl::StrContains(framed, "/.git/") || absl::StrContains(framed, "/.purser-stage/");
+  for (const absl::string_view part : absl::StrSplit(path, '/')) {
+    if (part == ".git" || base::IsLeftover(part)) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -41,6 +44,7 @@ absl::StatusOr<std::string> DirectorySource::Read(absl::string_view path, uint32
 absl::Status DirectorySource::ForEach(const Visit& visit) const {
   base::ListLimits limits;
   limits.max_depth = kMaxPathDepth;
+  limits.stop = stop_;
   PURSER_ASSIGN_OR_RETURN(const std::vector<base::DirectoryEntry> entries, directory_.List(limits));
   int64_t files = 0;
   for (const base::DirectoryEntry& entry : entries) {

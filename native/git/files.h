@@ -52,9 +52,9 @@ struct DirectorySourceLimits {
 };
 
 // A folder, read one file at a time. Files are 644, or 755 where the owner may execute them;
-// symlinks go in as symlinks; ".git" and all below it is left out at any level, and ".purser-stage"
-// (what a killed render left); sockets and the
-// like are INVALID_ARGUMENT. .gitignore is not applied: a template means the files it renders.
+// symlinks go in as symlinks; ".git" and all below it is left out at any level, and so is what a
+// killed process left (base::IsLeftover); sockets and the like are INVALID_ARGUMENT. .gitignore is
+// not applied: a template means the files it renders.
 class DirectorySource final : public FileSource {
  public:
   // `directory` must outlive the source. A stop ends a walk with CANCELLED.

@@ -1,6 +1,5 @@
 #include "scaffolder-actions/archive/archive_action.h"
 
-#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,129 +8,66 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/clock.h"
 #include "base/file.h"
+#include "base/file_stream.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "scaffolder-actions/archive/archive_description.h"
 #include "scaffolder-actions/archive/entries.h"
+#include "scaffolder-actions/archive/unpacking.h"
 #include "scaffolder-actions/file_support.h"
+#include "scaffolder-actions/progress.h"
 #include "template/glob.h"
 
 namespace purser::actions {
 namespace {
 
-// Where an archive is unpacked first; what a killed run left there goes at the next one.
-constexpr char kStage[] = ".purser-unpack";
+class FileBytes final : public ByteSource {
+ public:
+  explicit FileBytes(base::FileReader file) : file_(std::move(file)) {}
+  int64_t bytes() const override { return file_.bytes(); }
+  absl::StatusOr<size_t> ReadAt(int64_t offset, char* buffer, size_t size) const override {
+    return file_.ReadAt(offset, buffer, size);
+  }
 
-nlohmann::json Count(const char* title, int example) {
-  return {{"type", "integer"}, {"minimum", 0}, {"title", title}, {"examples", {example}}};
-}
-
-nlohmann::json CountsSchema() {
-  return {{"type", "object"},
-          {"required", {"files", "bytes"}},
-          {"properties",
-           {{"files", Count("Files and links", 3)},
-            {"bytes", Count("Their bytes", 2048)},
-            {"path",
-             {{"type", "string"},
-              {"title", "Path"},
-              {"description", "The archive, or the folder it was unpacked into."},
-              {"examples", {"dist/site.zip"}}}}}}};
-}
-
-std::string Example(const char* action, const char* input) {
-  return absl::StrCat("steps:\n  - id: archive\n    name: Archive\n    action: ", action,
-                      "\n    input:\n", input);
-}
-
-action::Description DescribePack(ArchiveForm form) {
-  const bool zip = form == ArchiveForm::kZip;
-  const char* id = zip ? "purser:files:zip" : "purser:files:tar";
-  nlohmann::json path = FilePathProperty(zip ? "The archive to write."
-                                             : "The archive to write; with .gz or .tgz at "
-                                               "its end it is compressed.");
-  nlohmann::json source = FilePathProperty("Folder of the workspace to pack.");
-  source["default"] = ".";
-  nlohmann::json exclude =
-      FileProperty("array", "Leave out", "Path patterns of what is not packed.");
-  exclude["items"] = {{"type", "string"}, {"minLength", 1}, {"maxLength", tmpl::kMaxGlobBytes}};
-  exclude["maxItems"] = tmpl::kMaxGlobPatterns;
-  action::Description description;
-  description.id = id;
-  description.description = absl::StrCat(
-      "Packs a folder of the workspace as ", zip ? "a zip" : "a tar",
-      " archive: sorted, with fixed times and owners, so that equal files give equal bytes. .git "
-      "and links that lead out are left alone.");
-  description.host = action::Host::kPortal;
-  description.supports_dry_run = true;
-  description.input_schema =
-      ObjectSchema({{"path", std::move(path)},
-                    {"sourcePath", std::move(source)},
-                    {"exclude", std::move(exclude)},
-                    {"prefix", FileProperty("string", "Prefix", "Folder in the archive.")}},
-                   {"path"});
-  description.output_schema = CountsSchema();
-  const char* end = zip ? "zip" : "tar.gz";
-  description.examples = {
-      {"Pack a folder.",
-       Example(id,
-               absl::StrCat("      path: dist/site.", end, "\n      sourcePath: site\n").c_str())},
-      {"Pack all but some files.",
-       Example(id,
-               absl::StrCat("      path: sources.", end,
-                            "\n      exclude:\n        - node_modules/**\n        - \"**/*.log\"\n")
-                   .c_str())},
-      {"Pack below a folder of its own.",
-       Example(id, absl::StrCat("      path: release.", end,
-                                "\n      sourcePath: build\n      prefix: ${{ parameters.name }}\n")
-                       .c_str())}};
-  return description;
-}
-
-action::Description DescribeUnpack(ArchiveForm form) {
-  const bool zip = form == ArchiveForm::kZip;
-  const char* id = zip ? "purser:files:unzip" : "purser:files:untar";
-  nlohmann::json target = FilePathProperty("Folder of the workspace to unpack into.");
-  target["default"] = ".";
-  nlohmann::json strip =
-      FileProperty("integer", "Strip", "How many leading folders of each path are left out.");
-  strip["minimum"] = 0;
-  strip["maximum"] = 20;
-  strip["default"] = 0;
-  action::Description description;
-  description.id = id;
-  description.description = absl::StrCat(
-      "Unpacks ", zip ? "a zip archive" : "a tar archive, plain or compressed by gzip,",
-      " of the workspace, wholly or not at all. Paths and links that lead out, special files and "
-      "bombs are refused.");
-  description.host = action::Host::kPortal;
-  description.supports_dry_run = true;
-  description.input_schema = ObjectSchema(
-      {{"path", FilePathProperty("The archive.")},
-       {"targetPath", std::move(target)},
-       {"strip", std::move(strip)},
-       {"replace", SwitchProperty("Replace", "Overwrite files that say something else.", false)}},
-      {"path"});
-  description.output_schema = CountsSchema();
-  const char* end = zip ? "zip" : "tar.gz";
-  description.examples = {
-      {"Unpack into a folder.",
-       Example(id, absl::StrCat("      path: site.", end, "\n      targetPath: site\n").c_str())},
-      {"Leave out the folder at the top.",
-       Example(id, absl::StrCat("      path: sources.", end, "\n      strip: 1\n").c_str())},
-      {"Unpack over what is there.",
-       Example(id, absl::StrCat("      path: update.", end,
-                                "\n      targetPath: app\n      replace: true\n")
-                       .c_str())}};
-  return description;
-}
-
-struct Counts {
-  int64_t files = 0;
-  int64_t bytes = 0;
+ private:
+  const base::FileReader file_;
 };
 
-void Report(action::Context& context, const Counts& counts, const std::string& path,
+class FileSink final : public ByteSink {
+ public:
+  explicit FileSink(base::FileWriter& file) : file_(file) {}
+  int64_t bytes() const override { return file_.bytes(); }
+  absl::Status Append(absl::string_view bytes) override { return file_.Append(bytes); }
+  absl::Status WriteAt(int64_t offset, absl::string_view bytes) override {
+    return file_.WriteAt(offset, bytes);
+  }
+
+ private:
+  base::FileWriter& file_;
+};
+
+// What is called between pieces: counts, tells, and ends the work when it is to stop.
+class Pace {
+ public:
+  explicit Pace(action::Context& context)
+      : context_(context), progress_(context, base::Clock::System()) {}
+  absl::Status operator()(int64_t bytes, int64_t files) {
+    if (context_.stop().stop_requested()) return absl::CancelledError("the task was cancelled");
+    bytes_ += bytes;
+    progress_(files, bytes_);
+    return absl::OkStatus();
+  }
+
+ private:
+  action::Context& context_;
+  Progress progress_;
+  int64_t bytes_ = 0;
+};
+
+void Report(action::Context& context, const ArchiveCounts& counts, const std::string& path,
             absl::string_view did) {
   context.Output("files", counts.files);
   context.Output("bytes", counts.bytes);
@@ -140,143 +76,55 @@ void Report(action::Context& context, const Counts& counts, const std::string& p
               absl::StrCat(did, " ", counts.files, " files (", counts.bytes, " bytes)"));
 }
 
-// ---- unpacking
+// Git's own folder, and what a killed run left.
+bool IsLeftOut(absl::string_view path) {
+  for (const absl::string_view part : absl::StrSplit(path, '/')) {
+    if (part == ".git" || base::IsLeftover(part)) return true;
+  }
+  return false;
+}
 
-// An archive on its way into the workspace: staged, then moved, and moved back after an error.
-class Unpacking {
+// One folder on its way into an archive.
+class Packing {
  public:
-  Unpacking(const base::Directory& workspace, std::string target, bool replace)
-      : workspace_(workspace), target_(std::move(target)), replace_(replace) {}
+  Packing(const base::Directory& source, std::string prefix, ArchiveWriter& writer)
+      : source_(source), prefix_(std::move(prefix)), writer_(writer) {}
 
-  absl::Status Begin() {
-    PURSER_RETURN_IF_ERROR(workspace_.Remove(kStage));
-    return workspace_.MakeAt(absl::StrCat(kStage, "/new")).status();
-  }
-
-  absl::Status Stage(Entry entry, int strip) {
-    std::string path = entry.path;
-    for (; strip > 0; --strip) {
-      const size_t slash = path.find('/');
-      if (slash == std::string::npos) return absl::OkStatus();
-      path.erase(0, slash + 1);
+  absl::Status Add(const base::DirectoryEntry& file) {
+    Entry entry;
+    entry.path = prefix_.empty() ? file.path : absl::StrCat(prefix_, "/", file.path);
+    entry.executable = (file.mode & 0100) != 0;
+    std::optional<FileBytes> content;
+    if (file.kind == base::FileKind::kDirectory) {
+      entry.kind = EntryKind::kFolder;
+    } else if (file.kind == base::FileKind::kSymlink) {
+      entry.kind = EntryKind::kLink;
+      PURSER_ASSIGN_OR_RETURN(entry.target, source_.ReadSymlink(file.path));
+    } else if (file.kind == base::FileKind::kFile) {
+      PURSER_ASSIGN_OR_RETURN(base::FileReader reader, base::FileReader::Open(source_, file.path));
+      content.emplace(std::move(reader));
+      entry.bytes = content->bytes();
+    } else {
+      return absl::FailedPreconditionError(
+          absl::StrCat(base::EscapeForDisplay(file.path), ": is no file, folder or symbolic link"));
     }
-    const std::string staged = absl::StrCat(kStage, "/new/", path);
-    if (entry.kind == EntryKind::kFolder) {
-      folders_.push_back(path);
-      return workspace_.MakeAt(staged).status();
-    }
+    PURSER_RETURN_IF_ERROR(guard_.Admit(entry));
+    PURSER_RETURN_IF_ERROR(guard_.Count(entry.path, entry.bytes));
+    PURSER_RETURN_IF_ERROR(writer_.Add(entry, content.has_value() ? &*content : nullptr));
+    if (entry.kind == EntryKind::kFolder) return absl::OkStatus();
     ++counts_.files;
-    counts_.bytes += static_cast<int64_t>(entry.content.size());
-    paths_.push_back(path);
-    if (entry.kind == EntryKind::kLink) {
-      links_.push_back(path);
-      return workspace_.WriteSymlink(staged, entry.content);
-    }
-    return workspace_.WriteFile(staged, entry.content, entry.executable ? 0777 : 0666);
+    counts_.bytes +=
+        entry.kind == EntryKind::kLink ? static_cast<int64_t>(entry.target.size()) : entry.bytes;
+    return absl::OkStatus();
   }
-
-  absl::Status Move(std::stop_token stop) {
-    PURSER_RETURN_IF_ERROR(CheckLinks());
-    absl::Status status = MoveAll(std::move(stop));
-    if (status.ok()) return status;
-    for (auto move = moved_.rbegin(); move != moved_.rend(); ++move) {
-      // The first error is the one to tell.
-      const std::string place = PlaceOf(move->path);
-      (move->had_old ? workspace_.Rename(OldOf(move->path), place) : workspace_.Remove(place))
-          .IgnoreError();
-    }
-    return status;
-  }
-
-  void End() { workspace_.Remove(kStage).IgnoreError(); }
-  const Counts& counts() const { return counts_; }
+  const ArchiveCounts& counts() const { return counts_; }
 
  private:
-  struct Moved {
-    std::string path;
-    bool had_old;
-  };
-
-  std::string PlaceOf(const std::string& path) const {
-    return target_.empty() ? path : absl::StrCat(target_, "/", path);
-  }
-  static std::string OldOf(const std::string& path) { return absl::StrCat(kStage, "/old/", path); }
-
-  // Chains of links are followed by the kernel, which tells when one leads out.
-  absl::Status CheckLinks() const {
-    PURSER_ASSIGN_OR_RETURN(const base::Directory stage,
-                            workspace_.OpenAt(absl::StrCat(kStage, "/new")));
-    for (const std::string& path : links_) {
-      const absl::Status status = stage.OpenAt(path).status();
-      if (status.code() == absl::StatusCode::kPermissionDenied) {
-        return absl::PermissionDeniedError(
-            absl::StrCat("entry \"", base::EscapeForDisplay(path), "\": a link that leads out"));
-      }
-    }
-    return absl::OkStatus();
-  }
-
-  absl::StatusOr<bool> IsSame(const std::string& path, const base::DirectoryEntry& there) const {
-    const std::string staged = absl::StrCat(kStage, "/new/", path);
-    PURSER_ASSIGN_OR_RETURN(const base::DirectoryEntry own, workspace_.Stat(staged));
-    if (own.kind != there.kind || own.bytes != there.bytes) return false;
-    if (own.kind == base::FileKind::kSymlink) {
-      PURSER_ASSIGN_OR_RETURN(const std::string a, workspace_.ReadSymlink(staged));
-      PURSER_ASSIGN_OR_RETURN(const std::string b, workspace_.ReadSymlink(PlaceOf(path)));
-      return a == b;
-    }
-    PURSER_ASSIGN_OR_RETURN(const std::string a, workspace_.ReadFile(staged, kMaxEntryBytes));
-    PURSER_ASSIGN_OR_RETURN(const std::string b,
-                            workspace_.ReadFile(PlaceOf(path), kMaxEntryBytes));
-    return a == b;
-  }
-
-  absl::Status MoveAll(std::stop_token stop) {
-    for (const std::string& folder : folders_) {
-      PURSER_RETURN_IF_ERROR(workspace_.MakeAt(PlaceOf(folder)).status());
-    }
-    for (const std::string& path : paths_) {
-      if (stop.stop_requested()) return absl::CancelledError("the task was cancelled");
-      const std::string place = PlaceOf(path);
-      const absl::StatusOr<base::DirectoryEntry> there = workspace_.Stat(place);
-      bool had_old = false;
-      if (there.ok()) {
-        if (there->kind == base::FileKind::kDirectory) {
-          return absl::FailedPreconditionError(
-              absl::StrCat(base::EscapeForDisplay(place), ": there is a folder of this name"));
-        }
-        PURSER_ASSIGN_OR_RETURN(const bool same, IsSame(path, *there));
-        if (same) continue;
-        if (!replace_) {
-          return absl::AlreadyExistsError(
-              absl::StrCat(base::EscapeForDisplay(place),
-                           ": is there and says something else; \"replace\" would overwrite it"));
-        }
-        PURSER_RETURN_IF_ERROR(MakeParent(OldOf(path)));
-        PURSER_RETURN_IF_ERROR(workspace_.Rename(place, OldOf(path)));
-        had_old = true;
-      } else if (there.status().code() != absl::StatusCode::kNotFound) {
-        return there.status();
-      }
-      moved_.push_back({path, had_old});
-      PURSER_RETURN_IF_ERROR(MakeParent(place));
-      PURSER_RETURN_IF_ERROR(workspace_.Rename(absl::StrCat(kStage, "/new/", path), place));
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status MakeParent(const std::string& path) const {
-    const size_t slash = path.rfind('/');
-    if (slash == std::string::npos) return absl::OkStatus();
-    return workspace_.MakeAt(path.substr(0, slash)).status();
-  }
-
-  const base::Directory& workspace_;
-  const std::string target_;
-  const bool replace_;
-  std::vector<std::string> folders_, paths_, links_;
-  std::vector<Moved> moved_;
-  Counts counts_;
+  const base::Directory& source_;
+  const std::string prefix_;
+  ArchiveWriter& writer_;
+  EntryGuard guard_{kMaxArchiveBytes};
+  ArchiveCounts counts_;
 };
 
 }  // namespace
@@ -297,50 +145,34 @@ absl::Status PackAction::Run(action::Context& context) {
                                                ? base::Directory::Open(context.workspace())
                                                : workspace.OpenAt(source_path);
   if (!source.ok()) return base::Annotate(source.status(), "/sourcePath");
-  PURSER_ASSIGN_OR_RETURN(std::vector<base::DirectoryEntry> listed, source->List());
+  PURSER_ASSIGN_OR_RETURN(const std::vector<base::DirectoryEntry> listed,
+                          source->List({.stop = context.stop()}));
+
+  PURSER_ASSIGN_OR_RETURN(base::FileWriter archive, base::FileWriter::Create(workspace, path));
+  FileSink sink(archive);
+  Pace pace(context);
+  const Packing* counted = nullptr;
+  const Step step = [&pace, &counted](int64_t bytes) {
+    return pace(bytes, counted->counts().files);
+  };
   const bool compressed = absl::EndsWith(path, ".gz") || absl::EndsWith(path, ".tgz");
   const std::unique_ptr<ArchiveWriter> writer =
-      form_ == ArchiveForm::kZip ? NewZipWriter() : NewTarWriter(compressed);
-  const std::string own = source_path.empty() ? "" : absl::StrCat(source_path, "/");
-  EntryGuard guard(kMaxArchiveBytes);
-  Counts counts;
+      form_ == ArchiveForm::kZip ? NewZipWriter(sink, step) : NewTarWriter(sink, compressed, step);
+  Packing packing(*source, prefix, *writer);
+  counted = &packing;
   for (const base::DirectoryEntry& file : listed) {
-    if (context.stop().stop_requested()) return absl::CancelledError("the task was cancelled");
-    const std::string in_workspace = absl::StrCat(own, file.path);
-    // Neither the archive itself, nor what a killed run left.
-    if (in_workspace == path || absl::StartsWith(in_workspace, ".purser-") ||
-        absl::StartsWith(file.path, ".git/") || file.path == ".git" ||
-        absl::StrContains(file.path, "/.git/") || absl::EndsWith(file.path, "/.git")) {
-      continue;
-    }
+    PURSER_RETURN_IF_ERROR(step(0));
+    const std::string in_workspace =
+        source_path.empty() ? file.path : absl::StrCat(source_path, "/", file.path);
+    if (in_workspace == path || IsLeftOut(file.path)) continue;
     PURSER_ASSIGN_OR_RETURN(const bool out, exclude.Matches(file.path));
-    if (out) continue;
-    Entry entry;
-    entry.path = prefix.empty() ? file.path : absl::StrCat(prefix, "/", file.path);
-    entry.executable = (file.mode & 0100) != 0;
-    if (file.kind == base::FileKind::kDirectory) {
-      entry.kind = EntryKind::kFolder;
-    } else if (file.kind == base::FileKind::kSymlink) {
-      entry.kind = EntryKind::kLink;
-      PURSER_ASSIGN_OR_RETURN(entry.content, source->ReadSymlink(file.path));
-    } else if (file.kind == base::FileKind::kFile) {
-      PURSER_ASSIGN_OR_RETURN(entry.content, source->ReadFile(file.path, kMaxEntryBytes));
-    } else {
-      return absl::FailedPreconditionError(
-          absl::StrCat(base::EscapeForDisplay(file.path), ": is no file, folder or symbolic link"));
-    }
-    PURSER_RETURN_IF_ERROR(guard.Admit(entry));
-    if (entry.kind != EntryKind::kFolder) {
-      ++counts.files;
-      counts.bytes += static_cast<int64_t>(entry.content.size());
-    }
-    PURSER_RETURN_IF_ERROR(writer->Add(entry));
+    if (!out) PURSER_RETURN_IF_ERROR(packing.Add(file));
   }
-  PURSER_ASSIGN_OR_RETURN(const std::string archive, writer->Finish());
-  PURSER_RETURN_IF_ERROR(workspace.WriteFile(path, archive));
+  PURSER_RETURN_IF_ERROR(writer->Finish());
+  PURSER_RETURN_IF_ERROR(archive.Commit());
   Report(
-      context, counts, path,
-      absl::StrCat("packed into ", base::EscapeForDisplay(path), ", ", archive.size(), " bytes:"));
+      context, packing.counts(), path,
+      absl::StrCat("packed into ", base::EscapeForDisplay(path), ", ", archive.bytes(), " bytes:"));
   return absl::OkStatus();
 }
 
@@ -351,17 +183,23 @@ absl::Status UnpackAction::Run(action::Context& context) {
   PURSER_ASSIGN_OR_RETURN(const std::string path,
                           WorkspacePath(input["path"].get_ref<const std::string&>()));
   PURSER_ASSIGN_OR_RETURN(const std::string target, WorkspacePath(input.value("targetPath", ".")));
-  const int strip = input.value("strip", 0);
   PURSER_ASSIGN_OR_RETURN(const base::Directory workspace,
                           base::Directory::Open(context.workspace()));
-  PURSER_ASSIGN_OR_RETURN(const std::string archive, workspace.ReadFile(path, kMaxArchiveBytes));
-  Unpacking unpacking(workspace, target, input.value("replace", false));
+  PURSER_ASSIGN_OR_RETURN(base::FileReader file, base::FileReader::Open(workspace, path));
+  if (file.bytes() > kMaxArchiveBytes) {
+    return absl::ResourceExhaustedError(absl::StrCat(base::EscapeForDisplay(path), ": larger than ",
+                                                     kMaxArchiveBytes,
+                                                     " bytes (kMaxArchiveBytes)"));
+  }
+  const FileBytes archive(std::move(file));
+  Unpacking unpacking(workspace, target, input.value("strip", 0), input.value("replace", false));
   PURSER_RETURN_IF_ERROR(unpacking.Begin());
-  const EntrySink sink = [&](Entry entry) { return unpacking.Stage(std::move(entry), strip); };
-  absl::Status status = form_ == ArchiveForm::kZip ? ReadZip(archive, sink, context.stop())
-                                                   : ReadTar(archive, sink, context.stop());
+  Pace pace(context);
+  const Step step = [&](int64_t bytes) { return pace(bytes, unpacking.counts().files); };
+  absl::Status status = form_ == ArchiveForm::kZip ? ReadZip(archive, unpacking, step)
+                                                   : ReadTar(archive, unpacking, step);
   if (status.ok()) status = unpacking.Move(context.stop());
-  unpacking.End();
+  unpacking.Clean();
   if (!status.ok()) return base::Annotate(status, base::EscapeForDisplay(path));
   Report(context, unpacking.counts(), target,
          absl::StrCat("unpacked ", base::EscapeForDisplay(path), ":"));

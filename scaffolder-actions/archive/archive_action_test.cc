@@ -1,10 +1,16 @@
 #include "scaffolder-actions/archive/archive_action.h"
 
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
+#include <thread>
 
+#include "absl/strings/str_cat.h"
+#include "base/rng.h"
 #include "gmock/gmock.h"
 #include "scaffolder-actions/archive/entries.h"
 #include "scaffolder-actions/fake_context.h"
@@ -29,21 +35,39 @@ class ArchiveActionTest : public FileActionTest {
     ASSERT_EQ(symlink("../a.txt", (context_.folder + "/src/deep/link").c_str()), 0);
   }
   // An archive of entries that no writer of ours would make.
-  std::string Tar(const std::vector<Entry>& entries) {
-    const auto writer = NewTarWriter(false);
-    for (const Entry& entry : entries) EXPECT_TRUE(writer->Add(entry).ok());
-    return *writer->Finish();
+  struct Part {
+    Entry entry;
+    std::string content;
+  };
+  static std::string Archive(const std::vector<Part>& parts, bool zip, bool compressed = false) {
+    TextBytes out;
+    const Step step = [](int64_t) { return absl::OkStatus(); };
+    const auto writer = zip ? NewZipWriter(out, step) : NewTarWriter(out, compressed, step);
+    for (const Part& part : parts) {
+      const TextBytes content(part.content);
+      EXPECT_TRUE(writer->Add(part.entry, &content).ok());
+    }
+    EXPECT_TRUE(writer->Finish().ok());
+    return out.text();
   }
-  std::string Zip(const std::vector<Entry>& entries) {
-    const auto writer = NewZipWriter();
-    for (const Entry& entry : entries) EXPECT_TRUE(writer->Add(entry).ok());
-    return *writer->Finish();
+  static std::string Tar(const std::vector<Part>& parts) { return Archive(parts, false); }
+  static std::string Zip(const std::vector<Part>& parts) { return Archive(parts, true); }
+  static Part File(const std::string& path, const std::string& content = "x") {
+    return {{path, EntryKind::kFile, false, "", static_cast<int64_t>(content.size())}, content};
   }
-  static Entry File(const std::string& path, const std::string& content = "x") {
-    return {path, EntryKind::kFile, false, content};
+  static Part Link(const std::string& path, const std::string& target) {
+    return {{path, EntryKind::kLink, false, target}, ""};
   }
-  static Entry Link(const std::string& path, const std::string& target) {
-    return {path, EntryKind::kLink, false, target};
+  // Bytes that do not compress, the same each time.
+  static std::string Noise(size_t bytes) {
+    base::SeededRng rng(bytes);
+    std::string out;
+    while (out.size() < bytes) {
+      const uint64_t value = rng.Next();
+      out.append(reinterpret_cast<const char*>(&value), sizeof(value));
+    }
+    out.resize(bytes);
+    return out;
   }
 
   PackAction zip_{ArchiveForm::kZip}, tar_{ArchiveForm::kTar};
@@ -80,7 +104,7 @@ TEST_F(ArchiveActionTest, ThereAndBack) {
     EXPECT_EQ(std::system(compare.c_str()), 0) << name;
     EXPECT_EQ(access((context_.folder + "/out/run.sh").c_str(), X_OK), 0);
     EXPECT_NE(access((context_.folder + "/out/.git").c_str(), F_OK), 0);
-    EXPECT_NE(access((context_.folder + "/.purser-unpack").c_str(), F_OK), 0);
+    EXPECT_NE(access((context_.folder + "/.purser-stage").c_str(), F_OK), 0);
     std::filesystem::remove_all(context_.folder + "/out");
   }
 }
@@ -120,7 +144,7 @@ TEST_F(ArchiveActionTest, PatternsAreLeftOut) {
 
 TEST_F(ArchiveActionTest, NothingLeadsOut) {
   const struct {
-    std::vector<Entry> entries;
+    std::vector<Part> entries;
     const char* error;
   } kCases[] = {
       {{File("../evil")}, "leads out"},
@@ -144,7 +168,7 @@ TEST_F(ArchiveActionTest, NothingLeadsOut) {
       Put("evil", zip ? Zip(one.entries) : Tar(one.entries));
       const absl::Status status =
           Perform(zip ? unzip_ : untar_, {{"path", "evil"}, {"targetPath", "out"}});
-      EXPECT_THAT(status.message(), HasSubstr(one.error)) << one.entries[0].path << zip;
+      EXPECT_THAT(status.message(), HasSubstr(one.error)) << one.entries[0].entry.path << zip;
       EXPECT_THAT(Files(), ElementsAre("evil"));
     }
   }
@@ -162,10 +186,7 @@ TEST_F(ArchiveActionTest, BombsEndSoon) {
   const std::string zeros(64 << 20, '\0');
   Put("b.zip", Zip({File("a", zeros), File("b", zeros)}));
   EXPECT_EQ(Perform(unzip_, {{"path", "b.zip"}}).code(), absl::StatusCode::kResourceExhausted);
-  const auto writer = NewTarWriter(true);
-  ASSERT_TRUE(writer->Add(File("a", zeros)).ok());
-  ASSERT_TRUE(writer->Add(File("b", zeros)).ok());
-  Put("b.tgz", *writer->Finish());
+  Put("b.tgz", Archive({File("a", zeros), File("b", zeros)}, false, true));
   EXPECT_EQ(Perform(untar_, {{"path", "b.tgz"}}).code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(Files(), ElementsAre("b.tgz", "b.zip"));
 }
@@ -204,6 +225,138 @@ TEST_F(ArchiveActionTest, ExistingFilesAreNotLost) {
   with["replace"] = true;
   ASSERT_TRUE(Perform(unzip_, with).ok());
   EXPECT_EQ(Get("out/z"), "new");
+}
+
+// Larger than what is compressed at once, and than a piece: one that compresses, one that does not.
+TEST_F(ArchiveActionTest, LargeFilesGoByInPieces) {
+  Put("src/noise", Noise(3 << 20));
+  Put("src/text", std::string(5 << 20, 't') + Noise(1000));
+  Put("src/edge", Noise(1 << 20));
+  for (const char* name : {"o.zip", "o.tar", "o.tgz"}) {
+    const bool zip = std::string(name) == "o.zip";
+    ASSERT_TRUE(Perform(zip ? zip_ : tar_, {{"path", name}, {"sourcePath", "src"}}).ok());
+    EXPECT_EQ(context_.outputs["bytes"], (3 << 20) + (5 << 20) + 1000 + (1 << 20));
+    const std::string first = Get(name);
+    ASSERT_TRUE(Perform(zip ? zip_ : tar_, {{"path", name}, {"sourcePath", "src"}}).ok());
+    EXPECT_TRUE(Get(name) == first) << "equal bytes each time";
+    const absl::Status status =
+        Perform(zip ? unzip_ : untar_, {{"path", name}, {"targetPath", "out"}});
+    ASSERT_TRUE(status.ok()) << status;
+    const std::string compare = "diff -r " + context_.folder + "/src " + context_.folder + "/out";
+    EXPECT_EQ(std::system(compare.c_str()), 0) << name;
+    const std::string test = std::string("python3 -m ") + (zip ? "zipfile -t " : "tarfile -t ") +
+                             context_.folder + "/" + name + " > /dev/null 2>&1";
+    EXPECT_EQ(std::system(test.c_str()), 0) << name;
+    std::filesystem::remove_all(context_.folder + "/out");
+  }
+}
+
+TEST_F(ArchiveActionTest, Zip64) {
+  // More entries than 16 bits can count: ours, read by ours and by another program.
+  std::vector<Part> many;
+  for (int i = 0; i < 66'000; ++i) many.push_back(File(absl::StrCat("f", i), ""));
+  const TextBytes archive(Zip(many));
+  class Counting final : public EntrySink {
+   public:
+    absl::Status Begin(const Entry&) override {
+      ++count;
+      return absl::OkStatus();
+    }
+    absl::Status Content(absl::string_view) override { return absl::OkStatus(); }
+    absl::Status End() override { return absl::OkStatus(); }
+    int count = 0;
+  } counting;
+  const absl::Status status = ReadZip(archive, counting, [](int64_t) { return absl::OkStatus(); });
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(counting.count, 66'000);
+  Put("many.zip", archive.text());
+  const std::string count = "python3 -c \"import zipfile; assert len(zipfile.ZipFile('" +
+                            context_.folder + "/many.zip').namelist()) == 66000\"";
+  EXPECT_EQ(std::system(count.c_str()), 0);
+  // Another program's, with sizes in the extra field.
+  const std::string make = "cd " + context_.folder +
+                           " && python3 -c \"import zipfile; z = zipfile.ZipFile('theirs.zip', "
+                           "'w'); f = z.open('a', 'w', force_zip64=True); f.write(b'hello'); "
+                           "f.close(); z.close()\"";
+  ASSERT_EQ(std::system(make.c_str()), 0);
+  ASSERT_TRUE(Perform(unzip_, {{"path", "theirs.zip"}, {"targetPath", "theirs"}}).ok());
+  EXPECT_EQ(Get("theirs/a"), "hello");
+}
+
+// The numbers of an entry that says they stand in its extra field.
+TEST_F(ArchiveActionTest, SizesOf64BitsAreBelievedNoMoreThanOthers) {
+  std::string zip = Zip({File("a", "hello")});
+  const size_t central = zip.rfind("PK\x01\x02");
+  zip.replace(central + 24, 4, "\xFF\xFF\xFF\xFF");  // without an extra field
+  Put("a.zip", zip);
+  EXPECT_EQ(Perform(unzip_, {{"path", "a.zip"}}).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(Files(), ElementsAre("a.zip"));
+}
+
+TEST_F(ArchiveActionTest, WhatKilledRunsLeftIsNotPacked) {
+  Put("src/a", "a");
+  Put("src/deep/.purser-0123456789abcdef.tmp", "half");
+  Put("src/.purser-stage/new/b", "half");
+  ASSERT_TRUE(Perform(zip_, {{"path", "src/o.zip"}, {"sourcePath", "src"}}).ok());
+  EXPECT_EQ(context_.outputs["files"], 1);
+}
+
+TEST_F(ArchiveActionTest, AFileThatGrowsOrShrinksIsNoArchive) {
+  for (const int64_t bytes : {3, 8}) {
+    for (const bool zip : {true, false}) {
+      TextBytes out;
+      const Step step = [](int64_t) { return absl::OkStatus(); };
+      const auto writer = zip ? NewZipWriter(out, step) : NewTarWriter(out, false, step);
+      const TextBytes content("12345");
+      const absl::Status status = writer->Add({"a", EntryKind::kFile, false, "", bytes}, &content);
+      EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << bytes << zip;
+      EXPECT_THAT(status.message(), HasSubstr("was changed"));
+    }
+  }
+}
+
+TEST_F(ArchiveActionTest, AFullDiskLeavesNothing) {
+  Put("src/a", Noise(1 << 20));
+  // What a write beyond the limit gives is the same to us as a full disk.
+  rlimit old;
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &old), 0);
+  const auto handler = signal(SIGXFSZ, SIG_IGN);
+  rlimit small = old;
+  small.rlim_cur = 100'000;
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  const absl::Status packed = Perform(tar_, {{"path", "o.tgz"}, {"sourcePath", "src"}});
+  setrlimit(RLIMIT_FSIZE, &old);
+  ASSERT_TRUE(Perform(tar_, {{"path", "o.tgz"}, {"sourcePath", "src"}}).ok());
+  setrlimit(RLIMIT_FSIZE, &small);
+  const absl::Status unpacked = Perform(untar_, {{"path", "o.tgz"}, {"targetPath", "out"}});
+  setrlimit(RLIMIT_FSIZE, &old);
+  signal(SIGXFSZ, handler);
+  EXPECT_FALSE(packed.ok());
+  EXPECT_FALSE(unpacked.ok());
+  EXPECT_THAT(Files(), ElementsAre("o.tgz", "src/", "src/a"));
+}
+
+// An archive of zeros is unpacked at some GB/s, one of noise packed at some ten MB/s: both end
+// soon.
+TEST_F(ArchiveActionTest, AStopInTheMiddleOfAFileLeavesNothing) {
+  Put("src/noise", Noise(8 << 20));
+  Put("a.tar", Tar({File("a", Noise(8 << 20))}));
+  const std::vector<std::string> before = Files();
+  const struct {
+    action::Action* action;
+    json input;
+  } kCases[] = {{&zip_, {{"path", "o.zip"}, {"sourcePath", "src"}}},
+                {&tar_, {{"path", "o.tgz"}, {"sourcePath", "src"}}},
+                {&untar_, {{"path", "a.tar"}, {"targetPath", "out"}}}};
+  for (const auto& one : kCases) {
+    context_.source = {};
+    std::jthread stopper([this] {
+      std::this_thread::sleep_for(std::chrono::microseconds(500));
+      context_.source.request_stop();
+    });
+    EXPECT_EQ(Perform(*one.action, one.input).code(), absl::StatusCode::kCancelled);
+    EXPECT_EQ(Files(), before);
+  }
 }
 
 TEST_F(ArchiveActionTest, StopWhenAsked) {

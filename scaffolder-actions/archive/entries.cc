@@ -1,5 +1,6 @@
 #include "scaffolder-actions/archive/entries.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -40,7 +41,7 @@ absl::StatusOr<std::string> PlainPath(absl::string_view path) {
 // True when a link at `path` with this target stays within the archive's root.
 bool StaysWithin(absl::string_view path, absl::string_view target) {
   if (target.empty() || target[0] == '/' || target.find('\0') != absl::string_view::npos ||
-      target.size() > kMaxArchivePath) {
+      target.size() > kMaxLinkBytes) {
     return false;
   }
   int depth = 0;
@@ -85,9 +86,9 @@ absl::Status EntryGuard::Admit(Entry& entry) {
   if (!added && (entry.kind != EntryKind::kFolder || place->second != EntryKind::kFolder)) {
     return Refused(path, "is there twice");
   }
-  if (entry.kind == EntryKind::kLink && !StaysWithin(path, entry.content)) {
+  if (entry.kind == EntryKind::kLink && !StaysWithin(path, entry.target)) {
     return Refused(path, absl::StrCat("a link that leads out, to \"",
-                                      base::EscapeForDisplay(entry.content), "\""));
+                                      base::EscapeForDisplay(entry.target), "\""));
   }
   entry.path = std::move(path);
   return absl::OkStatus();
@@ -110,6 +111,45 @@ absl::Status EntryGuard::Count(absl::string_view path, int64_t bytes) {
                      " times its size (kMaxUnpackedRatio)"));
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<size_t> TextBytes::ReadAt(int64_t offset, char* buffer, size_t size) const {
+  const absl::string_view rest =
+      absl::string_view(text_).substr(std::min(static_cast<size_t>(offset), text_.size()), size);
+  std::copy(rest.begin(), rest.end(), buffer);
+  return rest.size();
+}
+
+absl::Status TextBytes::Append(absl::string_view bytes) {
+  absl::StrAppend(&text_, bytes);
+  return absl::OkStatus();
+}
+
+absl::Status TextBytes::WriteAt(int64_t offset, absl::string_view bytes) {
+  text_.replace(static_cast<size_t>(offset), bytes.size(), bytes.data(), bytes.size());
+  return absl::OkStatus();
+}
+
+absl::Status ReadPiece(const Entry& entry, const ByteSource& content, int64_t offset,
+                       std::string* piece, size_t limit) {
+  const auto wanted =
+      static_cast<size_t>(std::min<int64_t>(entry.bytes - offset, static_cast<int64_t>(limit)));
+  piece->resize(wanted);
+  PURSER_ASSIGN_OR_RETURN(const size_t got, content.ReadAt(offset, piece->data(), wanted));
+  char more = 0;
+  const int64_t end = offset + static_cast<int64_t>(got);
+  const absl::StatusOr<size_t> behind =
+      end == entry.bytes ? content.ReadAt(end, &more, 1) : absl::StatusOr<size_t>(0);
+  if (got == wanted && behind.ok() && *behind == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      base::EscapeForDisplay(entry.path), ": was changed while it was packed; try again"));
+}
+
+absl::Status CheckArchive(int64_t bytes, int64_t entries) {
+  if (bytes <= kMaxArchiveBytes && entries <= kMaxArchiveEntries) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the archive would be larger than ", kMaxArchiveBytes, " bytes or ",
+                   kMaxArchiveEntries, " entries (kMaxArchiveBytes, kMaxArchiveEntries)"));
 }
 
 }  // namespace purser::actions

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "scaffolder-actions/progress.h"
 #include "scaffolder-actions/render_support.h"
 #include "template/tree.h"
 

@@ -15,6 +15,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "json/json.h"
+#include "scaffolder-actions/progress.h"
 #include "scaffolder-actions/render_fixture.h"
 #include "scaffolder-actions/render_support.h"
 #include "template/tree.h"
