@@ -20,14 +20,14 @@ uint64_t BigEndian(const char* bytes) {
   return value;
 }
 
+}  // namespace
+
 bool MustHold(int64_t known, int64_t seen, int64_t gone, const GuardOptions& guard) {
   if (gone == 0) return false;
   if (seen == 0) return !guard.allow_empty;
   if (gone < guard.min_removed) return false;
   return static_cast<double>(gone) > guard.max_removed_fraction * static_cast<double>(known);
 }
-
-}  // namespace
 
 std::string Fingerprint::ToHex() const { return absl::StrFormat("%016x%016x", high, low); }
 

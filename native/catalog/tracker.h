@@ -43,6 +43,9 @@ enum class Verdict {
   kCollision,  // another partition of the source holds this ref: the first owner keeps it
 };
 
+// Whether `gone` of `known` entities, `seen` of which are still there, are too many to go at once.
+bool MustHold(int64_t known, int64_t seen, int64_t gone, const GuardOptions& guard);
+
 // Not thread-safe.
 class Tracker {
  public:
@@ -99,7 +102,7 @@ class Tracker {
   uint32_t PartitionOf(absl::string_view name);
   uint64_t BegunAt(uint32_t partition) const;
 
-  const size_t max_entities_;
+  size_t max_entities_;
   uint64_t generation_ = 1;
   uint64_t whole_begun_ = 0;
   int64_t held_ = 0;

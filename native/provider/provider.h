@@ -116,7 +116,8 @@ class Context {
 
   // Watch only. BeginSnapshot: from here to CompleteSnapshot every entity of the partition is
   // emitted ("" = of the whole source); what was not is gone and removed, behind the guard. May
-  // begin again (relist) at any time; two partitions may do so side by side. Emit and Remove
+  // begin again (relist) at any time; two partitions may do so side by side, but at first all of
+  // them are begun (or kept, with the reason why they fail) before one is completed. Emit and Remove
   // between are changes that happened meanwhile. Entities are shown as they come.
   virtual absl::Status BeginSnapshot(absl::string_view partition);
   virtual absl::Status CompleteSnapshot(absl::string_view partition);

@@ -103,32 +103,6 @@ class CallContext final : public action::Context {
   const Sink<purser::v1::RunActionResponse>& write_ ABSL_GUARDED_BY(mutex_);
 };
 
-class RefreshContext final : public provider::Context {
- public:
-  RefreshContext(nlohmann::json config, std::stop_token stop, http::Transport& transport,
-                 const Sink<purser::v1::RefreshProviderResponse>& write)
-      : config_(std::move(config)), stop_(std::move(stop)), transport_(transport), write_(write) {}
-
-  const nlohmann::json& config() const override { return config_; }
-  std::stop_token stop() const override { return stop_; }
-  http::Transport& transport() override { return transport_; }
-  void Log(action::LogLevel level, absl::string_view line) override {
-    purser::v1::RefreshProviderResponse message;
-    *message.mutable_log() = LogMessage(level, line);
-    write_(message).IgnoreError();
-  }
-  absl::Status EmitIn(absl::string_view, const nlohmann::json&) override {
-    return absl::FailedPreconditionError("a provider with a change log emits through Deltas");
-  }
-  void KeepPartition(absl::string_view, const absl::Status&) override {}
-
- private:
-  const nlohmann::json config_;
-  const std::stop_token stop_;
-  http::Transport& transport_;
-  const Sink<purser::v1::RefreshProviderResponse>& write_;
-};
-
 // The description's names, for NOT_FOUND messages.
 template <typename Description>
 std::string KnownIds(const std::vector<const Description*>& descriptions) {
@@ -232,32 +206,35 @@ grpc::ServerWriteReactor<purser::v1::RefreshProviderResponse>* ProviderService::
       [this, request = *request](
           std::stop_token stop,
           const Sink<purser::v1::RefreshProviderResponse>& write) -> absl::Status {
-        provider::Provider* const provider = registry_.Find(request.id());
-        if (provider == nullptr) {
-          return absl::NotFoundError(absl::StrCat("provider ", base::EscapeForDisplay(request.id()),
-                                                  ": not hosted here; there are ",
-                                                  KnownIds(registry_.List())));
-        }
-        PURSER_ASSIGN_OR_RETURN(nlohmann::json config,
-                                ParseObject(request.config_json(), "config_json"));
-        PURSER_RETURN_IF_ERROR(
-            CheckAgainst(provider->description().config_schema, config,
-                         absl::StrCat("config of ", request.id(), "/", request.instance())));
-        RefreshContext refresh(std::move(config), stop, transport_, write);
+        provider::FollowRequest follow;
+        follow.id = request.id();
+        follow.instance = request.instance();
+        follow.position = request.position();
+        follow.follow = request.follow();
+        PURSER_ASSIGN_OR_RETURN(follow.config, ParseObject(request.config_json(), "config_json"));
+        PURSER_ASSIGN_OR_RETURN(follow.options,
+                                ParseObject(request.options_json(), "options_json"));
         int64_t changed = 0;
         int64_t removed = 0;
-        PURSER_RETURN_IF_ERROR(provider->Deltas(
-            refresh, request.position(), request.follow(), [&](const provider::DeltaChunk& chunk) {
-              changed += static_cast<int64_t>(chunk.delta.upserts.size());
-              removed += static_cast<int64_t>(chunk.delta.removed.size());
-              purser::v1::RefreshProviderResponse message;
-              purser::v1::EntityDelta& delta = *message.mutable_delta();
-              delta.set_upserts_json(
-                  absl::StrCat("[", absl::StrJoin(chunk.delta.upserts, ","), "]"));
-              for (const std::string& ref : chunk.delta.removed) delta.add_removed_refs(ref);
-              delta.set_position(chunk.position);
-              return write(message);
-            }));
+        provider::FollowSink sink;
+        sink.on_page = [&](const provider::LogPage& page) {
+          changed += static_cast<int64_t>(page.upserts.size());
+          removed += static_cast<int64_t>(page.removed.size());
+          purser::v1::RefreshProviderResponse message;
+          purser::v1::EntityDelta& delta = *message.mutable_delta();
+          delta.set_upserts_json(absl::StrCat("[", absl::StrJoin(page.upserts, ","), "]"));
+          for (const std::string& ref : page.removed) delta.add_removed_refs(ref);
+          delta.set_position(page.position);
+          delta.set_full(page.full);
+          delta.set_full_end(page.full_end);
+          return write(message);
+        };
+        sink.on_log = [&](action::LogLevel level, absl::string_view line) {
+          purser::v1::RefreshProviderResponse message;
+          *message.mutable_log() = LogMessage(level, line);
+          return write(message);
+        };
+        PURSER_RETURN_IF_ERROR(host_.Follow(follow, stop, sink));
         purser::v1::RefreshProviderResponse message;
         purser::v1::RefreshSummary& summary = *message.mutable_summary();
         summary.set_read(changed + removed);

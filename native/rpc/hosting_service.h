@@ -12,9 +12,9 @@
 #include "base/mutex.h"
 #include "http/transport.h"
 #include "provider/provider.h"
+#include "provider/source_host.h"
 #include "purser/v1/hosting.grpc.pb.h"
 #include "rpc/call.h"
-#include "store/store.h"
 
 namespace purser::rpc {
 
@@ -50,9 +50,9 @@ class ProviderService final
           purser::v1::ProviderService::Service> {
  public:
   // All must outlive the server.
-  ProviderService(const provider::Registry& registry, http::Transport& transport, CallGuard& guard,
+  ProviderService(const provider::Registry& registry, provider::SourceHost& host, CallGuard& guard,
                   StreamThreads& threads)
-      : registry_(registry), transport_(transport), guard_(guard), threads_(threads) {}
+      : registry_(registry), host_(host), guard_(guard), threads_(threads) {}
 
   grpc::Status ListProviders(grpc::ServerContext* context,
                              const purser::v1::ListProvidersRequest* request,
@@ -63,7 +63,7 @@ class ProviderService final
 
  private:
   const provider::Registry& registry_;
-  http::Transport& transport_;
+  provider::SourceHost& host_;
   CallGuard& guard_;
   StreamThreads& threads_;
 };

@@ -1,0 +1,414 @@
+#include "provider/source_host.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "base/id.h"
+#include "base/status.h"
+#include "base/strings.h"
+#include "catalog/names.h"
+#include "json/json.h"
+
+namespace purser::provider {
+namespace {
+
+// Log lines reach the portal at least this soon.
+constexpr absl::Duration kLongestSilence = absl::Seconds(2);
+constexpr absl::Duration kReapEvery = absl::Seconds(5);
+
+std::string KnownIds(const Registry& registry) {
+  return absl::StrJoin(registry.List(), ", ", [](std::string* out, const Description* description) {
+    out->append(description->id);
+  });
+}
+
+// What a provider with a change log of its own sees.
+class LogContext final : public Context {
+ public:
+  LogContext(nlohmann::json config, std::stop_token stop, const SourceServices& services,
+             const FollowSink& sink)
+      : config_(std::move(config)), stop_(std::move(stop)), services_(services), sink_(sink) {}
+
+  const nlohmann::json& config() const override { return config_; }
+  std::stop_token stop() const override { return stop_; }
+  http::Transport& transport() override { return *services_.transport; }
+  base::Clock& clock() override { return *services_.clock; }
+  base::Rng& rng() override { return *services_.rng; }
+  void Log(action::LogLevel level, absl::string_view line) override {
+    sink_.on_log(level, line).IgnoreError();
+  }
+  absl::Status EmitIn(absl::string_view, const nlohmann::json&) override {
+    return absl::FailedPreconditionError("a provider with a change log emits through Deltas");
+  }
+  void KeepPartition(absl::string_view, const absl::Status&) override {}
+
+ private:
+  const nlohmann::json config_;
+  const std::stop_token stop_;
+  const SourceServices& services_;
+  const FollowSink& sink_;
+};
+
+absl::string_view WithoutFull(absl::string_view position) {
+  return absl::StripSuffix(position, "/full");
+}
+
+}  // namespace
+
+SourceHost::SourceHost(const Registry& registry, SourceServices services, absl::Duration linger)
+    : registry_(registry),
+      services_([&] {
+        if (services.owner.empty())
+          services.owner = base::NewId("", *services.clock, *services.rng);
+        return std::move(services);
+      }()),
+      linger_(linger),
+      reaper_([this](std::stop_token stop) { ReapLoop(std::move(stop)); }) {}
+
+SourceHost::~SourceHost() { Stop(); }
+
+void SourceHost::Stop() {
+  reaper_.request_stop();
+  if (reaper_.joinable()) reaper_.join();
+  base::MutexLock starting(starting_);
+  std::map<std::string, Entry, std::less<>> entries;
+  {
+    base::MutexLock lock(mutex_);
+    stopped_ = true;
+    entries.swap(entries_);
+  }
+  for (auto& [name, entry] : entries) entry.runner->RequestStop();
+}
+
+void SourceHost::ReapLoop(std::stop_token stop) {
+  while (base::Clock::System().SleepFor(std::min(kReapEvery, linger_), stop)) {
+    const absl::Duration now = base::Clock::System().Monotonic();
+    std::vector<std::shared_ptr<SourceRunner>> ended;
+    base::MutexLock starting(starting_);
+    {
+      base::MutexLock lock(mutex_);
+      for (auto entry = entries_.begin(); entry != entries_.end();) {
+        if (entry->second.followers == 0 && now - entry->second.idle_since >= linger_) {
+          ended.push_back(std::move(entry->second.runner));
+          entry = entries_.erase(entry);
+        } else {
+          ++entry;
+        }
+      }
+    }
+    for (const auto& runner : ended) runner->RequestStop();
+  }
+}
+
+absl::StatusOr<std::shared_ptr<SourceRunner>> SourceHost::Attach(Provider& provider,
+                                                                 const FollowRequest& request,
+                                                                 nlohmann::json config) {
+  const std::string name = absl::StrCat(request.id, "/", request.instance);
+  PURSER_ASSIGN_OR_RETURN(SourceOptions options,
+                          ReadSourceOptions(request.options, provider.description()));
+  base::MutexLock starting(starting_);
+  std::shared_ptr<SourceRunner> old;
+  {
+    base::MutexLock lock(mutex_);
+    if (stopped_) return absl::UnavailableError("purserd is shutting down");
+    const auto found = entries_.find(name);
+    if (found != entries_.end()) {
+      Entry& entry = found->second;
+      if (entry.runner->config() == config && entry.options == request.options) {
+        ++entry.followers;
+        return entry.runner;
+      }
+      old = entry.runner;
+    } else if (entries_.size() >= kMaxSources) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("there are ", kMaxSources, " sources already"));
+    }
+  }
+  // Two runs of one source would fight for its lease: the old one ends first.
+  if (old != nullptr) old->Join();
+  PURSER_ASSIGN_OR_RETURN(SourceRecord record, services_.log->Register(name));
+  auto runner = std::make_shared<SourceRunner>(provider, name, std::move(config),
+                                               std::move(options), std::move(record), services_);
+  base::MutexLock lock(mutex_);
+  Entry& entry = entries_[name];
+  entry.runner = runner;
+  entry.provider = &provider;
+  entry.options = request.options;
+  ++entry.followers;
+  return runner;
+}
+
+void SourceHost::Detach(const std::string& name) {
+  base::MutexLock lock(mutex_);
+  const auto found = entries_.find(name);
+  if (found == entries_.end()) return;
+  --found->second.followers;
+  found->second.idle_since = base::Clock::System().Monotonic();
+}
+
+absl::Status SourceHost::FollowOwnLog(Provider& provider, const FollowRequest& request,
+                                      nlohmann::json config, std::stop_token stop,
+                                      const FollowSink& sink) {
+  LogContext context(std::move(config), stop, services_, sink);
+  return provider.Deltas(context, request.position, request.follow, [&](const DeltaChunk& chunk) {
+    LogPage page;
+    page.upserts = chunk.delta.upserts;
+    page.removed = chunk.delta.removed;
+    page.position = chunk.position;
+    return sink.on_page(page);
+  });
+}
+
+absl::Status SourceHost::Follow(const FollowRequest& request, std::stop_token stop,
+                                const FollowSink& sink) {
+  Provider* const provider = registry_.Find(request.id);
+  if (provider == nullptr) {
+    return absl::NotFoundError(absl::StrCat("provider ", base::EscapeForDisplay(request.id),
+                                            ": not hosted here; there are ", KnownIds(registry_)));
+  }
+  if (!catalog::IsDnsLabel(request.instance)) {
+    return absl::InvalidArgumentError(absl::StrCat("instance '",
+                                                   base::EscapeForDisplay(request.instance),
+                                                   "': must be 1 to 63 of a-z, 0-9 and inner -"));
+  }
+  const std::string name = absl::StrCat(request.id, "/", request.instance);
+  PURSER_ASSIGN_OR_RETURN(const json::Schema schema,
+                          json::Schema::Compile(provider->description().config_schema));
+  nlohmann::json config = schema.WithDefaults(request.config);
+  PURSER_RETURN_IF_ERROR(json::ToStatus(schema.Validate(config), absl::StrCat("config of ", name)));
+  if (provider->description().feed == Feed::kLog) {
+    return FollowOwnLog(*provider, request, std::move(config), stop, sink);
+  }
+  PURSER_ASSIGN_OR_RETURN(std::shared_ptr<SourceRunner> runner,
+                          Attach(*provider, request, std::move(config)));
+  const auto detach = absl::MakeCleanup([&] { Detach(name); });
+  uint64_t line = 0;
+  const auto send_lines = [&]() -> absl::Status {
+    // A restart by an operator has brought another one.
+    if (std::shared_ptr<SourceRunner> now = FindRunner(name); now != nullptr && now != runner) {
+      runner = std::move(now);
+      line = 0;
+    }
+    for (const LogLine& item : runner->LinesAfter(line)) {
+      PURSER_RETURN_IF_ERROR(sink.on_log(item.level, item.text));
+      line = item.number;
+    }
+    return absl::OkStatus();
+  };
+  absl::Status round;
+  if (!request.follow) {
+    runner->Wake();
+    round = runner->AwaitRound(stop);
+  }
+  const int64_t source = runner->source();
+  std::string at = request.position;
+  while (true) {
+    if (stop.stop_requested()) return absl::CancelledError("the refresh was stopped");
+    PURSER_ASSIGN_OR_RETURN(const LogPage page,
+                            services_.log->Changes(source, at, kMaxPageEntities));
+    // The position is handed over even when nothing changed, so that the portal moves to this log's
+    // positions at its first look.
+    if (page.position != at || page.full_end) {
+      PURSER_RETURN_IF_ERROR(sink.on_page(page));
+      at = page.position;
+    }
+    PURSER_RETURN_IF_ERROR(send_lines());
+    if (page.more) continue;
+    if (!request.follow) return round;
+    services_.log->Wait(source, WithoutFull(at), kLongestSilence, stop);
+  }
+}
+
+std::shared_ptr<SourceRunner> SourceHost::FindRunner(absl::string_view name) {
+  base::MutexLock lock(mutex_);
+  const auto found = entries_.find(base::ToStd(name));
+  return found == entries_.end() ? nullptr : found->second.runner;
+}
+
+absl::StatusOr<SourceRecord> SourceHost::Known(absl::string_view name) {
+  PURSER_ASSIGN_OR_RETURN(std::optional<SourceRecord> record, services_.log->Find(name));
+  if (!record.has_value()) {
+    return absl::NotFoundError(
+        absl::StrCat("source ", base::EscapeForDisplay(name),
+                     ": not known; write <provider>/<instance> of one that a portal has followed"));
+  }
+  return *std::move(record);
+}
+
+absl::StatusOr<SourceStatus> SourceHost::Get(absl::string_view name) {
+  SourceStatus status;
+  PURSER_ASSIGN_OR_RETURN(status.record, Known(name));
+  const absl::string_view id = name.substr(0, name.find('/'));
+  if (const Provider* provider = registry_.Find(id)) status.feed = provider->description().feed;
+  std::shared_ptr<SourceRunner> runner;
+  {
+    base::MutexLock lock(mutex_);
+    const auto found = entries_.find(base::ToStd(name));
+    if (found != entries_.end()) {
+      runner = found->second.runner;
+      status.followers = found->second.followers;
+    }
+  }
+  if (runner != nullptr) {
+    status.active = true;
+    status.stats = runner->stats();
+  }
+  return status;
+}
+
+absl::StatusOr<std::vector<SourceStatus>> SourceHost::List() {
+  PURSER_ASSIGN_OR_RETURN(const std::vector<SourceRecord> records, services_.log->List());
+  std::vector<SourceStatus> statuses;
+  statuses.reserve(records.size());
+  for (const SourceRecord& record : records) {
+    PURSER_ASSIGN_OR_RETURN(SourceStatus status, Get(record.name));
+    statuses.push_back(std::move(status));
+  }
+  return statuses;
+}
+
+absl::StatusOr<std::vector<std::string>> SourceHost::Held(absl::string_view name) {
+  PURSER_ASSIGN_OR_RETURN(const SourceRecord record, Known(name));
+  return services_.log->Held(record.id, kMaxShownRefs);
+}
+
+absl::StatusOr<std::vector<SourceLog::Collision>> SourceHost::Collisions(absl::string_view name) {
+  PURSER_ASSIGN_OR_RETURN(const SourceRecord record, Known(name));
+  return services_.log->Collisions(record.id, kMaxShownRefs);
+}
+
+absl::Status SourceHost::Restart(absl::string_view name) {
+  base::MutexLock starting(starting_);
+  std::shared_ptr<SourceRunner> old;
+  Provider* provider = nullptr;
+  {
+    base::MutexLock lock(mutex_);
+    const auto found = entries_.find(base::ToStd(name));
+    // One that does not run begins with what was set when a portal follows it.
+    if (found == entries_.end() || stopped_) return absl::OkStatus();
+    old = found->second.runner;
+    provider = found->second.provider;
+  }
+  old->Join();
+  PURSER_ASSIGN_OR_RETURN(SourceRecord record, services_.log->Register(name));
+  auto runner = std::make_shared<SourceRunner>(*provider, std::string(name), old->config(),
+                                               old->options(), std::move(record), services_);
+  base::MutexLock lock(mutex_);
+  const auto found = entries_.find(base::ToStd(name));
+  if (found != entries_.end()) found->second.runner = std::move(runner);
+  return absl::OkStatus();
+}
+
+absl::Status SourceHost::Pause(absl::string_view name) {
+  PURSER_ASSIGN_OR_RETURN(const SourceRecord record, Known(name));
+  PURSER_RETURN_IF_ERROR(services_.log->SetPaused(record.id, true));
+  return Restart(name);
+}
+
+absl::Status SourceHost::Resume(absl::string_view name) {
+  PURSER_ASSIGN_OR_RETURN(const SourceRecord record, Known(name));
+  PURSER_RETURN_IF_ERROR(services_.log->SetPaused(record.id, false));
+  return Restart(name);
+}
+
+absl::Status SourceHost::Resync(absl::string_view name) {
+  PURSER_ASSIGN_OR_RETURN(const SourceRecord record, Known(name));
+  PURSER_RETURN_IF_ERROR(services_.log->SetResync(record.id, true));
+  PURSER_RETURN_IF_ERROR(services_.log->NewEpoch(record.id));
+  return Restart(name);
+}
+
+absl::StatusOr<int64_t> SourceHost::Confirm(absl::string_view name) {
+  PURSER_ASSIGN_OR_RETURN(const SourceRecord record, Known(name));
+  const std::shared_ptr<SourceRunner> runner = FindRunner(name);
+  if (runner == nullptr) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(record.name, ": no portal follows it now, so it does not run here"));
+  }
+  return runner->ReleaseHeld();
+}
+
+absl::Status SourceHost::Adopt(absl::string_view name, const std::vector<std::string>& refs,
+                               bool last) {
+  if (refs.size() > kMaxAdopted) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("at most ", kMaxAdopted, " refs at a time, not ", refs.size()));
+  }
+  for (const std::string& ref : refs) {
+    PURSER_RETURN_IF_ERROR(catalog::EntityRef::Parse(ref).status());
+  }
+  PURSER_ASSIGN_OR_RETURN(const SourceRecord record, Known(name));
+  const std::shared_ptr<SourceRunner> runner = FindRunner(name);
+  if (runner == nullptr) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(record.name, ": no portal follows it now, so it does not run here"));
+  }
+  return runner->Adopt(refs, last);
+}
+
+void SourceHost::Report(base::Metrics& metrics) {
+  const absl::StatusOr<std::vector<SourceStatus>> statuses = List();
+  if (!statuses.ok()) return;
+  const absl::Time now = services_.clock->Now();
+  for (const SourceStatus& status : *statuses) {
+    const base::Labels labels = {{"source", status.record.name}};
+    const auto set = [&](absl::string_view name, absl::string_view help, double value) {
+      metrics.Gauge(name, help, labels).Set(value);
+    };
+    set("purser_source_entities", "Entities a source shows in the catalog.",
+        static_cast<double>(status.record.entities));
+    set("purser_source_held_removals", "Entities kept by the removal guard.",
+        static_cast<double>(status.record.held));
+    set("purser_source_collisions", "Entities not shown: another source had their ref first.",
+        static_cast<double>(status.record.waiting));
+    set("purser_source_age_seconds", "Since the source last answered well; -1 before that.",
+        status.record.fresh_at == absl::Time()
+            ? -1
+            : absl::ToDoubleSeconds(now - status.record.fresh_at));
+    set("purser_source_failing", "1 when its last answer was a failure.",
+        status.record.error.empty() ? 0 : 1);
+    set("purser_source_paused", "1 when an operator paused it.", status.record.paused ? 1 : 0);
+    set("purser_source_followers", "Streams of portals.", status.followers);
+    if (!status.active) continue;
+    set("purser_source_rounds", "Rounds since purserd started.",
+        static_cast<double>(status.stats.rounds));
+    set("purser_source_failures", "Failed rounds since purserd started.",
+        static_cast<double>(status.stats.failures));
+    set("purser_source_added", "Entities added since purserd started.",
+        static_cast<double>(status.stats.added));
+    set("purser_source_changed", "Entities changed since purserd started.",
+        static_cast<double>(status.stats.changed));
+    set("purser_source_removed", "Entities removed since purserd started.",
+        static_cast<double>(status.stats.removed));
+    set("purser_source_dropped", "Items of the last round that did not become entities.",
+        static_cast<double>(status.stats.dropped));
+  }
+}
+
+std::string SourceHost::Summary() {
+  const absl::StatusOr<std::vector<SourceStatus>> statuses = List();
+  if (!statuses.ok()) return absl::StrCat("sources: ", statuses.status().message(), "\n");
+  const absl::Time now = services_.clock->Now();
+  std::string text;
+  for (const auto& [record, stats, active, followers, feed] : *statuses) {
+    absl::StrAppend(&text, "source ", record.name, ": ", record.entities, " entities, ");
+    if (record.fresh_at == absl::Time()) {
+      absl::StrAppend(&text, "never read");
+    } else {
+      absl::StrAppend(&text, "read ", absl::ToInt64Seconds(now - record.fresh_at), " s ago");
+    }
+    if (record.held > 0) absl::StrAppend(&text, ", ", record.held, " removals held");
+    if (record.waiting > 0) absl::StrAppend(&text, ", ", record.waiting, " collisions");
+    if (record.paused) absl::StrAppend(&text, ", paused");
+    if (!record.error.empty()) absl::StrAppend(&text, ", failing: ", record.error);
+    text.push_back('\n');
+  }
+  return text;
+}
+
+}  // namespace purser::provider
