@@ -29,8 +29,11 @@
 #include "http/server.h"
 #include "inventory/inventory.h"
 #include "provider/provider.h"
+#include "provider/source_host.h"
+#include "provider/source_log.h"
 #include "provisioning/engine.h"
 #include "rpc/call.h"
+#include "rpc/catalog_service.h"
 #include "rpc/cost_service.h"
 #include "rpc/hosting_service.h"
 #include "rpc/inventory_service.h"
@@ -161,6 +164,8 @@ struct App::Parts {
   std::unique_ptr<CostOverlay> cost_overlay;
   action::Registry actions;
   provider::Registry providers;
+  std::unique_ptr<provider::SourceLog> source_log;
+  std::unique_ptr<provider::SourceHost> sources;
   std::unique_ptr<rpc::CallGuard> guard;
   std::unique_ptr<rpc::StreamThreads> threads;
   std::unique_ptr<rpc::ProvisioningService> provisioning_rpc;
@@ -168,6 +173,7 @@ struct App::Parts {
   std::unique_ptr<rpc::CostService> cost_rpc;
   std::unique_ptr<rpc::ActionService> action_rpc;
   std::unique_ptr<rpc::ProviderService> provider_rpc;
+  std::unique_ptr<rpc::CatalogService> catalog_rpc;
   std::atomic<bool> draining{false};
   std::unique_ptr<rpc::Server> server;
   std::unique_ptr<http::Server> http;
@@ -175,6 +181,7 @@ struct App::Parts {
 
   absl::Status OpenState();
   absl::Status OpenDomains();
+  absl::Status OpenSources();
   absl::Status Listen();
   absl::Status Ready() const;
 };
@@ -223,7 +230,37 @@ absl::Status App::Parts::OpenDomains() {
   cost_overlay = std::make_unique<CostOverlay>(*costs, *inventory, *database);
 
   PURSER_RETURN_IF_ERROR(actions::AddSidecarActions(actions, provisioning.get(), &connectors));
-  return catalog_providers::AddSidecarProviders(providers, *inventory);
+  PURSER_RETURN_IF_ERROR(catalog_providers::AddSidecarProviders(providers, *inventory));
+  return OpenSources();
+}
+
+absl::Status App::Parts::OpenSources() {
+  PURSER_ASSIGN_OR_RETURN(
+      source_log, provider::SourceLog::Open(*database, base::Clock::System(), base::Rng::System()));
+  provider::SourceServices services;
+  services.log = source_log.get();
+  services.transport = network.retrying.get();
+  services.clock = &base::Clock::System();
+  services.rng = &base::Rng::System();
+  services.resolve_secret = [folders = config.secret_folders](absl::string_view reference) {
+    return ResolveSecret(reference, folders);
+  };
+  services.write_log = [](absl::string_view source, action::LogLevel level,
+                          absl::string_view line) {
+    const std::string text = absl::StrCat("source ", source, ": ", line);
+    switch (level) {
+      case action::LogLevel::kDebug:
+        return spdlog::debug(text);
+      case action::LogLevel::kInfo:
+        return spdlog::info(text);
+      case action::LogLevel::kWarning:
+        return spdlog::warn(text);
+      case action::LogLevel::kError:
+        return spdlog::error(text);
+    }
+  };
+  sources = std::make_unique<provider::SourceHost>(providers, std::move(services));
+  return absl::OkStatus();
 }
 
 absl::Status App::Parts::Ready() const {
@@ -245,8 +282,8 @@ absl::Status App::Parts::Listen() {
       },
       [this] { cost_overlay->Ingested(); });
   action_rpc = std::make_unique<rpc::ActionService>(actions, *network.retrying, *guard, *threads);
-  provider_rpc =
-      std::make_unique<rpc::ProviderService>(providers, *network.retrying, *guard, *threads);
+  provider_rpc = std::make_unique<rpc::ProviderService>(providers, *sources, *guard, *threads);
+  catalog_rpc = std::make_unique<rpc::CatalogService>(*sources, *guard);
 
   metrics.Callback("process_resident_memory_bytes", "Resident memory.", ResidentBytes);
   metrics.Callback("purser_ready", "1 when new work is taken, 0 otherwise.",
@@ -268,24 +305,27 @@ absl::Status App::Parts::Listen() {
     return response;
   };
   PURSER_ASSIGN_OR_RETURN(
-      http,
-      http::Server::Start(
-          http_options,
-          http::Route(
-              {{"/metrics",
-                [this, text](const http::ServerRequest&) { return text(200, metrics.Text()); }},
-               {"/healthz", [text](const http::ServerRequest&) { return text(200, "ok\n"); }},
-               {"/readyz", [this, text](const http::ServerRequest&) {
-                  const absl::Status ready = Ready();
-                  return ready.ok() ? text(200, "ok\n")
-                                    : text(503, absl::StrCat(ready.message(), "\n"));
-                }}})));
+      http, http::Server::Start(
+                http_options,
+                http::Route(
+                    {{"/metrics",
+                      [this, text](const http::ServerRequest&) {
+                        sources->Report(metrics);
+                        return text(200, metrics.Text());
+                      }},
+                     {"/healthz", [text](const http::ServerRequest&) { return text(200, "ok\n"); }},
+                     {"/readyz", [this, text](const http::ServerRequest&) {
+                        const absl::Status ready = Ready();
+                        // A source that fails makes purserd no less ready; its line says so.
+                        return ready.ok() ? text(200, absl::StrCat("ok\n", sources->Summary()))
+                                          : text(503, absl::StrCat(ready.message(), "\n"));
+                      }}})));
 
   PURSER_ASSIGN_OR_RETURN(const rpc::ServerOptions listen, ListenOptions(config));
   PURSER_ASSIGN_OR_RETURN(
       server, rpc::Server::Start(listen,
                                  {provisioning_rpc.get(), inventory_rpc.get(), cost_rpc.get(),
-                                  action_rpc.get(), provider_rpc.get()},
+                                  action_rpc.get(), provider_rpc.get(), catalog_rpc.get()},
                                  metrics));
   server->SetServing(true);
   return absl::OkStatus();
@@ -326,6 +366,7 @@ void App::Stop(absl::Duration grace) {
   parts_->server->SetServing(false);
   // Streams end first, so that clients look for purserd again while runs come to rest.
   parts_->threads->BeginDrain();
+  parts_->sources->Stop();
   parts_->provisioning->Drain(grace);
   parts_->provisioning->Stop();
   parts_->server->Shutdown(grace);
