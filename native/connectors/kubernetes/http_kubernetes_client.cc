@@ -1,5 +1,6 @@
 #include "connectors/kubernetes/http_kubernetes_client.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -22,14 +23,6 @@ std::string TextAt(const Json& object, const char* key) {
   return found != object.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
-// "/api/v1" or "/apis/group/version".
-std::string RootOf(const std::string& api_version) {
-  const size_t slash = api_version.find('/');
-  if (slash == std::string::npos) return absl::StrCat("/api/", http::EncodeComponent(api_version));
-  return absl::StrCat("/apis/", http::EncodeComponent(api_version.substr(0, slash)), "/",
-                      http::EncodeComponent(api_version.substr(slash + 1)));
-}
-
 }  // namespace
 
 std::string ObjectRef::group() const {
@@ -47,6 +40,14 @@ HttpKubernetesClient::HttpKubernetesClient(std::string cluster, ClusterAccess ac
       access_(std::move(access)),
       transport_(transport),
       clock_(clock) {}
+
+// "/api/v1" or "/apis/group/version".
+std::string HttpKubernetesClient::RootOf(const std::string& api_version) {
+  const size_t slash = api_version.find('/');
+  if (slash == std::string::npos) return absl::StrCat("/api/", http::EncodeComponent(api_version));
+  return absl::StrCat("/apis/", http::EncodeComponent(api_version.substr(0, slash)), "/",
+                      http::EncodeComponent(api_version.substr(slash + 1)));
+}
 
 absl::StatusOr<http::Response> HttpKubernetesClient::Send(http::Request request,
                                                           const ClientLimits& limits) {
@@ -130,7 +131,10 @@ absl::StatusOr<HttpKubernetesClient::Discovered> HttpKubernetesClient::Discover(
     const std::string name = TextAt(resource, "name");
     const std::string kind = TextAt(resource, "kind");
     if (name.empty() || kind.empty() || absl::StrContains(name, '/')) continue;  // a subresource
-    found.by_kind[kind] = {name, resource.value("namespaced", Json(false)) == true};
+    const Json verbs = resource.value("verbs", Json::array());
+    const bool watchable = std::find(verbs.begin(), verbs.end(), "list") != verbs.end() &&
+                           std::find(verbs.begin(), verbs.end(), "watch") != verbs.end();
+    found.by_kind[kind] = {name, resource.value("namespaced", Json(false)) == true, watchable};
   }
   return found;
 }

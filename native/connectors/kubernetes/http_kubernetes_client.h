@@ -2,13 +2,16 @@
 #ifndef PURSER_CONNECTORS_KUBERNETES_HTTP_KUBERNETES_CLIENT_H_
 #define PURSER_CONNECTORS_KUBERNETES_HTTP_KUBERNETES_CLIENT_H_
 
+#include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "connectors/kubernetes/kubeconfig.h"
 #include "connectors/kubernetes/kubernetes_client.h"
+#include "connectors/kubernetes/kubernetes_reader.h"
 #include "http/transport.h"
 #include "nlohmann/json.hpp"
 
@@ -19,7 +22,7 @@ inline constexpr absl::Duration kDiscoveryLifetime = absl::Minutes(10);
 // A kind that is not there is looked for again after this: its definition may just have come.
 inline constexpr absl::Duration kDiscoveryRefresh = absl::Seconds(2);
 
-class HttpKubernetesClient final : public KubernetesClient {
+class HttpKubernetesClient final : public KubernetesClient, public KubernetesReader {
  public:
   // `transport` and `clock` outlive the client. `cluster` is the name in errors.
   HttpKubernetesClient(std::string cluster, ClusterAccess access, http::Transport& transport,
@@ -34,10 +37,20 @@ class HttpKubernetesClient final : public KubernetesClient {
   absl::Status Delete(const ObjectRef& ref, absl::string_view uid,
                       const ClientLimits& limits) override;
 
+  absl::StatusOr<ListResult> List(const KindQuery& query, const FieldSelection& fields,
+                                  ListSink& sink, const ListLimits& limits) override;
+  absl::Status Watch(const KindQuery& query, const FieldSelection& fields,
+                     std::string* resource_version, WatchSink& sink,
+                     const WatchLimits& limits) override;
+  absl::StatusOr<std::vector<ServedKind>> Kinds(absl::string_view group,
+                                                const ClientLimits& limits) override;
+  absl::StatusOr<std::vector<std::string>> Groups(const ClientLimits& limits) override;
+
  private:
   struct Resource {
     std::string plural;
     bool namespaced = false;
+    bool watchable = false;
   };
   struct Discovered {
     absl::Duration at;                        // monotonic
@@ -49,6 +62,17 @@ class HttpKubernetesClient final : public KubernetesClient {
   absl::StatusOr<Resource> Find(const std::string& api_version, const std::string& kind,
                                 const ClientLimits& limits);
   absl::StatusOr<std::string> PathOf(const ObjectRef& ref, const ClientLimits& limits);
+  static std::string RootOf(const std::string& api_version);
+  // Path and selectors of all objects of a kind; NOT_FOUND when the cluster does not serve it.
+  absl::StatusOr<std::string> CollectionUrl(const KindQuery& query, const ClientLimits& limits);
+  absl::StatusOr<http::Response> Stream(
+      const std::string& url, absl::Duration timeout, std::stop_token stop,
+      const std::function<absl::Status(const http::Response& head, absl::string_view piece)>&
+          on_data);
+  absl::StatusOr<nlohmann::json> Page(const KindQuery& query, const std::string& url,
+                                      const FieldSelection& fields, ListSink& sink,
+                                      int64_t* objects, const ListLimits& limits);
+  absl::Status Gone(const http::Response& response, const std::string& what);
   // OK for 2xx; otherwise the server's Status object as ours.
   absl::Status Explain(const http::Response& response, const std::string& what);
 

@@ -194,4 +194,51 @@ absl::StatusOr<ClusterAccess> InClusterAccess(absl::string_view account_folder) 
   return access;
 }
 
+absl::StatusOr<ClusterAccess> AccessFromConfig(
+    const Json& config,
+    std::function<absl::StatusOr<std::string>(absl::string_view reference)> resolve_secret) {
+  const auto text = [&config](const char* key) {
+    const auto found = config.find(key);
+    return found != config.end() && found->is_string() ? found->get<std::string>() : "";
+  };
+  if (config.contains("kubeconfig")) return ReadKubeconfig(text("kubeconfig"), text("context"));
+  if (config.contains("inCluster")) return InClusterAccess();
+  ClusterAccess access;
+  access.server = std::string(absl::StripSuffix(text("server"), "/"));
+  PURSER_ASSIGN_OR_RETURN(const http::Url url, http::ParseUrl(access.server));
+  auto tls = std::make_shared<http::TlsOptions>();
+  if (config.contains("caFile")) {
+    PURSER_ASSIGN_OR_RETURN(tls->ca_pem, base::ReadFile(text("caFile"), kMaxCredentialBytes));
+  }
+  access.tls = std::move(tls);
+  if (const std::string reference = text("token"); !reference.empty()) {
+    // A bearer token in clear text would be anybody's.
+    if (!url.tls) return absl::InvalidArgumentError("a token needs an https server");
+    if (!resolve_secret) {
+      return absl::FailedPreconditionError("token: secrets cannot be resolved here");
+    }
+    access.token = [resolve = std::move(resolve_secret), reference] { return resolve(reference); };
+  }
+  return access;
+}
+
+void AddAccessSchema(Json* schema) {
+  Json ways = Json::array();
+  for (const char* way : {"kubeconfig", "inCluster", "server"}) {
+    ways.push_back(Json{{"required", Json::array({way})}});
+  }
+  (*schema)["oneOf"] = std::move(ways);
+  Json& properties = (*schema)["properties"];
+  const auto text = [](const char* description) {
+    return Json{{"type", "string"}, {"minLength", 1}, {"description", description}};
+  };
+  properties["kubeconfig"] = text("Path of a kubeconfig.");
+  properties["context"] = text("Its context; the current one if not given.");
+  properties["inCluster"] = {{"const", true},
+                             {"description", "The account of the pod purserd runs in."}};
+  properties["server"] = text("https URL of the API.");
+  properties["caFile"] = text("PEM file of its authority.");
+  properties["token"] = text("Secret reference of a bearer token.");
+}
+
 }  // namespace purser::connectors

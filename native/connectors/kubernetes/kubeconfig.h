@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "http/transport.h"
+#include "nlohmann/json_fwd.hpp"
 
 namespace purser::connectors {
 
@@ -33,6 +34,14 @@ absl::StatusOr<ClusterAccess> ReadKubeconfig(absl::string_view path, absl::strin
 // The account of the pod we run in: KUBERNETES_SERVICE_HOST/PORT and the mounted account folder.
 absl::StatusOr<ClusterAccess> InClusterAccess(
     absl::string_view account_folder = "/var/run/secrets/kubernetes.io/serviceaccount");
+
+// How a cluster is named in a config: `kubeconfig` (and `context`), `inCluster: true`, or `server`
+// with `caFile` and `token` (a secret reference, resolved by `resolve_secret` for each call).
+absl::StatusOr<ClusterAccess> AccessFromConfig(
+    const nlohmann::json& config,
+    std::function<absl::StatusOr<std::string>(absl::string_view reference)> resolve_secret);
+// Adds what AccessFromConfig reads to the JSON Schema of an object.
+void AddAccessSchema(nlohmann::json* schema);
 
 }  // namespace purser::connectors
 

@@ -33,7 +33,7 @@ struct ApplyOptions {
 
 struct ClientLimits {
   absl::Duration timeout = absl::Seconds(30);
-  std::stop_token stop;
+  std::stop_token stop = {};
 };
 
 // Thread-safe. Errors: NOT_FOUND (no such object or namespace), FAILED_PRECONDITION (the cluster

@@ -90,31 +90,7 @@ absl::Status CheckOutputs(const Json& input, absl::string_view kind) {
 
 absl::StatusOr<Cluster> ClusterFromConfig(const std::string& name, const Json& config,
                                           const ConnectorDependencies& dependencies) {
-  absl::StatusOr<ClusterAccess> access = ClusterAccess();
-  if (config.contains("kubeconfig")) {
-    access = ReadKubeconfig(config["kubeconfig"].get<std::string>(), TextAt(config, "context"));
-  } else if (config.contains("inCluster")) {
-    access = InClusterAccess();
-  } else {
-    access->server = std::string(absl::StripSuffix(TextAt(config, "server"), "/"));
-    PURSER_ASSIGN_OR_RETURN(const http::Url url, http::ParseUrl(access->server));
-    auto tls = std::make_shared<http::TlsOptions>();
-    if (config.contains("caFile")) {
-      PURSER_ASSIGN_OR_RETURN(
-          tls->ca_pem, base::ReadFile(config["caFile"].get<std::string>(), kMaxCredentialBytes));
-    }
-    access->tls = std::move(tls);
-    if (const std::string reference = TextAt(config, "token"); !reference.empty()) {
-      // A bearer token in clear text would be anybody's.
-      if (!url.tls) return absl::InvalidArgumentError("a token needs an https server");
-      if (!dependencies.resolve_secret) {
-        return absl::FailedPreconditionError("token: secrets cannot be resolved here");
-      }
-      access->token = [resolve = dependencies.resolve_secret, reference] {
-        return resolve(reference);
-      };
-    }
-  }
+  absl::StatusOr<ClusterAccess> access = AccessFromConfig(config, dependencies.resolve_secret);
   if (!access.ok()) return access.status();
   Cluster cluster;
   cluster.default_namespace = access->default_namespace;

@@ -2,6 +2,7 @@
 
 #include <cassert>
 
+#include "connectors/kubernetes/kubeconfig.h"
 #include "json/json.h"
 
 namespace purser::connectors {
@@ -23,15 +24,7 @@ constexpr char kConfig[] = R"json({
       "propertyNames": {"pattern": "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"},
       "additionalProperties": {
         "type": "object", "additionalProperties": false,
-        "oneOf": [{"required": ["kubeconfig"]}, {"required": ["inCluster"]},
-                  {"required": ["server"]}],
         "properties": {
-          "kubeconfig": {"type": "string", "minLength": 1, "description": "Path of a kubeconfig."},
-          "context": {"type": "string", "description": "Its context; the current one if not given."},
-          "inCluster": {"const": true, "description": "The account of the pod purserd runs in."},
-          "server": {"type": "string", "minLength": 1, "description": "https URL of the API."},
-          "caFile": {"type": "string", "description": "PEM file of its authority."},
-          "token": {"type": "string", "description": "Secret reference of a bearer token."},
           "namespaces": {"type": "array", "items": {"type": "string", "minLength": 1},
             "description": "Namespaces that steps may touch, \"team-*\" for prefixes; all if empty.",
             "default": []},
@@ -126,7 +119,11 @@ Json WithShared(const char* text) {
 }  // namespace
 
 const Json& KubernetesConfigSchema() {
-  static const Json& schema = *new Json(Literal(kConfig));
+  static const Json& schema = *[] {
+    auto* const made = new Json(Literal(kConfig));
+    AddAccessSchema(&(*made)["properties"]["clusters"]["additionalProperties"]);
+    return made;
+  }();
   return schema;
 }
 

@@ -1,0 +1,229 @@
+#include "connectors/kubernetes/field_selection.h"
+
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "base/strings.h"
+#include "connectors/kubernetes/json_scan.h"
+#include "json/json.h"
+
+namespace purser::connectors {
+namespace {
+
+using Json = nlohmann::json;
+
+bool IsSpace(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+
+// Printable ASCII without escapes: its text is its value.
+bool IsPlain(absl::string_view text) {
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7e || c == '\\') {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+class FieldSelection::Reader {
+ public:
+  explicit Reader(absl::string_view text)
+      : begin_(text.data()), at_(begin_), end_(begin_ + text.size()) {}
+
+  absl::StatusOr<Json> ReadWhole(const Node& root) {
+    Space();
+    if (at_ == end_ || *at_ != '{') return Fault("this is no object");
+    Json value;
+    PURSER_RETURN_IF_ERROR(Value(root, &value));
+    Space();
+    if (at_ != end_) return Fault("text behind the object");
+    return value;
+  }
+
+ private:
+  absl::Status Fault(absl::string_view what) const {
+    return absl::InvalidArgumentError(
+        absl::StrCat("byte ", at_ - begin_, " of the object: ", what));
+  }
+
+  void Space() {
+    while (at_ < end_ && IsSpace(*at_)) ++at_;
+  }
+
+  // At '"': the text between the quotes, at_ behind them.
+  absl::Status String(absl::string_view* raw) {
+    const char* const start = at_ + 1;
+    for (const char* from = start;;) {
+      const char* const quote = static_cast<const char*>(
+          from < end_ ? std::memchr(from, '"', static_cast<size_t>(end_ - from)) : nullptr);
+      if (quote == nullptr) return Fault("a string does not end");
+      const char* slash = quote;
+      while (slash > start && slash[-1] == '\\') --slash;
+      if ((quote - slash) % 2 == 0) {
+        *raw = absl::string_view(start, static_cast<size_t>(quote - start));
+        at_ = quote + 1;
+        return absl::OkStatus();
+      }
+      from = quote + 1;
+    }
+  }
+
+  absl::Status Skip() {
+    if (at_ == end_) return Fault("a value is missing");
+    if (*at_ == '"') {
+      absl::string_view raw;
+      return String(&raw);
+    }
+    if (*at_ == '{' || *at_ == '[') {
+      JsonScan scan;
+      const char* const behind = ScanToEnd(at_, end_, &scan);
+      if (behind == nullptr) return Fault("a value does not end");
+      at_ = behind;
+      return absl::OkStatus();
+    }
+    const char* const start = at_;
+    while (at_ < end_ && *at_ != ',' && *at_ != '}' && *at_ != ']' && !IsSpace(*at_)) ++at_;
+    return at_ == start ? Fault("a value is missing") : absl::OkStatus();
+  }
+
+  // The value with all below it.
+  absl::Status Whole(Json* out) {
+    const char* const start = at_;
+    if (at_ < end_ && *at_ == '"') {
+      absl::string_view raw;
+      PURSER_RETURN_IF_ERROR(String(&raw));
+      if (IsPlain(raw)) {
+        *out = std::string(raw);
+        return absl::OkStatus();
+      }
+    } else {
+      PURSER_RETURN_IF_ERROR(Skip());
+    }
+    absl::StatusOr<Json> parsed =
+        json::Parse(absl::string_view(start, static_cast<size_t>(at_ - start)));
+    if (!parsed.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("byte ", start - begin_, " of the object: ", parsed.status().message()));
+    }
+    *out = *std::move(parsed);
+    return absl::OkStatus();
+  }
+
+  absl::Status Items(const Node& node, Json* out) {
+    *out = Json::array();
+    ++at_;
+    Space();
+    if (at_ < end_ && *at_ == ']') {
+      ++at_;
+      return absl::OkStatus();
+    }
+    for (;;) {
+      out->emplace_back();
+      PURSER_RETURN_IF_ERROR(Value(node, &out->back()));
+      Space();
+      if (at_ == end_) return Fault("the list does not end");
+      const char c = *at_++;
+      if (c == ']') return absl::OkStatus();
+      if (c != ',') return Fault("',' or ']' is missing");
+      Space();
+    }
+  }
+
+  absl::Status Value(const Node& node, Json* out) {
+    if (node.all && node.members.empty()) return Whole(out);
+    if (at_ < end_ && *at_ == '[') return Items(node, out);
+    if (at_ == end_ || *at_ != '{') return Whole(out);
+    *out = Json::object();
+    ++at_;
+    Space();
+    if (at_ < end_ && *at_ == '}') {
+      ++at_;
+      return absl::OkStatus();
+    }
+    for (;;) {
+      if (at_ == end_ || *at_ != '"') return Fault("a member's name is missing");
+      absl::string_view name;
+      PURSER_RETURN_IF_ERROR(String(&name));
+      Space();
+      if (at_ == end_ || *at_ != ':') return Fault("':' is missing");
+      ++at_;
+      Space();
+      const Node* const member = node.Find(name);
+      if (member != nullptr ? member->drop : !node.all) {
+        PURSER_RETURN_IF_ERROR(Skip());
+      } else {
+        std::string key(name);
+        if (!IsPlain(name)) {
+          const absl::StatusOr<Json> parsed = json::Parse(absl::StrCat("\"", name, "\""));
+          if (!parsed.ok()) return Fault("a member's name is no text");
+          key = parsed->get<std::string>();
+        }
+        Json& value = (*out)[key];
+        PURSER_RETURN_IF_ERROR(member != nullptr ? Value(*member, &value) : Whole(&value));
+      }
+      Space();
+      if (at_ == end_) return Fault("the object does not end");
+      if (*at_ == '}') {
+        ++at_;
+        return absl::OkStatus();
+      }
+      if (*at_ != ',') return Fault("',' or '}' is missing");
+      ++at_;
+      Space();
+    }
+  }
+
+  const char* const begin_;
+  const char* at_;
+  const char* const end_;
+};
+
+FieldSelection::Node* FieldSelection::Node::Make(const std::string& name) {
+  for (auto& [key, member] : members) {
+    if (key == name) return &member;
+  }
+  members.emplace_back(name, Node());
+  // What is wanted as a whole is so below, too.
+  members.back().second.all = all;
+  return &members.back().second;
+}
+
+const FieldSelection::Node* FieldSelection::Node::Find(absl::string_view name) const {
+  for (const auto& [key, member] : members) {
+    if (key.size() == name.size() && std::memcmp(key.data(), name.data(), name.size()) == 0) {
+      return &member;
+    }
+  }
+  return nullptr;
+}
+
+FieldSelection::Node* FieldSelection::At(const Path& path) {
+  Node* node = &root_;
+  for (size_t i = 0; i < path.size() && i < kMaxSelectionDepth; ++i) node = node->Make(path[i]);
+  return node;
+}
+
+void FieldSelection::Add(const Path& path) {
+  // Depth first; whatever was dropped below stays dropped.
+  const auto widen = [](auto& self, Node& node) -> void {
+    node.all = true;
+    for (auto& [name, member] : node.members) self(self, member);
+  };
+  widen(widen, *At(path));
+}
+
+void FieldSelection::Drop(const Path& path) { At(path)->drop = true; }
+
+FieldSelection FieldSelection::Below(const std::string& member) const {
+  FieldSelection selection;
+  selection.root_.members.emplace_back(member, root_);
+  return selection;
+}
+
+absl::StatusOr<Json> FieldSelection::Read(absl::string_view text) const {
+  return Reader(text).ReadWhole(root_);
+}
+
+}  // namespace purser::connectors
