@@ -531,12 +531,16 @@ std::vector<std::pair<std::string, HclExpression>> HclExpression::Members() cons
 }
 
 std::optional<HclExpression::Operation> HclExpression::AsOperation() const {
-  if (node_->kind != Kind::kCall && node_->kind != Kind::kUnary && node_->kind != Kind::kBinary) {
+  const Node* node = node_.get();
+  // "${…}" is what JSON syntax writes for an expression.
+  while (node->kind == Kind::kTemplate && node->children.size() == 1)
+    node = node->children[0].get();
+  if (node->kind != Kind::kCall && node->kind != Kind::kUnary && node->kind != Kind::kBinary) {
     return std::nullopt;
   }
   Operation operation;
-  operation.name = node_->text;
-  for (const NodePtr& child : node_->children) operation.operands.emplace_back(child);
+  operation.name = node->text;
+  for (const NodePtr& child : node->children) operation.operands.emplace_back(child);
   return operation;
 }
 
