@@ -21,6 +21,7 @@ std::function<int(const Args&)> Printing(absl::StatusOr<int> (*run)(const Args&)
 std::vector<Entry> RequestCommands();
 std::vector<Entry> CostCommands();
 std::vector<Entry> RenderCommands();
+std::vector<Entry> TerraformCommands();
 
 // Completion scripts made from the commands' own descriptions; "" for an unknown shell.
 std::string CompletionScript(const std::string& shell, const std::vector<Entry>& entries);
