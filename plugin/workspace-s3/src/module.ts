@@ -5,6 +5,7 @@ import { DefaultAwsCredentialsManager } from '@backstage/integration-aws-node';
 import { scaffolderWorkspaceProviderExtensionPoint } from '@backstage/plugin-scaffolder-node/alpha';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { readS3WorkspaceConfig, type S3WorkspaceConfig } from './config';
+import { createAgents } from './proxy';
 import { S3WorkspaceProvider } from './s3WorkspaceProvider';
 
 /** The value of `scaffolder.taskRecovery.workspaceProvider`. */
@@ -14,8 +15,18 @@ const CONNECTION_TIMEOUT_MS = 5_000;
 /** Without a byte in either direction. */
 const SOCKET_TIMEOUT_MS = 60_000;
 
+/** Where the client's requests go. */
+function placeOf({ endpoint, region, bucket, forcePathStyle }: S3WorkspaceConfig): URL {
+  const host = `s3.${region}.amazonaws.com`;
+  return new URL(endpoint ?? `https://${forcePathStyle ? host : `${bucket}.${host}`}`);
+}
+
 /** Makes the client; credentials are looked for at the first call. */
-export function createS3Client(config: S3WorkspaceConfig, rootConfig: Config): S3Client {
+export function createS3Client(
+  config: S3WorkspaceConfig,
+  rootConfig: Config,
+  env: NodeJS.ProcessEnv = process.env,
+): S3Client {
   const { endpoint, region, forcePathStyle, accountId } = config;
   const credentials =
     config.credentials ??
@@ -34,6 +45,7 @@ export function createS3Client(config: S3WorkspaceConfig, rootConfig: Config): S
     requestHandler: new NodeHttpHandler({
       connectionTimeout: CONNECTION_TIMEOUT_MS,
       socketTimeout: SOCKET_TIMEOUT_MS,
+      ...createAgents(placeOf(config), env),
     }),
     // Other stores than Amazon's know neither the checksums nor the chunks that the client adds by itself.
     ...(endpoint
