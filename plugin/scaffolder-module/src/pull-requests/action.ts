@@ -2,7 +2,7 @@ import type { Config } from '@backstage/config';
 import { InputError } from '@backstage/errors';
 import type { ScmIntegrationRegistry } from '@backstage/integration';
 import type { ActionContext } from '@backstage/plugin-scaffolder-node';
-import type { JsonObject, JsonValue } from '@backstage/types';
+import type { JsonObject } from '@backstage/types';
 import { inputHash } from '../hash';
 import { createRedactor } from '../redact';
 import { createScmFetch, type ScmFetchOptions, UnknownOutcomeError } from './scmFetch';
@@ -139,17 +139,25 @@ export async function propose<T extends Proposal>(
   }
 }
 
-/** Keeps the outputs in the task's state: a recovered task does not open one again that was merged. */
-export async function once(
-  ctx: ActionContext<JsonObject>,
+/**
+ * The handler of an action: keeps the outputs in the task's state (a recovered task does not open one
+ * again that was merged) and hands them out.
+ */
+export function proposalHandler<TInput>(
   id: string,
-  run: () => Promise<JsonObject>,
-): Promise<JsonObject> {
-  if (ctx.isDryRun) {
-    return run();
-  }
-  const { token: _, ...input } = ctx.input;
-  const hash = inputHash(input, createRedactor(Object.values(ctx.secrets ?? {})));
-  const outputs: JsonValue = await ctx.checkpoint({ key: `${id}/${hash}`, fn: run });
-  return outputs as JsonObject;
+  run: (ctx: ActionContext<JsonObject>, input: TInput) => Promise<JsonObject>,
+): (ctx: { input: TInput }) => Promise<void> {
+  return async typed => {
+    // The schema's types say less than ActionContext of the same handler asks for.
+    const ctx = typed as unknown as ActionContext<JsonObject>;
+    const { token: _, ...input } = ctx.input;
+    const hash = inputHash(input, createRedactor(Object.values(ctx.secrets ?? {})));
+    const work = () => run(ctx, typed.input);
+    const outputs = ctx.isDryRun
+      ? await work()
+      : await ctx.checkpoint({ key: `${id}/${hash}`, fn: work });
+    for (const [name, value] of Object.entries(outputs)) {
+      ctx.output(name as never, value as never);
+    }
+  };
 }

@@ -10,7 +10,7 @@ import type { JsonObject } from '@backstage/types';
 import { Octokit } from '@octokit/core';
 import {
   type Host,
-  once,
+  proposalHandler,
   propose,
   type PullRequestDeps,
   type RunTools,
@@ -410,12 +410,6 @@ export function createGithubPullRequestAction(deps: PullRequestDeps) {
           created: z.boolean().describe('True when this run opened it'),
         }),
     },
-    async handler(ctx) {
-      const context = ctx as unknown as ActionContext<JsonObject>;
-      const outputs = await once(context, ID, () => run(context, ctx.input, deps));
-      for (const [name, value] of Object.entries(outputs)) {
-        context.output(name as never, value as never);
-      }
-    },
+    handler: proposalHandler<GithubInput>(ID, (ctx, input) => run(ctx, input, deps)),
   }) as unknown as TemplateAction<JsonObject, JsonObject>;
 }

@@ -11,7 +11,7 @@ import { MergeRequests, Projects, Users } from '@gitbeaker/core';
 import { createRequesterFn, type FormattedResponse } from '@gitbeaker/requester-utils';
 import {
   type Host,
-  once,
+  proposalHandler,
   propose,
   type PullRequestDeps,
   type RunTools,
@@ -416,12 +416,6 @@ export function createGitlabMergeRequestAction(deps: PullRequestDeps) {
           created: z.boolean().describe('True when this run opened it'),
         }),
     },
-    async handler(ctx) {
-      const context = ctx as unknown as ActionContext<JsonObject>;
-      const outputs = await once(context, ID, () => run(context, ctx.input, deps));
-      for (const [name, value] of Object.entries(outputs)) {
-        context.output(name as never, value as never);
-      }
-    },
+    handler: proposalHandler<GitlabInput>(ID, (ctx, input) => run(ctx, input, deps)),
   }) as unknown as TemplateAction<JsonObject, JsonObject>;
 }
