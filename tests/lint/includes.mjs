@@ -45,6 +45,7 @@ const libraries = [
   [/^openssl\//, ['base', 'http']],
   [/^spdlog\//, ['rpc', 'sidecar', 'cli']],
   [/^zlib\.h$/, ['git', 'costs', 'scaffolder-actions']],
+  [/^(isa-l\/|snappy|zstd)/, ['costs']],
 ];
 
 /** "http", "connectors/git", "scaffolder-actions/git-publish"; null for files of no floor. */
