@@ -5,7 +5,7 @@
 
 #include "base/status.h"
 #include "base/strings.h"
-#include "catalog/diff.h"
+#include "catalog/delta.h"
 
 namespace purser::catalog_providers {
 namespace {

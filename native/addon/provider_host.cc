@@ -2,77 +2,60 @@
 
 #include <exception>
 #include <map>
-#include <set>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/cleanup/cleanup.h"
-#include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "addon/request.h"
 #include "addon/state_file.h"
 #include "base/status.h"
 #include "base/strings.h"
-#include "catalog/diff.h"
+#include "catalog/delta.h"
 #include "catalog/entity.h"
+#include "catalog/tracker.h"
 #include "json/json.h"
+#include "provider/source_options.h"
 
 namespace purser::addon {
 namespace {
 
 struct Request {
   nlohmann::json config;
+  nlohmann::json options;
   std::string instance;
   std::string state_path;
-  catalog::GuardOptions guard;
   bool force_full = false;
+  bool confirm = false;
+  std::vector<std::string> adopt;
   std::map<std::string, std::string> secrets;
 };
-
-absl::StatusOr<catalog::GuardOptions> ReadGuard(nlohmann::json& fields) {
-  catalog::GuardOptions guard;
-  PURSER_ASSIGN_OR_RETURN(nlohmann::json object,
-                          TakeField(fields, "guard", nlohmann::json::value_t::object));
-  if (const auto found = object.find("maxRemovedFraction"); found != object.end()) {
-    if (!found->is_number() || found->get<double>() < 0 || found->get<double>() > 1) {
-      return absl::InvalidArgumentError("request: guard.maxRemovedFraction must be 0 to 1");
-    }
-    guard.max_removed_fraction = found->get<double>();
-    object.erase(found);
-  }
-  if (const auto found = object.find("minRemoved"); found != object.end()) {
-    if (!found->is_number_integer() || found->get<int64_t>() < 0 ||
-        found->get<int64_t>() > 1'000'000) {
-      return absl::InvalidArgumentError("request: guard.minRemoved must be 0 to 1000000");
-    }
-    guard.min_removed = found->get<int>();
-    object.erase(found);
-  }
-  PURSER_ASSIGN_OR_RETURN(guard.allow_empty, TakeBool(object, "allowEmpty"));
-  PURSER_RETURN_IF_ERROR(base::Annotate(NoMoreFields(object), "guard"));
-  return guard;
-}
 
 absl::StatusOr<Request> ReadRequest(absl::string_view text) {
   PURSER_ASSIGN_OR_RETURN(nlohmann::json fields, ParseRequest(text));
   Request request;
   PURSER_ASSIGN_OR_RETURN(request.config,
                           TakeField(fields, "config", nlohmann::json::value_t::object));
+  PURSER_ASSIGN_OR_RETURN(request.options,
+                          TakeField(fields, "options", nlohmann::json::value_t::object));
   PURSER_ASSIGN_OR_RETURN(request.instance, TakeString(fields, "instance"));
   PURSER_ASSIGN_OR_RETURN(request.state_path, TakeString(fields, "statePath"));
-  PURSER_ASSIGN_OR_RETURN(request.guard, ReadGuard(fields));
   PURSER_ASSIGN_OR_RETURN(request.force_full, TakeBool(fields, "forceFull"));
+  PURSER_ASSIGN_OR_RETURN(request.confirm, TakeBool(fields, "confirm"));
+  PURSER_ASSIGN_OR_RETURN(const nlohmann::json adopt,
+                          TakeField(fields, "adopt", nlohmann::json::value_t::array));
+  for (const nlohmann::json& ref : adopt) {
+    if (!ref.is_string()) return absl::InvalidArgumentError("request: adopt must hold entity refs");
+    PURSER_ASSIGN_OR_RETURN(const catalog::EntityRef parsed,
+                            catalog::EntityRef::Parse(ref.get_ref<const std::string&>()));
+    request.adopt.push_back(parsed.ToString());
+  }
   PURSER_ASSIGN_OR_RETURN(request.secrets, TakeSecrets(fields));
   PURSER_RETURN_IF_ERROR(NoMoreFields(fields));
   return request;
 }
-
-struct SourceEntity {
-  catalog::SnapshotEntity entity;
-  std::string location;  // "" when it has none
-};
 
 std::string LocationOf(const nlohmann::json& entity) {
   const nlohmann::json& metadata = entity["metadata"];
@@ -82,13 +65,22 @@ std::string LocationOf(const nlohmann::json& entity) {
   return location == annotations->end() ? "" : location->get<std::string>();
 }
 
+// Beside the provider's own keys in the memory.
+constexpr char kConfigKey[] =
+    "\x01"
+    "config";
+
+// One round: what the provider sees, and what it makes of the state.
 class RefreshContext final : public provider::Context {
  public:
-  RefreshContext(nlohmann::json config, const Redactor& redactor, Caller& caller)
+  RefreshContext(nlohmann::json config, provider::SourceOptions options, const Redactor& redactor,
+                 StateFile file, Caller& caller)
       : config_(std::move(config)),
+        options_(std::move(options)),
         caller_(caller),
         log_(caller.OpenLog(redactor)),
-        transport_(caller.FetchHooks(), caller.stop()) {}
+        transport_(caller.FetchHooks(), caller.stop()),
+        file_(std::move(file)) {}
 
   const nlohmann::json& config() const override { return config_; }
   std::stop_token stop() const override { return caller_.stop(); }
@@ -102,24 +94,51 @@ class RefreshContext final : public provider::Context {
       for (const catalog::Problem& problem : problems) {
         violations.push_back({problem.pointer, problem.message});
       }
-      base::MutexLock lock(mutex_);
-      ++counts_.read;
-      ++counts_.dropped;
+      AddDropped(1);
       return json::ToStatus(violations, "entity");
     }
-    SourceEntity item{{catalog::RefOf(entity).ToString(), catalog::Canonical(entity)},
-                      partition.empty() ? LocationOf(entity) : std::string(partition)};
-    base::MutexLock lock(mutex_);
-    ++counts_.read;
-    bytes_ += item.entity.ref.size() + item.entity.canonical.size() + item.location.size();
-    if (snapshot_.size() >= kMaxSnapshotEntities || bytes_ > kMaxSnapshotBytes) {
-      overflow_ = absl::ResourceExhaustedError(absl::StrCat("more than ", kMaxSnapshotEntities,
-                                                            " entities or ", kMaxSnapshotBytes,
-                                                            " bytes of them; split the instance"));
-      return overflow_;
+    return EmitPrepared(partition.empty() ? LocationOf(entity) : std::string(partition),
+                        catalog::RefOf(entity), catalog::Canonical(entity));
+  }
+
+  absl::Status EmitPrepared(absl::string_view partition, const catalog::EntityRef& ref,
+                            std::string text) override {
+    const std::string refusal = options_.Refusal(ref);
+    if (!refusal.empty()) {
+      AddDropped(1);
+      Log(action::LogLevel::kWarning, refusal);
+      return absl::OkStatus();
     }
+    Change change{ref.ToString(), std::string(partition), {}};
+    change.hash = catalog::Fingerprint::Of(text);
+    base::MutexLock lock(mutex_);
+    PURSER_RETURN_IF_ERROR(failure_);
+    ++counts_.read;
     ++counts_.emitted;
-    snapshot_.push_back(std::move(item));
+    const absl::StatusOr<catalog::Verdict> verdict =
+        tracker_.Offer(change.ref, change.partition, change.hash, /*whole=*/true);
+    if (!verdict.ok()) return failure_ = verdict.status();
+    switch (*verdict) {
+      case catalog::Verdict::kSame:
+        return absl::OkStatus();
+      case catalog::Verdict::kDuplicate:
+      case catalog::Verdict::kCollision:
+        ++duplicates_;
+        return absl::OkStatus();
+      case catalog::Verdict::kAdded:
+        ++added_;
+        break;
+      case catalog::Verdict::kChanged:
+        ++changed_;
+        break;
+    }
+    if (upserts_.size() + removed_.size() >= static_cast<size_t>(catalog::kMaxDeltaEntities) ||
+        bytes_ + text.size() > kMaxChunkBytes) {
+      PURSER_RETURN_IF_ERROR(SendChunk());
+    }
+    bytes_ += text.size();
+    upserts_.push_back(std::move(text));
+    upserted_.push_back(std::move(change));
     return absl::OkStatus();
   }
 
@@ -131,38 +150,197 @@ class RefreshContext final : public provider::Context {
 
   void KeepPartition(absl::string_view partition, const absl::Status&) override {
     base::MutexLock lock(mutex_);
-    kept_.emplace(partition);
+    tracker_.Keep(partition);
   }
 
-  // For the host, once the provider has returned.
-  absl::Status overflow() {
+  void Unchanged() override {
     base::MutexLock lock(mutex_);
-    return overflow_;
+    unchanged_ = true;
   }
-  std::vector<SourceEntity> TakeSnapshot() {
+
+  absl::Status Remember(absl::string_view key, absl::string_view value) override {
+    if (key.empty() || key.size() > provider::kMaxMemoryKeyBytes ||
+        value.size() > provider::kMaxMemoryValueBytes) {
+      return absl::ResourceExhaustedError("to be remembered: the key or the value is too long");
+    }
     base::MutexLock lock(mutex_);
-    return std::move(snapshot_);
+    std::string& remembered = memory_[std::string(key)];
+    if (remembered == value) return absl::OkStatus();
+    memory_bytes_ += value.size();
+    memory_bytes_ -= remembered.size();
+    if (memory_bytes_ > provider::kMaxMemoryBytes) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("more than ", provider::kMaxMemoryBytes, " bytes to be remembered"));
+    }
+    remembered = std::string(value);
+    memory_lines_.Memory(key, value);
+    return absl::OkStatus();
   }
-  std::set<std::string, std::less<>> TakeKept() {
+
+  std::optional<std::string> Recall(absl::string_view key) override {
     base::MutexLock lock(mutex_);
-    return std::move(kept_);
+    const auto found = memory_.find(std::string(key));
+    if (found == memory_.end() || found->second.empty()) return std::nullopt;
+    return found->second;
   }
-  provider::Counts counts() {
+
+  // Before the provider runs: what is known from earlier rounds.
+  absl::Status Begin(const Request& request) {
     base::MutexLock lock(mutex_);
-    return counts_;
+    bool known = false;
+    if (!request.force_full) {
+      const absl::StatusOr<bool> read = file_.Read(tracker_, memory_);
+      if (absl::IsDataLoss(read.status())) {
+        Log(action::LogLevel::kWarning,
+            absl::StrCat(read.status().message(), "; everything is sent again"));
+        tracker_ = catalog::Tracker(kMaxSnapshotEntities);
+        memory_.clear();
+      } else {
+        PURSER_RETURN_IF_ERROR(read.status());
+        known = *read;
+      }
+    }
+    full_ = tracker_.size() == 0;
+    // What was remembered under another config may be wrong under this one.
+    const std::string config_hash = catalog::ContentHash(
+        catalog::Canonical({{"config", config_}, {"options", options_.source}}));
+    if (const auto found = memory_.find(kConfigKey);
+        full_ || found == memory_.end() || found->second != config_hash) {
+      for (const auto& [key, value] : memory_) memory_lines_.Memory(key, "");
+      memory_.clear();
+      memory_[kConfigKey] = config_hash;
+      memory_lines_.Memory(kConfigKey, config_hash);
+    }
+    if (!known) PURSER_RETURN_IF_ERROR(file_.Replace(StateLines()));
+    for (const auto& [key, value] : memory_) memory_bytes_ += value.size();
+    StateLines adopted;
+    for (const std::string& ref : request.adopt) {
+      if (tracker_.Has(ref)) continue;
+      tracker_.Load(ref, "", {}, /*held=*/false);
+      adopted.Entity(ref, "", {});
+    }
+    PURSER_RETURN_IF_ERROR(file_.Append(adopted));
+    if (request.confirm) {
+      for (std::string& ref : tracker_.ReleaseHeld())
+        PURSER_RETURN_IF_ERROR(AddRemoval(std::move(ref)));
+    }
+    tracker_.Begin("");
+    return absl::OkStatus();
+  }
+
+  // When the provider has given everything.
+  absl::StatusOr<nlohmann::json> End() {
+    base::MutexLock lock(mutex_);
+    PURSER_RETURN_IF_ERROR(failure_);
+    catalog::Tracker::Outcome outcome;
+    if (unchanged_) {
+      outcome.kept = static_cast<int64_t>(tracker_.size());
+    } else {
+      const size_t known = tracker_.size();
+      outcome = tracker_.Finish("", options_.guard);
+      if (outcome.held > 0) {
+        Log(action::LogLevel::kWarning,
+            absl::StrCat(outcome.held, " of ", known,
+                         " entities have gone from the source; more than the guard lets go at "
+                         "once, so they stay in the catalog until an operator confirms"));
+      }
+    }
+    for (std::string& ref : outcome.removed) PURSER_RETURN_IF_ERROR(AddRemoval(std::move(ref)));
+    PURSER_RETURN_IF_ERROR(SendChunk());
+    StateLines held;
+    for (const std::string& ref : outcome.newly_held) held.Held(ref);
+    PURSER_RETURN_IF_ERROR(file_.Append(held));
+    // Last: what is remembered must not be ahead of what was taken.
+    PURSER_RETURN_IF_ERROR(file_.Append(memory_lines_));
+    if (file_.IsWasteful(static_cast<int64_t>(tracker_.size() + memory_.size()))) {
+      PURSER_RETURN_IF_ERROR(Compact());
+    }
+    return nlohmann::json{{"read", counts_.read},         {"emitted", counts_.emitted},
+                          {"dropped", counts_.dropped},   {"added", added_},
+                          {"changed", changed_},          {"removed", removals_},
+                          {"heldRemovals", outcome.held}, {"kept", outcome.kept},
+                          {"duplicates", duplicates_},    {"chunks", chunks_},
+                          {"entities", tracker_.size()},  {"full", full_}};
   }
 
  private:
+  struct Change {
+    std::string ref;
+    std::string partition;
+    catalog::Fingerprint hash;
+  };
+
+  absl::Status AddRemoval(std::string ref) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (upserts_.size() + removed_.size() >= static_cast<size_t>(catalog::kMaxDeltaEntities)) {
+      PURSER_RETURN_IF_ERROR(SendChunk());
+    }
+    removed_.push_back(std::move(ref));
+    return absl::OkStatus();
+  }
+
+  // Hands over what was gathered. Whatever goes wrong, the next round sends it again.
+  absl::Status SendChunk() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (upserts_.empty() && removed_.empty()) return absl::OkStatus();
+    // Before it is sent: were the process to die before its record, the entities of this chunk
+    // would never be removed again, or a change back to what was there before never be seen.
+    StateLines before;
+    for (const Change& change : upserted_) before.Entity(change.ref, change.partition, {});
+    StateLines after;
+    for (const Change& change : upserted_) after.Entity(change.ref, change.partition, change.hash);
+    for (const std::string& ref : removed_) after.Removed(ref);
+    absl::Status status = file_.Append(before);
+    if (status.ok()) {
+      ++chunks_;
+      status =
+          caller_.Chunk(absl::StrCat("[", absl::StrJoin(upserts_, ","), "]"), json::Dump(removed_));
+    }
+    if (status.ok()) status = file_.Append(after);
+    if (!status.ok()) return failure_ = status;
+    removals_ += static_cast<int64_t>(removed_.size());
+    upserts_.clear();
+    upserted_.clear();
+    removed_.clear();
+    bytes_ = 0;
+    return absl::OkStatus();
+  }
+
+  absl::Status Compact() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    StateLines lines;
+    tracker_.ForEach([&](absl::string_view ref, absl::string_view partition,
+                         catalog::Fingerprint hash, bool held) {
+      lines.Entity(ref, partition, hash);
+      if (held) lines.Held(ref);
+    });
+    for (const auto& [key, value] : memory_) {
+      if (!value.empty()) lines.Memory(key, value);
+    }
+    return file_.Replace(lines);
+  }
+
   const nlohmann::json config_;
+  const provider::SourceOptions options_;
   Caller& caller_;
   const std::shared_ptr<LogBatcher> log_;
   FetchTransport transport_;
   base::Mutex mutex_;
-  std::vector<SourceEntity> snapshot_ ABSL_GUARDED_BY(mutex_);
-  std::set<std::string, std::less<>> kept_ ABSL_GUARDED_BY(mutex_);  // locations
+  StateFile file_ ABSL_GUARDED_BY(mutex_);
+  catalog::Tracker tracker_ ABSL_GUARDED_BY(mutex_){kMaxSnapshotEntities};
+  std::map<std::string, std::string> memory_ ABSL_GUARDED_BY(mutex_);
+  StateLines memory_lines_ ABSL_GUARDED_BY(mutex_);
+  size_t memory_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<std::string> upserts_ ABSL_GUARDED_BY(mutex_);  // texts
+  std::vector<Change> upserted_ ABSL_GUARDED_BY(mutex_);      // the same entities
+  std::vector<std::string> removed_ ABSL_GUARDED_BY(mutex_);
   size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   provider::Counts counts_ ABSL_GUARDED_BY(mutex_);
-  absl::Status overflow_ ABSL_GUARDED_BY(mutex_);
+  int64_t added_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t changed_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t removals_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t duplicates_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t chunks_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool unchanged_ ABSL_GUARDED_BY(mutex_) = false;
+  bool full_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
 };
 
 absl::Status TakeSnapshot(provider::Provider& provider, RefreshContext& context) {
@@ -174,49 +352,9 @@ absl::Status TakeSnapshot(provider::Provider& provider, RefreshContext& context)
   } catch (...) {
     return absl::InternalError(absl::StrCat(id, " failed unexpectedly"));
   }
-  PURSER_RETURN_IF_ERROR(context.overflow());
   // A provider that returned OK although it was told to stop may have seen a part only.
   if (context.stop().stop_requested()) return absl::CancelledError(absl::StrCat(id, ": cancelled"));
   return absl::OkStatus();
-}
-
-std::string JsonArray(const std::vector<std::string>& texts) {
-  return absl::StrCat("[", absl::StrJoin(texts, ","), "]");
-}
-
-// Sends the chunks and keeps `state` as what the catalog holds, in memory and in the file.
-absl::Status SendChunks(const catalog::DiffResult& diff,
-                        const absl::flat_hash_map<std::string, std::string>& ref_of_hash,
-                        const StateFile& file, ProviderState& state, base::Clock& clock,
-                        Caller& caller) {
-  if (diff.chunks.empty()) return absl::OkStatus();
-  // Before anything is sent: were the process to die between a chunk and its record, the entities
-  // of that chunk would never be removed again.
-  for (const auto& [ref, hash] : diff.next) state.hashes.emplace(ref, kUnconfirmedHash);
-  PURSER_RETURN_IF_ERROR(file.Write(state));
-  absl::Duration written_at = clock.Monotonic();
-  absl::Status status;
-  for (const catalog::Delta& delta : diff.chunks) {
-    status = caller.Chunk(JsonArray(delta.upserts), json::Dump(delta.removed));
-    if (!status.ok()) break;
-    for (const std::string& text : delta.upserts) {
-      std::string hash = catalog::ContentHash(text);
-      if (const auto ref = ref_of_hash.find(hash); ref != ref_of_hash.end()) {
-        state.hashes[ref->second] = std::move(hash);
-      }
-    }
-    for (const std::string& ref : delta.removed) {
-      state.hashes.erase(ref);
-      state.locations.erase(ref);
-    }
-    if (clock.Monotonic() - written_at >= kStateWriteInterval) {
-      PURSER_RETURN_IF_ERROR(file.Write(state));
-      written_at = clock.Monotonic();
-    }
-  }
-  // What was taken is kept also when a later chunk was not.
-  const absl::Status written = file.Write(state);
-  return status.ok() ? written : status;
 }
 
 }  // namespace
@@ -247,7 +385,9 @@ absl::StatusOr<std::string> ProviderHost::Refresh(absl::string_view id,
   request.config = schema->WithDefaults(std::move(request.config));
   PURSER_RETURN_IF_ERROR(
       redactor.Redact(json::ToStatus(schema->Validate(request.config), "config")));
-  PURSER_ASSIGN_OR_RETURN(const StateFile file, StateFile::Open(request.state_path));
+  PURSER_ASSIGN_OR_RETURN(provider::SourceOptions options,
+                          provider::ReadSourceOptions(request.options, provider->description()));
+  PURSER_ASSIGN_OR_RETURN(StateFile file, StateFile::Open(request.state_path));
 
   {
     base::MutexLock lock(mutex_);
@@ -262,64 +402,13 @@ absl::StatusOr<std::string> ProviderHost::Refresh(absl::string_view id,
     busy_.erase(request.state_path);
   });
 
-  RefreshContext context(std::move(request.config), redactor, caller);
-  ProviderState state;
-  if (!request.force_full) {
-    absl::StatusOr<ProviderState> read = file.Read();
-    if (absl::IsDataLoss(read.status())) {
-      context.Log(action::LogLevel::kWarning,
-                  absl::StrCat(read.status().message(), "; everything is sent again"));
-    } else {
-      PURSER_RETURN_IF_ERROR(read.status());
-      state = *std::move(read);
-    }
-  }
-  const bool full = state.hashes.empty();
-
+  RefreshContext context(std::move(request.config), std::move(options), redactor, std::move(file),
+                         caller);
+  PURSER_RETURN_IF_ERROR(redactor.Redact(context.Begin(request)));
   PURSER_RETURN_IF_ERROR(redactor.Redact(TakeSnapshot(*provider, context)));
-  std::vector<catalog::SnapshotEntity> snapshot;
-  absl::flat_hash_map<std::string, std::string> ref_of_hash;
-  absl::flat_hash_set<std::string> seen;
-  for (SourceEntity& item : context.TakeSnapshot()) {
-    ref_of_hash.emplace(catalog::ContentHash(item.entity.canonical), item.entity.ref);
-    if (seen.insert(item.entity.ref).second && !item.location.empty()) {
-      state.locations[item.entity.ref] = std::move(item.location);
-    }
-    snapshot.push_back(std::move(item.entity));
-  }
-  // What stays as it is takes no part in the comparison.
-  const std::set<std::string, std::less<>> kept_locations = context.TakeKept();
-  catalog::State compared = state.hashes;
-  if (!kept_locations.empty()) {
-    std::erase_if(compared, [&](const auto& known) {
-      const auto location = state.locations.find(known.first);
-      return location != state.locations.end() && kept_locations.contains(location->second) &&
-             !seen.contains(known.first);
-    });
-  }
-  const int64_t kept = static_cast<int64_t>(state.hashes.size() - compared.size());
-  const catalog::DiffResult diff = catalog::Diff(compared, std::move(snapshot), request.guard);
-  if (diff.held_removals > 0) {
-    context.Log(action::LogLevel::kWarning,
-                absl::StrCat(diff.held_removals, " of ", state.hashes.size(),
-                             " entities have gone from the source; more than the guard lets go at "
-                             "once, so they stay in the catalog until the guard is widened"));
-  }
-  PURSER_RETURN_IF_ERROR(
-      redactor.Redact(SendChunks(diff, ref_of_hash, file, state, clock_, caller)));
-
-  const provider::Counts counts = context.counts();
-  return json::Dump({{"read", counts.read},
-                     {"emitted", counts.emitted},
-                     {"dropped", counts.dropped},
-                     {"added", diff.added},
-                     {"changed", diff.changed},
-                     {"removed", diff.removed},
-                     {"heldRemovals", diff.held_removals},
-                     {"kept", kept},
-                     {"duplicates", diff.duplicates},
-                     {"chunks", diff.chunks.size()},
-                     {"full", full}});
+  absl::StatusOr<nlohmann::json> summary = context.End();
+  if (!summary.ok()) return redactor.Redact(summary.status());
+  return json::Dump(*summary);
 }
 
 }  // namespace purser::addon

@@ -18,9 +18,8 @@
 namespace purser::addon {
 
 inline constexpr size_t kMaxSnapshotEntities = 500'000;
-inline constexpr size_t kMaxSnapshotBytes = size_t{1} << 30;
-// The state is written before the first chunk, at the end, and this often between.
-inline constexpr absl::Duration kStateWriteInterval = absl::Seconds(2);
+// Texts gathered for one chunk; a chunk has at most catalog::kMaxDeltaEntities changes, too.
+inline constexpr size_t kMaxChunkBytes = 5 << 19;
 
 // Thread-safe; two rounds on one state file at once are refused with ABORTED.
 class ProviderHost {
@@ -31,16 +30,18 @@ class ProviderHost {
   // JSON array of provider::ToJson.
   std::string List() const;
 
-  // `request_json`: {"config": {…}, "instance", "statePath", "guard": {"maxRemovedFraction",
-  // "minRemoved", "allowEmpty"}, "forceFull", "secrets"}. `forceFull` says that the catalog holds
-  // nothing of this instance: everything is sent again. Blocks until the round is over; the result
-  // is
+  // `request_json`: {"config": {…}, "instance", "statePath", "options": see
+  // provider::SourceOptions, "forceFull", "adopt": […], "confirm", "secrets"}. `forceFull` says
+  // that the catalog holds nothing of this instance: everything is sent again. `adopt` names
+  // entities that the catalog holds beyond what the state knows: gone unless the source has them.
+  // `confirm` lets go of what the guard held before. Blocks until the round is over; the result is
   // {"read","emitted","dropped","added","changed","removed","heldRemovals","kept","duplicates",
-  // "chunks","full"}; `kept` entities belong to locations the source could not read, `full` is true
-  // when the state was empty, lost or not to be used.
+  // "chunks","full"}; `kept` entities belong to partitions the source could not read, `full` is
+  // true when the state was empty, lost or not to be used.
   //
-  // A source that failed changes nothing. A crash at any point is repaired by the next round: what
-  // may have reached the catalog is in the file before it is sent.
+  // Changes are sent while the source is still read, so that memory holds hashes and one chunk of
+  // texts; what has gone is removed at the end, if the source did not fail. A crash at any point is
+  // repaired by the next round: what may have reached the catalog is in the file before it is sent.
   absl::StatusOr<std::string> Refresh(absl::string_view id, absl::string_view request_json,
                                       Caller& caller);
 

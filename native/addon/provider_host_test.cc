@@ -42,6 +42,9 @@ class ListProvider final : public provider::Provider {
       }
     }
     context.AddDropped(unreadable);
+    if (also) {
+      if (absl::Status status = also(context); !status.ok()) return status;
+    }
     for (const std::string& location : kept) context.KeepPartition(location, absl::OkStatus());
     return end;
   }
@@ -49,6 +52,7 @@ class ListProvider final : public provider::Provider {
   int64_t unreadable = 0;
   std::vector<std::string> kept;
   absl::Status end;
+  std::function<absl::Status(provider::Context&)> also;
 
  private:
   provider::Description description_;
@@ -140,10 +144,11 @@ TEST_F(ProviderHostTest, ALargeDropIsHeldUntilAllowed) {
   EXPECT_EQ((*summary)["removed"], 0);
   EXPECT_THAT(caller_.Logged(), HasSubstr("50 of 100 entities have gone"));
   Fill(0, 0);
-  summary = Refresh({{"guard", {{"maxRemovedFraction", 1.0}}}});
+  summary = Refresh({{"options", {{"guard", {{"maxRemovedFraction", 1.0}}}}}});
   ASSERT_TRUE(summary.ok());
   EXPECT_EQ((*summary)["removed"], 0) << "an empty source never removes by itself";
-  summary = Refresh({{"guard", {{"maxRemovedFraction", 1.0}, {"allowEmpty", true}}}});
+  summary =
+      Refresh({{"options", {{"guard", {{"maxRemovedFraction", 1.0}, {"allowEmpty", true}}}}}});
   ASSERT_TRUE(summary.ok());
   EXPECT_EQ((*summary)["removed"], 100);
 }
@@ -159,8 +164,8 @@ TEST_F(ProviderHostTest, WhatWasTakenStaysTakenWhenALaterChunkIsRefused) {
   caller_.on_chunk = nullptr;
   const auto summary = Refresh();
   ASSERT_TRUE(summary.ok());
-  EXPECT_EQ((*summary)["changed"], 1500) << "not confirmed, so sent again";
-  EXPECT_EQ((*summary)["added"], 0);
+  EXPECT_EQ((*summary)["changed"], 1000) << "not confirmed, so sent again";
+  EXPECT_EQ((*summary)["added"], 500) << "never sent";
 }
 
 TEST_F(ProviderHostTest, AnEntityOfALostChunkIsStillRemovedWhenItsSourceGoes) {
@@ -183,7 +188,7 @@ TEST_F(ProviderHostTest, AWipedCatalogAndATornStateAreSentEverything) {
   auto summary = Refresh({{"forceFull", true}});
   ASSERT_TRUE(summary.ok());
   EXPECT_EQ((*summary)["added"], 10);
-  std::ofstream(state_path()) << "purser-provider-state 1\n00 component:default/c-0 \"\"\n";
+  std::ofstream(state_path()) << "purser-provider-state 1\n";
   summary = Refresh();
   ASSERT_TRUE(summary.ok());
   EXPECT_EQ((*summary)["added"], 10);
@@ -202,14 +207,14 @@ TEST_F(ProviderHostTest, EntitiesOfALocationThatCannotBeReadNowStay) {
   // /a holds a1 only now, and a text nobody understands; /b is gone.
   provider_->entities = {at("a1", "file:/a")};
   provider_->kept = {"file:/a"};
-  auto summary = Refresh({{"guard", {{"maxRemovedFraction", 1.0}}}});
+  auto summary = Refresh({{"options", {{"guard", {{"maxRemovedFraction", 1.0}}}}}});
   ASSERT_TRUE(summary.ok()) << summary.status();
   EXPECT_EQ((*summary)["kept"], 1);
   EXPECT_EQ((*summary)["removed"], 1);
   EXPECT_EQ(caller_.chunks[0].second, R"(["component:default/b"])");
   // Once it can be read, a2 goes.
   provider_->kept.clear();
-  summary = Refresh({{"guard", {{"maxRemovedFraction", 1.0}}}});
+  summary = Refresh({{"options", {{"guard", {{"maxRemovedFraction", 1.0}}}}}});
   ASSERT_TRUE(summary.ok());
   EXPECT_EQ((*summary)["removed"], 1);
   EXPECT_EQ(caller_.chunks[0].second, R"(["component:default/a2"])");
@@ -229,14 +234,70 @@ TEST_F(ProviderHostTest, CountsWhatCouldNotBecomeAnEntity) {
   EXPECT_EQ((*summary)["added"], 3);
 }
 
+TEST_F(ProviderHostTest, HeldEntitiesGoWhenAnOperatorConfirms) {
+  Fill(0, 100);
+  ASSERT_TRUE(Refresh().ok());
+  Fill(0, 50);
+  ASSERT_EQ((*Refresh())["heldRemovals"], 50);
+  auto summary = Refresh({{"confirm", true}});
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ((*summary)["removed"], 50);
+  EXPECT_EQ((*summary)["heldRemovals"], 0);
+  EXPECT_EQ((*summary)["entities"], 50);
+}
+
+TEST_F(ProviderHostTest, WhatTheCatalogHoldsBeyondTheStateGoesBehindTheGuard) {
+  Fill(0, 30);
+  ASSERT_TRUE(Refresh().ok());
+  std::filesystem::remove(state_path());
+  Fill(0, 28);
+  ASSERT_EQ((*Refresh())["full"], true);
+  auto summary = Refresh({{"adopt", {"component:default/c-28", "Component:default/c-29"}}});
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ((*summary)["removed"], 2);
+  json many = json::array();
+  for (int i = 100; i < 120; ++i) many.push_back(absl::StrCat("component:default/c-", i));
+  summary = Refresh({{"adopt", many}});
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ((*summary)["heldRemovals"], 20);
+}
+
+TEST_F(ProviderHostTest, OptionsSayWhatMayComeFromHere) {
+  Fill(0, 3);
+  const auto summary = Refresh({{"options", {{"allowedKinds", {"Resource"}}}}});
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ((*summary)["added"], 0);
+  EXPECT_EQ((*summary)["dropped"], 3);
+}
+
+TEST_F(ProviderHostTest, RoundsRememberWhenTheyEndWell) {
+  std::vector<std::string> recalled;
+  provider_->also = [&](provider::Context& context) -> absl::Status {
+    recalled.push_back(context.Recall("etag").value_or("none"));
+    if (context.Recall("etag").has_value()) context.Unchanged();
+    return context.Remember("etag", "v 1");
+  };
+  Fill(0, 3);
+  provider_->end = absl::UnavailableError("broken off");
+  EXPECT_FALSE(Refresh().ok());
+  provider_->end = absl::OkStatus();
+  ASSERT_TRUE(Refresh().ok());
+  Fill(0, 0);
+  const auto summary = Refresh();
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_THAT(recalled, testing::ElementsAre("none", "none", "v 1"));
+  EXPECT_EQ((*summary)["kept"], 3);
+  EXPECT_TRUE(caller_.chunks.empty());
+}
+
 TEST_F(ProviderHostTest, RefusesMalformedRequests) {
   EXPECT_EQ(Refresh({{"config", {{"x", "no number"}}}}).status().code(),
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(Refresh({{"statePath", "relative"}}).status().code(),
             absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(Refresh({{"guard", {{"maxRemovedFraction", 2}}}}).status().code(),
+  EXPECT_EQ(Refresh({{"options", {{"guard", {{"maxRemovedFraction", 2}}}}}}).status().code(),
             absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(Refresh({{"guard", {{"unknown", 2}}}}).status().code(),
+  EXPECT_EQ(Refresh({{"options", {{"guard", {{"unknown", 2}}}}}}).status().code(),
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(Refresh({{"more", 1}}).status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(host_->Refresh("none", "{}", caller_).status().code(), absl::StatusCode::kNotFound);

@@ -1,9 +1,13 @@
 #include "addon/state_file.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/numbers.h"
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/status.h"
@@ -13,16 +17,72 @@
 namespace purser::addon {
 namespace {
 
-constexpr absl::string_view kHead = "purser-provider-state 1";
+constexpr absl::string_view kHead = "purser-provider-state 2\n";
+constexpr absl::string_view kUnconfirmed = "-";
 
-absl::string_view NextLine(absl::string_view& text) {
-  const size_t end = text.find('\n');
-  const absl::string_view line = text.substr(0, end);
-  text = end == absl::string_view::npos ? absl::string_view() : text.substr(end + 1);
-  return line;
+absl::StatusOr<std::string> JsonString(absl::string_view text) {
+  PURSER_ASSIGN_OR_RETURN(nlohmann::json value, json::Parse(text));
+  if (!value.is_string()) return absl::DataLossError("a text is no JSON string");
+  return value.get<std::string>();
+}
+
+absl::Status ReadLine(absl::string_view line, catalog::Tracker& tracker,
+                      std::map<std::string, std::string>& memory) {
+  const std::vector<absl::string_view> fields = absl::StrSplit(line, absl::MaxSplits(' ', 3));
+  if (fields[0] == "e" && fields.size() == 4) {
+    PURSER_ASSIGN_OR_RETURN(const std::string partition, JsonString(fields[3]));
+    tracker.Load(fields[2], partition, catalog::Fingerprint::FromHex(fields[1]), /*held=*/false);
+    return absl::OkStatus();
+  }
+  if (fields[0] == "h" && fields.size() == 2) {
+    tracker.Hold(fields[1]);
+    return absl::OkStatus();
+  }
+  if (fields[0] == "r" && fields.size() == 2) {
+    tracker.Remove(fields[1]);
+    return absl::OkStatus();
+  }
+  // Keys and values may hold spaces, but no end of a line.
+  if (absl::ConsumePrefix(&line, "m ")) {
+    const size_t border = line.find("\" \"");
+    if (border != absl::string_view::npos) {
+      PURSER_ASSIGN_OR_RETURN(const std::string key, JsonString(line.substr(0, border + 1)));
+      PURSER_ASSIGN_OR_RETURN(std::string value, JsonString(line.substr(border + 2)));
+      if (value.empty()) {
+        memory.erase(key);
+      } else {
+        memory[key] = std::move(value);
+      }
+      return absl::OkStatus();
+    }
+  }
+  return absl::DataLossError("a line is none of a state");
 }
 
 }  // namespace
+
+void StateLines::Entity(absl::string_view ref, absl::string_view partition,
+                        catalog::Fingerprint hash) {
+  absl::StrAppend(&text_, "e ", hash.unconfirmed() ? std::string(kUnconfirmed) : hash.ToHex(), " ",
+                  ref, " ", partition.empty() ? "\"\"" : json::Dump(std::string(partition)), "\n");
+  ++count_;
+}
+
+void StateLines::Held(absl::string_view ref) {
+  absl::StrAppend(&text_, "h ", ref, "\n");
+  ++count_;
+}
+
+void StateLines::Removed(absl::string_view ref) {
+  absl::StrAppend(&text_, "r ", ref, "\n");
+  ++count_;
+}
+
+void StateLines::Memory(absl::string_view key, absl::string_view value) {
+  absl::StrAppend(&text_, "m ", json::Dump(std::string(key)), " ", json::Dump(std::string(value)),
+                  "\n");
+  ++count_;
+}
 
 absl::StatusOr<StateFile> StateFile::Open(absl::string_view path) {
   const size_t slash = path.rfind('/');
@@ -36,50 +96,64 @@ absl::StatusOr<StateFile> StateFile::Open(absl::string_view path) {
   return StateFile(std::move(folder), std::string(path.substr(slash + 1)));
 }
 
-absl::StatusOr<ProviderState> StateFile::Read() const {
-  absl::StatusOr<std::string> bytes = folder_.ReadFile(name_, kMaxStateFileBytes);
-  if (absl::IsNotFound(bytes.status())) return ProviderState();
+absl::StatusOr<bool> StateFile::Read(catalog::Tracker& tracker,
+                                     std::map<std::string, std::string>& memory) {
+  const absl::StatusOr<std::string> bytes = folder_.ReadFile(name_, kMaxStateFileBytes);
+  if (absl::IsNotFound(bytes.status())) return false;
   PURSER_RETURN_IF_ERROR(bytes.status());
   absl::string_view text = *bytes;
-  const auto torn = [&](absl::string_view why) {
+  const auto unusable = [&](absl::string_view why) {
     return absl::DataLossError(
         absl::StrCat("the state file ", folder_.path(), "/", name_, " cannot be used: ", why));
   };
-  if (NextLine(text) != kHead) return torn("its first line is not that of a state file");
-  ProviderState state;
-  while (!text.empty()) {
-    const std::vector<absl::string_view> fields =
-        absl::StrSplit(NextLine(text), absl::MaxSplits(' ', 2));
-    if (fields.size() == 2 && fields[0] == "end") {
-      uint64_t count = 0;
-      if (!absl::SimpleAtoi(fields[1], &count) || count != state.hashes.size() || !text.empty()) {
-        return torn("it does not hold as many entities as it says");
-      }
-      return state;
-    }
-    if (fields.size() != 3) return torn("a line is not that of an entity");
-    const absl::StatusOr<nlohmann::json> location = json::Parse(fields[2]);
-    if (!location.ok() || !location->is_string()) return torn("a location is no JSON string");
-    state.hashes.emplace_hint(state.hashes.end(), std::string(fields[1]), std::string(fields[0]));
-    if (!location->get_ref<const std::string&>().empty()) {
-      state.locations.emplace_hint(state.locations.end(), std::string(fields[1]),
-                                   location->get<std::string>());
-    }
+  if (!absl::ConsumePrefix(&text, kHead)) {
+    return unusable("its first line is not that of a state file");
   }
-  return torn("its end is missing");
+  lines_ = 0;
+  while (!text.empty()) {
+    const size_t end = text.find('\n');
+    if (end == absl::string_view::npos) break;
+    const absl::Status read = ReadLine(text.substr(0, end), tracker, memory);
+    if (!read.ok()) return unusable(read.message());
+    text.remove_prefix(end + 1);
+    ++lines_;
+  }
+  bytes_ = static_cast<int64_t>(bytes->size() - text.size());
+  exists_ = true;
+  return true;
 }
 
-absl::Status StateFile::Write(const ProviderState& state) const {
-  std::string text = absl::StrCat(kHead, "\n");
-  for (const auto& [ref, hash] : state.hashes) {
-    const auto location = state.locations.find(ref);
-    absl::StrAppend(&text, hash, " ", ref, " ",
-                    location == state.locations.end() ? "\"\"" : json::Dump(location->second),
-                    "\n");
+absl::Status StateFile::Append(const StateLines& lines) {
+  if (lines.empty()) return absl::OkStatus();
+  if (!exists_) return Replace(lines);
+  const std::string path = absl::StrCat(folder_.path(), "/", name_);
+  const int file = ::open(path.c_str(), O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
+  if (file < 0) return base::ErrnoStatus(errno, absl::StrCat("state file ", path));
+  const auto close = absl::MakeCleanup([file] { ::close(file); });
+  // What a crash, or a full disk, tore off must not run into the next line.
+  if (::ftruncate(file, bytes_) != 0) {
+    return base::ErrnoStatus(errno, absl::StrCat("state file ", path));
   }
-  absl::StrAppend(&text, "end ", state.hashes.size(), "\n");
-  return base::Annotate(folder_.WriteFile(name_, text, 0600, /*durable=*/true),
-                        absl::StrCat("state file ", folder_.path(), "/", name_));
+  for (size_t done = 0; done < lines.text_.size();) {
+    const ssize_t written = ::write(file, lines.text_.data() + done, lines.text_.size() - done);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return base::ErrnoStatus(errno, absl::StrCat("state file ", path));
+    done += static_cast<size_t>(written);
+  }
+  if (::fdatasync(file) != 0) return base::ErrnoStatus(errno, absl::StrCat("state file ", path));
+  bytes_ += static_cast<int64_t>(lines.text_.size());
+  lines_ += lines.count_;
+  return absl::OkStatus();
+}
+
+absl::Status StateFile::Replace(const StateLines& lines) {
+  PURSER_RETURN_IF_ERROR(base::Annotate(
+      folder_.WriteFile(name_, absl::StrCat(kHead, lines.text_), 0600, /*durable=*/true),
+      absl::StrCat("state file ", folder_.path(), "/", name_)));
+  lines_ = lines.count_;
+  bytes_ = static_cast<int64_t>(kHead.size() + lines.text_.size());
+  exists_ = true;
+  return absl::OkStatus();
 }
 
 }  // namespace purser::addon

@@ -30,6 +30,10 @@ struct DirectoryEntry {
   FileKind kind;
   mode_t mode;    // permission bits
   int64_t bytes;  // size of a file, 0 otherwise
+  // Time of the last change of content in nanoseconds since 1970, and the file's number in its file
+  // system: with the size, what tells a changed file from one that was read before.
+  int64_t modified_nanos = 0;
+  uint64_t inode = 0;
 };
 
 struct ListLimits {

@@ -175,6 +175,20 @@ void Tracker::ForgetHashes() {
   for (auto& [ref, known] : known_) known.hash = {};
 }
 
+void Tracker::Hold(absl::string_view ref) {
+  const auto found = known_.find(ref);
+  if (found == known_.end() || found->second.held) return;
+  found->second.held = true;
+  ++held_;
+}
+
+void Tracker::ForEach(const std::function<void(absl::string_view, absl::string_view, Fingerprint,
+                                               bool)>& visit) const {
+  for (const auto& [ref, known] : known_) {
+    visit(ref, partitions_[known.partition].name, known.hash, known.held);
+  }
+}
+
 bool Tracker::IsHeld(absl::string_view ref) const {
   const auto found = known_.find(ref);
   return found != known_.end() && found->second.held;

@@ -11,6 +11,7 @@
 #define PURSER_CATALOG_TRACKER_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "catalog/diff.h"
+#include "catalog/delta.h"
 
 namespace purser::catalog {
 
@@ -80,6 +81,12 @@ class Tracker {
   std::vector<std::string> ReleaseHeld();
   // Makes the next offer of every entity a change, so that all are sent again.
   void ForgetHashes();
+
+  // Marks an entity as held; unknown ones are none.
+  void Hold(absl::string_view ref);
+  // All, in no order.
+  void ForEach(const std::function<void(absl::string_view ref, absl::string_view partition,
+                                        Fingerprint hash, bool held)>& visit) const;
 
   bool Has(absl::string_view ref) const { return known_.contains(ref); }
   bool IsHeld(absl::string_view ref) const;

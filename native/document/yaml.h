@@ -23,6 +23,8 @@ struct Limits {
   int max_depth = 100;
   int64_t max_nodes = 1'000'000;  // after aliases are expanded, so that a bomb stops here
   int max_documents = 10'000;
+  // Without them a text is read in half the time; who then finds something wrong reads it again.
+  bool with_positions = true;
 };
 
 // Text of all strings after aliases are expanded, as a multiple of max_bytes.

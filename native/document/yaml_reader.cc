@@ -171,7 +171,7 @@ class Reader {
 
   // The pointer of the value that comes next; "" when it grew too long to be kept.
   void EnterPointer() {
-    if (frames_.empty()) return;
+    if (frames_.empty() || !limits_.with_positions) return;
     const Frame& frame = frames_.back();
     pointer_.resize(frame.pointer_bytes);
     if (pointer_.size() > kMaxPositionPointerBytes) return;
@@ -184,6 +184,7 @@ class Reader {
     }
   }
   void Remember(const yaml_mark_t& mark) {
+    if (!limits_.with_positions) return;
     if (pointer_.size() > kMaxPositionPointerBytes) return;
     if (!frames_.empty() && frames_.back().merge_next) return;
     document_.positions[pointer_] = {static_cast<int>(mark.line) + 1,

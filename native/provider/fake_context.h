@@ -30,6 +30,9 @@ class FakeContext : public Context {
   explicit FakeContext(nlohmann::json config, http::Transport* transport = nullptr)
       : config_(std::move(config)), transport_(transport) {}
 
+  // Between runs.
+  void SetConfig(nlohmann::json config) { config_ = std::move(config); }
+
   const nlohmann::json& config() const override { return config_; }
   std::stop_token stop() const override { return stop_source.get_token(); }
   http::Transport& transport() override { return transport_ ? *transport_ : no_transport_; }

@@ -7,6 +7,15 @@
 
 namespace purser::provider {
 
+absl::Status Context::EmitPrepared(absl::string_view partition, const catalog::EntityRef& ref,
+                                   std::string canonical) {
+  const nlohmann::json entity = nlohmann::json::parse(canonical, nullptr, false);
+  if (entity.is_discarded()) {
+    return absl::InternalError(absl::StrCat(ref.ToString(), ": its text is no JSON"));
+  }
+  return EmitIn(partition, entity);
+}
+
 absl::StatusOr<std::string> Context::Secret(absl::string_view) {
   return absl::UnimplementedError("this host has no secrets: only purserd resolves references");
 }

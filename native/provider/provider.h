@@ -26,7 +26,8 @@
 #include "action/action.h"
 #include "base/clock.h"
 #include "base/rng.h"
-#include "catalog/diff.h"
+#include "catalog/delta.h"
+#include "catalog/entity.h"
 #include "nlohmann/json.hpp"
 
 namespace purser::provider {
@@ -96,6 +97,10 @@ class Context {
   // here are dropped, counted and logged by the host: OK. Any other error ends the run: return it.
   absl::Status Emit(const nlohmann::json& entity) { return EmitIn("", entity); }
   virtual absl::Status EmitIn(absl::string_view partition, const nlohmann::json& entity) = 0;
+  // The same for one that is known to be valid (catalog::Validate) and is canonical text already:
+  // for providers that make many on threads of their own.
+  virtual absl::Status EmitPrepared(absl::string_view partition, const catalog::EntityRef& ref,
+                                    std::string canonical);
   // Items of the source that never became an entity to emit (an unreadable file); the provider has
   // logged why.
   virtual void AddDropped(int64_t) {}
@@ -109,7 +114,8 @@ class Context {
 
   // What a conditional request needs next time (ETag, revision, cursor). Kept with the state of the
   // instance: what one round remembers is there in the next if the round ended well (Watch: at
-  // once), over restarts too, and gone when everything must be read anew. "" forgets.
+  // once), over restarts too, and gone when everything must be read anew, as after a change of the
+  // config. "" forgets.
   // RESOURCE_EXHAUSTED beyond the limits above.
   virtual absl::Status Remember(absl::string_view, absl::string_view) { return absl::OkStatus(); }
   virtual std::optional<std::string> Recall(absl::string_view) { return std::nullopt; }
@@ -117,8 +123,8 @@ class Context {
   // Watch only. BeginSnapshot: from here to CompleteSnapshot every entity of the partition is
   // emitted ("" = of the whole source); what was not is gone and removed, behind the guard. May
   // begin again (relist) at any time; two partitions may do so side by side, but at first all of
-  // them are begun (or kept, with the reason why they fail) before one is completed. Emit and Remove
-  // between are changes that happened meanwhile. Entities are shown as they come.
+  // them are begun (or kept, with the reason why they fail) before one is completed. Emit and
+  // Remove between are changes that happened meanwhile. Entities are shown as they come.
   virtual absl::Status BeginSnapshot(absl::string_view partition);
   virtual absl::Status CompleteSnapshot(absl::string_view partition);
   // Watch only: the source told that this entity ("kind:namespace/name") is gone. Unknown ones are

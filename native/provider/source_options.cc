@@ -81,6 +81,7 @@ absl::StatusOr<SourceOptions> ReadSourceOptions(const nlohmann::json& options,
       json::ToStatus(schema.Validate(options), absl::StrCat("options of ", description.id)));
   SourceOptions result;
   result.refresh_every = description.refresh_every;
+  result.source = options;
   if (options.contains("refreshEvery")) {
     result.refresh_every = absl::Seconds(options["refreshEvery"].get<double>());
   }

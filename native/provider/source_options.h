@@ -7,7 +7,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "catalog/diff.h"
+#include "catalog/delta.h"
 #include "catalog/entity.h"
 #include "nlohmann/json.hpp"
 #include "provider/provider.h"
@@ -22,6 +22,7 @@ struct SourceOptions {
   absl::flat_hash_set<std::string> kinds;       // lower case; empty: any
   absl::flat_hash_set<std::string> namespaces;  // lower case; empty: any
   absl::Duration refresh_every;
+  nlohmann::json source = nlohmann::json::object();  // what they were read from
 
   // Why an entity may not come from this instance; "" when it may.
   std::string Refusal(const catalog::EntityRef& ref) const;

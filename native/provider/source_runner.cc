@@ -28,6 +28,10 @@ constexpr int kMaxDoublings = 6;
 constexpr absl::Duration kAliveEvery = absl::Seconds(10);
 constexpr size_t kMaxSecretsHidden = 100;
 constexpr size_t kMinSecretBytes = 4;
+// Beside the provider's own keys in the memory.
+constexpr char kConfigKey[] =
+    "\x01"
+    "config";
 constexpr char kLocationAnnotation[] = "backstage.io/managed-by-location";
 
 std::string LocationOf(const nlohmann::json& entity) {
@@ -86,17 +90,23 @@ class SourceRunner::Run final : public Context {
       text.pop_back();
       return absl::InvalidArgumentError(text);
     }
-    const catalog::EntityRef entity_ref = catalog::RefOf(entity);
-    const std::string refusal = runner_.options_.Refusal(entity_ref);
+    return EmitPrepared(partition.empty() ? LocationOf(entity) : std::string(partition),
+                        catalog::RefOf(entity), catalog::Canonical(entity));
+  }
+
+  absl::Status EmitPrepared(absl::string_view partition, const catalog::EntityRef& ref,
+                            std::string canonical) override {
+    if (stop().stop_requested()) return Stopped(runner_.name_);
+    const std::string refusal = runner_.options_.Refusal(ref);
     if (!refusal.empty()) {
       AddDropped(1);
       EntityLine(refusal);
       return absl::OkStatus();
     }
     LogWrite write;
-    write.ref = entity_ref.ToString();
-    write.partition = partition.empty() ? LocationOf(entity) : std::string(partition);
-    write.body = catalog::Canonical(entity);
+    write.ref = ref.ToString();
+    write.partition = std::string(partition);
+    write.body = std::move(canonical);
     if (write.body->size() > kMaxEntityBytes) {
       AddDropped(1);
       EntityLine(absl::StrCat(write.ref, " has ", write.body->size(), " bytes; at most ",
@@ -487,6 +497,11 @@ void SourceRunner::WriteLoop() {
   }
 }
 
+std::string SourceRunner::ConfigHash() const {
+  return catalog::ContentHash(
+      catalog::Canonical({{"config", config_}, {"options", options_.source}}));
+}
+
 absl::Status SourceRunner::LoadTracker() {
   catalog::Tracker loaded(kMaxSourceEntities);
   PURSER_RETURN_IF_ERROR(services_.log->ForEach(
@@ -502,7 +517,15 @@ absl::Status SourceRunner::LoadTracker() {
 
 absl::Status SourceRunner::RunOnce(bool& complete) {
   PURSER_ASSIGN_OR_RETURN(auto memory, services_.log->Memory(source()));
+  // What was remembered under another config may be wrong under this one.
+  const std::string config_hash = ConfigHash();
+  if (const auto known = memory.find(std::string(kConfigKey));
+      known == memory.end() || known->second != config_hash) {
+    if (!memory.empty()) PURSER_RETURN_IF_ERROR(services_.log->ForgetMemory(source()));
+    memory.clear();
+  }
   Run run(*this, std::move(memory));
+  PURSER_RETURN_IF_ERROR(run.Remember(kConfigKey, config_hash));
   const bool is_watch = run.is_watch();
   {
     base::MutexLock lock(mutex_);

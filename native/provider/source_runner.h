@@ -118,6 +118,7 @@ class SourceRunner {
   void WriteLoop();
   absl::Status RunOnce(bool& complete);
   absl::Status LoadTracker();
+  std::string ConfigHash() const;
   absl::Duration DelayAfter(const absl::Status& status);
   // Sleeps; false on stop. Ends early when woken.
   bool Sleep(absl::Duration duration);

@@ -1,0 +1,25 @@
+// What changes the catalog, and when a removal waits for an operator.
+#ifndef PURSER_CATALOG_DELTA_H_
+#define PURSER_CATALOG_DELTA_H_
+
+#include <string>
+#include <vector>
+
+namespace purser::catalog {
+
+inline constexpr int kMaxDeltaEntities = 1000;  // per chunk handed to the portal
+
+struct Delta {
+  std::vector<std::string> upserts;  // JSON texts, added or changed
+  std::vector<std::string> removed;  // refs
+};
+
+struct GuardOptions {
+  double max_removed_fraction = 0.2;  // a larger drop is held …
+  int min_removed = 10;               // … unless fewer than this many go
+  bool allow_empty = false;           // an empty snapshot never removes unless an operator said so
+};
+
+}  // namespace purser::catalog
+
+#endif  // PURSER_CATALOG_DELTA_H_
