@@ -165,6 +165,40 @@ export function registerActions(deps: {
   }
 
   registry.register({
+    name: 'list-catalog-sources',
+    title: 'List sources of the catalog',
+    description:
+      'Lists the sources that Purser reads into the catalog: freshness, counts, errors, removals held by the guard, collisions.',
+    attributes: { readOnly: true, idempotent: true, destructive: false },
+    schema: {
+      input: z => z.object({}),
+      output: z => z.object({ items: z.array(z.record(z.unknown())) }),
+    },
+    action: async ({ credentials }) => ({
+      output: toPage(await performer.perform('listSources', {}, { credentials })),
+    }),
+  });
+
+  registry.register({
+    name: 'get-catalog-source',
+    title: 'Get a source of the catalog',
+    description:
+      'Gets one source of the catalog with the entities that want attention: held removals, collisions with other sources, parts that cannot be read.',
+    attributes: { readOnly: true, idempotent: true, destructive: false },
+    schema: {
+      input: z =>
+        z.object({
+          provider: z.string().min(1).max(63).describe('Id of the provider, e.g. kubernetes'),
+          instance: z.string().min(1).max(63).describe('Name of its configured instance'),
+        }),
+      output: z => z.object({}).passthrough().describe('The source'),
+    },
+    action: async ({ input, credentials }) => ({
+      output: toOutput(await performer.perform('getSource', input, { credentials })),
+    }),
+  });
+
+  registry.register({
     name: 'get-entity-costs',
     title: 'Get the costs of an entity',
     description:

@@ -20,12 +20,16 @@ import {
 } from '@backstage/plugin-permission-node';
 import type { JsonObject } from '@backstage/types';
 import {
+  type CatalogSource,
+  type CatalogSourceDetails,
   type CostDimension,
   type CostRow,
   type EntityCosts,
   type IngestResult,
   type Page,
   type PurserBlueprint,
+  purserCatalogManagePermission,
+  purserCatalogReadPermission,
   purserCostIngestPermission,
   purserCostReadAllPermission,
   purserCostReadPermission,
@@ -38,6 +42,7 @@ import {
   purserRequestReadPermission,
   purserRequestRetryPermission,
   type PurserResource,
+  type SourceVerb,
 } from '@purser/plugin-purser-common';
 import type {
   IngestCostsOptions,
@@ -128,6 +133,18 @@ export interface QueryCostsInput extends PageInput {
   filter?: string[];
 }
 
+/** A source of the catalog. */
+export interface SourceInput {
+  provider: string;
+  instance: string;
+}
+
+export interface SourceChangeInput extends SourceInput {
+  reason?: string;
+}
+
+const sourceName = ({ provider, instance }: SourceInput) => `${provider}/${instance}`;
+
 function actorOf(context: OperationContext, given?: string): string {
   if (context.user) {
     if (given && given !== context.user) {
@@ -194,6 +211,27 @@ const onRequest = (permission: RequestPermission): Access => ({ kind: 'request',
 function operation<TInput, TOutput>(definition: Operation<TInput, TOutput>) {
   return definition;
 }
+
+/** An operator's verb on a source; gives the source after it. */
+const onSource = (verb: SourceVerb, severity: AuditorServiceEventSeverityLevel) =>
+  operation<SourceChangeInput, CatalogSource & { released?: number }>({
+    access: allow(purserCatalogManagePermission),
+    audit: { severity },
+    run: async ({ purser, user = SERVICE_ACTOR, signal }, input) => {
+      const name = sourceName(input);
+      const released = await purser.sidecar.controlSource(
+        { name, verb, actor: user },
+        { signal },
+      );
+      const {
+        heldRefs: _heldRefs,
+        collidingRefs: _collidingRefs,
+        degradedParts: _degradedParts,
+        ...source
+      } = await purser.sidecar.getSource(name, { signal });
+      return verb === 'confirm' ? { ...source, released } : source;
+    },
+  });
 
 /** Everything the plugin can do. */
 export const operations = {
@@ -300,6 +338,21 @@ export const operations = {
     audit: { severity: 'medium' },
     run: ({ purser, signal }, input) => purser.sidecar.ingestCosts(input, { signal }),
   }),
+
+  listSources: operation<object, { items: CatalogSource[] }>({
+    access: allow(purserCatalogReadPermission),
+    run: async ({ purser, signal }) => ({ items: await purser.sidecar.listSources({ signal }) }),
+  }),
+
+  getSource: operation<SourceInput, CatalogSourceDetails>({
+    access: allow(purserCatalogReadPermission),
+    run: ({ purser, signal }, input) => purser.sidecar.getSource(sourceName(input), { signal }),
+  }),
+
+  pauseSource: onSource('pause', 'medium'),
+  resumeSource: onSource('resume', 'medium'),
+  resyncSource: onSource('resync', 'medium'),
+  confirmRemovals: onSource('confirm', 'high'),
 
   getHealth: operation<object, PurserHealth>({
     access: { kind: 'public' },
@@ -465,6 +518,8 @@ export class Performer {
 
 const AUDITED_FIELDS = [
   'id',
+  'provider',
+  'instance',
   'blueprint',
   'owner',
   'requester',

@@ -3,7 +3,7 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import { AuthorizeResult } from '@backstage/plugin-permission-common';
 import { mockCredentials } from '@backstage/backend-test-utils';
 import { purserPermissions, purserRequestReadPermission } from '@purser/plugin-purser-common';
-import { until } from '@purser/plugin-purser-node/testUtils';
+import { testSource, until } from '@purser/plugin-purser-node/testUtils';
 import { z as z3 } from 'zod/v3';
 import { apiDocument, type ApiOperation } from './api/document';
 import { createSchemaCompiler } from './api/validation';
@@ -45,6 +45,26 @@ const calls: Record<string, (id: string) => { path: string; body?: unknown }> = 
     path: '/v1/costs/ingest',
     body: { source: 'aws-main', path: 'bill.csv', badRows: 'quarantine' },
   }),
+  'get /v1/catalog/sources': () => ({ path: '/v1/catalog/sources' }),
+  'get /v1/catalog/sources/{provider}/{instance}': () => ({
+    path: '/v1/catalog/sources/kubernetes/prod',
+  }),
+  'post /v1/catalog/sources/{provider}/{instance}/pause': () => ({
+    path: '/v1/catalog/sources/kubernetes/prod/pause',
+    body: { reason: 'maintenance' },
+  }),
+  'post /v1/catalog/sources/{provider}/{instance}/resume': () => ({
+    path: '/v1/catalog/sources/kubernetes/prod/resume',
+    body: {},
+  }),
+  'post /v1/catalog/sources/{provider}/{instance}/resync': () => ({
+    path: '/v1/catalog/sources/kubernetes/prod/resync',
+    body: {},
+  }),
+  'post /v1/catalog/sources/{provider}/{instance}/confirm': () => ({
+    path: '/v1/catalog/sources/kubernetes/prod/confirm',
+    body: {},
+  }),
   'get /v1/health': () => ({ path: '/v1/health' }),
 };
 
@@ -73,6 +93,9 @@ describe('the REST API', () => {
       effectiveCost: '1',
       charges: 2n,
     });
+    backend.sidecar.sources.push(
+      testSource({ name: 'kubernetes/prod', entities: 120n, heldRemovals: 7n }),
+    );
     backend.sidecar.entityCosts.set('resource:default/w', {
       entityRef: 'resource:default/w',
       fromDay: '2026-10-22',
@@ -403,9 +426,11 @@ describe('the REST API', () => {
       'approve-request',
       'cancel-request',
       'create-request',
+      'get-catalog-source',
       'get-entity-costs',
       'get-request',
       'list-blueprints',
+      'list-catalog-sources',
       'list-requests',
       'query-costs',
       'retry-request',
@@ -437,6 +462,13 @@ describe('the REST API', () => {
     assert.equal(((await invoke('list-blueprints', {})).items as unknown[]).length, 2);
     const costs = await invoke('get-entity-costs', { entityRef: 'Resource:default/w' });
     assert.equal(costs.entityRef, 'resource:default/w');
+    const [source] = (await invoke('list-catalog-sources', {})).items as Array<{ name: string }>;
+    assert.equal(source.name, 'kubernetes/prod');
+    const details = await invoke('get-catalog-source', {
+      provider: 'kubernetes',
+      instance: 'prod',
+    });
+    assert.deepEqual(details.heldRefs, ['component:default/held']);
     await invoke('query-costs', { from: '2026-10-22', to: '2026-11-20', groupBy: ['day'] });
     assert.deepEqual(
       backend.audit.map(({ eventId }) => eventId),

@@ -42,6 +42,32 @@ export const routes: Route[] = [
   },
   { method: 'get', path: '/v1/costs/query', operation: 'queryCosts' },
   { method: 'post', path: '/v1/costs/ingest', operation: 'ingestCosts' },
+  { method: 'get', path: '/v1/catalog/sources', operation: 'listSources' },
+  {
+    method: 'get',
+    path: '/v1/catalog/sources/{provider}/{instance}',
+    operation: 'getSource',
+  },
+  {
+    method: 'post',
+    path: '/v1/catalog/sources/{provider}/{instance}/pause',
+    operation: 'pauseSource',
+  },
+  {
+    method: 'post',
+    path: '/v1/catalog/sources/{provider}/{instance}/resume',
+    operation: 'resumeSource',
+  },
+  {
+    method: 'post',
+    path: '/v1/catalog/sources/{provider}/{instance}/resync',
+    operation: 'resyncSource',
+  },
+  {
+    method: 'post',
+    path: '/v1/catalog/sources/{provider}/{instance}/confirm',
+    operation: 'confirmRemovals',
+  },
   { method: 'get', path: '/v1/health', operation: 'getHealth' },
 ];
 

@@ -2,10 +2,9 @@ import {
   readSchedulerServiceTaskScheduleDefinitionFromConfig,
   type SchedulerServiceTaskScheduleDefinition,
 } from '@backstage/backend-plugin-api';
-import type { Config } from '@backstage/config';
+import { type Config, readDurationFromConfig } from '@backstage/config';
 import { InputError } from '@backstage/errors';
-import type { JsonObject } from '@backstage/types';
-import type { RemovalGuard } from '@purser/plugin-purser-node';
+import { durationToMilliseconds, type JsonObject } from '@backstage/types';
 
 /** One configured instance of a provider. */
 export interface InstanceConfig {
@@ -15,7 +14,8 @@ export interface InstanceConfig {
   instance: string;
   /** What the provider itself reads. */
   config: JsonObject;
-  guard?: RemovalGuard;
+  /** What may be set for every provider: guard, allowedKinds, allowedNamespaces, refreshEvery (seconds). */
+  options: JsonObject;
   schedule: SchedulerServiceTaskScheduleDefinition;
 }
 
@@ -37,6 +37,21 @@ function checkName(name: string, path: string): void {
   }
 }
 
+/** Options that every provider's host knows, in its words. */
+function readOptions(entry: Config): JsonObject {
+  const options: JsonObject = {};
+  for (const key of ['guard', 'allowedKinds', 'allowedNamespaces']) {
+    if (entry.has(key)) {
+      options[key] = entry.get(key);
+    }
+  }
+  if (entry.has('refreshEvery')) {
+    const duration = readDurationFromConfig(entry, { key: 'refreshEvery' });
+    options.refreshEvery = durationToMilliseconds(duration) / 1000;
+  }
+  return options;
+}
+
 /** Reads `catalog.providers.purser.<provider id>.<instance>`. */
 export function readInstances(rootConfig: Config): InstanceConfig[] {
   const providers = rootConfig.getOptionalConfig(PREFIX);
@@ -46,17 +61,19 @@ export function readInstances(rootConfig: Config): InstanceConfig[] {
     return instances.keys().map(instance => {
       checkName(instance, `${PREFIX}.${providerId}`);
       const entry = instances.getConfig(instance);
-      const { schedule: _, guard: __, ...config } = entry.get<JsonObject>();
-      const guard = entry.getOptionalConfig('guard');
+      const {
+        schedule: _schedule,
+        guard: _guard,
+        allowedKinds: _kinds,
+        allowedNamespaces: _namespaces,
+        refreshEvery: _refreshEvery,
+        ...config
+      } = entry.get<JsonObject>();
       return {
         providerId,
         instance,
         config,
-        guard: guard && {
-          maxRemovedFraction: guard.getOptionalNumber('maxRemovedFraction'),
-          minRemoved: guard.getOptionalNumber('minRemoved'),
-          allowEmpty: guard.getOptionalBoolean('allowEmpty'),
-        },
+        options: readOptions(entry),
         schedule: entry.has('schedule')
           ? readSchedulerServiceTaskScheduleDefinitionFromConfig(entry.getConfig('schedule'))
           : DEFAULT_SCHEDULE,

@@ -22,6 +22,7 @@ function writerTo(apply: (mutation: EntityProviderMutation & { type: 'delta' }) 
   return new DeltaWriter({
     connection,
     locationKey: 'purser:p/i',
+    source: 'p/i',
     logger: mockServices.rootLogger(),
     absoluteUrl: path => `http://portal.example${path}`,
   });
@@ -55,10 +56,12 @@ describe('writing deltas', () => {
       {
         'backstage.io/managed-by-location': 'purser:p/i',
         'backstage.io/managed-by-origin-location': 'purser:p/i',
+        'purser.dev/source': 'p/i',
       },
       {
         'backstage.io/managed-by-location': 'file:/b.yaml',
         'backstage.io/managed-by-origin-location': 'purser:p/i',
+        'purser.dev/source': 'p/i',
       },
     ]);
   });

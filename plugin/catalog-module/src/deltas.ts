@@ -8,6 +8,7 @@ import {
 } from '@backstage/catalog-model';
 import type { DeferredEntity, EntityProviderConnection } from '@backstage/plugin-catalog-node';
 import type { JsonObject } from '@backstage/types';
+import { ANNOTATION_SOURCE } from '@purser/plugin-purser-common';
 
 /** Entities of one mutation: the catalog hashes them all in one go on the event loop. */
 export const MAX_MUTATION_ENTITIES = 1_000;
@@ -50,17 +51,21 @@ function pageOf(path: string, entity: Entity): string {
 export class DeltaWriter {
   readonly #connection: EntityProviderConnection;
   readonly #locationKey: string;
+  readonly #source: string;
   readonly #logger: LoggerService;
   readonly #absoluteUrl: AbsoluteUrl;
 
   constructor(options: {
     connection: EntityProviderConnection;
     locationKey: string;
+    /** "<provider id>/<instance>". */
+    source: string;
     logger: LoggerService;
     absoluteUrl: AbsoluteUrl;
   }) {
     this.#connection = options.connection;
     this.#locationKey = options.locationKey;
+    this.#source = options.source;
     this.#logger = options.logger;
     this.#absoluteUrl = options.absoluteUrl;
   }
@@ -86,6 +91,8 @@ export class DeltaWriter {
       [ANNOTATION_LOCATION]: this.#locationKey,
       [ANNOTATION_ORIGIN_LOCATION]: this.#locationKey,
       ...entity.metadata.annotations,
+      // By it the catalog is asked what it holds of the source.
+      [ANNOTATION_SOURCE]: this.#source,
     };
     // The sidecar does not know where the portal is; the catalog takes whole URLs only.
     const links = entity.metadata.links?.map(link =>

@@ -47,6 +47,8 @@ const schedule = {
 class TestAddon implements NativeAddonService {
   readonly rounds: NativeRefreshOptions[] = [];
   failure: Error | undefined;
+  /** It knows nothing of earlier rounds, and its source holds nothing. */
+  lost = false;
 
   status() {
     return { loaded: true };
@@ -65,10 +67,11 @@ class TestAddon implements NativeAddonService {
   }
   async refreshProvider(options: NativeRefreshOptions) {
     this.rounds.push(options);
+    const full = (options.forceFull ?? false) || this.lost;
     if (options.forceFull) {
       await options.onChunk([resource('from-tree')], []);
     }
-    return { read: 1, added: 1, changed: 0, removed: 0, heldRemovals: 0, dropped: 0 };
+    return { read: 1, added: 1, changed: 0, removed: 0, heldRemovals: 0, dropped: 0, full };
   }
 }
 
@@ -224,9 +227,65 @@ describe('the catalog module', () => {
     assert.equal(first.forceFull, true);
     assert.equal(second.forceFull, false);
     assert.deepEqual(first.config, { root: '/src' });
-    assert.equal(first.guard?.maxRemovedFraction, 0.5);
+    assert.deepEqual(first.options, { guard: { maxRemovedFraction: 0.5 } });
     assert.equal(first.statePath, join(folder, 'state', 'source-tree.platform.state'));
     assert.ok(existsSync(join(folder, 'state')));
+  });
+
+  it('tells a sidecar that lost its store what the catalog holds beyond it', async () => {
+    await startCatalog({ 'purser-inventory': { default: { schedule } } });
+    sidecar.publish('purser-inventory', { upserts: [resource('second')], removedRefs: [] });
+    await eventually(async () => {
+      trigger('purser-purser-inventory:default:refresh');
+      return (await names()).join() === 'first,second';
+    });
+    assert.deepEqual(sidecar.adopted, [], 'a new catalog holds nothing');
+    sidecar.kill();
+    sidecar.loseLog('purser-inventory', [{ upserts: [resource('second')], removedRefs: [] }]);
+    await sidecar.start();
+    await eventually(async () => {
+      trigger('purser-purser-inventory:default:refresh');
+      return sidecar.adopted.length > 0;
+    });
+    assert.deepEqual(
+      sidecar.adopted.map(({ name, refs, more }) => ({ name, refs, more }))[0],
+      { name: 'purser-inventory/default', refs: ['resource:default/first'], more: false },
+    );
+    assert.deepEqual(await names(), ['first', 'second'], 'the source decides');
+  });
+
+  it('tells an addon that lost its state what the catalog holds beyond it', async () => {
+    await startCatalog({ 'source-tree': { platform: { root: '/src', schedule } } });
+    await eventually(has('from-tree'));
+    addon.lost = true;
+    await eventually(async () => {
+      trigger('purser-source-tree:platform:refresh');
+      return addon.rounds.some(({ adopt }) => adopt && adopt.length > 0);
+    });
+    const { adopt } = addon.rounds.find(round => round.adopt && round.adopt.length > 0)!;
+    assert.deepEqual(adopt, ['resource:default/from-tree']);
+  });
+
+  it('hands the options of every provider to its host', async () => {
+    await startCatalog({
+      'purser-inventory': {
+        default: {
+          schedule,
+          allowedKinds: ['Resource'],
+          allowedNamespaces: ['default'],
+          refreshEvery: { minutes: 2 },
+          own: 1,
+        },
+      },
+    });
+    await eventually(has('first'));
+    const [{ configJson, optionsJson }] = sidecar.refreshes;
+    assert.deepEqual(JSON.parse(configJson), { own: 1 });
+    assert.deepEqual(JSON.parse(optionsJson), {
+      allowedKinds: ['Resource'],
+      allowedNamespaces: ['default'],
+      refreshEvery: 120,
+    });
   });
 
   it('stays registered without the addon', async () => {

@@ -5,10 +5,11 @@ import {
   type SchedulerServiceTaskScheduleDefinition,
 } from '@backstage/backend-plugin-api';
 import type { Config } from '@backstage/config';
-import { catalogProcessingExtensionPoint } from '@backstage/plugin-catalog-node';
+import { catalogProcessingExtensionPoint, catalogServiceRef } from '@backstage/plugin-catalog-node';
 import { catalogModelExtensionPoint } from '@backstage/plugin-catalog-node/alpha';
 import { durationToMilliseconds, type HumanDuration } from '@backstage/types';
 import { purserServiceRef } from '@purser/plugin-purser-node';
+import { ServiceCatalogRefs } from './catalogRefs';
 import { readInstances } from './config';
 import type { AbsoluteUrl } from './deltas';
 import { purserModelSource } from './model';
@@ -38,13 +39,25 @@ export const catalogModulePurser = createBackendModule({
       deps: {
         catalog: catalogProcessingExtensionPoint,
         model: catalogModelExtensionPoint,
+        auth: coreServices.auth,
+        catalogService: catalogServiceRef,
         config: coreServices.rootConfig,
         database: coreServices.database,
         logger: coreServices.logger,
         scheduler: coreServices.scheduler,
         purser: purserServiceRef,
       },
-      async init({ catalog, model, config, database, logger, scheduler, purser }) {
+      async init({
+        catalog,
+        model,
+        auth,
+        catalogService,
+        config,
+        database,
+        logger,
+        scheduler,
+        purser,
+      }) {
         model.addModelSource(purserModelSource);
         const instances = readInstances(config);
         if (instances.length === 0) {
@@ -53,6 +66,7 @@ export const catalogModulePurser = createBackendModule({
         }
         const stateDirectory = config.getOptionalString('purser.stateDirectory');
         const absoluteUrl = absoluteUrlOf(config);
+        const catalogRefs = new ServiceCatalogRefs({ catalog: catalogService, auth });
         const positions = await DatabaseProviderPositions.create(database);
         catalog.addEntityProvider(
           ...instances.map(
@@ -61,6 +75,7 @@ export const catalogModulePurser = createBackendModule({
                 instance,
                 purser,
                 positions,
+                catalogRefs,
                 logger,
                 taskRunner: scheduler.createScheduledTaskRunner(instance.schedule),
                 followFor: followForOf(instance.schedule),

@@ -1,16 +1,20 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LoggerService, SchedulerServiceTaskRunner } from '@backstage/backend-plugin-api';
+import { type Entity, stringifyEntityRef } from '@backstage/catalog-model';
 import { InputError, NotFoundError, ServiceUnavailableError } from '@backstage/errors';
 import type { EntityProvider, EntityProviderConnection } from '@backstage/plugin-catalog-node';
+import type { JsonObject } from '@backstage/types';
 import {
   isCancelled,
   isUnavailable,
   type LogLevel,
   type ProviderDescription,
+  type ProviderMessage,
   type PurserService,
   type RefreshSummary,
 } from '@purser/plugin-purser-node';
+import type { CatalogRefs } from './catalogRefs';
 import type { InstanceConfig } from './config';
 import { type AbsoluteUrl, DeltaWriter } from './deltas';
 import type { ProviderPositions } from './positions';
@@ -19,6 +23,7 @@ export interface PurserEntityProviderOptions {
   instance: InstanceConfig;
   purser: PurserService;
   positions: ProviderPositions;
+  catalogRefs: CatalogRefs;
   taskRunner: SchedulerServiceTaskRunner;
   logger: LoggerService;
   /** Milliseconds for which a run follows coming changes. */
@@ -28,6 +33,13 @@ export interface PurserEntityProviderOptions {
   stateDirectory?: string;
 }
 
+/** Refs of one AdoptEntities call. */
+const MAX_ADOPTED = 10_000;
+// What a sidecar's position ends with while everything is being sent.
+const FULL = '/full';
+
+const refOf = (entity: JsonObject) => stringifyEntityRef(entity as unknown as Entity);
+
 /**
  * One configured instance of a provider of the addon or the sidecar. It exists, under the same name,
  * whether its host is there or not: a provider that disappears takes its entities with it.
@@ -36,6 +48,8 @@ export class PurserEntityProvider implements EntityProvider {
   readonly #options: PurserEntityProviderOptions;
   readonly #logger: LoggerService;
   #failing = false;
+  /** Entities that came since a source began to send everything, and how far that is. */
+  #full: { refs: Set<string>; position: string } | undefined;
 
   constructor(options: PurserEntityProviderOptions) {
     this.#options = options;
@@ -47,11 +61,17 @@ export class PurserEntityProvider implements EntityProvider {
     return `purser-${providerId}:${instance}`;
   }
 
+  get #source(): string {
+    const { providerId, instance } = this.#options.instance;
+    return `${providerId}/${instance}`;
+  }
+
   async connect(connection: EntityProviderConnection): Promise<void> {
     const { providerId, instance } = this.#options.instance;
     const writer = new DeltaWriter({
       connection,
       locationKey: `purser:${providerId}/${instance}`,
+      source: this.#source,
       logger: this.#logger,
       absoluteUrl: this.#options.absoluteUrl,
     });
@@ -123,21 +143,41 @@ export class PurserEntityProvider implements EntityProvider {
     }
     await mkdir(stateDirectory, { recursive: true });
     const name = this.getProviderName();
-    const summary = await purser.addon.refreshProvider(
-      {
-        id: instance.providerId,
-        instance: instance.instance,
-        config: instance.config,
-        guard: instance.guard,
-        statePath: join(stateDirectory, `${instance.providerId}.${instance.instance}.state`),
-        forceFull: (await positions.get(name)) === undefined,
-        onLog: (level, text) => this.#log(level, text),
-        onChunk: (upserts, removedRefs) => writer.apply(upserts, removedRefs),
-      },
-      { signal },
-    );
+    const given = new Set<string>();
+    const round = (forceFull: boolean, adopt: string[]) =>
+      purser.addon.refreshProvider(
+        {
+          id: instance.providerId,
+          instance: instance.instance,
+          config: instance.config,
+          options: instance.options,
+          statePath: join(stateDirectory, `${instance.providerId}.${instance.instance}.state`),
+          forceFull,
+          adopt,
+          onLog: (level, text) => this.#log(level, text),
+          onChunk: async (upserts, removedRefs) => {
+            await writer.apply(upserts, removedRefs);
+            upserts.forEach(entity => given.add(refOf(entity)));
+          },
+        },
+        { signal },
+      );
+    const isNew = (await positions.get(name)) === undefined;
+    const summary = await round(isNew, []);
     await positions.set(name, '');
     this.#report(summary);
+    if (summary.full && !isNew) {
+      // The addon lost its state: what the catalog holds beyond what was given is told to it.
+      const adopt = await this.#beyond(given);
+      if (adopt.length > 0) {
+        this.#report(await round(false, adopt));
+      }
+    }
+  }
+
+  async #beyond(given: Set<string>): Promise<string[]> {
+    const held = await this.#options.catalogRefs.of(this.#source);
+    return held.filter(ref => !given.has(ref));
   }
 
   async #refreshFromSidecar(
@@ -147,13 +187,24 @@ export class PurserEntityProvider implements EntityProvider {
   ): Promise<void> {
     const { purser, instance, positions, followFor } = this.#options;
     const name = this.getProviderName();
+    const stored = await positions.get(name);
+    const isNew = stored === undefined;
+    let position = stored;
+    // Only who counted everything so far may go on with it.
+    if (position?.endsWith(FULL) && position !== this.#full?.position) {
+      position = undefined;
+    }
+    if (!position?.endsWith(FULL)) {
+      this.#full = undefined;
+    }
     const window = AbortSignal.timeout(followFor);
     const messages = purser.sidecar.refreshProvider(
       {
         id: instance.providerId,
         instance: instance.instance,
         config: instance.config,
-        position: await positions.get(name),
+        options: instance.options,
+        position,
         follow: description.hasDeltas,
       },
       { signal: AbortSignal.any([signal, window]) },
@@ -163,6 +214,7 @@ export class PurserEntityProvider implements EntityProvider {
         this.#failing = false;
         if (message.type === 'delta') {
           await writer.apply(message.upserts, message.removedRefs);
+          await this.#count(message, isNew);
           // After the entities: a crash in between only repeats them.
           await positions.set(name, message.position);
         } else if (message.type === 'log') {
@@ -176,6 +228,39 @@ export class PurserEntityProvider implements EntityProvider {
       if (isUnavailable(error) || !window.aborted) {
         throw error;
       }
+    }
+  }
+
+  /** Keeps count of a source that sends everything, and tells it in the end what it did not send. */
+  async #count(
+    delta: Extract<ProviderMessage, { type: 'delta' }>,
+    isNew: boolean,
+  ): Promise<void> {
+    if (!delta.full) {
+      this.#full = undefined;
+      return;
+    }
+    this.#full ??= { refs: new Set(), position: '' };
+    const { refs } = this.#full;
+    delta.upserts.forEach(entity => refs.add(refOf(entity)));
+    this.#full.position = delta.position;
+    if (!delta.fullEnd) {
+      return;
+    }
+    if (!isNew) {
+      await this.#adopt(await this.#beyond(refs));
+    }
+    this.#full = undefined;
+  }
+
+  async #adopt(entityRefs: string[]): Promise<void> {
+    for (let start = 0; start < entityRefs.length; start += MAX_ADOPTED) {
+      const end = start + MAX_ADOPTED;
+      await this.#options.purser.sidecar.adoptEntities({
+        source: this.#source,
+        entityRefs: entityRefs.slice(start, end),
+        more: end < entityRefs.length,
+      });
     }
   }
 

@@ -16,6 +16,9 @@ export const ANNOTATION_COST_30_DAYS = 'purser.dev/cost-30d';
 /** Last day of {@link ANNOTATION_COST_30_DAYS}, "2026-11-20". */
 export const ANNOTATION_COST_30_DAYS_UNTIL = 'purser.dev/cost-30d-until';
 
+/** The source the entity comes from: "<provider id>/<instance>". */
+export const ANNOTATION_SOURCE = 'purser.dev/source';
+
 /** What the catalog's model says of each annotation. */
 export const purserAnnotations = [
   {
@@ -49,5 +52,11 @@ export const purserAnnotations = [
     name: ANNOTATION_COST_30_DAYS_UNTIL,
     title: 'Last day of the cost',
     description: 'The last day that purser.dev/cost-30d covers, e.g. "2026-11-20".',
+  },
+  {
+    name: ANNOTATION_SOURCE,
+    title: 'Source',
+    description:
+      'Which configured source the entity comes from, "<provider>/<instance>", e.g. "kubernetes/production".',
   },
 ] as const;

@@ -55,6 +55,18 @@ export const purserCostIngestPermission = createPermission({
   attributes: { action: 'create' },
 });
 
+/** May see the sources of the catalog and how they are. */
+export const purserCatalogReadPermission = createPermission({
+  name: 'purser.catalog.read',
+  attributes: { action: 'read' },
+});
+
+/** May pause, resume and resync sources of the catalog, and let go of held removals. */
+export const purserCatalogManagePermission = createPermission({
+  name: 'purser.catalog.manage',
+  attributes: { action: 'update' },
+});
+
 /** All permissions of the plugin. */
 export const purserPermissions = [
   purserRequestCreatePermission,
@@ -65,4 +77,6 @@ export const purserPermissions = [
   purserCostReadPermission,
   purserCostReadAllPermission,
   purserCostIngestPermission,
+  purserCatalogReadPermission,
+  purserCatalogManagePermission,
 ];

@@ -196,6 +196,49 @@ export interface IngestResult {
   problems: string[];
 }
 
+/** What an operator may do with a source of the catalog. */
+export type SourceVerb = 'pause' | 'resume' | 'resync' | 'confirm';
+
+/** A source of catalog entities, as operators see it. */
+export interface CatalogSource {
+  /** "<provider id>/<instance>". */
+  name: string;
+  feed: 'snapshot' | 'watch' | 'log';
+  /** Runs now, or would if it were not paused. */
+  active: boolean;
+  paused: boolean;
+  /** Streams of portals. */
+  followers: number;
+  /** Entities it shows in the catalog, held ones included. */
+  entities: number;
+  /** Removals that the guard holds back. */
+  heldRemovals: number;
+  /** Entities that are not shown: another source had their ref first. */
+  collisions: number;
+  /** When it last answered well; ISO 8601. */
+  freshAt?: string;
+  failedAt?: string;
+  /** Why it fails; absent when it is well. */
+  error?: string;
+  /** Since the sidecar started it. */
+  rounds: number;
+  failures: number;
+  added: number;
+  changed: number;
+  removed: number;
+  /** Items of the last round that did not become entities. */
+  dropped: number;
+  nextRoundAt?: string;
+}
+
+/** A source with the entities that want attention; at most 1,000 of each. */
+export interface CatalogSourceDetails extends CatalogSource {
+  heldRefs: string[];
+  collidingRefs: Array<{ ref: string; owner: string }>;
+  /** Parts of the source that could not be read. */
+  degradedParts: Array<{ name: string; error: string }>;
+}
+
 /** How the parts behind the portal are. */
 export interface PurserHealth {
   /** "ok" when everything is there. */

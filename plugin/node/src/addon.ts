@@ -182,7 +182,9 @@ export class LazyNativeAddon implements NativeAddonService {
           instance: options.instance,
           statePath: options.statePath,
           forceFull: options.forceFull ?? false,
-          ...(options.guard ? { guard: options.guard } : {}),
+          options: options.options ?? {},
+          adopt: options.adopt ?? [],
+          confirm: options.confirm ?? false,
         }),
         {
           log: (level, text) => options.onLog(level, text),

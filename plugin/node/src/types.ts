@@ -1,5 +1,7 @@
 import type { JsonObject, JsonValue } from '@backstage/types';
 import type {
+  CatalogSource,
+  CatalogSourceDetails,
   CostDimension,
   CostRow,
   EntityCosts,
@@ -11,6 +13,7 @@ import type {
   PurserRequest,
   PurserResource,
   RequestState,
+  SourceVerb,
 } from '@purser/plugin-purser-common';
 
 /** Of every call. */
@@ -129,6 +132,8 @@ export interface RefreshProviderOptions {
   id: string;
   instance: string;
   config: JsonObject;
+  /** Beside the provider's own configuration: guard, allowedKinds, allowedNamespaces, refreshEvery. */
+  options?: JsonObject;
   /** From the last delta applied; everything when absent. */
   position?: string;
   follow?: boolean;
@@ -144,13 +149,41 @@ export interface RefreshSummary {
   heldRemovals: number;
   /** Items that could not become entities. */
   dropped: number;
+  /** Providers of the addon: nothing was known of earlier rounds, so everything was given. */
+  full?: boolean;
 }
 
 /** One message of a refresh. */
 export type ProviderMessage =
-  | { type: 'delta'; upserts: JsonObject[]; removedRefs: string[]; position: string }
+  | {
+      type: 'delta';
+      upserts: JsonObject[];
+      removedRefs: string[];
+      position: string;
+      /** A part of everything the source holds. */
+      full: boolean;
+      /** The last part of it: what else the catalog holds of the source is not there any more. */
+      fullEnd: boolean;
+    }
   | { type: 'log'; level: LogLevel; text: string }
   | { type: 'summary'; summary: RefreshSummary };
+
+export interface AdoptEntitiesOptions {
+  /** "<provider id>/<instance>". */
+  source: string;
+  /** At most 10,000. */
+  entityRefs: string[];
+  /** More follow in another call. */
+  more?: boolean;
+}
+
+export interface ControlSourceOptions {
+  /** "<provider id>/<instance>". */
+  name: string;
+  verb: SourceVerb;
+  /** Entity ref of who wants it. */
+  actor: string;
+}
 
 /**
  * The sidecar, `purserd`. Methods throw the classes of `@backstage/errors`; a sidecar that is not
@@ -191,6 +224,12 @@ export interface SidecarClient {
     options: RefreshProviderOptions,
     call?: CallOptions,
   ): AsyncIterable<ProviderMessage>;
+  /** Tells what the catalog holds of a source beyond what that gave it; the source decides. */
+  adoptEntities(options: AdoptEntitiesOptions, call?: CallOptions): Promise<void>;
+  listSources(call?: CallOptions): Promise<CatalogSource[]>;
+  getSource(name: string, call?: CallOptions): Promise<CatalogSourceDetails>;
+  /** Gives how many held removals were let go. */
+  controlSource(options: ControlSourceOptions, call?: CallOptions): Promise<number>;
   /** Never throws. */
   health(): Promise<PurserHealth['sidecar']>;
 }
@@ -214,16 +253,6 @@ export interface NativeRunActionOptions {
   functions?: Record<string, PortalFunction>;
 }
 
-/** A source that suddenly lacks much is more often broken than empty. */
-export interface RemovalGuard {
-  /** 0 to 1; a larger part of all entities does not go at once. */
-  maxRemovedFraction?: number;
-  /** Fewer than this many may always go. */
-  minRemoved?: number;
-  /** Believe a source that is empty. */
-  allowEmpty?: boolean;
-}
-
 export interface NativeRefreshOptions {
   id: string;
   instance: string;
@@ -232,8 +261,12 @@ export interface NativeRefreshOptions {
   statePath: string;
   /** The catalog holds nothing of this instance: everything is given again. */
   forceFull?: boolean;
-  /** When a drop in entities is held back; the addon's defaults when absent. */
-  guard?: RemovalGuard;
+  /** Beside the provider's own configuration: guard, allowedKinds, allowedNamespaces. */
+  options?: JsonObject;
+  /** Entities that the catalog holds beyond what was given: gone unless the source has them. */
+  adopt?: string[];
+  /** Let go of the removals that the guard held before. */
+  confirm?: boolean;
   onLog(level: LogLevel, text: string): void;
   /** A chunk of at most 1,000 changes; the next comes after the promise is settled. */
   onChunk(upserts: JsonObject[], removedRefs: string[]): Promise<void>;

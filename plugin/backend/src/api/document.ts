@@ -72,6 +72,21 @@ const change = (operationId: string, summary: string): { post: ApiOperation } =>
   },
 });
 
+const source = [
+  path('provider', 'Id of the provider, e.g. kubernetes.', 63),
+  path('instance', 'Name of its configured instance.', 63),
+];
+
+const changeSource = (operationId: string, summary: string): { post: ApiOperation } => ({
+  post: {
+    operationId,
+    summary,
+    parameters: source,
+    requestBody: body(ref('Change'), false),
+    responses: answers('The source after the change.', ref('CatalogSource')),
+  },
+});
+
 /** What /openapi.json says, and what inputs are checked against. */
 export const apiDocument = {
   openapi: '3.1.0',
@@ -212,6 +227,37 @@ export const apiDocument = {
         responses: answers('What was read and stored.', ref('IngestResult')),
       },
     },
+    '/v1/catalog/sources': {
+      get: {
+        operationId: 'listSources',
+        summary: 'The sources of the catalog, and how they are.',
+        responses: answers('All sources, by name.', ref('CatalogSources')),
+      },
+    },
+    '/v1/catalog/sources/{provider}/{instance}': {
+      get: {
+        operationId: 'getSource',
+        summary: 'One source with the entities that want attention.',
+        parameters: source,
+        responses: answers('The source.', ref('CatalogSourceDetails')),
+      },
+    },
+    '/v1/catalog/sources/{provider}/{instance}/pause': changeSource(
+      'pauseSource',
+      'Leaves a source alone; the catalog keeps what it has.',
+    ),
+    '/v1/catalog/sources/{provider}/{instance}/resume': changeSource(
+      'resumeSource',
+      'Takes a paused source up again.',
+    ),
+    '/v1/catalog/sources/{provider}/{instance}/resync': changeSource(
+      'resyncSource',
+      'Reads a source as if for the first time, and sends everything to the portals again.',
+    ),
+    '/v1/catalog/sources/{provider}/{instance}/confirm': changeSource(
+      'confirmRemovals',
+      'Lets go of the removals that the guard holds.',
+    ),
     '/v1/health': {
       get: {
         operationId: 'getHealth',

@@ -44,6 +44,29 @@ export const entityRefSchema = {
 
 export { day as daySchema };
 
+const sourceProperties = {
+  name: text('"<provider id>/<instance>".'),
+  feed: { type: 'string', enum: ['snapshot', 'watch', 'log'] },
+  active: { type: 'boolean', description: 'Runs now, or would if it were not paused.' },
+  paused: { type: 'boolean' },
+  followers: count('Streams of portals.'),
+  entities: count('Entities it shows in the catalog, held ones included.'),
+  heldRemovals: count('Removals that the guard holds back.'),
+  collisions: count('Entities that are not shown: another source had their ref first.'),
+  freshAt: time('When it last answered well; absent: never.'),
+  failedAt: time('When it last failed.'),
+  error: text('Why it fails; absent when it is well.'),
+  rounds: count('Rounds since the sidecar started it.'),
+  failures: count('Failed ones of them.'),
+  added: count('Entities added since the sidecar started it.'),
+  changed: count('Entities changed.'),
+  removed: count('Entities removed.'),
+  dropped: count('Items of the last round that did not become entities.'),
+  nextRoundAt: time('When it is looked at again; absent while it is looked at.'),
+};
+const sourceOptional = ['freshAt', 'failedAt', 'error', 'nextRoundAt'];
+const list = (items: object) => ({ type: 'array', items });
+
 /** `components.schemas` of the document. */
 export const schemas = {
   RequestState: { type: 'string', enum: requestStates },
@@ -203,6 +226,30 @@ export const schemas = {
       validateOnly: { type: 'boolean', description: 'Plan only, store nothing.' },
     },
     ['parameters', 'owner', 'requester', 'idempotencyKey', 'validateOnly'],
+  ),
+  CatalogSource: object(
+    { ...sourceProperties, released: count('Removals let go; of confirmRemovals only.') },
+    [...sourceOptional, 'released'],
+  ),
+  CatalogSources: object({ items: list(ref('CatalogSource')) }),
+  CatalogSourceDetails: object(
+    {
+      ...sourceProperties,
+      heldRefs: list(text('Entity ref that the guard keeps; at most 1,000 are shown.')),
+      collidingRefs: list(
+        object({
+          ref: text('Entity ref.'),
+          owner: text('Source that shows it; empty when it has just let go of it.'),
+        }),
+      ),
+      degradedParts: list(
+        object({
+          name: text('A cluster, a file, a repository.'),
+          error: text('Why it could not be read.'),
+        }),
+      ),
+    },
+    sourceOptional,
   ),
   Change: object({ reason: text('For the audit trail.', { maxLength: 1024 }) }, ['reason']),
   IngestCosts: object(

@@ -12,6 +12,7 @@ import {
 } from '@grpc/grpc-js';
 import type { SidecarConfig } from '../config';
 import { CancelledError, isUnavailable, toBackstageError, UnavailableError } from '../errors';
+import { CatalogServiceClient } from '../generated/purser/v1/catalog';
 import { CostServiceClient } from '../generated/purser/v1/costs';
 import { ActionServiceClient, ProviderServiceClient } from '../generated/purser/v1/hosting';
 import { InventoryServiceClient } from '../generated/purser/v1/inventory';
@@ -78,6 +79,7 @@ export class SidecarChannel {
   readonly costs: CostServiceClient;
   readonly actions: ActionServiceClient;
   readonly providers: ProviderServiceClient;
+  readonly catalog: CatalogServiceClient;
   readonly health: HealthClient;
   readonly #channel: ReturnType<Client['getChannel']>;
 
@@ -99,6 +101,7 @@ export class SidecarChannel {
     this.costs = new CostServiceClient(config.address, credentials, shared);
     this.actions = new ActionServiceClient(config.address, credentials, shared);
     this.providers = new ProviderServiceClient(config.address, credentials, shared);
+    this.catalog = new CatalogServiceClient(config.address, credentials, shared);
     this.health = new HealthClient(config.address, credentials, shared);
   }
 

@@ -261,10 +261,12 @@ describe('the sidecar client', () => {
       type: 'delta',
       upserts: [{ kind: 'Resource' }],
       removedRefs: ['resource:default/old'],
-      position: '1',
+      position: 'e/1',
+      full: true,
+      fullEnd: true,
     });
     assert.equal(first[1].type, 'summary');
-    assert.equal((await round('1'))[0].type, 'summary');
+    assert.equal((await round('e/1'))[0].type, 'summary');
     assert.equal((await purser.sidecar.listProviders())[0].hasDeltas, true);
   });
 

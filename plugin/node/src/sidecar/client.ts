@@ -1,14 +1,22 @@
 import { ServiceUnavailableError } from '@backstage/errors';
 import type { JsonObject } from '@backstage/types';
-import type { Page, PurserEvent, PurserRequest } from '@purser/plugin-purser-common';
+import type {
+  CatalogSource,
+  CatalogSourceDetails,
+  Page,
+  PurserEvent,
+  PurserRequest,
+} from '@purser/plugin-purser-common';
 import type { SidecarConfig } from '../config';
 import { isUnavailable, UnavailableError } from '../errors';
 import { BadRowPolicy } from '../generated/purser/v1/costs';
 import type {
   ActionDescription,
   ActionMessage,
+  AdoptEntitiesOptions,
   CallOptions,
   ChangeOptions,
+  ControlSourceOptions,
   CreateRequestOptions,
   EntityCostsOptions,
   IngestCostsOptions,
@@ -31,6 +39,7 @@ import {
   fromIngest,
   fromRequest,
   fromResource,
+  fromSource,
   parseJson,
   parseJsonObject,
   toRequestStateNumber,
@@ -351,6 +360,7 @@ export class GrpcSidecarClient implements SidecarClient {
         configJson: JSON.stringify(options.config),
         position: options.position ?? '',
         follow: options.follow ?? false,
+        optionsJson: JSON.stringify(options.options ?? {}),
       },
       call?.signal,
     );
@@ -361,6 +371,8 @@ export class GrpcSidecarClient implements SidecarClient {
           upserts: (parseJson(message.value.upsertsJson, 'entities') ?? []) as JsonObject[],
           removedRefs: message.value.removedRefs,
           position: message.value.position,
+          full: message.value.full,
+          fullEnd: message.value.fullEnd,
         };
       } else if (message?.$case === 'log') {
         yield { type: 'log', level: levelOf(message.value.level), text: message.value.text };
@@ -379,6 +391,51 @@ export class GrpcSidecarClient implements SidecarClient {
         };
       }
     }
+  }
+
+  async adoptEntities(options: AdoptEntitiesOptions, call?: CallOptions): Promise<void> {
+    const { catalog, unary } = this.#bind();
+    await unary(
+      catalog.adoptEntities.bind(catalog),
+      { name: options.source, refs: options.entityRefs, more: options.more ?? false },
+      { idempotent: true, ...call },
+    );
+  }
+
+  async listSources(call?: CallOptions): Promise<CatalogSource[]> {
+    const { catalog, unary } = this.#bind();
+    const response = await unary(
+      catalog.listSources.bind(catalog),
+      {},
+      { idempotent: true, ...call },
+    );
+    return response.sources.map(fromSource);
+  }
+
+  async getSource(name: string, call?: CallOptions): Promise<CatalogSourceDetails> {
+    const { catalog, unary } = this.#bind();
+    const response = await unary(
+      catalog.getSource.bind(catalog),
+      { name },
+      { idempotent: true, ...call },
+    );
+    return {
+      ...fromSource(response.source),
+      heldRefs: response.heldRefs,
+      collidingRefs: response.collisions.map(({ ref, owner }) => ({ ref, owner })),
+      degradedParts: response.degradedParts.map(part => ({ name: part.name, error: part.error })),
+    };
+  }
+
+  async controlSource(options: ControlSourceOptions, call?: CallOptions): Promise<number> {
+    const { catalog, unary } = this.#bind();
+    // Each verb may be said twice.
+    const response = await unary(
+      catalog.controlSource.bind(catalog),
+      { ...options },
+      { idempotent: true, ...call },
+    );
+    return Number(response.released);
   }
 
   async health() {
@@ -406,6 +463,7 @@ export class GrpcSidecarClient implements SidecarClient {
       costs: channel.costs,
       actions: channel.actions,
       providers: channel.providers,
+      catalog: channel.catalog,
       health: channel.health,
       unary: channel.unary.bind(channel) as SidecarChannel['unary'],
     };

@@ -1,6 +1,7 @@
 import { ForwardedError } from '@backstage/errors';
 import type { JsonObject, JsonValue } from '@backstage/types';
 import type {
+  CatalogSource,
   CostRow,
   EntityCosts,
   IngestResult,
@@ -12,6 +13,7 @@ import type {
   RequestState,
   StepState,
 } from '@purser/plugin-purser-common';
+import type * as catalog from '../generated/purser/v1/catalog';
 import type * as costs from '../generated/purser/v1/costs';
 import type * as inventory from '../generated/purser/v1/inventory';
 import * as provisioning from '../generated/purser/v1/provisioning';
@@ -150,6 +152,35 @@ export function fromResource(resource: inventory.Resource): PurserResource {
     requestId: resource.requestId,
     state: resource.state,
     attributes: parseJsonObject(resource.attributesJson, 'resource attributes'),
+  };
+}
+
+const FEEDS = new Set<string>(['snapshot', 'watch', 'log']);
+
+export function fromSource(source: catalog.Source | undefined): CatalogSource {
+  if (!source) {
+    throw new Error('the purser sidecar answered without a source');
+  }
+  const { name, feed, active, paused, followers, error } = source;
+  return {
+    name,
+    feed: FEEDS.has(feed) ? (feed as CatalogSource['feed']) : 'snapshot',
+    active,
+    paused,
+    followers,
+    entities: Number(source.entities),
+    heldRemovals: Number(source.heldRemovals),
+    collisions: Number(source.collisions),
+    rounds: Number(source.rounds),
+    failures: Number(source.failures),
+    added: Number(source.added),
+    changed: Number(source.changed),
+    removed: Number(source.removed),
+    dropped: Number(source.dropped),
+    ...(source.freshAt && { freshAt: source.freshAt.toISOString() }),
+    ...(source.failedAt && { failedAt: source.failedAt.toISOString() }),
+    ...(source.nextRoundAt && { nextRoundAt: source.nextRoundAt.toISOString() }),
+    ...(error !== '' && { error }),
   };
 }
 

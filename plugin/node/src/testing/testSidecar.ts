@@ -20,6 +20,7 @@ import {
   type ServerWritableStream,
   status,
 } from '@grpc/grpc-js';
+import * as catalog from '../generated/purser/v1/catalog';
 import * as costs from '../generated/purser/v1/costs';
 import * as hosting from '../generated/purser/v1/hosting';
 import * as inventory from '../generated/purser/v1/inventory';
@@ -82,6 +83,30 @@ export interface TestSidecarOptions {
   providers?: TestProvider[];
 }
 
+/** A source as ListSources shows it. */
+export function testSource(given: Partial<catalog.Source> & { name: string }): catalog.Source {
+  return {
+    feed: 'watch',
+    active: true,
+    paused: false,
+    followers: 1,
+    entities: 0n,
+    heldRemovals: 0n,
+    collisions: 0n,
+    freshAt: new Date(),
+    failedAt: undefined,
+    error: '',
+    rounds: 1n,
+    failures: 0n,
+    added: 0n,
+    changed: 0n,
+    removed: 0n,
+    dropped: 0n,
+    nextRoundAt: undefined,
+    ...given,
+  };
+}
+
 type Stream<Q, S> = ServerWritableStream<Q, S>;
 
 const fail = (code: status, details: string): never => {
@@ -106,6 +131,12 @@ export class TestSidecar {
   readonly calls: string[] = [];
   /** Metadata of those calls. */
   readonly metadata: Metadata[] = [];
+  /** What RefreshProvider and AdoptEntities were asked. */
+  readonly refreshes: hosting.RefreshProviderRequest[] = [];
+  readonly adopted: catalog.AdoptEntitiesRequest[] = [];
+  readonly sources: catalog.Source[] = [];
+  readonly controlled: catalog.ControlSourceRequest[] = [];
+  #epoch = 'e';
   readonly #options: TestSidecarOptions;
   readonly #inputs = new Map<string, string>();
   readonly #cancels = new Map<string, AbortController>();
@@ -215,6 +246,12 @@ export class TestSidecar {
     return request;
   }
 
+  /** Loses the change log of a provider, as a sidecar does whose store is gone. */
+  loseLog(providerId: string, log: TestDelta[]): void {
+    this.#provider(providerId).log = log;
+    this.#epoch += 'x';
+  }
+
   /** Appends to a provider's change log. */
   publish(providerId: string, delta: TestDelta): void {
     this.#provider(providerId).log.push(delta);
@@ -225,6 +262,13 @@ export class TestSidecar {
     return (
       this.#options.providers?.find(({ description }) => description.id === id) ??
       fail(status.NOT_FOUND, `provider ${id} is unknown`)
+    );
+  }
+
+  #source(name: string): catalog.Source {
+    return (
+      this.sources.find(source => source.name === name) ??
+      fail(status.NOT_FOUND, `source ${name}: not known`)
     );
   }
 
@@ -417,22 +461,30 @@ export class TestSidecar {
     gone: AbortSignal,
   ): Promise<void> {
     const provider = this.#provider(call.request.id);
-    let position = Number(call.request.position || 0);
+    this.refreshes.push(call.request);
+    const [epoch, number] = call.request.position.split('/');
+    let full = epoch !== this.#epoch;
+    let position = full ? 0 : Number(number);
     const start = position;
     for (;;) {
-      for (const delta of provider.log.slice(position)) {
+      const deltas = provider.log.slice(position);
+      deltas.forEach((delta, index) => {
         position++;
+        const fullEnd = full && index === deltas.length - 1;
         call.write({
           message: {
             $case: 'delta',
             value: {
               upsertsJson: JSON.stringify(delta.upserts),
               removedRefs: delta.removedRefs,
-              position: String(position),
+              position: `${this.#epoch}/${position}${full && !fullEnd ? '/full' : ''}`,
+              full,
+              fullEnd,
             },
           },
         });
-      }
+      });
+      full &&= deltas.length === 0;
       if (!call.request.follow || gone.aborted) {
         break;
       }
@@ -587,6 +639,24 @@ export class TestSidecar {
         this.#refresh(call, gone),
       ),
     } satisfies hosting.ProviderServiceServer);
+    server.addService(catalog.CatalogServiceService, {
+      listSources: this.#unary('ListSources', () => ({ sources: this.sources })),
+      getSource: this.#unary('GetSource', ({ name }) => ({
+        source: this.#source(name),
+        heldRefs: ['component:default/held'],
+        collisions: [{ ref: 'component:default/shared', owner: 'kubernetes/other' }],
+        degradedParts: [{ name: 'cluster-b', error: 'refused' }],
+      })),
+      controlSource: this.#unary('ControlSource', request => {
+        this.#source(request.name).paused = request.verb === 'pause';
+        this.controlled.push(request);
+        return { released: request.verb === 'confirm' ? 7n : 0n };
+      }),
+      adoptEntities: this.#unary('AdoptEntities', request => {
+        this.adopted.push(request);
+        return {};
+      }),
+    } satisfies catalog.CatalogServiceServer);
     server.addService(
       {
         check: {
