@@ -47,7 +47,7 @@ Json DraftOf(const ClusterObject& object, absl::string_view entity_kind, absl::s
   annotations["backstage.io/managed-by-location"] = location;
   annotations["backstage.io/managed-by-origin-location"] = location;
   annotations[kClusterAnnotation] = object.cluster;
-  annotations[kObjectAnnotation] = id;
+  annotations[kObjectAnnotation] = Json::array({id}).dump();
   annotations["backstage.io/kubernetes-cluster"] = object.cluster;
   if (!object.namespace_name.empty()) {
     annotations["backstage.io/kubernetes-namespace"] = object.namespace_name;

@@ -248,6 +248,7 @@ class Run {
 
     absl::Status OnListBegin() override {
       ++generation_;
+      listing_ = true;
       if (in_whole_) return absl::OkStatus();
       return run_.context_.BeginSnapshot(partition_);
     }
@@ -262,7 +263,7 @@ class Run {
         run_.ledger_.Delete(gone.Id(), &changes);
         status = run_.Tell(changes, /*whole_list=*/false);
       }
-      if (status.ok()) run_.Define(cluster_, gone.Id(), {});
+      if (status.ok()) Define(gone.Id(), {});
       return status;
     }
     absl::Status OnListEnd() override {
@@ -275,7 +276,10 @@ class Run {
         for (const std::string& key : missing) run_.ledger_.Delete(key, &changes);
         status = run_.Tell(changes, /*whole_list=*/true);
       }
-      for (const std::string& key : missing) run_.Define(cluster_, key, {});
+      for (const std::string& key : missing) Define(key, {});
+      listing_ = false;
+      for (auto& [key, kinds] : defined_) run_.Define(cluster_, key, std::move(kinds));
+      defined_.clear();
       PURSER_RETURN_IF_ERROR(status);
       if (!in_whole_) return run_.context_.CompleteSnapshot(partition_);
       in_whole_ = false;
@@ -329,9 +333,24 @@ class Run {
         run_.ledger_.Put(partition_, key, generation_, std::move(entities), &changes);
         PURSER_RETURN_IF_ERROR(run_.Tell(changes, /*whole_list=*/false));
       }
-      run_.Define(cluster_, key,
-                  wanted ? run_.mapper_.KindsOf(object) : std::vector<FollowedKind>());
+      if (wanted) Define(key, run_.mapper_.KindsOf(object));
       return absl::OkStatus();
+    }
+
+    // What a list defines is followed when the list is through: so that a mapper knows all
+    // definitions before it sees the first object of any.
+    void Define(const std::string& key, std::vector<FollowedKind> kinds) {
+      if (kinds.empty() && !definers_.contains(key)) return;
+      if (kinds.empty()) {
+        definers_.erase(key);
+      } else {
+        definers_.insert(key);
+      }
+      if (listing_) {
+        defined_[key] = std::move(kinds);
+      } else {
+        run_.Define(cluster_, key, std::move(kinds));
+      }
     }
 
     Run& run_;
@@ -341,6 +360,9 @@ class Run {
     uint64_t generation_ = 0;  // of the lists; used by the follower's thread only
     // The list that comes is part of the snapshot of the whole source; likewise.
     bool in_whole_;
+    bool listing_ = false;
+    std::set<std::string> definers_;                            // objects that define kinds
+    std::map<std::string, std::vector<FollowedKind>> defined_;  // in the list that goes on
     std::stop_source stop_;
     std::jthread thread_;
   };

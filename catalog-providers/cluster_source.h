@@ -35,7 +35,7 @@ inline constexpr int kMaxLoggedObjectProblems = 200;  // of one run; the rest is
 
 // Annotations that all entities of clusters have.
 inline constexpr char kClusterAnnotation[] = "purser.dev/cluster";
-inline constexpr char kObjectAnnotation[] = "purser.dev/resource-id";
+inline constexpr char kObjectAnnotation[] = "purser.dev/resource-ids";  // a JSON list
 inline constexpr char kHealthAnnotation[] = "purser.dev/health";
 inline constexpr char kHealthMessageAnnotation[] = "purser.dev/health-message";
 

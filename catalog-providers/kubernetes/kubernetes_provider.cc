@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "base/status.h"
 #include "catalog-providers/cluster_source.h"
+#include "connectors/kubernetes/object_readiness.h"
 #include "provider/mapping.h"
 
 namespace purser::catalog_providers {
@@ -65,11 +66,9 @@ class KubernetesMapper final : public ClusterMapper {
  public:
   KubernetesMapper(const ClusterOptions& options, std::vector<WantedKind> wanted)
       : options_(options), wanted_(std::move(wanted)), fields_(CommonFields(options)) {
-    fields_.Add({"status"});
-    for (const char* field : {"replicas", "selector", "updateStrategy", "completions", "schedule",
-                              "suspend", "type", "externalName", "rules", "tls"}) {
-      fields_.Add({"spec", field});
-    }
+    connectors::AddReadinessFields(&fields_);
+    fields_.Add({"spec", "selector", "matchLabels"});
+    for (const char* field : {"rules", "tls"}) fields_.Add({"spec", field});
     follows_namespaces_ = Follows("v1", "Namespace");
     follows_services_ = Follows("v1", "Service");
   }

@@ -69,7 +69,7 @@ TEST_F(KubernetesProviderTest, ObjectsBecomeEntities) {
             {"backstage.io/managed-by-origin-location", "kubernetes:c1/apps/Deployment/shop/web"},
             {"purser.dev/cluster", "c1"},
             {"purser.dev/health", "ready"},
-            {"purser.dev/resource-id", "c1/apps/Deployment/shop/web"}}));
+            {"purser.dev/resource-ids", "[\"c1/apps/Deployment/shop/web\"]"}}));
   EXPECT_EQ(web["spec"], Json({{"type", "service"},
                                {"owner", "team-a"},
                                {"system", "store"},

@@ -44,7 +44,7 @@ const libraries = [
   [/^yaml\.h$/, ['document', 'edit']],
   [/^openssl\//, ['base', 'http']],
   [/^spdlog\//, ['rpc', 'sidecar', 'cli']],
-  [/^zlib\.h$/, ['git', 'costs', 'scaffolder-actions']],
+  [/^zlib\.h$/, ['git', 'costs', 'scaffolder-actions', 'catalog-providers']],
   [/^(isa-l\/|snappy|zstd)/, ['costs']],
 ];
 
