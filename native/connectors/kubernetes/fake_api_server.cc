@@ -271,12 +271,14 @@ http::ServerResponse FakeApiServer::Discovery(const std::string& path) {
     }
     return JsonResponse(200, {{"kind", "APIGroupList"}, {"groups", groups}});
   }
+  Json versions = Json::array();
   Json resources = Json::array();
   for (const Kind& kind : kinds_) {
-    if (path == absl::StrCat("/apis/", kind.api_version.substr(0, kind.api_version.find('/'))) &&
-        absl::StrContains(kind.api_version, '/')) {
-      return JsonResponse(
-          200, {{"kind", "APIGroup"}, {"preferredVersion", {{"groupVersion", kind.api_version}}}});
+    const size_t slash = kind.api_version.find('/');
+    if (slash != std::string::npos &&
+        path == absl::StrCat("/apis/", kind.api_version.substr(0, slash))) {
+      versions.push_back({{"groupVersion", kind.api_version}});
+      continue;
     }
     const bool core = !absl::StrContains(kind.api_version, '/');
     if (path != absl::StrCat(core ? "/api/" : "/apis/", kind.api_version)) continue;
@@ -285,6 +287,10 @@ http::ServerResponse FakeApiServer::Discovery(const std::string& path) {
                          {"namespaced", kind.namespaced},
                          {"verbs", {"get", "list", "watch"}}});
     resources.push_back({{"name", kind.plural + "/status"}, {"kind", kind.kind}});
+  }
+  if (!versions.empty()) {
+    return JsonResponse(
+        200, {{"kind", "APIGroup"}, {"preferredVersion", versions[0]}, {"versions", versions}});
   }
   if (resources.empty()) return {.status = 404, .body = "404 page not found\n"};
   return JsonResponse(200, {{"kind", "APIResourceList"}, {"resources", resources}});

@@ -18,6 +18,7 @@
 namespace purser::connectors {
 
 inline constexpr int kMaxSelectionDepth = 32;  // of the paths asked for
+inline constexpr int kMaxValueDepth = 200;     // of the values read
 
 // Which fields of objects are wanted; no field at first. Immutable while in use, then thread-safe.
 class FieldSelection {

@@ -83,6 +83,14 @@ TEST(FieldSelectionTest, FaultsAreFound) {
     EXPECT_EQ(object.status().code(), absl::StatusCode::kInvalidArgument) << text;
     EXPECT_THAT(std::string(object.status().message()), HasSubstr("byte ")) << text;
   }
+  std::string deep = "1";
+  for (int i = 0; i < 300; ++i) deep = absl::StrCat("[", deep, "]");
+  EXPECT_THAT(std::string(fields.Read(absl::StrCat("{\"a\":", deep, "}")).status().message()),
+              HasSubstr("kMaxValueDepth"));
+  EXPECT_EQ(Read(fields, R"({"a":[-1,0,1.5,12345678901234567890,1e3,false,"\u00fc",null]})"),
+            *json::Parse(R"({"a":[-1,0,1.5,12345678901234567890,1e3,false,"ü",null]})"));
+  EXPECT_FALSE(fields.Read(R"({"a":01})").ok());
+  EXPECT_FALSE(fields.Read("{\"a\":\"\xff\"}").ok());
   EXPECT_EQ(Read(fields, "{\"\\u0061\":1}"), Json::object());  // nobody writes names that way
 }
 

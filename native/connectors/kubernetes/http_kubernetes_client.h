@@ -64,7 +64,11 @@ class HttpKubernetesClient final : public KubernetesClient, public KubernetesRea
   absl::StatusOr<std::string> PathOf(const ObjectRef& ref, const ClientLimits& limits);
   static std::string RootOf(const std::string& api_version);
   // Path and selectors of all objects of a kind; NOT_FOUND when the cluster does not serve it.
-  absl::StatusOr<std::string> CollectionUrl(const KindQuery& query, const ClientLimits& limits);
+  // Settles an api_version that ends in "/*".
+  absl::StatusOr<std::string> CollectionUrl(KindQuery* query, const ClientLimits& limits);
+  // The group's versions, the preferred one first; none when there is no such group.
+  absl::StatusOr<std::vector<std::string>> Versions(absl::string_view group,
+                                                    const ClientLimits& limits);
   absl::StatusOr<http::Response> Stream(
       const std::string& url, absl::Duration timeout, std::stop_token stop,
       const std::function<absl::Status(const http::Response& head, absl::string_view piece)>&

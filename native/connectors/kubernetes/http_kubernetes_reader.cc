@@ -1,4 +1,5 @@
 // Lists and watches of HttpKubernetesClient.
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -81,10 +82,23 @@ std::string KindQuery::ToString() const {
   return absl::StrCat(api_version, " ", kind, namespace_name.empty() ? "" : " in ", namespace_name);
 }
 
-absl::StatusOr<std::string> HttpKubernetesClient::CollectionUrl(const KindQuery& query,
+absl::StatusOr<std::string> HttpKubernetesClient::CollectionUrl(KindQuery* settled,
                                                                 const ClientLimits& limits) {
+  KindQuery& query = *settled;
   PURSER_RETURN_IF_ERROR(CheckMayRead(query));
-  absl::StatusOr<Resource> resource = Find(query.api_version, query.kind, limits);
+  absl::StatusOr<Resource> resource = absl::FailedPreconditionError(absl::StrCat(
+      "cluster ", cluster_, " serves no kind ", query.kind, " in ", query.api_version));
+  absl::string_view group = query.api_version;
+  if (absl::ConsumeSuffix(&group, "/*")) {
+    PURSER_ASSIGN_OR_RETURN(const std::vector<std::string> versions, Versions(group, limits));
+    for (const std::string& version : versions) {
+      resource = Find(version, query.kind, limits);
+      if (resource.ok()) query.api_version = version;
+      if (resource.status().code() != absl::StatusCode::kFailedPrecondition) break;
+    }
+  } else {
+    resource = Find(query.api_version, query.kind, limits);
+  }
   if (!resource.ok()) {
     // For those who follow a kind its absence is an answer, not a fault of theirs.
     if (resource.status().code() == absl::StatusCode::kFailedPrecondition) {
@@ -184,15 +198,16 @@ absl::Status HttpKubernetesClient::Gone(const http::Response& response, const st
   return absl::OutOfRangeError(absl::StrCat(what, ": ", Explain(response, "expired").message()));
 }
 
-absl::StatusOr<ListResult> HttpKubernetesClient::List(const KindQuery& query,
+absl::StatusOr<ListResult> HttpKubernetesClient::List(const KindQuery& asked,
                                                       const FieldSelection& fields, ListSink& sink,
                                                       const ListLimits& limits) {
+  KindQuery query = asked;
   const std::string what = absl::StrCat("cluster ", cluster_, ": list ", query.ToString());
   const FieldSelection selection = WithVersion(fields);
   const ClientLimits short_call{.timeout = absl::Seconds(30), .stop = limits.stop};
   ListResult result;
   for (;; ++result.restarts) {
-    PURSER_ASSIGN_OR_RETURN(const std::string base, CollectionUrl(query, short_call));
+    PURSER_ASSIGN_OR_RETURN(const std::string base, CollectionUrl(&query, short_call));
     result.objects = 0;
     result.resource_version.clear();
     absl::flat_hash_set<std::string> seen;
@@ -248,9 +263,10 @@ absl::StatusOr<ListResult> HttpKubernetesClient::List(const KindQuery& query,
   return result;
 }
 
-absl::Status HttpKubernetesClient::Watch(const KindQuery& query, const FieldSelection& fields,
+absl::Status HttpKubernetesClient::Watch(const KindQuery& asked, const FieldSelection& fields,
                                          std::string* resource_version, WatchSink& sink,
                                          const WatchLimits& limits) {
+  KindQuery query = asked;
   const std::string what = absl::StrCat("cluster ", cluster_, ": watch ", query.ToString());
   FieldSelection selection = WithVersion(fields);
   // Of a Status, which stands in the place of the object when the watch breaks.
@@ -258,7 +274,7 @@ absl::Status HttpKubernetesClient::Watch(const KindQuery& query, const FieldSele
   selection = selection.Below("object");
   selection.Add({"type"});
   PURSER_ASSIGN_OR_RETURN(
-      std::string url, CollectionUrl(query, {.timeout = absl::Seconds(30), .stop = limits.stop}));
+      std::string url, CollectionUrl(&query, {.timeout = absl::Seconds(30), .stop = limits.stop}));
   AddParameter(&url, "watch", "1");
   AddParameter(&url, "allowWatchBookmarks", "true");
   AddParameter(&url, "resourceVersion", *resource_version);
@@ -336,26 +352,43 @@ absl::StatusOr<std::vector<std::string>> HttpKubernetesClient::Groups(const Clie
   return names;
 }
 
+absl::StatusOr<std::vector<std::string>> HttpKubernetesClient::Versions(
+    absl::string_view group, const ClientLimits& limits) {
+  const std::string what = absl::StrCat("cluster ", cluster_, ": look up group ", group);
+  absl::StatusOr<http::Response> response =
+      Send({.method = "GET", .url = absl::StrCat("/apis/", http::EncodeComponent(group))}, limits);
+  if (!response.ok()) return base::Annotate(response.status(), what);
+  std::vector<std::string> versions;
+  if (response->status == 404) return versions;
+  PURSER_RETURN_IF_ERROR(Explain(*response, what));
+  const absl::StatusOr<Json> found = json::Parse(response->body);
+  if (found.ok()) versions.push_back(TextAt(*found, {"preferredVersion", "groupVersion"}));
+  if (!found.ok() || versions[0].empty()) {
+    return absl::UnavailableError(absl::StrCat(what, ": the answer names no version"));
+  }
+  const Json* const all = At(*found, {"versions"});
+  if (all == nullptr || !all->is_array()) return versions;
+  for (const Json& version : *all) {
+    std::string name = TextAt(version, {"groupVersion"});
+    if (!name.empty() && name != versions[0]) versions.push_back(std::move(name));
+  }
+  return versions;
+}
+
 absl::StatusOr<std::vector<ServedKind>> HttpKubernetesClient::Kinds(absl::string_view group,
                                                                     const ClientLimits& limits) {
-  std::string api_version = "v1";
+  std::vector<std::string> versions = {"v1"};
   if (!group.empty()) {
-    const std::string what = absl::StrCat("cluster ", cluster_, ": look up group ", group);
-    absl::StatusOr<http::Response> response = Send(
-        {.method = "GET", .url = absl::StrCat("/apis/", http::EncodeComponent(group))}, limits);
-    if (!response.ok()) return base::Annotate(response.status(), what);
-    if (response->status == 404) return std::vector<ServedKind>();
-    PURSER_RETURN_IF_ERROR(Explain(*response, what));
-    const absl::StatusOr<Json> found = json::Parse(response->body);
-    if (found.ok()) api_version = TextAt(*found, {"preferredVersion", "groupVersion"});
-    if (!found.ok() || api_version.empty()) {
-      return absl::UnavailableError(absl::StrCat(what, ": the answer names no version"));
-    }
+    PURSER_ASSIGN_OR_RETURN(versions, Versions(group, limits));
   }
-  PURSER_ASSIGN_OR_RETURN(const Discovered found, Discover(api_version, limits));
   std::vector<ServedKind> kinds;
-  for (const auto& [kind, resource] : found.by_kind) {
-    if (resource.watchable) kinds.push_back({api_version, kind, resource.namespaced});
+  for (const std::string& version : versions) {
+    PURSER_ASSIGN_OR_RETURN(const Discovered found, Discover(version, limits));
+    for (const auto& [kind, resource] : found.by_kind) {
+      const bool known = std::any_of(kinds.begin(), kinds.end(),
+                                     [&](const ServedKind& served) { return served.kind == kind; });
+      if (resource.watchable && !known) kinds.push_back({version, kind, resource.namespaced});
+    }
   }
   return kinds;
 }

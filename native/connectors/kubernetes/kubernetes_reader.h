@@ -25,7 +25,8 @@ inline constexpr int64_t kDefaultMaxListObjects = 200'000;
 inline constexpr int64_t kMaxListObjects = 1'000'000;
 inline constexpr size_t kMaxContinueBytes = 16 << 10;
 
-// Objects of one kind.
+// Objects of one kind. An api_version "group/*" is the most preferred one of the cluster that has
+// the kind; objects then come with the one it was.
 struct KindQuery {
   std::string api_version = {};
   std::string kind = {};
@@ -98,8 +99,8 @@ class KubernetesReader {
   virtual absl::Status Watch(const KindQuery& query, const FieldSelection& fields,
                              std::string* resource_version, WatchSink& sink,
                              const WatchLimits& limits) = 0;
-  // What the group ("" is the core group) serves in its preferred version; none when there is no
-  // such group.
+  // What the group ("" is the core group) serves, each kind in its most preferred version; none
+  // when there is no such group.
   virtual absl::StatusOr<std::vector<ServedKind>> Kinds(absl::string_view group,
                                                         const ClientLimits& limits) = 0;
   // Names of all groups but the core group.

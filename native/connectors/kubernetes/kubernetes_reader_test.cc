@@ -222,6 +222,18 @@ TEST_F(KubernetesReaderTest, KindsOfAGroup) {
   EXPECT_TRUE(kinds->at(1).namespaced);
   EXPECT_TRUE(client_->Kinds("none.example.org", {})->empty());
   EXPECT_THAT(*client_->Groups({}), ElementsAre("apps", "batch", "networking.k8s.io"));
+  // The most preferred version that has the kind.
+  server_.AddKind("q.io/v2", "New", "news", true);
+  server_.AddKind("q.io/v1", "Old", "olds", true);
+  server_.Put({{"apiVersion", "q.io/v1"},
+               {"kind", "Old"},
+               {"metadata", {{"name", "o"}, {"namespace", "a"}}}});
+  ASSERT_TRUE(List({.api_version = "q.io/*", .kind = "Old"}).ok());
+  EXPECT_EQ(sink_.last["apiVersion"], "q.io/v1");
+  EXPECT_EQ(List({.api_version = "q.io/*", .kind = "None"}).status().code(),
+            absl::StatusCode::kNotFound);
+  EXPECT_EQ(List({.api_version = "none.io/*", .kind = "X"}).status().code(),
+            absl::StatusCode::kNotFound);
   EXPECT_EQ(List({.api_version = "none.io/v1", .kind = "X"}).status().code(),
             absl::StatusCode::kNotFound);
 }

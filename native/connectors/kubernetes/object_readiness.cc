@@ -273,6 +273,22 @@ ObjectReadiness AssessObject(const Json& object) {
       "`ready` rule)");
 }
 
+void AddReadinessFields(FieldSelection* fields) {
+  fields->Add({"metadata", "generation"});
+  fields->Add({"metadata", "deletionTimestamp"});
+  for (const char* field : {"replicas", "completions", "type"}) fields->Add({"spec", field});
+  fields->Add({"spec", "updateStrategy"});
+  for (const char* field : {"type", "status", "reason", "message", "observedGeneration"}) {
+    fields->Add({"status", "conditions", field});
+  }
+  for (const char* field :
+       {"availableReplicas", "currentRevision", "desiredNumberScheduled", "loadBalancer",
+        "numberAvailable", "observedGeneration", "phase", "readyReplicas", "reason", "replicas",
+        "succeeded", "updateRevision", "updatedNumberScheduled", "updatedReplicas"}) {
+    fields->Add({"status", field});
+  }
+}
+
 ObjectReadiness AssessByRule(const Json& object, const Json& rule) {
   if (rule.is_string()) return Ready();  // "exists"
   if (const auto answer = Generic(object); answer.has_value()) return *answer;

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "connectors/kubernetes/field_selection.h"
 #include "nlohmann/json_fwd.hpp"
 
 namespace purser::connectors {
@@ -21,6 +22,9 @@ struct ObjectReadiness {
 // generation and have a condition Ready, Available or Healthy that is True; as long as they have
 // none of these the answer is "waiting" — a controller that has not come by yet looks the same.
 ObjectReadiness AssessObject(const nlohmann::json& object);
+
+// What AssessObject looks at; for those who read no more of objects than they need.
+void AddReadinessFields(FieldSelection* fields);
 
 // By a step's own rule: "exists", {condition, status}, or {pointer, equals | in}. The newest
 // generation must have been observed where the object says so.
