@@ -105,9 +105,10 @@ spec:
   EXPECT_THAT(status.message(), HasSubstr("rules.yaml:8:13: two rules are named a"));
   EXPECT_THAT(status.message(), HasSubstr("rules.yaml:9:17: the only value is \"recorded\""));
   EXPECT_THAT(status.message(), HasSubstr("rules.yaml:10:7: a rule needs a name"));
-  EXPECT_THAT(status.message(), HasSubstr("exactly one of resource, tag, subAccount"));
+  EXPECT_THAT(status.message(),
+              HasSubstr("exactly one of resource, tag, subAccount, kubernetes, column, match"));
   EXPECT_THAT(status.message(), HasSubstr("rules.yaml:13:19: sub accounts are texts"));
-  EXPECT_THAT(status.message(), HasSubstr("unknown field \"colour\"; known are entity, name"));
+  EXPECT_THAT(status.message(), HasSubstr("unknown field \"colour\"; known are column, entity"));
 }
 
 }  // namespace

@@ -3,16 +3,18 @@
 #include <algorithm>
 #include <map>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/hash.h"
 #include "base/status.h"
 #include "base/strings.h"
 #include "catalog/entity.h"
-#include "costs/delivery.h"
+#include "costs/rank.h"
+#include "costs/readers/days.h"
 #include "costs/rollups.h"
+#include "costs/split.h"
 #include "json/json.h"
 
 namespace purser::costs {
@@ -20,71 +22,31 @@ namespace {
 
 constexpr size_t kMaxTokenBytes = 16 << 10;
 
-struct DimensionInfo {
-  Dimension dimension;
-  absl::string_view name;
-  absl::string_view column;
-};
-constexpr DimensionInfo kDimensions[] = {
-    {Dimension::kDay, "day", "r.day"},
-    {Dimension::kMonth, "month", "substr(r.day, 1, 7)"},
-    {Dimension::kEntity, "entity", "s.entity"},
-    {Dimension::kService, "service", "r.service"},
-    {Dimension::kSource, "source", "r.source"},
-    {Dimension::kChargeCategory, "charge_category", "r.category"},
-    {Dimension::kBillingPeriod, "billing_period", "r.billing_period"},
-};
-
-const DimensionInfo& InfoOf(Dimension dimension) {
-  return kDimensions[static_cast<size_t>(dimension)];
+bool RowLess(const CostRow& a, const CostRow& b) {
+  return std::tie(a.keys, a.currency) < std::tie(b.keys, b.currency);
 }
 
-using Groups = absl::flat_hash_map<std::vector<std::string>, Sums>;  // keys, then currency
-
-// Sums the rollups that `where` selects.
-absl::StatusOr<Groups> SumGroups(store::Connection& connection,
-                                 const std::vector<Dimension>& group_by, const std::string& where,
-                                 const std::vector<store::Value>& values) {
-  std::string sql = "SELECT ";
-  for (const Dimension dimension : group_by) {
-    absl::StrAppend(&sql, InfoOf(dimension).column, ", ");
-  }
-  absl::StrAppend(&sql,
-                  "r.currency, r.billed, r.effective, r.charges FROM cost_rollups r "
-                  "JOIN cost_subjects s ON s.id = r.subject WHERE ",
-                  where);
-  Groups groups;
-  std::vector<std::string> key(group_by.size() + 1);
-  PURSER_RETURN_IF_ERROR(
-      connection.ForEach(sql, values, [&](const store::Row& row) -> absl::Status {
-        for (size_t i = 0; i < key.size(); ++i) key[i] = row.Text(i);
-        const size_t at = key.size();
-        PURSER_ASSIGN_OR_RETURN(const base::Decimal billed, base::Decimal::Parse(row.Text(at)));
-        PURSER_ASSIGN_OR_RETURN(const base::Decimal effective,
-                                base::Decimal::Parse(row.Text(at + 1)));
-        PURSER_RETURN_IF_ERROR(groups[key].Add(billed, effective, row.Int(at + 2)));
-        if (groups.size() > kMaxRollups) {
-          return absl::ResourceExhaustedError(
-              absl::StrCat("the answer has more than ", kMaxRollups,
-                           " groups (kMaxRollups): ask for fewer days or dimensions"));
-        }
-        return absl::OkStatus();
-      }));
-  return groups;
-}
-
-std::vector<CostRow> Rows(Groups groups) {
+std::vector<CostRow> ToRows(std::vector<Group> groups) {
   std::vector<CostRow> rows;
   rows.reserve(groups.size());
-  for (auto& [key, sums] : groups) {
-    CostRow row{key, key.back(), sums.billed, sums.effective, sums.charges};
-    row.keys.pop_back();
-    rows.push_back(std::move(row));
-  }
-  std::sort(rows.begin(), rows.end(), [](const CostRow& a, const CostRow& b) {
-    return std::tie(a.keys, a.currency) < std::tie(b.keys, b.currency);
-  });
+  for (Group& group : groups) rows.push_back(ToRow(std::move(group)));
   return rows;
+}
+
+absl::Status AddTo(CostRow& row, const CostRow& more) {
+  Measures sum{row.billed, row.effective, row.list, row.contracted, row.charges};
+  PURSER_RETURN_IF_ERROR(
+      sum.Add({more.billed, more.effective, more.list, more.contracted, more.charges}));
+  row.billed = sum.billed;
+  row.effective = sum.effective;
+  row.list = sum.list;
+  row.contracted = sum.contracted;
+  row.charges = sum.charges;
+  return absl::OkStatus();
+}
+
+base::Decimal MeasureOf(const CostRow& row, Measure measure) {
+  return Measures{row.billed, row.effective, row.list, row.contracted, row.charges}.Of(measure);
 }
 
 // What a page token must agree with: the request without its page.
@@ -97,6 +59,7 @@ std::string Fingerprint(const QueryRequest& request) {
     absl::StrAppend(&text, "\n", DimensionName(filter.dimension));
     for (const std::string& value : filter.values) absl::StrAppend(&text, "\t", value);
   }
+  absl::StrAppend(&text, "\n", request.currency);
   return base::Sha256Hex(text).substr(0, 16);
 }
 
@@ -163,64 +126,90 @@ absl::Status CheckRequest(const QueryRequest& request) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<SourceFreshness>> Freshness(store::Connection& connection,
+// How far the data of each source that charges the entity reaches for anybody.
+absl::StatusOr<std::vector<SourceFreshness>> Freshness(const QueryContext& context,
                                                        const std::string& entity) {
-  // Of the sources that charge the entity: how far each one's data reaches for anybody.
-  PURSER_ASSIGN_OR_RETURN(
-      const store::Rows rows,
-      connection.Query("SELECT p.source, max(p.last_day) FROM cost_periods p WHERE p.source IN "
-                       "(SELECT DISTINCT source FROM cost_subjects WHERE entity = $1) "
-                       "GROUP BY p.source ORDER BY p.source",
-                       {entity}));
   std::vector<SourceFreshness> sources;
-  for (const store::Row& row : rows) {
-    PURSER_ASSIGN_OR_RETURN(const absl::CivilDay day, ParseDay(row.Text(1)));
-    sources.push_back({row.Text(0), day});
+  const std::optional<uint32_t> node = context.numbers.nodes.Find({NodeKind::kEntity, entity});
+  if (!node.has_value()) return sources;
+  std::map<std::string, bool> charging;
+  PURSER_RETURN_IF_ERROR(
+      context.connection.ForEach("SELECT facts FROM cost_node_months WHERE node = $1",
+                                 {static_cast<int64_t>(*node)}, [&](const store::Row& row) {
+                                   return DecodeFacts(row.Text(0), [&](const Fact& fact) {
+                                     if (fact.bill < context.numbers.bills.size()) {
+                                       charging[context.numbers.bills[fact.bill].source] = true;
+                                     }
+                                   });
+                                 }));
+  for (const auto& [source, unused] : charging) {
+    PURSER_ASSIGN_OR_RETURN(
+        const store::Rows rows,
+        context.connection.Query("SELECT max(last_day) FROM cost_periods WHERE source = $1",
+                                 {source}));
+    if (rows[0].IsNull(0)) continue;
+    PURSER_ASSIGN_OR_RETURN(const absl::CivilDay day, ParseDay(rows[0].Text(0)));
+    sources.push_back({source, day});
   }
   return sources;
 }
 
-}  // namespace
-
-absl::StatusOr<Dimension> ParseDimension(absl::string_view name) {
-  std::string known;
-  for (const DimensionInfo& info : kDimensions) {
-    if (info.name == name) return info.dimension;
-    absl::StrAppend(&known, known.empty() ? "" : ", ", info.name);
-  }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "unknown dimension \"", base::EscapeForDisplay(name, 60), "\"; known are ", known));
+// Largest first; equal ones by name.
+void SortByMeasure(std::vector<CostRow>& rows, Measure measure) {
+  std::sort(rows.begin(), rows.end(), [&](const CostRow& a, const CostRow& b) {
+    if (a.currency != b.currency) return a.currency < b.currency;
+    const base::Decimal left = MeasureOf(a, measure), right = MeasureOf(b, measure);
+    return left != right ? left > right : a.keys < b.keys;
+  });
 }
 
-absl::string_view DimensionName(Dimension dimension) { return InfoOf(dimension).name; }
+// The first `limit` of each currency, and the sums of all and of the others.
+absl::StatusOr<TopResult> Cut(std::vector<CostRow> rows, const TopRequest& request) {
+  TopResult result;
+  SortByMeasure(rows, request.measure);
+  int taken = 0;
+  for (CostRow& row : rows) {
+    if (result.total.empty() || result.total.back().currency != row.currency) {
+      result.total.push_back({{}, row.currency});
+      result.rest.push_back({{}, row.currency});
+      taken = 0;
+    }
+    PURSER_RETURN_IF_ERROR(AddTo(result.total.back(), row));
+    if (++taken <= request.limit) {
+      result.rows.push_back(std::move(row));
+    } else {
+      PURSER_RETURN_IF_ERROR(AddTo(result.rest.back(), row));
+    }
+  }
+  return result;
+}
 
-absl::StatusOr<QueryPage> RunQuery(store::Connection& connection, const QueryRequest& request) {
+}  // namespace
+
+CostRow ToRow(Group group) {
+  return {std::move(group.keys), std::move(group.currency), group.sums.billed,
+          group.sums.effective,  group.sums.charges,        group.sums.list,
+          group.sums.contracted};
+}
+
+absl::StatusOr<std::vector<CostRow>> RunSums(const QueryContext& context,
+                                             const QueryRequest& request) {
+  PURSER_RETURN_IF_ERROR(CheckRequest(request));
+  PURSER_ASSIGN_OR_RETURN(std::vector<Group> groups,
+                          SumGroups(context, request.from, request.to, request.group_by,
+                                    request.filters, request.currency));
+  return ToRows(std::move(groups));
+}
+
+absl::StatusOr<QueryPage> RunQuery(const QueryContext& context, const QueryRequest& request) {
   PURSER_RETURN_IF_ERROR(CheckRequest(request));
   std::optional<CostRow> after;
   if (!request.page_token.empty()) {
     PURSER_ASSIGN_OR_RETURN(after, ReadToken(request));
   }
-  std::string where = "r.day >= $1 AND r.day <= $2";
-  std::vector<store::Value> values = {DayText(request.from), DayText(request.to)};
-  for (const Filter& filter : request.filters) {
-    absl::StrAppend(&where, " AND ", InfoOf(filter.dimension).column, " IN (");
-    for (size_t i = 0; i < filter.values.size(); ++i) {
-      values.push_back(filter.dimension == Dimension::kEntity
-                           ? absl::AsciiStrToLower(filter.values[i])
-                           : filter.values[i]);
-      absl::StrAppend(&where, i == 0 ? "$" : ", $", values.size());
-    }
-    where += ")";
-  }
-  PURSER_ASSIGN_OR_RETURN(Groups groups, SumGroups(connection, request.group_by, where, values));
-  std::vector<CostRow> rows = Rows(std::move(groups));
+  PURSER_ASSIGN_OR_RETURN(std::vector<CostRow> rows, RunSums(context, request));
   auto first = rows.begin();
-  if (after.has_value()) {
-    first =
-        std::upper_bound(rows.begin(), rows.end(), *after, [](const CostRow& a, const CostRow& b) {
-          return std::tie(a.keys, a.currency) < std::tie(b.keys, b.currency);
-        });
-  }
+  if (after.has_value()) first = std::upper_bound(rows.begin(), rows.end(), *after, RowLess);
   const size_t size = request.page_size == 0 ? kDefaultPageSize : request.page_size;
   const size_t rest = rows.end() - first;
   QueryPage page;
@@ -230,21 +219,178 @@ absl::StatusOr<QueryPage> RunQuery(store::Connection& connection, const QueryReq
   return page;
 }
 
-absl::StatusOr<EntityCostSummary> Summarise(store::Connection& connection,
+absl::StatusOr<TopResult> RunTop(const QueryContext& context, const TopRequest& request) {
+  if (request.limit < 1 || request.limit > kMaxTop) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("limit ", request.limit, " is not 1 to ", kMaxTop));
+  }
+  const QueryRequest checked{.from = request.from,
+                             .to = request.to,
+                             .group_by = {request.dimension},
+                             .filters = request.filters,
+                             .currency = request.currency};
+  PURSER_RETURN_IF_ERROR(CheckRequest(checked));
+  const std::optional<NodeKind> kind = NodeKindOf(request.dimension);
+  const bool ranked =
+      kind.has_value() && request.filters.empty() && request.currency.empty() &&
+      (request.measure == Measure::kBilled || request.measure == Measure::kEffective);
+  if (!ranked) {
+    PURSER_ASSIGN_OR_RETURN(std::vector<Group> groups,
+                            SumGroups(context, request.from, request.to, {request.dimension},
+                                      request.filters, request.currency));
+    return Cut(ToRows(std::move(groups)), request);
+  }
+  PURSER_ASSIGN_OR_RETURN(std::vector<Ranked> all,
+                          ReadRanks(context.connection, *kind, request.from, request.to));
+  // Only what may be among the first is given a name.
+  std::map<std::string, std::pair<CostRow, std::vector<Ranked*>>> currencies;
+  for (Ranked& one : all) {
+    if (one.billed.IsZero() && one.effective.IsZero()) continue;
+    auto& [total, list] = currencies[one.currency];
+    total.currency = one.currency;
+    CostRow row;
+    row.billed = one.billed;
+    row.effective = one.effective;
+    PURSER_RETURN_IF_ERROR(AddTo(total, row));
+    list.push_back(&one);
+  }
+  TopResult result;
+  const auto amount = [&](const Ranked* one) {
+    return request.measure == Measure::kBilled ? one->billed : one->effective;
+  };
+  for (auto& [currency, entry] : currencies) {
+    auto& [total, list] = entry;
+    const size_t taken = std::min<size_t>(list.size(), static_cast<size_t>(request.limit));
+    const auto name = [&](const Ranked* one) -> const std::string& {
+      return context.numbers.nodes[one->node].name;
+    };
+    std::partial_sort(list.begin(), list.begin() + static_cast<std::ptrdiff_t>(taken), list.end(),
+                      [&](const Ranked* a, const Ranked* b) {
+                        return amount(a) != amount(b) ? amount(a) > amount(b) : name(a) < name(b);
+                      });
+    CostRow rest = total;
+    for (size_t i = 0; i < taken; ++i) {
+      CostRow row{{name(list[i])}, currency, list[i]->billed, list[i]->effective};
+      CostRow less;
+      less.billed = -row.billed;
+      less.effective = -row.effective;
+      PURSER_RETURN_IF_ERROR(AddTo(rest, less));
+      result.rows.push_back(std::move(row));
+    }
+    result.total.push_back(total);
+    result.rest.push_back(std::move(rest));
+  }
+  return result;
+}
+
+absl::StatusOr<std::vector<ComparedRow>> RunCompare(const QueryContext& context,
+                                                    const CompareRequest& request) {
+  const auto groups = [&](absl::CivilDay from, absl::CivilDay to) {
+    return SumGroups(context, from, to, {request.dimension}, request.filters, request.currency);
+  };
+  if (request.to < request.from || request.before_to < request.before_from) {
+    return absl::InvalidArgumentError("a range's last day is before its first");
+  }
+  PURSER_ASSIGN_OR_RETURN(const std::vector<Group> before,
+                          groups(request.before_from, request.before_to));
+  PURSER_ASSIGN_OR_RETURN(const std::vector<Group> after, groups(request.from, request.to));
+  std::map<std::pair<std::string, std::string>, ComparedRow> rows;
+  for (const Group& group : before) {
+    rows[{group.currency, group.keys[0]}].before = group.sums.billed;
+  }
+  for (const Group& group : after) {
+    rows[{group.currency, group.keys[0]}].after = group.sums.billed;
+  }
+  std::vector<ComparedRow> result;
+  for (auto& [key, row] : rows) {
+    row.currency = key.first;
+    row.key = key.second;
+    if (!base::Decimal::Subtract(row.after, row.before, &row.change)) {
+      return absl::OutOfRangeError("a change of costs does not fit");
+    }
+    if (!row.before.IsZero()) row.change_percent = Percent(row.change, row.before);
+    result.push_back(std::move(row));
+  }
+  std::stable_sort(result.begin(), result.end(), [](const ComparedRow& a, const ComparedRow& b) {
+    if (a.currency != b.currency) return a.currency < b.currency;
+    const base::Decimal left = a.change.IsNegative() ? -a.change : a.change;
+    const base::Decimal right = b.change.IsNegative() ? -b.change : b.change;
+    return left > right;
+  });
+  return result;
+}
+
+absl::StatusOr<std::vector<ReconciledInvoice>> RunReconcile(const QueryContext& context,
+                                                            absl::CivilDay from,
+                                                            absl::CivilDay to) {
+  using Key = std::tuple<std::string, absl::CivilDay, std::string, std::string>;
+  std::map<Key, ReconciledInvoice> invoices;
+  const auto row_of = [&](const Fact& fact) -> ReconciledInvoice* {
+    const Bill& bill = context.numbers.bills[fact.bill];
+    if (bill.billing_period < from || bill.billing_period > to) return nullptr;
+    const std::string& currency = context.numbers.items[fact.item].currency;
+    return &invoices[{bill.source, bill.billing_period, bill.invoice, currency}];
+  };
+  bool fits = true;
+  const auto add = [&](base::Decimal& sum, base::Decimal more) {
+    fits = base::Decimal::Add(sum, more, &sum) && fits;
+  };
+  // What was read, and apart from it what allocation made of it.
+  PURSER_RETURN_IF_ERROR(context.connection.ForEach(
+      "SELECT facts FROM cost_facts WHERE billing_period >= $1 AND billing_period <= $2",
+      {DayText(from), DayText(to)}, [&](const store::Row& row) {
+        return DecodeFacts(row.Text(0), [&](const Fact& fact) {
+          if (ReconciledInvoice* invoice = row_of(fact)) add(invoice->billed, fact.sums.billed);
+        });
+      }));
+  PURSER_RETURN_IF_ERROR(context.connection.ForEach(
+      "SELECT m.node, m.facts FROM cost_node_months m JOIN cost_nodes n ON n.id = m.node "
+      "WHERE n.kind = $1 AND m.month IN (SELECT DISTINCT month FROM cost_facts "
+      "WHERE billing_period >= $2 AND billing_period <= $3)",
+      {static_cast<int64_t>(NodeKind::kEntity), DayText(from), DayText(to)},
+      [&](const store::Row& row) {
+        const std::string& name = context.numbers.nodes[static_cast<uint32_t>(row.Int(0))].name;
+        const bool shared =
+            absl::StartsWith(name, kSharedPrefix) || absl::StartsWith(name, kIdlePrefix);
+        return DecodeFacts(row.Text(1), [&](const Fact& fact) {
+          ReconciledInvoice* invoice = row_of(fact);
+          if (invoice == nullptr) return;
+          add(name == kUnallocated ? invoice->unallocated
+              : shared             ? invoice->shared
+                                   : invoice->entities,
+              fact.sums.billed);
+        });
+      }));
+  std::vector<ReconciledInvoice> result;
+  for (auto& [key, invoice] : invoices) {
+    std::tie(invoice.source, invoice.billing_period, invoice.invoice, invoice.currency) = key;
+    invoice.difference = invoice.billed;
+    for (const base::Decimal part : {invoice.entities, invoice.shared, invoice.unallocated}) {
+      add(invoice.difference, -part);
+    }
+    invoice.coverage = Percent(invoice.entities, invoice.billed);
+    result.push_back(std::move(invoice));
+  }
+  if (!fits) return absl::OutOfRangeError("a sum of an invoice does not fit");
+  return result;
+}
+
+absl::StatusOr<EntityCostSummary> Summarise(const QueryContext& context,
                                             const EntitySummaryRequest& request) {
   if (request.days < 0 || request.days > kMaxSummaryDays) {
     return absl::InvalidArgumentError(
         absl::StrCat(request.days, " days: 1 to ", kMaxSummaryDays, " are possible"));
   }
   EntityCostSummary summary;
-  if (request.entity_ref == kUnallocated) {
-    summary.entity_ref = kUnallocated;
+  if (request.entity_ref == kUnallocated || absl::StartsWith(request.entity_ref, kSharedPrefix) ||
+      absl::StartsWith(request.entity_ref, kIdlePrefix)) {
+    summary.entity_ref = request.entity_ref;
   } else {
     PURSER_ASSIGN_OR_RETURN(const catalog::EntityRef ref,
                             catalog::EntityRef::Parse(request.entity_ref));
     summary.entity_ref = ref.ToString();
   }
-  PURSER_ASSIGN_OR_RETURN(summary.sources, Freshness(connection, summary.entity_ref));
+  PURSER_ASSIGN_OR_RETURN(summary.sources, Freshness(context, summary.entity_ref));
   summary.to = request.as_of;
   if (!summary.to.has_value()) {
     summary.to_is_last_day_with_data = true;
@@ -252,8 +398,9 @@ absl::StatusOr<EntityCostSummary> Summarise(store::Connection& connection,
       summary.to = std::max(summary.to.value_or(source.last_day), source.last_day);
     }
     if (!summary.to.has_value()) {
-      PURSER_ASSIGN_OR_RETURN(const store::Rows rows,
-                              connection.Query("SELECT max(last_day) FROM cost_periods", {}));
+      PURSER_ASSIGN_OR_RETURN(
+          const store::Rows rows,
+          context.connection.Query("SELECT max(last_day) FROM cost_periods", {}));
       if (rows[0].IsNull(0)) {
         summary.to_is_last_day_with_data = false;
         return summary;
@@ -261,33 +408,91 @@ absl::StatusOr<EntityCostSummary> Summarise(store::Connection& connection,
       PURSER_ASSIGN_OR_RETURN(summary.to, ParseDay(rows[0].Text(0)));
     }
   }
-  summary.from = *summary.to - ((request.days == 0 ? 30 : request.days) - 1);
-
-  const std::string where = "s.entity = $1 AND r.day >= $2 AND r.day <= $3";
-  const std::vector<store::Value> values = {summary.entity_ref, DayText(*summary.from),
-                                            DayText(*summary.to)};
+  summary.from = *summary.to - (request.days == 0 ? 30 : request.days) + 1;
+  const std::vector<Filter> filters = {{Dimension::kEntity, {summary.entity_ref}}};
   std::map<std::string, EntityCosts> by_currency;
-  PURSER_ASSIGN_OR_RETURN(Groups days, SumGroups(connection, {Dimension::kDay}, where, values));
-  for (CostRow& row : Rows(std::move(days))) {
+  PURSER_ASSIGN_OR_RETURN(std::vector<Group> days, SumGroups(context, *summary.from, *summary.to,
+                                                             {Dimension::kDay}, filters, ""));
+  for (CostRow& row : ToRows(std::move(days))) {
     EntityCosts& costs = by_currency[row.currency];
-    Sums total{costs.billed, costs.effective};
-    PURSER_RETURN_IF_ERROR(total.Add(row.billed, row.effective, row.charges));
+    CostRow total;
+    total.billed = costs.billed;
+    total.effective = costs.effective;
+    PURSER_RETURN_IF_ERROR(AddTo(total, row));
     costs.billed = total.billed;
     costs.effective = total.effective;
     costs.by_day.push_back(std::move(row));
   }
-  PURSER_ASSIGN_OR_RETURN(Groups services,
-                          SumGroups(connection, {Dimension::kService}, where, values));
-  for (CostRow& row : Rows(std::move(services))) {
+  PURSER_ASSIGN_OR_RETURN(
+      std::vector<Group> services,
+      SumGroups(context, *summary.from, *summary.to, {Dimension::kService}, filters, ""));
+  for (CostRow& row : ToRows(std::move(services))) {
     by_currency[row.currency].by_service.push_back(std::move(row));
   }
   for (auto& [currency, costs] : by_currency) {
     costs.currency = currency;
-    std::stable_sort(costs.by_service.begin(), costs.by_service.end(),
-                     [](const CostRow& a, const CostRow& b) { return a.billed > b.billed; });
+    SortByMeasure(costs.by_service, Measure::kBilled);
     summary.costs.push_back(std::move(costs));
   }
   return summary;
+}
+
+absl::StatusOr<std::vector<AllocatedPart>> RunExplainEntity(const QueryContext& context,
+                                                            const std::string& entity,
+                                                            int64_t month) {
+  struct Sum {
+    Measures sums;
+    std::map<std::string, base::Decimal> subjects;  // by resource id
+  };
+  std::map<std::pair<std::string, std::string>, Sum> parts;  // by rule and currency
+  absl::Status status;
+  PURSER_RETURN_IF_ERROR(context.connection.ForEach(
+      "SELECT s.decisions, s.resource_id, f.facts FROM cost_facts f "
+      "JOIN cost_subjects s ON s.id = f.subject WHERE f.month = $1",
+      {month}, [&](const store::Row& row) -> absl::Status {
+        if (!absl::StrContains(row.Text(0), entity)) return absl::OkStatus();
+        PURSER_ASSIGN_OR_RETURN(const Decisions decisions, Decisions::Parse(row.Text(0)));
+        PURSER_RETURN_IF_ERROR(DecodeFacts(row.Text(2), [&](const Fact& fact) {
+          const Decision& decision = decisions.Of(fact.item);
+          if (decision.entity_ref != entity || !status.ok()) return;
+          Sum& sum = parts[{decision.rule, context.numbers.items[fact.item].currency}];
+          status = sum.sums.Add(fact.sums);
+          base::Decimal& subject = sum.subjects[row.Text(1)];
+          base::Decimal::Add(subject, fact.sums.billed, &subject);
+        }));
+        return status;
+      }));
+  const std::optional<uint32_t> node = context.numbers.nodes.Find({NodeKind::kEntity, entity});
+  if (node.has_value()) {
+    PURSER_RETURN_IF_ERROR(context.connection.ForEach(
+        "SELECT facts FROM cost_node_months WHERE node = $1 AND month = $2",
+        {static_cast<int64_t>(*node), month}, [&](const store::Row& row) -> absl::Status {
+          PURSER_RETURN_IF_ERROR(DecodeFacts(row.Text(0), [&](const Fact& fact) {
+            const ChargeItem& item = context.numbers.items[fact.item];
+            if (item.pool.empty() || !status.ok()) return;
+            status =
+                parts[{absl::StrCat("share of ", item.pool), item.currency}].sums.Add(fact.sums);
+          }));
+          return status;
+        }));
+  }
+  std::vector<AllocatedPart> result;
+  for (const auto& [key, sum] : parts) {
+    AllocatedPart part{key.first,          key.second, sum.sums.billed,
+                       sum.sums.effective, "",         static_cast<int64_t>(sum.subjects.size())};
+    base::Decimal largest;
+    for (const auto& [id, billed] : sum.subjects) {
+      if (part.resource_id.empty() || billed > largest) {
+        part.resource_id = id;
+        largest = billed;
+      }
+    }
+    result.push_back(std::move(part));
+  }
+  std::stable_sort(
+      result.begin(), result.end(),
+      [](const AllocatedPart& a, const AllocatedPart& b) { return a.billed > b.billed; });
+  return result;
 }
 
 }  // namespace purser::costs

@@ -1,22 +1,30 @@
 #include "costs/rollups.h"
 
-#include <set>
+#include <algorithm>
+#include <tuple>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "base/hash.h"
 #include "base/status.h"
+#include "costs/rank.h"
 #include "json/json.h"
 
 namespace purser::costs {
 namespace {
 
+constexpr char kField = '\x1f';
+constexpr char kRecord = '\x1e';
+
 // A subject's identity in the table: its parts may be long, its key is not.
-std::string SubjectKey(const StoredSubject& subject, const std::string& tags) {
-  std::string text = subject.resource_id;
-  text.push_back('\0');
-  text.append(subject.sub_account).push_back('\0');
-  text.append(tags);
-  return base::Sha256Hex(text);
+std::string SubjectKey(const StoredSubject& subject, const std::string& tags,
+                       const std::string& columns) {
+  return base::Sha256Hex(
+      absl::StrJoin({absl::string_view(subject.resource_id), absl::string_view(subject.sub_account),
+                     absl::string_view(tags), absl::string_view(columns)},
+                    absl::string_view("\0", 1)));
 }
 
 absl::StatusOr<int64_t> NextId(store::Connection& connection, const std::string& table) {
@@ -25,68 +33,175 @@ absl::StatusOr<int64_t> NextId(store::Connection& connection, const std::string&
   return rows[0].Int(0) + 1;
 }
 
+std::string ItemsToText(const std::set<uint32_t>& items) { return absl::StrJoin(items, ","); }
+
+absl::StatusOr<std::set<uint32_t>> ItemsFromText(absl::string_view text) {
+  std::set<uint32_t> items;
+  for (const absl::string_view part : absl::StrSplit(text, ',', absl::SkipEmpty())) {
+    uint32_t item;
+    if (!absl::SimpleAtoi(part, &item)) return absl::DataLossError("stored items are damaged");
+    items.insert(item);
+  }
+  return items;
+}
+
 // Writes the subjects the delivery names; returns their ids in its order.
 absl::StatusOr<std::vector<int64_t>> StoreSubjects(store::Connection& connection,
                                                    const std::string& source,
                                                    const Delivery& delivery,
-                                                   const std::vector<Decision>& decisions) {
+                                                   const std::vector<Decisions>& decisions,
+                                                   const std::vector<std::set<uint32_t>>& items,
+                                                   const std::vector<uint32_t>& item_numbers) {
   PURSER_ASSIGN_OR_RETURN(int64_t next, NextId(connection, "cost_subjects"));
   std::vector<int64_t> ids;
   ids.reserve(delivery.subjects().size());
   for (size_t i = 0; i < delivery.subjects().size(); ++i) {
     const StoredSubject& subject = delivery.subjects()[i];
     const std::string& tags = delivery.tags()[subject.tags].second;
+    const std::string& columns = delivery.texts().TextOf(subject.columns);
+    const std::string new_items = ItemsToText(items[i]);
+    const Decisions renumbered = decisions[i].Renumbered(item_numbers);
+    const std::string new_decisions = renumbered.ToText();
     PURSER_ASSIGN_OR_RETURN(
         const store::Rows rows,
         connection.Query(
-            "INSERT INTO cost_subjects "
-            "(id, source, subject_key, resource_id, sub_account, tags, entity, rule) "
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
-            "ON CONFLICT (source, subject_key) DO UPDATE SET entity = excluded.entity, "
-            "rule = excluded.rule RETURNING id",
-            {next, source, SubjectKey(subject, tags), subject.resource_id, subject.sub_account,
-             tags, decisions[i].entity_ref, decisions[i].rule}));
+            "INSERT INTO cost_subjects (id, source, subject_key, resource_id, sub_account, tags, "
+            "columns, items, decisions) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
+            "ON CONFLICT (source, subject_key) DO UPDATE SET subject_key = excluded.subject_key "
+            "RETURNING id, items, decisions",
+            {next, source, SubjectKey(subject, tags, columns), subject.resource_id,
+             subject.sub_account, tags, columns, new_items, new_decisions}));
     ids.push_back(rows[0].Int(0));
-    if (ids.back() == next) ++next;
+    if (ids.back() == next) {
+      ++next;
+      continue;
+    }
+    // What other periods hold of the subject stays in force.
+    PURSER_ASSIGN_OR_RETURN(std::set<uint32_t> all, ItemsFromText(rows[0].Text(1)));
+    PURSER_ASSIGN_OR_RETURN(Decisions known, Decisions::Parse(rows[0].Text(2)));
+    all.insert(items[i].begin(), items[i].end());
+    known.Update(renumbered);
+    const std::string all_items = ItemsToText(all);
+    const std::string all_decisions = known.ToText();
+    if (all_items == rows[0].Text(1) && all_decisions == rows[0].Text(2)) continue;
+    PURSER_RETURN_IF_ERROR(
+        connection.ExecuteLater("UPDATE cost_subjects SET items = $2, decisions = $3 WHERE id = $1",
+                                {ids.back(), all_items, all_decisions}));
   }
   return ids;
 }
+
+absl::Status StoreIngest(store::Connection& connection, const IngestRequest& request,
+                         const IngestReport& report, const Delivery& delivery, absl::Time now) {
+  PURSER_ASSIGN_OR_RETURN(const int64_t ingest, NextId(connection, "cost_ingests"));
+  PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
+      "INSERT INTO cost_ingests (id, source, sha256, files, rows_read, rows_stored, "
+      "rows_quarantined, rounded_numbers, quarantine_path, ingested_at) "
+      "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+      {ingest, request.source, report.sha256, json::Dump(nlohmann::json(request.paths)),
+       report.rows_read, report.rows_stored, report.rows_quarantined, report.rounded_numbers,
+       report.quarantine_path, absl::ToUnixMicros(now)}));
+  for (const IngestTotal& total : report.totals) {
+    PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
+        "INSERT INTO cost_totals (ingest, billing_period, currency, billed, effective, charges) "
+        "VALUES ($1, $2, $3, $4, $5, $6)",
+        {ingest, DayText(total.billing_period), total.currency, total.billed.ToString(),
+         total.effective.ToString(), total.charges}));
+  }
+  std::map<absl::CivilDay, std::pair<absl::CivilDay, absl::CivilDay>> periods;
+  for (const auto& [key, sums] : delivery.rollups()) {
+    const auto [period, added] =
+        periods.try_emplace(key.billing_period, std::make_pair(key.day, key.day));
+    period->second.first = std::min(period->second.first, key.day);
+    period->second.second = std::max(period->second.second, key.day);
+  }
+  for (const auto& [period, days] : periods) {
+    PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
+        "INSERT INTO cost_periods (source, billing_period, ingest, first_day, last_day) "
+        "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (source, billing_period) DO UPDATE SET "
+        "ingest = excluded.ingest, first_day = excluded.first_day, last_day = excluded.last_day",
+        {request.source, DayText(period), ingest, DayText(days.first), DayText(days.second)}));
+  }
+  return absl::OkStatus();
+}
+
+// Facts of one stored row: one subject's in one month of one billing period.
+struct FactsRow {
+  absl::CivilDay period;
+  int64_t month;
+  uint32_t subject;
+  friend bool operator<(const FactsRow& a, const FactsRow& b) {
+    return std::tie(a.period, a.month, a.subject) < std::tie(b.period, b.month, b.subject);
+  }
+};
 
 }  // namespace
 
 std::string DayText(absl::CivilDay day) { return absl::FormatCivilTime(day); }
 
-absl::Status MigrateTables(store::Database& database) {
-  return database.Migrate(
-      "costs",
-      {{{1, "subjects, rollups and ingests",
-         "CREATE TABLE cost_state (name TEXT PRIMARY KEY, value TEXT NOT NULL);"
-         // What allocation looks at in charges, and what it decided.
-         "CREATE TABLE cost_subjects (id BIGINT PRIMARY KEY, source TEXT NOT NULL,"
-         " subject_key TEXT NOT NULL, resource_id TEXT NOT NULL, sub_account TEXT NOT NULL,"
-         " tags TEXT NOT NULL, entity TEXT NOT NULL, rule TEXT NOT NULL,"
-         " UNIQUE (source, subject_key));"
-         "CREATE INDEX cost_subjects_entity ON cost_subjects (entity);"
-         "CREATE TABLE cost_ingests (id BIGINT PRIMARY KEY, source TEXT NOT NULL,"
-         " sha256 TEXT NOT NULL, files TEXT NOT NULL, rows_read BIGINT NOT NULL,"
-         " rows_stored BIGINT NOT NULL, rows_quarantined BIGINT NOT NULL,"
-         " rounded_numbers BIGINT NOT NULL, quarantine_path TEXT NOT NULL,"
-         " ingested_at BIGINT NOT NULL);"
-         "CREATE TABLE cost_totals (ingest BIGINT NOT NULL REFERENCES cost_ingests (id),"
-         " billing_period TEXT NOT NULL, currency TEXT NOT NULL, billed TEXT NOT NULL,"
-         " effective TEXT NOT NULL, charges BIGINT NOT NULL,"
-         " PRIMARY KEY (ingest, billing_period, currency));"
-         // Which ingest a period's data is from.
-         "CREATE TABLE cost_periods (source TEXT NOT NULL, billing_period TEXT NOT NULL,"
-         " ingest BIGINT NOT NULL REFERENCES cost_ingests (id), first_day TEXT NOT NULL,"
-         " last_day TEXT NOT NULL, PRIMARY KEY (source, billing_period));"
-         "CREATE TABLE cost_rollups (source TEXT NOT NULL, billing_period TEXT NOT NULL,"
-         " day TEXT NOT NULL, subject BIGINT NOT NULL REFERENCES cost_subjects (id),"
-         " service TEXT NOT NULL, category TEXT NOT NULL, currency TEXT NOT NULL,"
-         " billed TEXT NOT NULL, effective TEXT NOT NULL, charges BIGINT NOT NULL,"
-         " PRIMARY KEY (source, billing_period, day, subject, service, category, currency));"
-         "CREATE INDEX cost_rollups_subject ON cost_rollups (subject, day);"
-         "CREATE INDEX cost_rollups_day ON cost_rollups (day);"}}});
+absl::StatusOr<Decisions> Decisions::Make(const Allocation& allocation, ResourceIndex& resources,
+                                          Subject subject, const std::set<uint32_t>& items,
+                                          const Numbering<ChargeItem>& numbers) {
+  Decisions decisions;
+  if (!allocation.by_item()) {
+    PURSER_ASSIGN_OR_RETURN(decisions.all_, allocation.Decide(subject, resources));
+    return decisions;
+  }
+  for (const uint32_t item : items) {
+    subject.item = &numbers[item];
+    PURSER_ASSIGN_OR_RETURN(decisions.by_item_[item], allocation.Decide(subject, resources));
+  }
+  return decisions;
+}
+
+absl::StatusOr<Decisions> Decisions::Parse(absl::string_view text) {
+  Decisions decisions;
+  for (const absl::string_view record : absl::StrSplit(text, kRecord, absl::SkipEmpty())) {
+    const std::vector<std::string> fields = absl::StrSplit(record, kField);
+    uint32_t item = 0;
+    if (fields.size() != 3 || (fields[0] != "*" && !absl::SimpleAtoi(fields[0], &item))) {
+      return absl::DataLossError("stored decisions are damaged: allocate anew");
+    }
+    Decision& decision = fields[0] == "*" ? decisions.all_ : decisions.by_item_[item];
+    decision = {fields[1], fields[2]};
+  }
+  return decisions;
+}
+
+std::string Decisions::ToText() const {
+  const auto record = [](absl::string_view item, const Decision& decision) {
+    return absl::StrCat(item, absl::string_view(&kField, 1), decision.entity_ref,
+                        absl::string_view(&kField, 1), decision.rule);
+  };
+  if (by_item_.empty()) return record("*", all_);
+  std::vector<std::string> records;
+  for (const auto& [item, decision] : by_item_) {
+    records.push_back(record(absl::StrCat(item), decision));
+  }
+  return absl::StrJoin(records, absl::string_view(&kRecord, 1));
+}
+
+Decisions Decisions::Renumbered(const std::vector<uint32_t>& numbers) const {
+  Decisions renumbered;
+  renumbered.all_ = all_;
+  for (const auto& [item, decision] : by_item_) renumbered.by_item_[numbers[item]] = decision;
+  return renumbered;
+}
+
+void Decisions::Update(const Decisions& newer) {
+  if (newer.by_item_.empty()) {
+    *this = newer;
+    return;
+  }
+  all_ = Decision();
+  for (const auto& [item, decision] : newer.by_item_) by_item_[item] = decision;
+}
+
+const Decision& Decisions::Of(uint32_t item) const {
+  static const Decision* const nobody = new Decision{kUnallocated, ""};
+  const auto found = by_item_.find(item);
+  if (found != by_item_.end()) return found->second;
+  return all_.entity_ref.empty() ? *nobody : all_;
 }
 
 absl::StatusOr<bool> IsStored(store::Connection& connection, absl::string_view source,
@@ -102,111 +217,229 @@ absl::StatusOr<bool> IsStored(store::Connection& connection, absl::string_view s
   return !report.totals.empty();
 }
 
-absl::Status StoreDelivery(store::Connection& connection, const IngestRequest& request,
-                           const IngestReport& report, const Delivery& delivery,
-                           const std::vector<Decision>& decisions, absl::Time now) {
-  PURSER_ASSIGN_OR_RETURN(const int64_t ingest, NextId(connection, "cost_ingests"));
-  const std::string files = json::Dump(nlohmann::json(request.paths));
-  PURSER_RETURN_IF_ERROR(
-      connection
-          .Execute("INSERT INTO cost_ingests (id, source, sha256, files, rows_read, rows_stored, "
-                   "rows_quarantined, rounded_numbers, quarantine_path, ingested_at) "
-                   "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-                   {ingest, request.source, report.sha256, files, report.rows_read,
-                    report.rows_stored, report.rows_quarantined, report.rounded_numbers,
-                    report.quarantine_path, absl::ToUnixMicros(now)})
-          .status());
-  std::map<absl::CivilDay, std::pair<absl::CivilDay, absl::CivilDay>> periods;
+absl::StatusOr<std::set<int64_t>> StoreDelivery(store::Connection& connection,
+                                                const IngestRequest& request,
+                                                const IngestReport& report,
+                                                const Delivery& delivery,
+                                                const std::vector<Decisions>& decisions,
+                                                Numbers& numbers, absl::Time now) {
+  PURSER_RETURN_IF_ERROR(StoreIngest(connection, request, report, delivery, now));
+  std::vector<uint32_t> item_numbers;
+  for (const ChargeItem& item : delivery.items()) {
+    item_numbers.push_back(numbers.items.NumberOf(item));
+  }
+  std::vector<std::set<uint32_t>> items(delivery.subjects().size());
+  std::map<FactsRow, std::vector<Fact>> rows;
+  std::set<absl::CivilDay> periods;
+  std::set<int64_t> months;
   for (const auto& [key, sums] : delivery.rollups()) {
-    const auto [period, added] =
-        periods.try_emplace(key.billing_period, std::make_pair(key.day, key.day));
-    period->second.first = std::min(period->second.first, key.day);
-    period->second.second = std::max(period->second.second, key.day);
+    Fact fact;
+    fact.item = item_numbers[key.item];
+    fact.bill = numbers.bills.NumberOf({request.source, key.billing_period,
+                                        delivery.subjects()[key.subject].sub_account,
+                                        delivery.texts().TextOf(key.invoice)});
+    fact.day = key.day.day();
+    fact.sums = sums;
+    const int64_t month = MonthOf(key.day);
+    items[key.subject].insert(fact.item);
+    rows[{key.billing_period, month, key.subject}].push_back(fact);
+    periods.insert(key.billing_period);
+    months.insert(month);
   }
-  for (const IngestTotal& total : report.totals) {
+  PURSER_RETURN_IF_ERROR(numbers.Store(connection));
+  for (const absl::CivilDay period : periods) {
+    PURSER_RETURN_IF_ERROR(connection.ForEach(
+        "SELECT DISTINCT month FROM cost_facts WHERE source = $1 AND billing_period = $2",
+        {request.source, DayText(period)}, [&](const store::Row& row) {
+          months.insert(row.Int(0));
+          return absl::OkStatus();
+        }));
     PURSER_RETURN_IF_ERROR(
-        connection
-            .Execute("INSERT INTO cost_totals (ingest, billing_period, currency, billed, "
-                     "effective, charges) VALUES ($1, $2, $3, $4, $5, $6)",
-                     {ingest, DayText(total.billing_period), total.currency,
-                      total.billed.ToString(), total.effective.ToString(), total.charges})
-            .status());
+        connection.ExecuteLater("DELETE FROM cost_facts WHERE source = $1 AND billing_period = $2",
+                                {request.source, DayText(period)}));
   }
-  for (const auto& [period, days] : periods) {
-    PURSER_RETURN_IF_ERROR(
-        connection
-            .Execute("DELETE FROM cost_rollups WHERE source = $1 AND billing_period = $2",
-                     {request.source, DayText(period)})
-            .status());
-    PURSER_RETURN_IF_ERROR(
-        connection
-            .Execute("INSERT INTO cost_periods (source, billing_period, ingest, first_day, "
-                     "last_day) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (source, billing_period) "
-                     "DO UPDATE SET ingest = excluded.ingest, first_day = excluded.first_day, "
-                     "last_day = excluded.last_day",
-                     {request.source, DayText(period), ingest, DayText(days.first),
-                      DayText(days.second)})
-            .status());
-  }
-  PURSER_ASSIGN_OR_RETURN(const std::vector<int64_t> subjects,
-                          StoreSubjects(connection, request.source, delivery, decisions));
-  for (const auto& [key, sums] : delivery.rollups()) {
-    PURSER_RETURN_IF_ERROR(
-        connection
-            .Execute("INSERT INTO cost_rollups (source, billing_period, day, subject, service, "
-                     "category, currency, billed, effective, charges) "
-                     "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-                     {request.source, DayText(key.billing_period), DayText(key.day),
-                      subjects[key.subject], delivery.texts().TextOf(key.service),
-                      delivery.texts().TextOf(key.category), delivery.texts().TextOf(key.currency),
-                      sums.billed.ToString(), sums.effective.ToString(), sums.charges})
-            .status());
+  PURSER_ASSIGN_OR_RETURN(
+      const std::vector<int64_t> subjects,
+      StoreSubjects(connection, request.source, delivery, decisions, items, item_numbers));
+  for (auto& [row, facts] : rows) {
+    PURSER_RETURN_IF_ERROR(Normalise(facts));
+    PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
+        "INSERT INTO cost_facts (source, billing_period, month, subject, facts) "
+        "VALUES ($1, $2, $3, $4, $5)",
+        {request.source, DayText(row.period), row.month, subjects[row.subject],
+         store::Blob{EncodeFacts(facts)}}));
   }
   // What only the replaced data named.
-  return connection
-      .Execute(
-          "DELETE FROM cost_subjects WHERE source = $1 AND NOT EXISTS "
-          "(SELECT 1 FROM cost_rollups r WHERE r.subject = cost_subjects.id)",
-          {request.source})
-      .status();
+  PURSER_RETURN_IF_ERROR(
+      connection.ExecuteLater("DELETE FROM cost_subjects WHERE source = $1 AND NOT EXISTS "
+                              "(SELECT 1 FROM cost_facts f WHERE f.subject = cost_subjects.id)",
+                              {request.source}));
+  return months;
+}
+
+absl::Status AllocateMonth(store::Connection& connection, const Allocation& allocation,
+                           const EntityGraph& graph, int64_t month, Numbers& numbers) {
+  MetricSums metrics;
+  PURSER_RETURN_IF_ERROR(connection.ForEach(
+      "SELECT metric, entity, value FROM cost_metrics WHERE day >= $1 AND day < $2",
+      {DayText(FirstDay(month)), DayText(FirstDay(NextMonth(month)))},
+      [&](const store::Row& row) -> absl::Status {
+        PURSER_ASSIGN_OR_RETURN(const base::Decimal value, base::Decimal::Parse(row.Text(2)));
+        base::Decimal& sum = metrics[row.Text(0)][row.Text(1)];
+        if (base::Decimal::Add(sum, value, &sum)) return absl::OkStatus();
+        return absl::OutOfRangeError(
+            absl::StrCat("metric ", row.Text(0), ": the sum does not fit"));
+      }));
+  MonthAllocator allocator(allocation, graph, metrics, numbers);
+  PURSER_RETURN_IF_ERROR(connection.ForEach(
+      "SELECT s.decisions, f.facts FROM cost_facts f JOIN cost_subjects s ON s.id = f.subject "
+      "WHERE f.month = $1",
+      {month}, [&](const store::Row& row) -> absl::Status {
+        PURSER_ASSIGN_OR_RETURN(const Decisions decisions, Decisions::Parse(row.Text(0)));
+        uint32_t item = kMaxItems;
+        uint32_t place = 0;
+        return DecodeFacts(row.Text(1), [&](const Fact& fact) {
+          if (fact.item != item) {
+            item = fact.item;
+            place = allocator.PlaceOf(decisions.Of(item).entity_ref);
+          }
+          allocator.Add(place, fact);
+        });
+      }));
+  PURSER_RETURN_IF_ERROR(
+      connection.ExecuteLater("DELETE FROM cost_node_months WHERE month = $1", {month}));
+  std::map<NodeKind, RankWriter> ranks;
+  for (const NodeKind kind : kNodeKinds) ranks.emplace(kind, RankWriter(kind, month));
+  // Kept until their numbers are stored, which they refer to.
+  std::vector<std::pair<uint32_t, std::string>> nodes;
+  PURSER_RETURN_IF_ERROR(
+      allocator.Finish([&](uint32_t node, const std::vector<Fact>& facts) -> absl::Status {
+        nodes.emplace_back(node, EncodeFacts(facts));
+        return ranks.at(numbers.nodes[node].kind).Add(node, facts, numbers);
+      }));
+  PURSER_RETURN_IF_ERROR(numbers.Store(connection));
+  for (auto& [node, facts] : nodes) {
+    PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
+        "INSERT INTO cost_node_months (node, month, facts) VALUES ($1, $2, $3)",
+        {static_cast<int64_t>(node), month, store::Blob{std::move(facts)}}));
+  }
+  for (auto& [kind, rank] : ranks) PURSER_RETURN_IF_ERROR(rank.Store(connection));
+  return absl::OkStatus();
 }
 
 absl::Status ForEachSubject(store::Connection& connection,
                             const std::function<absl::Status(const KnownSubject&)>& on_subject) {
   return connection.ForEach(
-      "SELECT id, resource_id, sub_account, tags, entity, rule FROM cost_subjects", {},
-      [&](const store::Row& row) {
-        return on_subject(
-            {row.Int(0), row.Text(1), row.Text(2), row.Text(3), {row.Text(4), row.Text(5)}});
+      "SELECT id, resource_id, sub_account, tags, columns, items, decisions FROM cost_subjects", {},
+      [&](const store::Row& row) -> absl::Status {
+        PURSER_ASSIGN_OR_RETURN(std::set<uint32_t> items, ItemsFromText(row.Text(5)));
+        return on_subject({row.Int(0), row.Text(1), row.Text(2), row.Text(3), row.Text(4),
+                           std::move(items), row.Text(6)});
       });
 }
 
 absl::Status StoreDecisions(store::Connection& connection,
-                            const std::vector<std::pair<int64_t, Decision>>& changed) {
-  for (const auto& [id, decision] : changed) {
-    PURSER_RETURN_IF_ERROR(
-        connection
-            .Execute("UPDATE cost_subjects SET entity = $2, rule = $3 WHERE id = $1",
-                     {id, decision.entity_ref, decision.rule})
-            .status());
+                            const std::vector<std::pair<int64_t, std::string>>& changed) {
+  for (const auto& [id, decisions] : changed) {
+    PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
+        "UPDATE cost_subjects SET decisions = $2 WHERE id = $1", {id, decisions}));
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> AllocationFingerprint(store::Connection& connection) {
+absl::StatusOr<std::set<int64_t>> MonthsOf(
+    store::Connection& connection, const std::vector<std::pair<int64_t, std::string>>& ids) {
+  std::set<int64_t> months;
+  for (const auto& [id, unused] : ids) {
+    PURSER_RETURN_IF_ERROR(
+        connection.ForEach("SELECT DISTINCT month FROM cost_facts WHERE subject = $1", {id},
+                           [&](const store::Row& row) {
+                             months.insert(row.Int(0));
+                             return absl::OkStatus();
+                           }));
+  }
+  return months;
+}
+
+absl::StatusOr<std::set<int64_t>> AllMonths(store::Connection& connection) {
+  std::set<int64_t> months;
+  PURSER_RETURN_IF_ERROR(
+      connection.ForEach("SELECT DISTINCT month FROM cost_facts", {}, [&](const store::Row& row) {
+        months.insert(row.Int(0));
+        return absl::OkStatus();
+      }));
+  return months;
+}
+
+absl::StatusOr<std::map<int64_t, std::string>> MonthFingerprints(store::Connection& connection) {
+  std::map<int64_t, std::string> fingerprints;
+  PURSER_RETURN_IF_ERROR(connection.ForEach("SELECT month, allocation FROM cost_months", {},
+                                            [&](const store::Row& row) {
+                                              fingerprints[row.Int(0)] = row.Text(1);
+                                              return absl::OkStatus();
+                                            }));
+  return fingerprints;
+}
+
+absl::Status SetMonthFingerprint(store::Connection& connection, int64_t month,
+                                 const std::string& value) {
+  return connection.ExecuteLater(
+      "INSERT INTO cost_months (month, allocation) VALUES ($1, $2) "
+      "ON CONFLICT (month) DO UPDATE SET allocation = excluded.allocation",
+      {month, value});
+}
+
+absl::StatusOr<std::string> GetState(store::Connection& connection, absl::string_view name) {
   PURSER_ASSIGN_OR_RETURN(
       const store::Rows rows,
-      connection.Query("SELECT value FROM cost_state WHERE name = 'allocation'", {}));
+      connection.Query("SELECT value FROM cost_state WHERE name = $1", {std::string(name)}));
   return rows.empty() ? std::string() : rows[0].Text(0);
 }
 
-absl::Status SetAllocationFingerprint(store::Connection& connection, const std::string& value) {
-  return connection
-      .Execute(
-          "INSERT INTO cost_state (name, value) VALUES ('allocation', $1) "
-          "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-          {value})
-      .status();
+absl::Status SetState(store::Connection& connection, absl::string_view name,
+                      const std::string& value) {
+  return connection.ExecuteLater(
+      "INSERT INTO cost_state (name, value) VALUES ($1, $2) "
+      "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+      {std::string(name), value});
+}
+
+absl::StatusOr<int64_t> DataVersion(store::Connection& connection) {
+  PURSER_ASSIGN_OR_RETURN(const std::string text, GetState(connection, "version"));
+  int64_t version = 0;
+  if (!text.empty() && !absl::SimpleAtoi(text, &version)) {
+    return absl::DataLossError("the version of the stored costs is damaged");
+  }
+  return version;
+}
+
+absl::Status BumpDataVersion(store::Connection& connection) {
+  PURSER_ASSIGN_OR_RETURN(const int64_t version, DataVersion(connection));
+  return SetState(connection, "version", absl::StrCat(version + 1));
+}
+
+absl::StatusOr<std::vector<GraphEntity>> LoadGraph(store::Connection& connection) {
+  std::vector<GraphEntity> entities;
+  PURSER_RETURN_IF_ERROR(connection.ForEach(
+      "SELECT ref, owner, system, domain, parent, product, environment FROM cost_graph", {},
+      [&](const store::Row& row) {
+        entities.push_back({row.Text(0), row.Text(1), row.Text(2), row.Text(3), row.Text(4),
+                            row.Text(5), row.Text(6)});
+        return absl::OkStatus();
+      }));
+  return entities;
+}
+
+absl::Status StoreGraph(store::Connection& connection, const EntityGraph& graph) {
+  PURSER_RETURN_IF_ERROR(connection.ExecuteLater("DELETE FROM cost_graph", {}));
+  for (const auto& [ref, entity] : graph.entities()) {
+    PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
+        "INSERT INTO cost_graph (ref, owner, system, domain, parent, product, environment) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        {ref, entity.owner, entity.system, entity.domain, entity.parent, entity.product,
+         entity.environment}));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace purser::costs

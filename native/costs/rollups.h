@@ -3,8 +3,9 @@
 #define PURSER_COSTS_ROLLUPS_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
-#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,9 @@
 #include "absl/time/civil_time.h"
 #include "absl/time/time.h"
 #include "costs/delivery.h"
+#include "costs/entity_graph.h"
+#include "costs/month_allocator.h"
+#include "costs/numbers.h"
 #include "costs/service.h"
 #include "store/store.h"
 
@@ -28,28 +32,76 @@ absl::Status MigrateTables(store::Database& database);
 absl::StatusOr<bool> IsStored(store::Connection& connection, absl::string_view source,
                               const IngestReport& report);
 
-// Replaces the delivery's billing periods of `source`. `decisions` has one entry per subject of
-// the delivery. Runs inside the caller's transaction.
-absl::Status StoreDelivery(store::Connection& connection, const IngestRequest& request,
-                           const IngestReport& report, const Delivery& delivery,
-                           const std::vector<Decision>& decisions, absl::Time now);
+// What a subject's charges are decided to be: one decision, or one for each of its items when the
+// rules look at items. As text, to be stored and compared.
+class Decisions {
+ public:
+  static absl::StatusOr<Decisions> Make(const Allocation& allocation, ResourceIndex& resources,
+                                        Subject subject, const std::set<uint32_t>& items,
+                                        const Numbering<ChargeItem>& numbers);
+  static absl::StatusOr<Decisions> Parse(absl::string_view text);
+  std::string ToText() const;
+  // The same with item i as numbers[i].
+  Decisions Renumbered(const std::vector<uint32_t>& numbers) const;
+  // Takes over what `newer` says; its silence about an item changes nothing.
+  void Update(const Decisions& newer);
+  // Of the charges of `item`; kUnallocated when nothing is known of it.
+  const Decision& Of(uint32_t item) const;
+
+ private:
+  Decision all_;
+  std::map<uint32_t, Decision> by_item_;  // empty: all items have `all_`
+};
+
+// Replaces the delivery's billing periods of `source`; returns the months whose days changed.
+// `decisions` has one entry per subject of the delivery, by the delivery's items. Runs inside the
+// caller's transaction.
+absl::StatusOr<std::set<int64_t>> StoreDelivery(store::Connection& connection,
+                                                const IngestRequest& request,
+                                                const IngestReport& report,
+                                                const Delivery& delivery,
+                                                const std::vector<Decisions>& decisions,
+                                                Numbers& numbers, absl::Time now);
+
+// Allocates one month anew from its facts and the stored decisions. Runs inside the caller's
+// transaction.
+absl::Status AllocateMonth(store::Connection& connection, const Allocation& allocation,
+                           const EntityGraph& graph, int64_t month, Numbers& numbers);
 
 // A subject as stored, to allocate it again.
 struct KnownSubject {
   int64_t id;
   std::string resource_id;
   std::string sub_account;
-  std::string tags;  // JSON
-  Decision decision;
+  std::string tags;     // JSON
+  std::string columns;  // JSON
+  std::set<uint32_t> items;
+  std::string decisions;  // Decisions::ToText
 };
 absl::Status ForEachSubject(store::Connection& connection,
                             const std::function<absl::Status(const KnownSubject&)>& on_subject);
 absl::Status StoreDecisions(store::Connection& connection,
-                            const std::vector<std::pair<int64_t, Decision>>& changed);
+                            const std::vector<std::pair<int64_t, std::string>>& changed);
+absl::StatusOr<std::set<int64_t>> MonthsOf(store::Connection& connection,
+                                           const std::vector<std::pair<int64_t, std::string>>& ids);
+absl::StatusOr<std::set<int64_t>> AllMonths(store::Connection& connection);
 
-// Of the rules by which the stored subjects were allocated; "" when never.
-absl::StatusOr<std::string> AllocationFingerprint(store::Connection& connection);
-absl::Status SetAllocationFingerprint(store::Connection& connection, const std::string& value);
+// By which rules a month was allocated; "" when never.
+absl::StatusOr<std::map<int64_t, std::string>> MonthFingerprints(store::Connection& connection);
+absl::Status SetMonthFingerprint(store::Connection& connection, int64_t month,
+                                 const std::string& value);
+
+// Named texts that outlive a restart; "" when never set.
+absl::StatusOr<std::string> GetState(store::Connection& connection, absl::string_view name);
+absl::Status SetState(store::Connection& connection, absl::string_view name,
+                      const std::string& value);
+// Counts every change of what queries see.
+absl::StatusOr<int64_t> DataVersion(store::Connection& connection);
+absl::Status BumpDataVersion(store::Connection& connection);
+
+// The catalog's part that costs roll up along.
+absl::StatusOr<std::vector<GraphEntity>> LoadGraph(store::Connection& connection);
+absl::Status StoreGraph(store::Connection& connection, const EntityGraph& graph);
 
 }  // namespace purser::costs
 

@@ -17,17 +17,24 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/civil_time.h"
+#include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/decimal.h"
 #include "costs/allocation.h"
+#include "costs/currencies.h"
+#include "costs/entity_graph.h"
+#include "costs/measures.h"
+#include "costs/metrics.h"
 #include "costs/resource_index.h"
 #include "store/store.h"
 
@@ -42,6 +49,8 @@ inline constexpr int kDefaultPageSize = 500;
 inline constexpr int kMaxPageSize = 5'000;
 inline constexpr int kMaxSummaryDays = 400;
 inline constexpr size_t kMaxFilterValues = 1'000;
+inline constexpr size_t kMaxGroupBy = 7;
+inline constexpr int kMaxTop = 1'000;
 
 enum class BadRows {
   kRefuse,      // the first bad row refuses the delivery; nothing is stored
@@ -93,8 +102,31 @@ struct IngestReport {
   std::vector<std::string> problems;  // at most kMaxProblems, "file:line: column X: …"
 };
 
-enum class Dimension { kDay, kMonth, kEntity, kService, kSource, kChargeCategory, kBillingPeriod };
-// "day", "month", "entity", "service", "source", "charge_category", "billing_period".
+// What costs can be grouped and filtered by. The catalog's dimensions are entity, owner (direct),
+// group (a group with the groups below it), system, domain (with those below it), product and
+// environment; group and domain overlap, so their rows add up to more than everything.
+enum class Dimension {
+  kDay,
+  kMonth,
+  kEntity,
+  kService,
+  kSource,
+  kChargeCategory,
+  kBillingPeriod,
+  kOwner,
+  kGroup,
+  kSystem,
+  kDomain,
+  kProduct,
+  kEnvironment,
+  kRegion,
+  kSku,
+  kKind,  // "usage", "tax", … see KindOf
+  kAccount,
+  kInvoice,
+  kPool,  // of shares: the pool; "" for direct cost
+};
+// "day", "month", "entity", "service", "source", "charge_category", "billing_period", "owner", …
 absl::StatusOr<Dimension> ParseDimension(absl::string_view name);
 absl::string_view DimensionName(Dimension dimension);
 
@@ -110,15 +142,20 @@ struct QueryRequest {
   std::vector<Filter> filters = {};  // all must hold
   int page_size = 0;                 // 1..kMaxPageSize; 0: kDefaultPageSize
   std::string page_token = {};       // of the page before; "" for the first
+  // Not "": amounts in other currencies are converted at the rate of their day. A rate that is not
+  // there is FAILED_PRECONDITION.
+  std::string currency = {};
 };
 
 // One group. Currencies are never added together: currency is always a part of the key.
 struct CostRow {
   std::vector<std::string> keys;  // in the order of group_by; the entity is kUnallocated if none
   std::string currency;
-  base::Decimal billed;
-  base::Decimal effective;
+  base::Decimal billed = {};
+  base::Decimal effective = {};
   int64_t charges = 0;
+  base::Decimal list = {};  // 0 where the bill has no such column
+  base::Decimal contracted = {};
 };
 
 struct QueryPage {
@@ -158,12 +195,96 @@ struct EntityCostSummary {
   std::vector<EntityCosts> costs;         // one per currency, by its name; empty: nothing charged
 };
 
+struct TopRequest {
+  absl::CivilDay from;
+  absl::CivilDay to;
+  Dimension dimension = Dimension::kEntity;
+  Measure measure = Measure::kBilled;
+  int limit = 20;  // 1..kMaxTop, per currency
+  std::vector<Filter> filters = {};
+  std::string currency = {};  // as in QueryRequest
+};
+struct TopResult {
+  std::vector<CostRow> rows;  // by currency, then largest first; keys = {value}
+  // Per currency: what is not among the rows, and everything. keys are empty.
+  std::vector<CostRow> rest;
+  std::vector<CostRow> total;
+};
+
+struct CompareRequest {
+  absl::CivilDay from;
+  absl::CivilDay to;
+  absl::CivilDay before_from;
+  absl::CivilDay before_to;
+  Dimension dimension = Dimension::kService;
+  std::vector<Filter> filters = {};
+  std::string currency = {};
+};
+struct ComparedRow {
+  std::string key;
+  std::string currency;
+  base::Decimal before;  // billed
+  base::Decimal after;
+  base::Decimal change;          // after - before
+  base::Decimal change_percent;  // of `before`, two digits; 0 when there was nothing before
+};
+
+// One invoice of one billing period. billed = entities + shared + unallocated, to the last digit.
+struct ReconciledInvoice {
+  std::string source;
+  absl::CivilDay billing_period;
+  std::string invoice;  // "" where the bill names none
+  std::string currency;
+  base::Decimal billed;       // summed from what was read
+  base::Decimal entities;     // what entities got, shares included
+  base::Decimal shared;       // what pools could not give away, idle included
+  base::Decimal unallocated;  // what no rule took
+  base::Decimal difference;   // billed less the three; 0
+  base::Decimal coverage;     // entities in percent of billed, two digits
+};
+
+struct ExplainRequest {
+  // Of the charge; columns by their FOCUS names, "Tags" as JSON.
+  std::map<std::string, std::string> columns;
+};
+struct Explanation {
+  Decision decision;
+  std::vector<RuleTrace> rules;  // looked at, in order
+};
+
+// Which rule takes a charge, and why not the ones before.
+absl::StatusOr<Explanation> ExplainCharge(const Allocation& allocation, ResourceIndex& resources,
+                                          const ExplainRequest& request);
+
+// Why an entity has its cost: what each rule gave it in a month, and from which charges.
+struct AllocatedPart {
+  std::string rule;  // "share of <pool>" for what was split
+  std::string currency;
+  base::Decimal billed;
+  base::Decimal effective;
+  std::string resource_id;  // the largest charge's subject
+  int64_t subjects = 0;
+};
+
+// Something that is told once: that a budget's threshold was crossed in a period, an anomaly.
+struct CostAlert {
+  int64_t sequence = 0;               // given by RecordAlert
+  std::string kind;                   // "budget", "budget-forecast", "anomaly"
+  std::string subject;                // the budget's name, the anomaly's id
+  std::string scope;                  // "2026-11-01 80": the period and the threshold
+  std::string detail;                 // JSON
+  absl::Time at = absl::UnixEpoch();  // given by RecordAlert
+};
+
 struct Options {
   store::Database* database;                     // outlives the service
   ResourceIndex* resources;                      // outlives the service
   base::Clock* clock;                            // outlives the service
   std::shared_ptr<const Allocation> allocation;  // null: by resource id only
   std::string quarantine_folder;                 // made when needed
+  // What costs roll up along until PutGraph is called; null: what the store has.
+  std::shared_ptr<const EntityGraph> graph = nullptr;
+  std::shared_ptr<const Rates> rates = nullptr;  // null: nothing can be converted
 };
 
 // Thread-safe. Ingest runs on the caller's thread and may take minutes; ingests of one service
@@ -179,6 +300,38 @@ class CostService {
   virtual absl::StatusOr<IngestReport> Ingest(const IngestRequest& request) = 0;
   virtual absl::StatusOr<QueryPage> Query(const QueryRequest& request) = 0;
   virtual absl::StatusOr<EntityCostSummary> EntitySummary(const EntitySummaryRequest& request) = 0;
+  // As Query, all rows at once; page size and token are not looked at.
+  virtual absl::StatusOr<std::vector<CostRow>> Sums(const QueryRequest& request) = 0;
+  virtual absl::StatusOr<TopResult> Top(const TopRequest& request) = 0;
+  virtual absl::StatusOr<std::vector<ComparedRow>> Compare(const CompareRequest& request) = 0;
+  // All invoices of billing periods that begin in these days.
+  virtual absl::StatusOr<std::vector<ReconciledInvoice>> Reconcile(absl::CivilDay from,
+                                                                   absl::CivilDay to) = 0;
+  virtual absl::StatusOr<Explanation> Explain(const ExplainRequest& request) = 0;
+  // `month` as 202611. Largest first.
+  virtual absl::StatusOr<std::vector<AllocatedPart>> ExplainEntity(absl::string_view entity_ref,
+                                                                   int64_t month) = 0;
+  // Replaces what costs roll up along, durably; what is stored is rolled up anew when it differs.
+  virtual absl::Status PutGraph(std::shared_ptr<const EntityGraph> graph) = 0;
+  virtual std::shared_ptr<const EntityGraph> graph() = 0;
+  // Replaces all metrics (for splits and unit costs), durably; allocates anew when pools use them.
+  virtual absl::Status PutMetrics(const std::vector<MetricValue>& values) = 0;
+  virtual absl::StatusOr<std::vector<MetricValue>> Metrics(absl::string_view metric,
+                                                           absl::string_view entity,
+                                                           absl::CivilDay from,
+                                                           absl::CivilDay to) = 0;
+  // Changes whenever answers may: an ETag is made of it and the query.
+  virtual absl::StatusOr<int64_t> DataVersion() = 0;
+  // First and last day with data; nothing when there is none.
+  virtual absl::StatusOr<std::optional<std::pair<absl::CivilDay, absl::CivilDay>>> DataDays() = 0;
+  // Remembers that something was told, durably: true for the first with this kind, subject and
+  // scope.
+  virtual absl::StatusOr<bool> RecordAlert(const CostAlert& alert) = 0;
+  // Recorded alerts behind `after`, oldest first, at most `limit`.
+  virtual absl::StatusOr<std::vector<CostAlert>> Alerts(int64_t after, int limit) = 0;
+  // Names of all nodes of a dimension of the catalog that ever had cost.
+  virtual absl::StatusOr<std::vector<std::string>> NamesOf(Dimension dimension) = 0;
+
   // Allocates everything stored by the rules and resources of now; call it when resources were
   // recorded. Returns how many subjects went to another entity.
   virtual absl::StatusOr<int64_t> Reallocate() = 0;

@@ -1,0 +1,229 @@
+#include "costs/anomalies.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <tuple>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/hash.h"
+#include "base/status.h"
+#include "base/strings.h"
+#include "costs/readers/days.h"
+#include "document/yaml.h"
+
+namespace purser::costs {
+namespace {
+
+// A standard deviation is this many median absolute deviations of normally distributed values.
+constexpr double kDeviationPerMad = 1.4826;
+// Even a perfectly steady cost may change by this part without being strange.
+constexpr double kSteadyPart = 0.02;
+constexpr int kWeek = 7;
+
+double Median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  const size_t middle = values.size() / 2;
+  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(middle),
+                   values.end());
+  const double upper = values[middle];
+  if (values.size() % 2 == 1) return upper;
+  return (upper +
+          *std::max_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(middle))) /
+         2;
+}
+
+// Of the values before the last one that are of the same weekday as value `at`.
+double SameWeekday(const std::vector<double>& series, size_t at) {
+  std::vector<double> same;
+  for (size_t i = at % kWeek; i + 1 < series.size(); i += kWeek) same.push_back(series[i]);
+  return Median(std::move(same));
+}
+
+double ToDouble(base::Decimal amount) { return static_cast<double>(amount.units()) / 1e18; }
+
+base::Decimal Rounded(double value) {
+  const absl::StatusOr<base::Decimal> amount = base::Decimal::Parse(absl::StrFormat("%.2f", value));
+  return amount.ok() ? *amount : base::Decimal();
+}
+
+std::string OwnerOf(const EntityGraph& graph, Dimension dimension, const std::string& of) {
+  if (dimension == Dimension::kGroup || dimension == Dimension::kOwner) return of;
+  const GraphEntity* entity = graph.Find(of);
+  if (entity != nullptr && !entity->owner.empty()) return entity->owner;
+  return graph.Of(of).owner;
+}
+
+struct Series {
+  std::vector<double> values;
+  base::Decimal last;
+};
+using SeriesKey = std::pair<std::string, std::string>;  // name, currency
+
+// Fills in what caused it: the service, SKU and region with the largest difference.
+absl::Status FindCause(CostService& costs, Anomaly& anomaly, Measure measure) {
+  QueryRequest request{
+      .from = anomaly.day - kAnomalyHistoryDays,
+      .to = anomaly.day,
+      .group_by = {Dimension::kService, Dimension::kSku, Dimension::kRegion, Dimension::kDay},
+      .filters = {{anomaly.dimension, {anomaly.of}}}};
+  PURSER_ASSIGN_OR_RETURN(const std::vector<CostRow> rows, costs.Sums(request));
+  std::map<std::tuple<std::string, std::string, std::string>, std::vector<double>> parts;
+  const absl::CivilDay first = anomaly.day - kAnomalyHistoryDays;
+  for (const CostRow& row : rows) {
+    if (row.currency != anomaly.currency) continue;
+    PURSER_ASSIGN_OR_RETURN(const absl::CivilDay day, ParseDay(row.keys[3]));
+    std::vector<double>& values = parts[{row.keys[0], row.keys[1], row.keys[2]}];
+    values.resize(kAnomalyHistoryDays + 1);
+    const Measures sums{row.billed, row.effective, row.list, row.contracted, row.charges};
+    values[static_cast<size_t>(day - first)] += ToDouble(sums.Of(measure));
+  }
+  double largest = 0;
+  for (const auto& [part, values] : parts) {
+    double change = values.back() - SameWeekday(values, values.size() - 1);
+    if (anomaly.difference.IsNegative()) change = -change;
+    if (change <= largest) continue;
+    largest = change;
+    std::tie(anomaly.service, anomaly.sku, anomaly.region) = part;
+  }
+  anomaly.cause_difference = Rounded(anomaly.difference.IsNegative() ? -largest : largest);
+  return absl::OkStatus();
+}
+
+bool IsSuppressed(const Anomaly& anomaly, const std::vector<Suppression>& suppressions) {
+  return std::any_of(suppressions.begin(), suppressions.end(), [&](const Suppression& known) {
+    return (known.of.empty() || absl::EqualsIgnoreCase(known.of, anomaly.of)) &&
+           (known.service.empty() || known.service == anomaly.service) &&
+           anomaly.day >= known.from && anomaly.day <= known.to;
+  });
+}
+
+}  // namespace
+
+double RobustScore(const std::vector<double>& series, double* expected) {
+  *expected = 0;
+  if (series.size() < static_cast<size_t>(kMinAnomalyHistoryDays) + 1) return 0;
+  const size_t last = series.size() - 1;
+  *expected = SameWeekday(series, last);
+  double weekday[kWeek];
+  for (size_t day = 0; day < kWeek; ++day) weekday[day] = SameWeekday(series, day);
+  std::vector<double> deviations;
+  for (size_t i = 0; i < last; ++i) deviations.push_back(std::fabs(series[i] - weekday[i % kWeek]));
+  const double deviation = std::max(kDeviationPerMad * Median(std::move(deviations)),
+                                    kSteadyPart * std::fabs(*expected));
+  const double difference = series[last] - *expected;
+  if (deviation > 0) return difference / deviation;
+  // Nothing was ever charged on such a day: any cost is infinitely strange.
+  return difference == 0 ? 0 : std::copysign(99.0, difference);
+}
+
+absl::StatusOr<std::vector<Anomaly>> FindAnomalies(CostService& costs, absl::CivilDay day,
+                                                   const AnomalyOptions& options,
+                                                   const std::vector<Suppression>& suppressions) {
+  const absl::CivilDay first = day - kAnomalyHistoryDays;
+  QueryRequest request{.from = first, .to = day, .group_by = {options.dimension, Dimension::kDay}};
+  PURSER_ASSIGN_OR_RETURN(const std::vector<CostRow> rows, costs.Sums(request));
+  absl::flat_hash_map<SeriesKey, Series> all;
+  absl::CivilDay earliest = day;
+  for (const CostRow& row : rows) {
+    PURSER_ASSIGN_OR_RETURN(const absl::CivilDay at, ParseDay(row.keys[1]));
+    earliest = std::min(earliest, at);
+    Series& series = all[{row.keys[0], row.currency}];
+    series.values.resize(kAnomalyHistoryDays + 1);
+    const Measures sums{row.billed, row.effective, row.list, row.contracted, row.charges};
+    series.values[static_cast<size_t>(at - first)] = ToDouble(sums.Of(options.measure));
+    if (at == day) series.last = sums.Of(options.measure);
+  }
+  const std::shared_ptr<const EntityGraph> graph = costs.graph();
+  std::vector<Anomaly> anomalies;
+  for (auto& [key, series] : all) {
+    // Days before there was any data are not days without cost.
+    series.values.erase(series.values.begin(), series.values.begin() + (earliest - first));
+    double expected = 0;
+    const double score = RobustScore(series.values, &expected);
+    if (std::fabs(score) < options.min_score) continue;
+    Anomaly anomaly;
+    anomaly.dimension = options.dimension;
+    anomaly.of = key.first;
+    anomaly.currency = key.second;
+    anomaly.day = day;
+    anomaly.cost = series.last;
+    anomaly.expected = Rounded(expected);
+    anomaly.score = score;
+    if (!base::Decimal::Subtract(anomaly.cost, anomaly.expected, &anomaly.difference)) continue;
+    const base::Decimal size =
+        anomaly.difference.IsNegative() ? -anomaly.difference : anomaly.difference;
+    if (size < options.min_amount) continue;
+    anomaly.owner = OwnerOf(*graph, options.dimension, anomaly.of);
+    anomaly.id =
+        base::Sha256Hex(absl::StrCat(DimensionName(options.dimension), "\n", anomaly.of, "\n",
+                                     anomaly.currency, "\n", absl::FormatCivilTime(day)))
+            .substr(0, 16);
+    anomalies.push_back(std::move(anomaly));
+  }
+  std::sort(anomalies.begin(), anomalies.end(), [](const Anomaly& a, const Anomaly& b) {
+    const base::Decimal left = a.difference.IsNegative() ? -a.difference : a.difference;
+    const base::Decimal right = b.difference.IsNegative() ? -b.difference : b.difference;
+    return left != right ? left > right : a.of < b.of;
+  });
+  std::vector<Anomaly> told;
+  for (Anomaly& anomaly : anomalies) {
+    if (told.size() == options.limit) break;
+    PURSER_RETURN_IF_ERROR(FindCause(costs, anomaly, options.measure));
+    if (!IsSuppressed(anomaly, suppressions)) told.push_back(std::move(anomaly));
+  }
+  return told;
+}
+
+absl::StatusOr<std::vector<Suppression>> ParseSuppressions(absl::string_view yaml,
+                                                           absl::string_view file) {
+  PURSER_ASSIGN_OR_RETURN(const document::Document document,
+                          document::ParseYamlDocument(yaml, file));
+  const nlohmann::json& root = document.value;
+  std::vector<Suppression> suppressions;
+  if (!root.is_object() || !root.contains("suppress") || !root["suppress"].is_array() ||
+      root["suppress"].size() > kMaxSuppressions) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(document.Where(file, ""),
+                     ": the file has the form {suppress: [{of, service, "
+                     "from, to, reason}]}, at most ",
+                     kMaxSuppressions));
+  }
+  for (size_t i = 0; i < root["suppress"].size(); ++i) {
+    const nlohmann::json& value = root["suppress"][i];
+    const std::string where = document.Where(file, absl::StrCat("/suppress/", i));
+    Suppression one;
+    std::string from, to;
+    size_t known = 0;
+    for (const auto& [name, out] :
+         {std::make_pair("of", &one.of), std::make_pair("service", &one.service),
+          std::make_pair("from", &from), std::make_pair("to", &to),
+          std::make_pair("reason", &one.reason)}) {
+      if (!value.is_object() || !value.contains(name)) continue;
+      if (!value[name].is_string()) {
+        return absl::InvalidArgumentError(absl::StrCat(where, ": ", name, " must be a text"));
+      }
+      *out = value[name].get<std::string>();
+      ++known;
+    }
+    if (!value.is_object() || known != value.size()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(where, ": known fields are of, service, from, to, reason"));
+    }
+    const absl::StatusOr<absl::CivilDay> first = ParseDay(from);
+    const absl::StatusOr<absl::CivilDay> last = ParseDay(to);
+    if (!first.ok() || !last.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(where, ": from and to are needed, days like 2026-11-01"));
+    }
+    one.from = *first;
+    one.to = *last;
+    suppressions.push_back(std::move(one));
+  }
+  return suppressions;
+}
+
+}  // namespace purser::costs

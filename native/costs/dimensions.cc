@@ -1,0 +1,72 @@
+// The names of dimensions.
+#include "absl/strings/str_cat.h"
+#include "base/strings.h"
+#include "costs/query.h"
+
+namespace purser::costs {
+namespace {
+
+struct DimensionInfo {
+  Dimension dimension;
+  absl::string_view name;
+};
+constexpr DimensionInfo kDimensions[] = {
+    {Dimension::kDay, "day"},
+    {Dimension::kMonth, "month"},
+    {Dimension::kEntity, "entity"},
+    {Dimension::kService, "service"},
+    {Dimension::kSource, "source"},
+    {Dimension::kChargeCategory, "charge_category"},
+    {Dimension::kBillingPeriod, "billing_period"},
+    {Dimension::kOwner, "owner"},
+    {Dimension::kGroup, "group"},
+    {Dimension::kSystem, "system"},
+    {Dimension::kDomain, "domain"},
+    {Dimension::kProduct, "product"},
+    {Dimension::kEnvironment, "environment"},
+    {Dimension::kRegion, "region"},
+    {Dimension::kSku, "sku"},
+    {Dimension::kKind, "kind"},
+    {Dimension::kAccount, "account"},
+    {Dimension::kInvoice, "invoice"},
+    {Dimension::kPool, "pool"},
+};
+
+}  // namespace
+
+absl::StatusOr<Dimension> ParseDimension(absl::string_view name) {
+  std::string known;
+  for (const DimensionInfo& info : kDimensions) {
+    if (info.name == name) return info.dimension;
+    absl::StrAppend(&known, known.empty() ? "" : ", ", info.name);
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "unknown dimension \"", base::EscapeForDisplay(name, 60), "\"; known are ", known));
+}
+
+absl::string_view DimensionName(Dimension dimension) {
+  return kDimensions[static_cast<size_t>(dimension)].name;
+}
+
+std::optional<NodeKind> NodeKindOf(Dimension dimension) {
+  switch (dimension) {
+    case Dimension::kEntity:
+      return NodeKind::kEntity;
+    case Dimension::kOwner:
+      return NodeKind::kOwner;
+    case Dimension::kGroup:
+      return NodeKind::kGroup;
+    case Dimension::kSystem:
+      return NodeKind::kSystem;
+    case Dimension::kDomain:
+      return NodeKind::kDomain;
+    case Dimension::kProduct:
+      return NodeKind::kProduct;
+    case Dimension::kEnvironment:
+      return NodeKind::kEnvironment;
+    default:
+      return std::nullopt;
+  }
+}
+
+}  // namespace purser::costs

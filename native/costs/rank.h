@@ -1,0 +1,55 @@
+// Sums of many nodes in the form in which a ranking is quick: one value per day and kind of node,
+// with the sums from the month's first day on, so that any range of days is two of them a month.
+#ifndef PURSER_COSTS_RANK_H_
+#define PURSER_COSTS_RANK_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/civil_time.h"
+#include "costs/facts.h"
+#include "costs/numbers.h"
+#include "store/store.h"
+
+namespace purser::costs {
+
+// Which sums a ranking is by.
+inline constexpr Measure kRankMeasures[] = {Measure::kBilled, Measure::kEffective};
+
+// Collects the nodes of one kind and month. One thread.
+class RankWriter {
+ public:
+  RankWriter(NodeKind kind, int64_t month) : kind_(kind), month_(month) {}
+  absl::Status Add(uint32_t node, const std::vector<Fact>& facts, const Numbers& numbers);
+  // Replaces what is stored.
+  absl::Status Store(store::Connection& connection);
+
+ private:
+  struct Entry {
+    uint32_t node;
+    std::string currency;
+    std::vector<base::Decimal> by_day;  // day * kRankMeasures
+  };
+  const NodeKind kind_;
+  const int64_t month_;
+  std::vector<Entry> entries_;
+};
+
+struct Ranked {
+  uint32_t node;
+  std::string currency;
+  base::Decimal billed;
+  base::Decimal effective;
+};
+// The sums of all nodes of a kind over the days, by node and currency; nodes without any charge in
+// these months are left out.
+absl::StatusOr<std::vector<Ranked>> ReadRanks(store::Connection& connection, NodeKind kind,
+                                              absl::CivilDay from, absl::CivilDay to);
+
+}  // namespace purser::costs
+
+#endif  // PURSER_COSTS_RANK_H_

@@ -1,0 +1,36 @@
+// Looks whether somebody must be told: budgets whose thresholds are crossed, anomalies. Each is
+// told once, also over restarts: what was told is recorded in the store.
+#ifndef PURSER_COSTS_WATCH_H_
+#define PURSER_COSTS_WATCH_H_
+
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "costs/anomalies.h"
+#include "costs/budgets.h"
+#include "costs/price_book.h"
+#include "costs/service.h"
+
+namespace purser::costs {
+
+// What an operator's files say beside the allocation.
+struct CostPolicy {
+  std::vector<Budget> budgets;
+  AnomalyOptions anomalies;
+  std::vector<Suppression> suppressions;
+  PriceBook prices;
+};
+
+// Looks at the budgets of the period of the data's last day, and for anomalies of that day (of
+// entities). Returns how many alerts are new. Alerts have the kinds
+//   "budget"           a threshold was reached; `scope` is "<period's first day> <percent>". When
+//                      several are reached at once, the lower ones are recorded with
+//                      "superseded": true in their detail;
+//   "budget-forecast"  what is spent is below the amount, what is expected by the end is not;
+//   "anomaly"          `scope` is the day.
+// The detail is JSON with owner, amounts as decimal texts and what else there is to say.
+absl::StatusOr<int> LookAtCosts(CostService& costs, const CostPolicy& policy);
+
+}  // namespace purser::costs
+
+#endif  // PURSER_COSTS_WATCH_H_
