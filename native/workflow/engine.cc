@@ -3,16 +3,14 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
-#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "base/id.h"
 #include "base/mutex.h"
 #include "base/status.h"
-#include "workflow/fault.h"
+#include "workflow/engine_core.h"
 #include "workflow/perform.h"
 #include "workflow/running.h"
 
@@ -20,340 +18,191 @@ namespace purser::workflow {
 namespace {
 
 using store::Connection;
-using store::Row;
-using store::Rows;
 
 constexpr int kMaxWorkers = 256;
-constexpr absl::Duration kFirstStorePause = absl::Milliseconds(100);
-constexpr absl::Duration kLongestStorePause = absl::Seconds(5);
-// A run that cannot be loaded is looked at again after this, so that it does not block the others.
-constexpr absl::Duration kUnreadableRunPause = absl::Minutes(1);
-// Events from the future of more than this are a wrong clock of the past, not a jump now.
-constexpr absl::Duration kMaxTrustedSkew = absl::Hours(24);
 // How long an idle engine that shares its store waits before it looks for others' work.
 constexpr absl::Duration kSharedPoll = absl::Seconds(1);
+// After a call that was no longer than this a worker takes the next task at once, and leaves the
+// result for a round that stores several …
+constexpr absl::Duration kQuickCall = absl::Milliseconds(1);
+// … which comes after this, should the next call be a long one.
+constexpr absl::Duration kTidyPause = absl::Milliseconds(1);
+// A caller who waits for another thread's round looks again after this at the latest.
+constexpr absl::Duration kControlPoll = absl::Milliseconds(10);
 
 class DurableEngine final : public Engine {
  public:
   explicit DurableEngine(const EngineOptions& options)
       : options_(options),
-        database_(*options.database),
         clock_(*options.clock),
-        definitions_(*options.executor),
-        context_{*options.executor,
-                 *options.observer,
-                 *options.rng,
-                 definitions_,
-                 base::NewId("boot", *options.clock, *options.rng),
-                 options.lease,
-                 options.noun} {}
+        core_(options, [this](const std::string& run_id) { running_.StopRun(run_id); }) {
+    core_.SetListener([this] { OnChange(/*by_worker=*/false); });
+  }
 
   ~DurableEngine() override { Stop(); }
 
-  absl::Status Init() {
-    PURSER_RETURN_IF_ERROR(MigrateWorkflow(database_));
-    absl::Time last;
-    PURSER_RETURN_IF_ERROR(database_.Read([&](Connection& connection) -> absl::Status {
-      PURSER_ASSIGN_OR_RETURN(const Rows rows,
-                              connection.Query("SELECT at FROM workflow_head WHERE id = 1", {}));
-      last = rows.empty() ? absl::Time() : absl::FromUnixMicros(rows[0].Int(0));
-      return absl::OkStatus();
-    }));
-    anchor_monotonic_ = clock_.Monotonic();
-    anchor_ = clock_.Now();
-    // A clock set back while the engine was down must not make its timers wait longer.
-    if (last > anchor_ && last - anchor_ < kMaxTrustedSkew) anchor_ = last;
-    return absl::OkStatus();
-  }
+  absl::Status Init() { return core_.Init(); }
 
   absl::Status Start() override {
-    PURSER_RETURN_IF_ERROR(TakeOver());
-    base::MutexLock lock(mutex_);
-    if (stopping_ || !threads_.empty()) {
-      return absl::FailedPreconditionError("the engine was started before");
+    {
+      base::MutexLock lock(mutex_);
+      if (stopping_ || !threads_.empty()) {
+        return absl::FailedPreconditionError("the engine was started before");
+      }
     }
+    PURSER_RETURN_IF_ERROR(core_.Start());
+    base::MutexLock lock(mutex_);
+    started_ = true;
     for (int i = 0; i < options_.workers; ++i) threads_.emplace_back([this] { Work(); });
     threads_.emplace_back([this] { KeepTime(); });
+    threads_.emplace_back([this] { Tidy(); });
     threads_.emplace_back([this] { Beat(); });
     return absl::OkStatus();
   }
 
   void Drain(absl::Duration patience) override {
-    {
-      base::MutexLock lock(mutex_);
-      draining_ = true;
-      wake_.NotifyAll();
-    }
+    core_.Drain();
+    core_.GiveBackReady(/*all=*/true);
+    OnChange(/*by_worker=*/false);
     running_.WaitForEmpty(patience);
   }
 
   void Stop() override {
     std::vector<std::thread> threads;
+    bool retire = false;
     {
       base::MutexLock lock(mutex_);
-      draining_ = true;
-      stopping_ = true;
+      // Once is enough, and the second time the clock may be gone.
+      if (std::exchange(stopping_, true)) return;
       threads.swap(threads_);
+      retire = std::exchange(started_, false);
       wake_.NotifyAll();
-      beat_wake_.NotifyAll();
+      time_.NotifyAll();
+      tidy_.NotifyAll();
+      beat_.NotifyAll();
+      events_.NotifyAll();
+      sleep_.request_stop();
     }
+    core_.Drain();
     stop_.request_stop();
-    NoteEvents();
     running_.StopAll();
     for (std::thread& thread : threads) thread.join();
+    // What the last calls gave, and what nobody began. If the store refuses, the leases stay and
+    // the next engine calls again with the same effect keys.
+    core_.GiveBackReady(/*all=*/true);
+    while (core_.HasInbox() && core_.TryRound()) {
+    }
+    if (retire) core_.Retire();
   }
 
   absl::Status Begin(Connection& connection, const NewRun& run) override {
-    PURSER_RETURN_IF_ERROR(DefinitionCache::Put(connection, run.definition->hash, run.body));
-    RunRecord record;
-    record.id = run.id;
-    record.subject = run.subject;
-    record.definition_hash = run.definition->hash;
-    record.state = run.held ? RunState::kHeld : RunState::kRunning;
-    record.message = run.message;
-    record.input = run.input.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-    PURSER_ASSIGN_OR_RETURN(
-        const std::unique_ptr<Transition> transition,
-        Transition::Begin(context_, connection, std::move(record), run.definition, Now()));
-    PURSER_RETURN_IF_ERROR(transition->AppendEvent("", absl::StrCat(options_.noun, ".created"),
-                                                   run.message, run.event_data));
-    PURSER_RETURN_IF_ERROR(transition->Advance());
-    PURSER_RETURN_IF_ERROR(transition->Save());
-    PURSER_FAULT_POINT("begin.in-transaction");
-    return absl::OkStatus();
+    return core_.Begin(connection, run);
   }
-
-  void Committed() override {
-    PURSER_FAULT_POINT("begin.after-commit");
-    NoteEvents();
-    WakeWorkers();
-  }
+  void Committed() override { core_.Submitted(); }
 
   absl::Status Release(absl::string_view run_id, const Actor& actor) override {
-    return Control(run_id, [&](Transition& transition) { return transition.Release(actor); });
+    return Control(run_id, [actor](Transition& transition) { return transition.Release(actor); });
   }
-
   absl::Status Cancel(absl::string_view run_id, const Actor& actor) override {
     PURSER_RETURN_IF_ERROR(
-        Control(run_id, [&](Transition& transition) { return transition.Cancel(actor); }));
+        Control(run_id, [actor](Transition& transition) { return transition.Cancel(actor); }));
     running_.StopRun(run_id);
     return absl::OkStatus();
   }
-
   absl::Status Retry(absl::string_view run_id, const Actor& actor) override {
-    return Control(run_id, [&](Transition& transition) { return transition.Retry(actor); });
+    return Control(run_id, [actor](Transition& transition) { return transition.Retry(actor); });
   }
 
-  absl::Status Health() const override {
-    base::MutexLock lock(mutex_);
-    return health_;
-  }
-
-  EngineStats Stats() const override {
-    return {calls_.load(), refused_results_.load(), store_errors_.load()};
-  }
-
-  absl::Time Now() override { return anchor_ + (clock_.Monotonic() - anchor_monotonic_); }
+  absl::Status Health() const override { return core_.Health(); }
+  EngineStats Stats() const override { return core_.Stats(); }
+  absl::Time Now() override { return core_.Now(); }
 
   uint64_t WaitForEvents(uint64_t seen, std::stop_token stop) override {
-    const std::stop_callback wake(stop, [this] {
-      base::MutexLock lock(events_mutex_);
-      events_changed_.NotifyAll();
-    });
-    base::MutexLock lock(events_mutex_);
-    while (events_mark_ == seen && !stop.stop_requested() && !stop_.stop_requested()) {
-      events_changed_.Wait(events_mutex_);
+    const auto wake = [this] {
+      base::MutexLock lock(mutex_);
+      events_.NotifyAll();
+    };
+    const std::stop_callback on_stop(stop, wake);
+    const std::stop_callback on_end(stop_.get_token(), wake);
+    base::MutexLock lock(mutex_);
+    while (core_.EventMark() == seen && !stop.stop_requested() && !stop_.stop_requested()) {
+      events_.Wait(mutex_);
     }
-    return events_mark_;
+    return core_.EventMark();
   }
 
  private:
-  // ---- the store ----
+  // ---- waking ----
 
-  // A write: its outcome is the engine's health.
-  absl::Status Write(const std::function<absl::Status(Connection&)>& work) {
-    const absl::Status status = database_.Transact(work);
-    NoteHealth(status);
-    return status;
-  }
-
-  void NoteHealth(const absl::Status& status) {
-    if (!status.ok()) store_errors_.fetch_add(1);
+  // Wakes as many threads as have something to do. A worker that calls goes on by itself.
+  void OnChange(bool by_worker) {
+    const bool self = by_worker || in_worker_;
+    const absl::Duration next = core_.NextWake();
     base::MutexLock lock(mutex_);
-    health_ = status.ok() ? status : base::Annotate(status, "nothing new starts, the store fails");
-  }
-
-  // Work that an engine before leased and never gave back becomes due again.
-  absl::Status TakeOver() {
-    bool any = false;
-    PURSER_RETURN_IF_ERROR(Write([&](Connection& connection) -> absl::Status {
-      const store::Value now = ToStored(Now());
-      // A lease of our own boot never runs out here: its thread is alive in this process.
-      const std::string lost =
-          options_.exclusive ? "boot <> $1 AND $2 = $2" : "boot <> $1 AND expires < $2";
-      PURSER_ASSIGN_OR_RETURN(
-          const int64_t moved,
-          connection.Execute(
-              absl::StrCat("INSERT INTO workflow_queue (run_id, step_id, kind, due) "
-                           "SELECT run_id, step_id, kind, $2 FROM workflow_lease WHERE ",
-                           lost, " ON CONFLICT (run_id, step_id) DO NOTHING"),
-              {context_.boot, now}));
-      PURSER_RETURN_IF_ERROR(connection
-                                 .Execute(absl::StrCat("DELETE FROM workflow_lease WHERE ", lost),
-                                          {context_.boot, now})
-                                 .status());
-      PURSER_FAULT_POINT("recover.in-transaction");
-      any = moved > 0;
-      return absl::OkStatus();
-    }));
-    if (any) WakeWorkers();
-    return absl::OkStatus();
-  }
-
-  absl::Status Control(absl::string_view run_id,
-                       const std::function<absl::Status(Transition&)>& act) {
-    absl::Time due;
-    absl::Status refused;
-    const absl::Status status = database_.Transact([&](Connection& connection) -> absl::Status {
-      PURSER_ASSIGN_OR_RETURN(const std::unique_ptr<Transition> transition,
-                              Transition::Open(context_, connection, run_id, Now()));
-      refused = act(*transition);
-      PURSER_RETURN_IF_ERROR(refused);
-      PURSER_RETURN_IF_ERROR(transition->Save());
-      due = transition->earliest_due();
-      PURSER_FAULT_POINT("control.in-transaction");
-      return absl::OkStatus();
-    });
-    PURSER_RETURN_IF_ERROR(status);
-    PURSER_FAULT_POINT("control.after-commit");
-    AfterCommit(due);
-    WakeWorkers();
-    return absl::OkStatus();
-  }
-
-  void AfterCommit(absl::Time due) {
-    NoteEvents();
-    options_.observer->OnCommitted();
-    if (due < absl::InfiniteFuture()) WakeAt(due);
+    ++mark_;
+    const int64_t wanted = std::min<int64_t>(core_.WorkFor() - (self ? 1 : 0), idle_);
+    for (int64_t i = 0; i < wanted; ++i) wake_.NotifyOne();
+    if (next < wake_at_) {
+      wake_at_ = next;
+      sleep_.request_stop();
+      time_.NotifyOne();
+    }
+    controls_.NotifyAll();
+    events_.NotifyAll();
   }
 
   // ---- workers ----
 
   void Work() {
-    absl::Duration pause = kFirstStorePause;
+    in_worker_ = true;
     while (true) {
-      const uint64_t seen = WorkMark();
-      if (IsStopping()) return;
-      if (IsDraining()) {
-        WaitForWork(seen);
+      uint64_t seen = 0;
+      {
+        base::MutexLock lock(mutex_);
+        if (stopping_) return;
+        seen = mark_;
+      }
+      if (const std::shared_ptr<const Task> task = core_.Pop(); task != nullptr) {
+        const absl::Duration took = Perform(task);
+        // The results of quick calls gather for one round.
+        if (took < kQuickCall && core_.HasReady()) {
+          PokeTidy();
+        } else {
+          core_.TryRound();
+        }
         continue;
       }
-      absl::StatusOr<std::optional<Task>> task = Claim();
-      if (!task.ok()) {
-        // No effect starts without its intent in the store: wait until it takes writes again.
-        if (!clock_.SleepFor(pause, stop_.get_token())) return;
-        pause = std::min(pause * 2, kLongestStorePause);
-        continue;
-      }
-      pause = kFirstStorePause;
-      if (!task->has_value()) {
-        WaitForWork(seen);
-        continue;
-      }
-      std::optional<Task> next = *std::move(task);
-      while (next.has_value()) {
-        const std::optional<Task> current = std::move(next);
-        next = Run(*current);
-      }
-    }
-  }
-
-  // Leases the work that has been due longest.
-  absl::StatusOr<std::optional<Task>> Claim() {
-    std::optional<Task> task;
-    absl::Time due = absl::InfiniteFuture();
-    std::string unreadable_run;
-    std::string unreadable_step;
-    bool events = false;
-    const absl::Time now = Now();
-    absl::Status status = Write([&](Connection& connection) -> absl::Status {
-      task.reset();
-      unreadable_run.clear();
-      events = false;
-      PURSER_ASSIGN_OR_RETURN(
-          const Rows rows, connection.Query("SELECT run_id, step_id, kind, due FROM workflow_queue "
-                                            "ORDER BY due, run_id, step_id LIMIT 1",
-                                            {}));
-      if (rows.empty()) return absl::OkStatus();
-      due = absl::FromUnixMicros(rows[0].Int(3));
-      if (due > now) return absl::OkStatus();
-      due = absl::InfiniteFuture();
-      const std::string& run_id = rows[0].Text(0);
-      const std::string& step_id = rows[0].Text(1);
-      PURSER_RETURN_IF_ERROR(
-          connection
-              .Execute("DELETE FROM workflow_queue WHERE run_id = $1 AND step_id = $2",
-                       {run_id, step_id})
-              .status());
-      absl::StatusOr<std::unique_ptr<Transition>> transition =
-          Transition::Open(context_, connection, run_id, now);
-      if (!transition.ok()) {
-        unreadable_run = run_id;
-        unreadable_step = step_id;
-        return std::move(transition).status();
-      }
-      PURSER_ASSIGN_OR_RETURN(task,
-                              (*transition)->Claim(step_id, static_cast<TaskKind>(rows[0].Int(2))));
-      if (!task.has_value()) {
-        PURSER_RETURN_IF_ERROR((*transition)->Advance());
-        PURSER_ASSIGN_OR_RETURN(task, (*transition)->ClaimNext());
-      }
-      PURSER_RETURN_IF_ERROR((*transition)->Save());
-      due = (*transition)->earliest_due();
-      events = true;
-      PURSER_FAULT_POINT("claim.in-transaction");
-      return absl::OkStatus();
-    });
-    if (!status.ok() && !unreadable_run.empty()) {
-      const absl::Status moved = database_.Transact([&](Connection& connection) {
-        return connection
-            .Execute("UPDATE workflow_queue SET due = $1 WHERE run_id = $2 AND step_id = $3",
-                     {ToStored(now + kUnreadableRunPause), unreadable_run, unreadable_step})
-            .status();
-      });
-      if (moved.ok()) WakeAt(now + kUnreadableRunPause);
-    }
-    PURSER_RETURN_IF_ERROR(status);
-    PURSER_FAULT_POINT("claim.after-commit");
-    if (events) {
-      AfterCommit(due);
-    } else if (due < absl::InfiniteFuture()) {
-      WakeAt(due);
-    }
-    return task;
-  }
-
-  // Performs a task and stores its outcome. Returns the next one of the same run, leased already.
-  std::optional<Task> Run(const Task& task) {
-    const absl::Duration left =
-        std::clamp(task.step.deadline - Now(), absl::Milliseconds(1), options_.call_timeout);
-    auto call = std::make_shared<RunningCall>(task, clock_.Now() + left, clock_.Monotonic() + left);
-    running_.Add(call);
-    {
+      if (core_.TryRound()) continue;
       base::MutexLock lock(mutex_);
-      beat_wake_.NotifyAll();
+      ++idle_;
+      while (!stopping_ && mark_ == seen) wake_.Wait(mutex_);
+      --idle_;
+    }
+  }
+
+  absl::Duration Perform(const std::shared_ptr<const Task>& task) {
+    const absl::Duration began = clock_.Monotonic();
+    const absl::Duration left =
+        std::clamp(task->step.deadline - Now(), absl::Milliseconds(1), options_.call_timeout);
+    auto call = std::make_shared<RunningCall>(task, clock_.Now() + left, began + left);
+    running_.Add(call);
+    if (beat_idle_.load()) {
+      base::MutexLock lock(mutex_);
+      beat_.NotifyAll();
     }
     if (stop_.stop_requested()) call->RequestStop();
-    calls_.fetch_add(1);
-    const Outcome outcome = PerformGuarded(task, *call);
-    std::optional<Task> next = Store(task, outcome, *call);
+    Outcome outcome = PerformGuarded(*task, *call);
     running_.Remove(call.get());
-    return next;
+    const bool abandoned = stop_.stop_requested() && outcome.kind == Outcome::Kind::kError &&
+                           absl::IsCancelled(outcome.error);
+    const absl::Duration took = clock_.Monotonic() - began;
+    core_.Finish(task, std::move(outcome), abandoned, call->TakeLog(), took);
+    return took;
   }
 
   Outcome PerformGuarded(const Task& task, RunningCall& call) {
     try {
-      return Perform(*options_.executor, task, call);
+      return workflow::Perform(*options_.executor, task, call);
     } catch (const std::exception& error) {
       // A connector that breaks the rule about exceptions must not take all runs down with it.
       Outcome outcome;
@@ -363,230 +212,122 @@ class DurableEngine final : public Engine {
     }
   }
 
-  // Stores an outcome, however long the store refuses: an effect that happened is not forgotten.
-  std::optional<Task> Store(const Task& task, const Outcome& outcome, RunningCall& call) {
-    const bool abandoned = stop_.stop_requested() && outcome.kind == Outcome::Kind::kError &&
-                           outcome.error.code() == absl::StatusCode::kCancelled;
-    const std::vector<LogBatch> log = call.TakeLog();
-    absl::Duration pause = kFirstStorePause;
-    while (true) {
-      std::optional<Task> next;
-      absl::Time due;
-      bool stale = false;
-      bool more = false;
-      const absl::Status status = Write([&](Connection& connection) -> absl::Status {
-        next.reset();
-        PURSER_ASSIGN_OR_RETURN(const bool mine, GiveLeaseBack(connection, task));
-        stale = !mine;
-        if (stale) return absl::OkStatus();
-        if (abandoned) return Requeue(connection, task);
-        PURSER_ASSIGN_OR_RETURN(const std::unique_ptr<Transition> transition,
-                                Transition::Open(context_, connection, task.run_id, Now()));
-        PURSER_RETURN_IF_ERROR(AppendLog(*transition, task, log));
-        PURSER_RETURN_IF_ERROR(transition->Complete(task, outcome));
-        PURSER_RETURN_IF_ERROR(transition->Advance());
-        if (!IsDraining()) {
-          PURSER_ASSIGN_OR_RETURN(next, transition->ClaimNext());
-        }
-        more = transition->has_due_now();
-        PURSER_RETURN_IF_ERROR(transition->Save());
-        due = transition->earliest_due();
-        PURSER_FAULT_POINT("result.in-transaction");
-        return absl::OkStatus();
-      });
-      if (status.ok()) {
-        PURSER_FAULT_POINT("result.after-commit");
-        if (stale) {
-          refused_results_.fetch_add(1);
-          return std::nullopt;
-        }
-        AfterCommit(abandoned ? absl::InfiniteFuture() : due);
-        if (more) WakeWorkers();
-        return next;
-      }
-      // When the engine stops meanwhile the lease stays, and the next engine calls again with the
-      // same effect key.
-      if (!clock_.SleepFor(pause, stop_.get_token())) return std::nullopt;
-      pause = std::min(pause * 2, kLongestStorePause);
+  // ---- control ----
+
+  absl::Status Control(absl::string_view run_id, std::function<absl::Status(Transition&)> act) {
+    const std::shared_ptr<ControlCall> call = core_.Control(run_id, std::move(act));
+    while (!core_.IsDone(*call)) {
+      if (core_.TryRound()) continue;
+      base::MutexLock lock(mutex_);
+      controls_.WaitFor(mutex_, kControlPoll);
     }
+    return call->status;
   }
 
-  // The fence: false when the lease is no longer this task's.
-  absl::StatusOr<bool> GiveLeaseBack(Connection& connection, const Task& task) {
-    PURSER_ASSIGN_OR_RETURN(
-        const int64_t removed,
-        connection.Execute("DELETE FROM workflow_lease WHERE run_id = $1 AND step_id = $2 "
-                           "AND fence = $3 AND boot = $4",
-                           {task.run_id, task.step_id, task.fence, context_.boot}));
-    return removed == 1;
-  }
-
-  absl::Status Requeue(Connection& connection, const Task& task) {
-    return connection
-        .Execute("INSERT INTO workflow_queue (run_id, step_id, kind, due) VALUES ($1,$2,$3,$4)",
-                 {task.run_id, task.step_id, static_cast<int64_t>(task.kind), ToStored(Now())})
-        .status();
-  }
-
-  static absl::Status AppendLog(Transition& transition, const Task& task,
-                                const std::vector<LogBatch>& log) {
-    for (const LogBatch& batch : log) {
-      PURSER_RETURN_IF_ERROR(transition.AppendEvent(
-          task.step_id, "step.log", batch.text, {{"level", std::string(ToString(batch.level))}}));
-    }
-    return absl::OkStatus();
-  }
-
-  // ---- time ----
+  // ---- beside the workers ----
 
   // Sleeps by the clock until the earliest timer, then wakes the workers.
   void KeepTime() {
     while (true) {
-      absl::Time until;
+      absl::Duration until;
       std::stop_token sleep;
       {
         base::MutexLock lock(mutex_);
-        while (!stopping_ && wake_at_ == absl::InfiniteFuture()) wake_.Wait(mutex_);
         if (stopping_) return;
+        wake_at_ = core_.NextWake();
+        if (wake_at_ == absl::InfiniteDuration()) {
+          time_.Wait(mutex_);
+          continue;
+        }
         until = wake_at_;
         sleep_ = std::stop_source();
         sleep = sleep_.get_token();
       }
-      const std::stop_callback end(stop_.get_token(), [this] {
-        base::MutexLock lock(mutex_);
-        sleep_.request_stop();
-      });
-      const absl::Duration left = until - Now();
-      if (left > absl::ZeroDuration()) clock_.SleepFor(left, sleep);
-      base::MutexLock lock(mutex_);
-      if (stopping_) return;
-      if (wake_at_ <= Now()) {
-        wake_at_ = absl::InfiniteFuture();
-        ++work_mark_;
-        wake_.NotifyAll();
-      }
+      const absl::Duration left = until - clock_.Monotonic();
+      if (left > absl::ZeroDuration() && !clock_.SleepFor(left, sleep)) continue;
+      core_.OnTime();
+      OnChange(/*by_worker=*/false);
     }
   }
 
-  // While calls are under way: stores their logs, renews leases, stops those past their deadline.
-  void Beat() {
-    absl::Duration beaten = clock_.Monotonic();
+  void PokeTidy() {
+    if (poked_.exchange(true)) return;
+    base::MutexLock lock(mutex_);
+    tidy_.NotifyOne();
+  }
+
+  // Stores results that workers left behind because they had more to call.
+  void Tidy() {
     while (true) {
       {
         base::MutexLock lock(mutex_);
-        while (!stopping_ && options_.exclusive && running_.All().empty()) beat_wake_.Wait(mutex_);
+        while (!stopping_ && !poked_.load()) tidy_.Wait(mutex_);
+        if (stopping_) return;
+        tidy_.WaitFor(mutex_, kTidyPause);
         if (stopping_) return;
       }
-      const bool idle = running_.All().empty();
-      if (!clock_.SleepFor(idle ? kSharedPoll : options_.log_flush, stop_.get_token())) return;
-      const absl::Duration now = clock_.Monotonic();
-      for (const auto& call : running_.All()) {
-        if (now >= call->deadline_monotonic()) call->RequestStop();
-        FlushLog(*call);
+      poked_.store(false);
+      if (core_.HasInbox()) core_.TryRound();
+    }
+  }
+
+  // Stores the logs of calls under way, stops those past their deadline, and says that we live.
+  void Beat() {
+    absl::Duration beaten = -absl::InfiniteDuration();
+    while (true) {
+      {
+        base::MutexLock lock(mutex_);
+        beat_idle_.store(true);
+        while (!stopping_ && core_.exclusive() && running_.IsEmpty() && !core_.HasReady()) {
+          beat_.Wait(mutex_);
+        }
+        beat_idle_.store(false);
+        if (stopping_) return;
       }
-      if (now - beaten < options_.beat && !idle) continue;
-      beaten = now;
-      if (!idle) RenewLeases();
-      // A failure is in Health already, and the next beat tries again.
-      if (!options_.exclusive) TakeOver().IgnoreError();
+      for (const auto& call : running_.All()) {
+        if (clock_.Monotonic() >= call->deadline_monotonic()) call->RequestStop();
+        std::vector<LogBatch> log = call->TakeLog();
+        if (!log.empty()) core_.AddLog(call->task(), std::move(log));
+      }
+      core_.GiveBackReady(/*all=*/false);
+      if (!core_.exclusive() && clock_.Monotonic() - beaten >= kSharedPoll) {
+        beaten = clock_.Monotonic();
+        // A failure is in Health already, and the next beat tries again.
+        core_.Beat().IgnoreError();
+      }
+      while (core_.HasInbox() && core_.TryRound()) {
+      }
+      const absl::Duration pause = running_.IsEmpty() ? kSharedPoll : options_.log_flush;
+      if (!clock_.SleepFor(pause, stop_.get_token())) return;
     }
-  }
-
-  void RenewLeases() {
-    Write([&](Connection& connection) {
-      return connection
-          .Execute("UPDATE workflow_lease SET expires = $1 WHERE boot = $2",
-                   {ToStored(Now() + options_.lease), context_.boot})
-          .status();
-    }).IgnoreError();
-  }
-
-  void FlushLog(RunningCall& call) {
-    std::vector<LogBatch> log = call.TakeLog();
-    if (log.empty()) return;
-    const Task& task = call.task();
-    const absl::Status status = Write([&](Connection& connection) -> absl::Status {
-      PURSER_ASSIGN_OR_RETURN(const std::unique_ptr<Transition> transition,
-                              Transition::Open(context_, connection, task.run_id, Now()));
-      PURSER_RETURN_IF_ERROR(AppendLog(*transition, task, log));
-      return transition->Save();
-    });
-    if (!status.ok()) {
-      call.ReturnLog(std::move(log));
-      return;
-    }
-    NoteEvents();
-  }
-
-  // ---- waking ----
-
-  void NoteEvents() {
-    base::MutexLock lock(events_mutex_);
-    ++events_mark_;
-    events_changed_.NotifyAll();
-  }
-
-  void WakeWorkers() {
-    base::MutexLock lock(mutex_);
-    ++work_mark_;
-    wake_.NotifyAll();
-  }
-
-  void WakeAt(absl::Time due) {
-    base::MutexLock lock(mutex_);
-    if (due >= wake_at_) return;
-    wake_at_ = due;
-    sleep_.request_stop();
-    wake_.NotifyAll();
-  }
-
-  uint64_t WorkMark() {
-    base::MutexLock lock(mutex_);
-    return work_mark_;
-  }
-
-  void WaitForWork(uint64_t seen) {
-    base::MutexLock lock(mutex_);
-    while (!stopping_ && work_mark_ == seen) wake_.Wait(mutex_);
-  }
-
-  bool IsStopping() const {
-    base::MutexLock lock(mutex_);
-    return stopping_;
-  }
-  bool IsDraining() const {
-    base::MutexLock lock(mutex_);
-    return draining_;
   }
 
   const EngineOptions options_;
-  store::Database& database_;
   base::Clock& clock_;
-  DefinitionCache definitions_;
-  TransitionContext context_;
-  absl::Time anchor_;
-  absl::Duration anchor_monotonic_;
   std::stop_source stop_;
   RunningCalls running_;
-  std::atomic<int64_t> calls_{0};
-  std::atomic<int64_t> refused_results_{0};
-  std::atomic<int64_t> store_errors_{0};
+  EngineCore core_;
+  std::atomic<bool> poked_{false};
+  std::atomic<bool> beat_idle_{false};
+  static thread_local bool in_worker_;
 
-  mutable base::Mutex mutex_;
+  base::Mutex mutex_;
   base::CondVar wake_;
-  base::CondVar beat_wake_;
-  bool draining_ ABSL_GUARDED_BY(mutex_) = false;
+  base::CondVar time_;
+  base::CondVar tidy_;
+  base::CondVar beat_;
+  base::CondVar controls_;
+  base::CondVar events_;
+  bool started_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  uint64_t work_mark_ ABSL_GUARDED_BY(mutex_) = 0;
-  absl::Time wake_at_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
+  uint64_t mark_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t idle_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Duration wake_at_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteDuration();
   std::stop_source sleep_ ABSL_GUARDED_BY(mutex_);
-  absl::Status health_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::thread> threads_ ABSL_GUARDED_BY(mutex_);
-
-  base::Mutex events_mutex_;
-  base::CondVar events_changed_;
-  uint64_t events_mark_ ABSL_GUARDED_BY(events_mutex_) = 1;
 };
+
+thread_local bool DurableEngine::in_worker_ = false;
 
 }  // namespace
 

@@ -175,18 +175,20 @@ TEST_F(EngineFaultsTest, ADefinitionThatCannotBeReadDoesNotBlockTheOthers) {
   ASSERT_TRUE(database_
                   .Transact([&](Connection& c) -> absl::Status {
                     PURSER_RETURN_IF_ERROR(
-                        c.Execute("INSERT INTO workflow_run (id, subject, definition_hash, state, "
-                                  "goal, message, input, outputs, retries, sequence, created_at, "
-                                  "updated_at) VALUES ('broken', 'broken', 'none', 'running', "
-                                  "'finish', '', '{}', '{}', 0, 0, 0, 0)",
-                                  {})
-                            .status());
-                    return c
-                        .Execute(
-                            "INSERT INTO workflow_queue (run_id, step_id, kind, due) VALUES "
-                            "('broken', 'a', 0, 0)",
-                            {})
-                        .status();
+                        c.ExecuteLater("INSERT INTO workflow_run (id, subject, definition_hash, "
+                                       "input, created_at) VALUES ('broken', 'broken', 'none', "
+                                       "'{}', 0), ('worse', 'worse', 'none', '{}', 0)",
+                                       {}, 2));
+                    PURSER_RETURN_IF_ERROR(c.ExecuteLater(
+                        "INSERT INTO workflow_state (run_id, version, state, goal, message, "
+                        "outputs, retries, sequence, updated_at, steps) VALUES "
+                        "('broken', 1, 'running', 'finish', '', '{}', 0, 0, 0, '[]'), "
+                        "('worse', 1, 'running', 'finish', '', '{}', 0, 0, 0, '[[7]]')",
+                        {}, 2));
+                    return c.ExecuteLater(
+                        "INSERT INTO workflow_queue (run_id, due) VALUES ('broken', 0), "
+                        "('worse', 0), ('gone', 0)",
+                        {}, 3);
                   })
                   .ok());
   executor_.operations["ok"] = {};

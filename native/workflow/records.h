@@ -1,8 +1,9 @@
-// The rows of a run, as the engine holds them in memory during one transaction.
+// A run as the engine holds it in memory, and its rows.
 #ifndef PURSER_WORKFLOW_RECORDS_H_
 #define PURSER_WORKFLOW_RECORDS_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "nlohmann/json.hpp"
 #include "store/store.h"
 
 namespace purser::workflow {
@@ -64,6 +66,7 @@ struct RunRecord {
   std::string outputs;   // JSON, "{}" until succeeded
   int64_t retries = 0;   // of all its steps, against the run's budget
   int64_t sequence = 0;  // of its last event
+  int64_t version = 0;   // grows with every change: who writes must have read the latest
   absl::Time created_at;
   absl::Time updated_at;
 };
@@ -76,33 +79,49 @@ struct StepRecord {
   int64_t failures = 0;     // failed calls since it last became due
   int64_t recoveries = 0;   // times the process ended during a call
   int64_t incarnation = 1;  // part of the effect key
-  int64_t fence = 0;        // of the last lease
+  int64_t fence = 0;        // of the last call: results of earlier ones are refused
+  bool calling = false;     // a call is under way, or was when its process ended
   bool unknown = false;     // a call's outcome is not known
   bool effect = false;      // a call succeeded: there is something outside
   std::string outputs;      // JSON, "" before
+  int64_t output_at = 0;    // sequence number of the event that carries them; 0: none does
   std::string pending;      // JSON of the last result that was not ready
   std::string message;
   int64_t done_order = 0;  // sequence number of the event that completed it
   absl::Time deadline = absl::InfiniteFuture();
+  absl::Time due = absl::InfiniteFuture();  // of its next call
   std::optional<absl::Time> started_at;
   std::optional<absl::Time> ended_at;
-  bool dirty = false;  // differs from its row
 };
 
-// Which work a queue row asks for.
+// Which work a step waits for.
 enum class TaskKind { kCall, kObserve, kUndo, kUndoObserve };
 
-// The schema, and reads and writes of single rows.
+struct Definition;
+
+// A run whole. Thread-compatible.
+struct Run {
+  RunRecord record;
+  std::vector<StepRecord> steps;
+  std::shared_ptr<const Definition> definition;
+  nlohmann::json input;                 // of record.input
+  std::vector<nlohmann::json> outputs;  // of each step, in order; null: not parsed yet
+};
+
+// The schema, and reads.
 absl::Status MigrateWorkflow(store::Database& database);
 absl::StatusOr<RunRecord> LoadRun(store::Connection& connection, absl::string_view run_id);
 absl::StatusOr<std::vector<StepRecord>> LoadSteps(store::Connection& connection,
                                                   absl::string_view run_id);
-absl::Status InsertRun(store::Connection& connection, const RunRecord& run);
-absl::Status UpdateRun(store::Connection& connection, const RunRecord& run);
-absl::Status InsertStep(store::Connection& connection, absl::string_view run_id,
-                        const StepRecord& step);
-absl::Status UpdateStep(store::Connection& connection, absl::string_view run_id,
-                        const StepRecord& step);
+// Several runs at once, whole but for their definitions, in the order of `run_ids`; those that do
+// not exist are left out.
+absl::StatusOr<std::vector<Run>> LoadRuns(store::Connection& connection,
+                                          const std::vector<std::string>& run_ids);
+
+// The steps' one column: a JSON array of arrays, what is at its default left out at the end.
+std::string EncodeSteps(const std::vector<StepRecord>& steps);
+absl::StatusOr<std::vector<StepRecord>> DecodeSteps(absl::string_view text);
+absl::string_view ToString(Goal goal);
 
 inline constexpr size_t kMaxMessageBytes = 4096;
 // Text for people as the store takes it: valid UTF-8 without NUL, cut at kMaxMessageBytes.
@@ -110,7 +129,6 @@ std::string CleanMessage(absl::string_view text);
 
 // Time in the store: microseconds since 1970; infinite future is NULL.
 store::Value ToStored(absl::Time time);
-store::Value ToStored(const std::optional<absl::Time>& time);
 
 }  // namespace purser::workflow
 

@@ -47,12 +47,6 @@ std::vector<LogBatch> RunningCall::TakeLog() {
   return std::exchange(log_, {});
 }
 
-void RunningCall::ReturnLog(std::vector<LogBatch> log) {
-  base::MutexLock lock(mutex_);
-  for (LogBatch& batch : log_) log.push_back(std::move(batch));
-  log_ = std::move(log);
-}
-
 void RunningCalls::Add(std::shared_ptr<RunningCall> call) {
   base::MutexLock lock(mutex_);
   calls_.push_back(std::move(call));
@@ -69,6 +63,11 @@ std::vector<std::shared_ptr<RunningCall>> RunningCalls::All() const {
   return {calls_.begin(), calls_.end()};
 }
 
+bool RunningCalls::IsEmpty() const {
+  base::MutexLock lock(mutex_);
+  return calls_.empty();
+}
+
 void RunningCalls::StopAll() {
   for (const auto& call : All()) call->RequestStop();
 }
@@ -76,8 +75,8 @@ void RunningCalls::StopAll() {
 void RunningCalls::StopRun(absl::string_view run_id) {
   for (const auto& call : All()) {
     const bool forward =
-        call->task().kind == TaskKind::kCall || call->task().kind == TaskKind::kObserve;
-    if (forward && call->task().run_id == run_id) call->RequestStop();
+        call->task()->kind == TaskKind::kCall || call->task()->kind == TaskKind::kObserve;
+    if (forward && call->task()->run_id == run_id) call->RequestStop();
   }
 }
 

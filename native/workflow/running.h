@@ -6,6 +6,7 @@
 #include <memory>
 #include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/string_view.h"
@@ -28,9 +29,10 @@ struct LogBatch {
 // One call under way. Thread-safe.
 class RunningCall final : public CallContext {
  public:
-  RunningCall(const Task& task, absl::Time deadline, absl::Duration deadline_monotonic)
-      : task_(task),
-        effect_key_(task.EffectKey()),
+  RunningCall(std::shared_ptr<const Task> task, absl::Time deadline,
+              absl::Duration deadline_monotonic)
+      : task_(std::move(task)),
+        effect_key_(task_->EffectKey()),
         deadline_(deadline),
         deadline_monotonic_(deadline_monotonic) {}
 
@@ -39,16 +41,14 @@ class RunningCall final : public CallContext {
   absl::Time deadline() const override { return deadline_; }
   void Log(LogLevel level, absl::string_view line) override;
 
-  const Task& task() const { return task_; }
+  const std::shared_ptr<const Task>& task() const { return task_; }
   void RequestStop() { stop_.request_stop(); }
   absl::Duration deadline_monotonic() const { return deadline_monotonic_; }
   // Takes what was logged since the last time.
   std::vector<LogBatch> TakeLog();
-  // Puts back what could not be stored, before what came since.
-  void ReturnLog(std::vector<LogBatch> log);
 
  private:
-  const Task& task_;
+  const std::shared_ptr<const Task> task_;
   const std::string effect_key_;
   const absl::Time deadline_;
   const absl::Duration deadline_monotonic_;
@@ -65,6 +65,7 @@ class RunningCalls {
   void Add(std::shared_ptr<RunningCall> call);
   void Remove(const RunningCall* call);
   std::vector<std::shared_ptr<RunningCall>> All() const;
+  bool IsEmpty() const;
   void StopAll();
   void StopRun(absl::string_view run_id);
   // Waits until nothing is under way, `timeout` of real time passed, or for a change.

@@ -1,11 +1,10 @@
-// One transaction on one run: loads its rows, changes them by the rules of the state machine, and
-// writes what changed together with its events. FORMAT.md describes states and rules.
+// One change of one run by the rules of the state machine: in memory, with its events appended to
+// the journal that the transaction writes. FORMAT.md describes states and rules.
 #ifndef PURSER_WORKFLOW_TRANSITION_H_
 #define PURSER_WORKFLOW_TRANSITION_H_
 
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,9 +15,8 @@
 #include "absl/time/time.h"
 #include "base/rng.h"
 #include "store/store.h"
-#include "workflow/definition_cache.h"
-#include "workflow/events.h"
 #include "workflow/executor.h"
+#include "workflow/journal.h"
 #include "workflow/observer.h"
 #include "workflow/records.h"
 
@@ -34,10 +32,7 @@ struct TransitionContext {
   StepExecutor& executor;
   RunObserver& observer;
   base::Rng& rng;
-  DefinitionCache& definitions;
-  std::string boot;      // of this engine; leases carry it
-  absl::Duration lease;  // how long one lasts without a beat
-  std::string noun;      // prefix of the run's own events, e.g. "request"
+  std::string noun;  // prefix of the run's own events, e.g. "request"
 };
 
 // A leased piece of work, self-contained.
@@ -50,6 +45,7 @@ struct Task {
   bool recovering = false;  // an earlier call was begun and its result never stored
   RunView view;             // outputs of the step's needs only
   StepRecord step;
+  StepRecord before;  // the step as it was, for a call that is given back before it began
 
   std::string EffectKey() const;
 };
@@ -66,80 +62,83 @@ struct Actor {
   std::string reason;
 };
 
+// Changes `run`, which must then be written; after an error other than those of Release, Cancel and
+// Retry (which change nothing then) it must be thrown away and loaded again.
 class Transition {
  public:
-  static absl::StatusOr<std::unique_ptr<Transition>> Open(TransitionContext& context,
-                                                          store::Connection& connection,
-                                                          absl::string_view run_id, absl::Time now);
-  // A run that is not in the store yet.
-  static absl::StatusOr<std::unique_ptr<Transition>> Begin(
-      TransitionContext& context, store::Connection& connection, RunRecord run,
-      std::shared_ptr<const Definition> definition, absl::Time now);
+  Transition(TransitionContext& context, Journal& journal, Run& run)
+      : context_(context),
+        journal_(journal),
+        now_(journal.now()),
+        run_(run.record),
+        whole_(run),
+        steps_(run.steps),
+        loaded_state_(run.record.state) {
+    journal_.BeginRow(run_.id);
+  }
 
-  // Takes the lease of a queued step. nullopt when there is nothing to do after all.
-  absl::StatusOr<std::optional<Task>> Claim(absl::string_view step_id, TaskKind kind);
-  // Stores what a task led to. The lease must have been checked and removed.
-  absl::Status Complete(const Task& task, const Outcome& outcome);
+  // A run that is not in the store yet.
+  static Run NewRun(RunRecord record, std::shared_ptr<const Definition> definition, absl::Time now);
+  // The calls that were under way are those of an engine that is gone: they are due again.
+  void TakeOver();
+
+  // The fence: whether the task is the step's latest call, and its result not yet known.
+  bool IsCurrent(const Task& task);
+  // Stores what a task led to. False when the result is of a call that is no longer the step's.
+  absl::StatusOr<bool> Complete(const Task& task, const Outcome& outcome);
+  // The call was told to stop, or never began: it is due again.
+  bool GiveBack(const Task& task, bool began);
   absl::Status Release(const Actor& actor);
   absl::Status Cancel(const Actor& actor);
   absl::Status Retry(const Actor& actor);
-  absl::Status AppendEvent(absl::string_view step_id, absl::string_view type,
-                           absl::string_view message, const nlohmann::json& data);
+  void AppendEvent(absl::string_view step_id, absl::string_view type, absl::string_view message,
+                   const nlohmann::json& data);
   // Schedules what may go on and settles the run's state.
   absl::Status Advance();
-  // Claims one of the steps that became due in this transaction, sparing a trip by the queue.
-  absl::StatusOr<std::optional<Task>> ClaimNext();
-  absl::Status Save();
-  // Whether steps are due that ClaimNext did not take.
-  bool has_due_now() const { return !due_now_.empty(); }
-
-  const RunRecord& run() const { return run_; }
-  const std::vector<StepRecord>& steps() const { return steps_; }
-  // The earliest queue row written (InfiniteFuture: none).
-  absl::Time earliest_due() const { return earliest_due_; }
+  // Takes the steps that are due for calls, and appends them to `tasks`.
+  absl::Status StartDue(std::vector<Task>* tasks);
+  // Ends the change: tells the observer. `is_new`: of a run that begins.
+  absl::Status Save(bool is_new = false);
 
  private:
-  Transition(TransitionContext& context, store::Connection& connection, absl::Time now)
-      : context_(context), connection_(connection), now_(now) {}
-
   absl::Status AdvanceForward();
   absl::Status AdvanceStopping();
-  absl::Status StopStep(StepRecord& step, bool* active);
-  absl::Status UndoNext();
+  void StopStep(StepRecord& step, bool* active);
+  void UndoNext();
+  void BeginUndo(StepRecord& step);
   absl::Status CompleteForward(StepRecord& step, const StepDefinition& definition, const Task& task,
                                const Outcome& outcome);
   absl::Status CompleteUndo(StepRecord& step, const StepDefinition& definition,
                             const Outcome& outcome);
-  absl::Status CompleteResult(StepRecord& step, const StepDefinition& definition,
-                              const CallResult& result);
-  absl::Status CompleteError(StepRecord& step, const StepDefinition& definition, bool was_call,
-                             const absl::Status& error);
-  absl::Status Fail(StepRecord& step, absl::string_view message);
-  absl::Status Finish();
-  absl::Status SetState(RunState state, absl::string_view message);
-  absl::Status Schedule(StepRecord& step, TaskKind kind, absl::Time due);
-  absl::Status Dequeue(const StepRecord& step);
-  absl::StatusOr<const std::set<std::string>*> Leased();
-  absl::StatusOr<RunView> View(const StepDefinition* only_needs_of) const;
+  void CompleteResult(StepRecord& step, const StepDefinition& definition, const CallResult& result);
+  void CompleteError(StepRecord& step, const StepDefinition& definition, bool was_call,
+                     const absl::Status& error);
+  void Fail(StepRecord& step, absl::string_view message);
+  void Finish();
+  void SetState(RunState state, absl::string_view message);
+  absl::Status Start(StepRecord& step, std::vector<Task>* tasks);
+  RunView View(const StepDefinition* only_needs_of);
+  const nlohmann::json& OutputsOf(const StepRecord& step);
   StepRecord* FindStep(absl::string_view id);
   bool NeedsMet(const StepDefinition& definition);
   // Whether the step can be undone; an error of the executor counts as yes, so that it is seen.
   bool HasUndo(const StepRecord& step) const;
 
   TransitionContext& context_;
-  store::Connection& connection_;
+  Journal& journal_;
   const absl::Time now_;
-  RunRecord run_;
-  RunState loaded_state_ = RunState::kHeld;
-  bool is_new_ = false;
-  std::vector<StepRecord> steps_;
-  std::shared_ptr<const Definition> definition_;
-  std::optional<EventWriter> events_;
-  std::optional<std::set<std::string>> leased_;
-  // Due now in this transaction, not yet written to the queue: ClaimNext may take one.
-  std::vector<std::pair<std::string, TaskKind>> due_now_;
-  absl::Time earliest_due_ = absl::InfiniteFuture();
+  RunRecord& run_;
+  Run& whole_;
+  std::vector<StepRecord>& steps_;
+  const RunState loaded_state_;
+  // Its outputs go into the row of this change's events.
+  StepRecord* completed_ = nullptr;
 };
+
+// Whether a step of the run is being called.
+bool IsCalling(const Run& run);
+// When the run has something to do next (InfiniteFuture: nothing).
+absl::Time NextDue(const Run& run);
 
 // How a result that is not ready yet is kept between looks.
 std::string PendingToJson(const CallResult& result);

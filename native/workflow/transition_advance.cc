@@ -37,11 +37,15 @@ absl::Status Transition::Advance() {
 
 absl::Status Transition::AdvanceForward() {
   if (run_.state == RunState::kHeld || IsFinal(run_.state)) return absl::OkStatus();
-  for (const StepDefinition& definition : definition_->steps) {
+  for (const StepDefinition& definition : whole_.definition->steps) {
     StepRecord* step = FindStep(definition.id);
+    if (step == nullptr) {
+      return absl::DataLossError(
+          absl::StrCat("workflow: run ", run_.id, " has no step ", definition.id));
+    }
     if (step->state != StepState::kPending || !NeedsMet(definition)) continue;
     step->state = StepState::kDue;
-    PURSER_RETURN_IF_ERROR(Schedule(*step, TaskKind::kCall, now_));
+    step->due = now_;
   }
   bool all_done = true;
   bool active = false;
@@ -53,33 +57,36 @@ absl::Status Transition::AdvanceForward() {
     busy = busy || IsBusy(step.state);
     if (step.state == StepState::kUnknown) unknown = &step;
   }
-  if (all_done) return Finish();
-  if (active) return SetState(busy ? RunState::kRunning : RunState::kWaiting, "");
-  if (unknown != nullptr) {
-    return SetState(RunState::kNeedsOperator,
-                    absl::StrCat("step ", unknown->id, ": ", unknown->message));
+  if (all_done) {
+    Finish();
+  } else if (active) {
+    SetState(busy ? RunState::kRunning : RunState::kWaiting, "");
+  } else if (unknown != nullptr) {
+    SetState(RunState::kNeedsOperator, absl::StrCat("step ", unknown->id, ": ", unknown->message));
+  } else {
+    return absl::InternalError(
+        absl::StrCat("workflow: run ", run_.id, " can neither go on nor end"));
   }
-  return absl::InternalError(absl::StrCat("workflow: run ", run_.id, " can neither go on nor end"));
+  return absl::OkStatus();
 }
 
-absl::Status Transition::Finish() {
-  PURSER_ASSIGN_OR_RETURN(const RunView view, View(nullptr));
+void Transition::Finish() {
+  const RunView view = View(nullptr);
   absl::StatusOr<json> outputs = context_.executor.Finish(view);
   if (!outputs.ok()) {
     run_.goal = Goal::kFail;
     run_.message = absl::StrCat("outputs: ", outputs.status().message());
-    return absl::OkStatus();
+    return;
   }
   run_.outputs = outputs->dump(-1, ' ', false, json::error_handler_t::replace);
-  return SetState(RunState::kSucceeded, "");
+  SetState(RunState::kSucceeded, "");
 }
 
 // Ends a step that has not completed, unless what it did must be known first.
-absl::Status Transition::StopStep(StepRecord& step, bool* active) {
-  PURSER_ASSIGN_OR_RETURN(const std::set<std::string>* leased, Leased());
-  if (leased->contains(step.id)) {
+void Transition::StopStep(StepRecord& step, bool* active) {
+  if (step.calling) {
     *active = true;
-    return absl::OkStatus();
+    return;
   }
   // With a call that may have happened and can be undone: its result is fetched (by probe, or by
   // repeating it under the same effect key), then undone.
@@ -88,36 +95,34 @@ absl::Status Transition::StopStep(StepRecord& step, bool* active) {
       (step.unknown || step.state == StepState::kRunning) && HasUndo(step);
   if (finish_first) {
     *active = true;
-    return absl::OkStatus();
+    return;
   }
-  PURSER_RETURN_IF_ERROR(Dequeue(step));
-  step.dirty = true;
+  step.due = absl::InfiniteFuture();
   step.ended_at = now_;
   if (step.state == StepState::kObserving) {
     step.state = StepState::kFailed;
     step.message = "not ready when the run was stopped";
-    PURSER_RETURN_IF_ERROR(AppendEvent(step.id, "step.failed", step.message, json()));
+    AppendEvent(step.id, "step.failed", step.message, json());
     step.done_order = run_.sequence;
-    return absl::OkStatus();
+    return;
   }
   step.unknown = step.unknown || step.state == StepState::kRunning;
   step.message = step.unknown ? "stopped; whether its last call happened is not known"
                               : "the run ended before it";
   step.state = StepState::kSkipped;
-  return AppendEvent(step.id, "step.skipped", step.message, json());
+  AppendEvent(step.id, "step.skipped", step.message, json());
 }
 
 absl::Status Transition::AdvanceStopping() {
   bool active = false;
   for (StepRecord& step : steps_) {
     if (step.state == StepState::kPending) {
-      step.dirty = true;
       step.state = StepState::kSkipped;
       step.ended_at = now_;
       step.message = "the run ended before it";
-      PURSER_RETURN_IF_ERROR(AppendEvent(step.id, "step.skipped", step.message, json()));
+      AppendEvent(step.id, "step.skipped", step.message, json());
     } else if (IsForwardActive(step.state)) {
-      PURSER_RETURN_IF_ERROR(StopStep(step, &active));
+      StopStep(step, &active);
     }
   }
   const StepRecord* unknown = nullptr;
@@ -131,20 +136,19 @@ absl::Status Transition::AdvanceStopping() {
     busy = busy || IsBusy(step.state);
   }
   if (active || undoing) {
-    return SetState(busy ? RunState::kRunning : RunState::kWaiting, run_.message);
+    SetState(busy ? RunState::kRunning : RunState::kWaiting, run_.message);
+  } else if (unknown != nullptr) {
+    SetState(RunState::kNeedsOperator, absl::StrCat("step ", unknown->id, ": ", unknown->message));
+  } else if (undo_failed != nullptr) {
+    SetState(RunState::kNeedsOperator,
+             absl::StrCat("undoing step ", undo_failed->id, " failed: ", undo_failed->message));
+  } else {
+    UndoNext();
   }
-  if (unknown != nullptr) {
-    return SetState(RunState::kNeedsOperator,
-                    absl::StrCat("step ", unknown->id, ": ", unknown->message));
-  }
-  if (undo_failed != nullptr) {
-    return SetState(RunState::kNeedsOperator, absl::StrCat("undoing step ", undo_failed->id,
-                                                           " failed: ", undo_failed->message));
-  }
-  return UndoNext();
+  return absl::OkStatus();
 }
 
-absl::Status Transition::UndoNext() {
+void Transition::UndoNext() {
   StepRecord* next = nullptr;
   for (StepRecord& step : steps_) {
     const bool ended = step.state == StepState::kSucceeded || step.state == StepState::kFailed;
@@ -152,16 +156,20 @@ absl::Status Transition::UndoNext() {
     if (next == nullptr || step.done_order > next->done_order) next = &step;
   }
   if (next == nullptr) {
-    return SetState(run_.goal == Goal::kCancel ? RunState::kCancelled : RunState::kFailed,
-                    run_.message);
+    SetState(run_.goal == Goal::kCancel ? RunState::kCancelled : RunState::kFailed, run_.message);
+    return;
   }
-  next->state = StepState::kUndoDue;
-  next->failures = 0;
-  next->recoveries = 0;
-  next->deadline = absl::InfiniteFuture();
+  BeginUndo(*next);
   next->pending.clear();
-  PURSER_RETURN_IF_ERROR(Schedule(*next, TaskKind::kUndo, now_));
-  return SetState(RunState::kRunning, run_.message);
+  SetState(RunState::kRunning, run_.message);
+}
+
+void Transition::BeginUndo(StepRecord& step) {
+  step.state = StepState::kUndoDue;
+  step.failures = 0;
+  step.recoveries = 0;
+  step.deadline = absl::InfiniteFuture();
+  step.due = now_;
 }
 
 absl::Status Transition::Release(const Actor& actor) {
@@ -170,9 +178,8 @@ absl::Status Transition::Release(const Actor& actor) {
                                                       ToString(run_.state),
                                                       " and waits for no approval"));
   }
-  PURSER_RETURN_IF_ERROR(AppendEvent("", absl::StrCat(context_.noun, ".approved"), actor.reason,
-                                     {{"actor", actor.ref}}));
-  PURSER_RETURN_IF_ERROR(SetState(RunState::kRunning, ""));
+  AppendEvent("", absl::StrCat(context_.noun, ".approved"), actor.reason, {{"actor", actor.ref}});
+  SetState(RunState::kRunning, "");
   return Advance();
 }
 
@@ -190,23 +197,18 @@ absl::Status Transition::Cancel(const Actor& actor) {
   run_.message = actor.reason.empty()
                      ? absl::StrCat("cancelled by ", actor.ref)
                      : absl::StrCat("cancelled by ", actor.ref, ": ", actor.reason);
-  PURSER_RETURN_IF_ERROR(AppendEvent("", absl::StrCat(context_.noun, ".cancel-requested"),
-                                     actor.reason, {{"actor", actor.ref}}));
+  AppendEvent("", absl::StrCat(context_.noun, ".cancel-requested"), actor.reason,
+              {{"actor", actor.ref}});
   const bool parked = run_.state == RunState::kNeedsOperator;
   for (StepRecord& step : steps_) {
     if (!parked) break;
     // An operator looked and decided: what nobody could know is left as it is, and an undo that
     // failed is tried once more.
     if (step.state == StepState::kUnknown) {
-      step.dirty = true;
       step.state = StepState::kFailed;
       step.ended_at = now_;
     } else if (step.state == StepState::kUndoFailed) {
-      step.state = StepState::kUndoDue;
-      step.failures = 0;
-      step.recoveries = 0;
-      step.deadline = absl::InfiniteFuture();
-      PURSER_RETURN_IF_ERROR(Schedule(step, TaskKind::kUndo, now_));
+      BeginUndo(step);
     }
   }
   return Advance();
@@ -218,8 +220,7 @@ absl::Status Transition::Retry(const Actor& actor) {
         absl::StrCat(context_.noun, " ", run_.subject, " is ", ToString(run_.state),
                      "; only failed ones and those that need an operator can be retried"));
   }
-  PURSER_RETURN_IF_ERROR(AppendEvent("", absl::StrCat(context_.noun, ".retried"), actor.reason,
-                                     {{"actor", actor.ref}}));
+  AppendEvent("", absl::StrCat(context_.noun, ".retried"), actor.reason, {{"actor", actor.ref}});
   bool undo_began = false;
   for (const StepRecord& step : steps_) {
     undo_began = undo_began || step.state == StepState::kUndoFailed;
@@ -229,13 +230,9 @@ absl::Status Transition::Retry(const Actor& actor) {
     // Half undone: going forward again would run on what is no longer there. Undo on.
     for (StepRecord& step : steps_) {
       if (step.state != StepState::kUndoFailed) continue;
-      step.state = StepState::kUndoDue;
-      step.failures = 0;
-      step.recoveries = 0;
-      step.deadline = absl::InfiniteFuture();
-      PURSER_RETURN_IF_ERROR(Schedule(step, TaskKind::kUndo, now_));
+      BeginUndo(step);
     }
-    PURSER_RETURN_IF_ERROR(SetState(RunState::kRunning, run_.message));
+    SetState(RunState::kRunning, run_.message);
     return Advance();
   }
   run_.goal = Goal::kFinish;
@@ -244,18 +241,20 @@ absl::Status Transition::Retry(const Actor& actor) {
     // A call known to have failed, or undone since, is a new effect; one that happened, or of which
     // nobody knows, keeps its key, so that the other side can tell the repeat.
     if (!step.unknown && !step.effect && step.attempts > 0) ++step.incarnation;
-    step.dirty = true;
     step.state = StepState::kPending;
     step.failures = 0;
     step.recoveries = 0;
     step.deadline = absl::InfiniteFuture();
     step.started_at.reset();
     step.ended_at.reset();
+    step.due = absl::InfiniteFuture();
     step.pending.clear();
     step.outputs.clear();
+    step.output_at = 0;
     step.message.clear();
+    whole_.outputs[static_cast<size_t>(step.index)] = json();
   }
-  PURSER_RETURN_IF_ERROR(SetState(RunState::kRunning, ""));
+  SetState(RunState::kRunning, "");
   return Advance();
 }
 

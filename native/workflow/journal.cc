@@ -1,0 +1,314 @@
+#include "workflow/journal.h"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "base/hash.h"
+#include "base/status.h"
+
+namespace purser::workflow {
+namespace {
+
+using store::Blob;
+using store::Connection;
+using store::Rows;
+using store::Value;
+
+// One kind of statement over rows of values.
+struct Shape {
+  const char* head;                   // before the rows
+  const char* tail;                   // behind them
+  std::array<const char*, 10> types;  // of the columns; nullptr behind the last
+  bool casts;                         // types do not follow from the place
+  const char* single;                 // for one row, where a simpler statement does; or nullptr
+  bool exact;                         // as many rows change as are given
+
+  constexpr size_t columns() const {
+    size_t count = 0;
+    while (count < types.size() && types[count] != nullptr) ++count;
+    return count;
+  }
+};
+
+std::string Statement(const Shape& shape, size_t rows) {
+  if (rows == 1 && shape.single != nullptr) return shape.single;
+  std::string sql = shape.head;
+  size_t place = 0;
+  for (size_t row = 0; row < rows; ++row) {
+    sql.append(row == 0 ? "VALUES (" : ", (");
+    for (size_t column = 0; column < shape.columns(); ++column) {
+      if (column > 0) sql.append(", ");
+      if (shape.casts && row == 0) {
+        absl::StrAppend(&sql, "CAST($", ++place, " AS ", shape.types[column], ")");
+      } else {
+        absl::StrAppend(&sql, "$", ++place);
+      }
+    }
+    sql.push_back(')');
+  }
+  sql.append(shape.tail);
+  return sql;
+}
+
+// Statements are made once for each number of rows that occurs.
+const std::string& CachedStatement(const Shape& shape, size_t rows) {
+  thread_local absl::flat_hash_map<std::pair<const Shape*, size_t>, std::unique_ptr<std::string>>
+      cache;
+  std::unique_ptr<std::string>& text = cache[{&shape, rows}];
+  if (text == nullptr) text = std::make_unique<std::string>(Statement(shape, rows));
+  return *text;
+}
+
+constexpr Shape kInsertRun = {
+    "INSERT INTO workflow_run (id, subject, definition_hash, input, created_at) ",
+    "",
+    {"TEXT", "TEXT", "TEXT", "TEXT", "BIGINT"},
+    false,
+    nullptr,
+    true};
+constexpr Shape kInsertState = {
+    "INSERT INTO workflow_state (run_id, version, state, goal, message, outputs, retries, "
+    "sequence, "
+    "updated_at, steps) ",
+    "",
+    {"TEXT", "BIGINT", "TEXT", "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT", "TEXT"},
+    false,
+    nullptr,
+    true};
+constexpr Shape kUpdateState = {
+    "WITH v (run_id, version, state, goal, message, outputs, retries, sequence, updated_at, steps) "
+    "AS (",
+    ") UPDATE workflow_state SET version = v.version, state = v.state, goal = v.goal, "
+    "message = v.message, outputs = v.outputs, retries = v.retries, sequence = v.sequence, "
+    "updated_at = v.updated_at, steps = v.steps FROM v "
+    "WHERE workflow_state.run_id = v.run_id AND workflow_state.version = v.version - 1",
+    {"TEXT", "BIGINT", "TEXT", "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT", "TEXT"},
+    true,
+    "UPDATE workflow_state SET version = $2, state = $3, goal = $4, message = $5, outputs = $6, "
+    "retries = $7, sequence = $8, updated_at = $9, steps = $10 "
+    "WHERE run_id = $1 AND version = $2 - 1",
+    true};
+constexpr Shape kEnqueue = {"INSERT INTO workflow_queue (run_id, due) ",
+                            " ON CONFLICT (run_id) DO UPDATE SET due = excluded.due",
+                            {"TEXT", "BIGINT"},
+                            false,
+                            nullptr,
+                            true};
+constexpr Shape kDequeue = {"DELETE FROM workflow_queue WHERE run_id IN (", ")",  {"TEXT"}, true,
+                            "DELETE FROM workflow_queue WHERE run_id = $1", false};
+constexpr Shape kUnqueue = {"DELETE FROM workflow_queue WHERE run_id IN (", ")", {"TEXT"}, true,
+                            "DELETE FROM workflow_queue WHERE run_id = $1", true};
+constexpr Shape kLease = {"INSERT INTO workflow_lease (run_id, boot, attention) ",
+                          "",
+                          {"TEXT", "TEXT", "BIGINT"},
+                          false,
+                          nullptr,
+                          true};
+constexpr Shape kRelease = {
+    "WITH v (run_id, boot) AS (",
+    ") DELETE FROM workflow_lease WHERE (run_id, boot) IN (SELECT run_id, boot FROM v)",
+    {"TEXT", "TEXT"},
+    true,
+    "DELETE FROM workflow_lease WHERE run_id = $1 AND boot = $2",
+    true};
+constexpr Shape kAttend = {
+    "UPDATE workflow_lease SET attention = 1 WHERE run_id IN (", ")",  {"TEXT"}, true,
+    "UPDATE workflow_lease SET attention = 1 WHERE run_id = $1", false};
+constexpr Shape kInsertEvent = {
+    "INSERT INTO workflow_event (sequence, count, run_id, at, events, outputs, hash) ",
+    "",
+    {"BIGINT", "BIGINT", "TEXT", "BIGINT", "TEXT", "TEXT", "BLOB"},
+    false,
+    nullptr,
+    true};
+
+absl::Status WriteRows(Connection& connection, const Shape& shape, std::vector<Value>& values,
+                       size_t rows_per_statement) {
+  const size_t columns = shape.columns();
+  size_t left = values.size() / columns;
+  const Value* at = values.data();
+  while (left > 0) {
+    // Powers of two, so that few different statements occur.
+    size_t rows = rows_per_statement;
+    while (rows > left) rows /= 2;
+    PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
+        CachedStatement(shape, rows), absl::MakeConstSpan(at, rows * columns),
+        shape.exact ? static_cast<int64_t>(rows) : store::kAnyRows));
+    at += rows * columns;
+    left -= rows;
+  }
+  values.clear();
+  return absl::OkStatus();
+}
+
+void AppendText(std::string* out, absl::string_view text) {
+  const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
+    return static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\' &&
+           static_cast<unsigned char>(c) < 0x80;
+  });
+  if (plain) {
+    absl::StrAppend(out, "\"", text, "\"");
+    return;
+  }
+  out->append(nlohmann::json(std::string(text))
+                  .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+}  // namespace
+
+std::string ChainHash(absl::string_view previous, const EventRow& row, int64_t at_micros) {
+  // Fields are length-prefixed, so that no two different rows hash the same bytes.
+  const std::array<std::string, 3> numbers = {absl::StrCat(row.sequence), absl::StrCat(row.count),
+                                              absl::StrCat(at_micros)};
+  std::string head;
+  for (const absl::string_view field :
+       {previous, absl::string_view(numbers[0]), absl::string_view(numbers[1]),
+        absl::string_view(numbers[2]), absl::string_view(row.run_id), absl::string_view(row.events),
+        absl::string_view(row.outputs)}) {
+    absl::StrAppend(&head, field.size(), ":", field);
+  }
+  return base::Sha256(head);
+}
+
+absl::StatusOr<Journal> Journal::Open(Connection& connection, absl::Time now,
+                                      size_t rows_per_statement) {
+  PURSER_ASSIGN_OR_RETURN(
+      const Rows rows,
+      connection.Query("SELECT sequence, hash FROM workflow_head WHERE id = 1", {}));
+  if (rows.empty()) return absl::DataLossError("workflow: the head of the event trail is missing");
+  return Journal(connection, now, rows_per_statement, rows[0].Int(0), rows[0].Text(1));
+}
+
+void Journal::BeginRow(absl::string_view run_id) {
+  row_ = EventRow();
+  row_.run_id = std::string(run_id);
+  row_.events = "[";
+}
+
+int64_t Journal::Append(absl::string_view step_id, absl::string_view type,
+                        absl::string_view message, const nlohmann::json& data) {
+  ++row_.count;
+  if (row_.count > 1) row_.events.push_back(',');
+  row_.events.append("[\"");
+  row_.events.append(step_id.data(), step_id.size());
+  row_.events.append("\",\"");
+  row_.events.append(type.data(), type.size());
+  row_.events.append("\",");
+  AppendText(&row_.events, CleanMessage(message));
+  if (!data.is_null()) {
+    row_.events.push_back(',');
+    row_.events.append(data.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  }
+  row_.events.push_back(']');
+  return ++sequence_;
+}
+
+void Journal::SetOutputs(std::string outputs) { row_.outputs = std::move(outputs); }
+
+int64_t Journal::EndRow() {
+  if (row_.count == 0) return 0;
+  row_.events.push_back(']');
+  row_.sequence = sequence_;
+  const int64_t at = absl::ToUnixMicros(now_);
+  hash_ = ChainHash(hash_, row_, at);
+  std::vector<Value>& values = events_.values;
+  values.emplace_back(row_.sequence);
+  values.emplace_back(row_.count);
+  values.emplace_back(std::move(row_.run_id));
+  values.emplace_back(at);
+  values.emplace_back(std::move(row_.events));
+  values.emplace_back(std::move(row_.outputs));
+  values.emplace_back(Blob{hash_});
+  row_ = EventRow();
+  return sequence_;
+}
+
+void Journal::InsertRun(const RunRecord& run) {
+  std::vector<Value>& values = runs_.values;
+  values.emplace_back(run.id);
+  values.emplace_back(run.subject);
+  values.emplace_back(run.definition_hash);
+  values.emplace_back(run.input);
+  values.emplace_back(absl::ToUnixMicros(run.created_at));
+}
+
+namespace {
+
+void AddState(const Run& run, std::vector<Value>& values) {
+  const RunRecord& record = run.record;
+  values.emplace_back(record.id);
+  values.emplace_back(record.version);
+  values.emplace_back(std::string(ToString(record.state)));
+  values.emplace_back(std::string(ToString(record.goal)));
+  values.emplace_back(CleanMessage(record.message));
+  values.emplace_back(record.outputs);
+  values.emplace_back(record.retries);
+  values.emplace_back(record.sequence);
+  values.emplace_back(absl::ToUnixMicros(record.updated_at));
+  values.emplace_back(EncodeSteps(run.steps));
+}
+
+}  // namespace
+
+void Journal::InsertState(const Run& run) { AddState(run, new_states_.values); }
+void Journal::UpdateState(const Run& run) { AddState(run, states_.values); }
+
+void Journal::Enqueue(absl::string_view run_id, absl::Time due) {
+  queue_.values.emplace_back(std::string(run_id));
+  queue_.values.emplace_back(absl::ToUnixMicros(due));
+}
+
+void Journal::Dequeue(absl::string_view run_id) {
+  dequeue_.values.emplace_back(std::string(run_id));
+}
+
+void Journal::Lease(absl::string_view run_id, absl::string_view boot) {
+  unqueue_.values.emplace_back(std::string(run_id));
+  leases_.values.emplace_back(std::string(run_id));
+  leases_.values.emplace_back(std::string(boot));
+  leases_.values.emplace_back(int64_t{0});
+}
+
+void Journal::Release(absl::string_view run_id, absl::string_view boot) {
+  releases_.values.emplace_back(std::string(run_id));
+  releases_.values.emplace_back(std::string(boot));
+}
+
+void Journal::Attend(absl::string_view run_id) {
+  attention_.values.emplace_back(std::string(run_id));
+}
+
+bool Journal::empty() const {
+  return runs_.values.empty() && states_.values.empty() && queue_.values.empty() &&
+         dequeue_.values.empty() && leases_.values.empty() && releases_.values.empty() &&
+         events_.values.empty();
+}
+
+absl::Status Journal::Write() {
+  const auto write = [this](const Shape& shape, Table& table) {
+    return WriteRows(*connection_, shape, table.values, rows_per_statement_);
+  };
+  PURSER_RETURN_IF_ERROR(write(kInsertRun, runs_));
+  PURSER_RETURN_IF_ERROR(write(kInsertState, new_states_));
+  PURSER_RETURN_IF_ERROR(write(kUpdateState, states_));
+  // A run may be claimed and given back within one transaction: out of the queue, leased, released,
+  // into the queue is the order in which that works.
+  PURSER_RETURN_IF_ERROR(write(kUnqueue, unqueue_));
+  PURSER_RETURN_IF_ERROR(write(kLease, leases_));
+  PURSER_RETURN_IF_ERROR(write(kRelease, releases_));
+  PURSER_RETURN_IF_ERROR(write(kDequeue, dequeue_));
+  PURSER_RETURN_IF_ERROR(write(kEnqueue, queue_));
+  PURSER_RETURN_IF_ERROR(write(kAttend, attention_));
+  PURSER_RETURN_IF_ERROR(write(kInsertEvent, events_));
+  if (sequence_ == first_sequence_) return absl::OkStatus();
+  first_sequence_ = sequence_;
+  return connection_->ExecuteLater(
+      "UPDATE workflow_head SET sequence = $1, hash = $2, at = $3 WHERE id = 1",
+      {sequence_, Blob{hash_}, absl::ToUnixMicros(now_)}, 1);
+}
+
+}  // namespace purser::workflow

@@ -1,0 +1,396 @@
+// What the durable engine costs: runs of steps that do nothing, on a real store.
+//
+//   workflow_bench serve                                   starts a PostgreSQL, says its URL, waits
+//   workflow_bench flight <store> <runs> <steps> <workers> runs all at once
+//   workflow_bench one <store> <runs> <steps>              one run after another
+//   workflow_bench open <store> <runs>                     opens a store with so many open runs
+//   workflow_bench claim <store> <runs> <rounds>           claims 100 due runs among so many parked
+//
+// <store> is a folder (SQLite) or a URL. Each prints one line of JSON.
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/mutex.h"
+#include "base/status.h"
+#include "nlohmann/json.hpp"
+#include "store/testing/postgres_server.h"
+#include "workflow/engine.h"
+#include "workflow/engine_core.h"
+
+namespace {
+
+namespace base = purser::base;
+namespace store = purser::store;
+namespace workflow = purser::workflow;
+using nlohmann::json;
+using store::Connection;
+
+constexpr int kBatch = 64;
+constexpr size_t kOutputBytes = 256;
+
+double Seconds() { return absl::ToDoubleSeconds(base::Clock::System().Monotonic()); }
+
+double CpuSeconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+double ResidentMebibytes() {
+  std::ifstream statm("/proc/self/statm");
+  int64_t total = 0;
+  int64_t resident = 0;
+  statm >> total >> resident;
+  return static_cast<double>(resident) * static_cast<double>(sysconf(_SC_PAGESIZE)) / (1 << 20);
+}
+
+double Percentile(std::vector<double>& values, double part) {
+  if (values.empty()) return 0;
+  std::sort(values.begin(), values.end());
+  return values[std::min(values.size() - 1,
+                         static_cast<size_t>(part * static_cast<double>(values.size())))];
+}
+
+json Body(int steps) {
+  json list = json::array();
+  for (int i = 0; i < steps; ++i) {
+    json step = {{"id", absl::StrCat("s", i)}};
+    if (i > 0) step["needs"] = {absl::StrCat("s", i - 1)};
+    list.push_back(std::move(step));
+  }
+  return {{"name", "bench"}, {"steps", std::move(list)}};
+}
+
+std::shared_ptr<const workflow::Definition> Build(const json& body) {
+  auto definition = std::make_shared<workflow::Definition>();
+  definition->name = "bench";
+  definition->hash = base::Sha256Hex(body.dump());
+  for (const json& text : body["steps"]) {
+    workflow::StepDefinition step;
+    step.id = text["id"];
+    step.uses = "core/noop";
+    step.needs = text.value("needs", std::vector<std::string>());
+    definition->steps.push_back(std::move(step));
+  }
+  return definition;
+}
+
+// Steps that do nothing but give 256 bytes; notes the time between the end of one and the start of
+// the next of the same run when there is one run at a time.
+class NoopExecutor final : public workflow::StepExecutor, public workflow::RunObserver {
+ public:
+  bool measure = false;
+  std::vector<double> gaps;  // milliseconds; of one thread at a time
+  std::atomic<int64_t> ended{0};
+
+  absl::StatusOr<std::shared_ptr<const workflow::Definition>> Parse(
+      absl::string_view, absl::string_view body) override {
+    return Build(json::parse(body.begin(), body.end()));
+  }
+  absl::StatusOr<workflow::StepTraits> Traits(const workflow::StepDefinition&,
+                                              workflow::Direction) override {
+    return workflow::StepTraits();
+  }
+  absl::StatusOr<workflow::Prepared> Prepare(const workflow::RunView&,
+                                             const workflow::StepDefinition&) override {
+    return workflow::Prepared{false, json::object()};
+  }
+  absl::StatusOr<workflow::CallResult> Call(const workflow::StepCall& call,
+                                            workflow::CallContext&) override {
+    if (measure) {
+      base::MutexLock lock(mutex_);
+      if (!call.step.needs.empty()) gaps.push_back((Seconds() - last_end_) * 1e3);
+      last_end_ = Seconds();
+    }
+    workflow::CallResult result;
+    result.outputs = {{"text", std::string(kOutputBytes - 11, 'x')}};
+    return result;
+  }
+  absl::StatusOr<std::optional<workflow::CallResult>> Probe(const workflow::StepCall&,
+                                                            workflow::CallContext&) override {
+    return std::optional<workflow::CallResult>();
+  }
+  absl::StatusOr<workflow::CallResult> Observe(const workflow::StepCall&,
+                                               const workflow::CallResult& previous,
+                                               workflow::CallContext&) override {
+    return previous;
+  }
+  absl::StatusOr<json> Finish(const workflow::RunView&) override { return json::object(); }
+
+  absl::Status OnRunState(Connection&, const workflow::RunRecord& run,
+                          const workflow::RunView&) override {
+    if (IsFinal(run.state)) ended_of_round_.fetch_add(1);
+    return absl::OkStatus();
+  }
+  absl::Status OnStepResult(Connection&, const workflow::RunRecord&,
+                            const workflow::StepDefinition&, workflow::Direction,
+                            const workflow::CallResult&) override {
+    return absl::OkStatus();
+  }
+  void OnCommitted() override { ended.store(ended_of_round_.load()); }
+
+ private:
+  base::Mutex mutex_;
+  double last_end_ = 0;
+  std::atomic<int64_t> ended_of_round_{0};
+};
+
+struct Bench {
+  std::unique_ptr<store::Database> database;
+  NoopExecutor executor;
+  workflow::EngineOptions options;
+};
+
+absl::Status Open(const std::string& where, int workers, Bench& bench) {
+  if (store::IsPostgresUrl(where)) {
+    store::PostgresOptions options;
+    options.url = where;
+    PURSER_ASSIGN_OR_RETURN(bench.database, store::OpenPostgres(options));
+  } else {
+    store::SqliteOptions options;
+    options.path = where + "/bench.db";
+    PURSER_ASSIGN_OR_RETURN(bench.database, store::OpenSqlite(options));
+  }
+  bench.options.database = bench.database.get();
+  bench.options.clock = &base::Clock::System();
+  bench.options.rng = &base::Rng::System();
+  bench.options.executor = &bench.executor;
+  bench.options.observer = &bench.executor;
+  bench.options.workers = workers;
+  return absl::OkStatus();
+}
+
+workflow::NewRun MakeRun(int64_t number, const json& body,
+                         const std::shared_ptr<const workflow::Definition>& definition) {
+  workflow::NewRun run;
+  run.id = absl::StrCat("run_", absl::Hex(getpid()), "_", absl::Dec(number, absl::kZeroPad10));
+  run.subject = absl::StrCat("req_", absl::Hex(getpid()), "_", absl::Dec(number, absl::kZeroPad10));
+  run.definition = definition;
+  run.body = body.dump();
+  run.input = {{"n", number}};
+  return run;
+}
+
+template <typename EngineType>
+absl::Status Submit(Bench& bench, EngineType& engine, int64_t runs, int steps) {
+  const json body = Body(steps);
+  const auto definition = Build(body);
+  for (int64_t first = 0; first < runs; first += kBatch) {
+    PURSER_RETURN_IF_ERROR(bench.database->Transact([&](Connection& connection) -> absl::Status {
+      for (int64_t i = first; i < std::min<int64_t>(runs, first + kBatch); ++i) {
+        PURSER_RETURN_IF_ERROR(engine.Begin(connection, MakeRun(i, body, definition)));
+      }
+      return absl::OkStatus();
+    }));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<json> Flight(const std::string& where, int64_t runs, int steps, int workers) {
+  Bench bench;
+  PURSER_RETURN_IF_ERROR(Open(where, workers, bench));
+  PURSER_ASSIGN_OR_RETURN(const auto engine, workflow::Engine::Open(bench.options));
+  const double began = Seconds();
+  const double cpu = CpuSeconds();
+  PURSER_RETURN_IF_ERROR(Submit(bench, *engine, runs, steps));
+  const double submitted = Seconds();
+  PURSER_RETURN_IF_ERROR(engine->Start());
+  while (bench.executor.ended < runs) {
+    base::Clock::System().SleepFor(absl::Milliseconds(1), {});
+  }
+  const double took = Seconds() - began;
+  const double used = CpuSeconds() - cpu;
+  engine->Stop();
+  const double all = static_cast<double>(runs * steps);
+  return json{{"stepsPerSecond", all / took},
+              {"stepsPerCpuSecond", all / used},
+              {"runStepsPerSecond", all / (took - (submitted - began))},
+              {"submitsPerSecond", static_cast<double>(runs) / (submitted - began)},
+              {"cores", used / took}};
+}
+
+absl::StatusOr<json> OneAfterAnother(const std::string& where, int64_t runs, int steps) {
+  Bench bench;
+  PURSER_RETURN_IF_ERROR(Open(where, 1, bench));
+  bench.executor.measure = true;
+  PURSER_ASSIGN_OR_RETURN(const auto engine, workflow::Engine::Open(bench.options));
+  PURSER_RETURN_IF_ERROR(engine->Start());
+  const json body = Body(steps);
+  const auto definition = Build(body);
+  const double began = Seconds();
+  uint64_t mark = 0;
+  for (int64_t i = 0; i < runs; ++i) {
+    PURSER_RETURN_IF_ERROR(bench.database->Transact([&](Connection& connection) {
+      return engine->Begin(connection, MakeRun(i, body, definition));
+    }));
+    engine->Committed();
+    while (bench.executor.ended < i + 1) mark = engine->WaitForEvents(mark, {});
+  }
+  const double took = Seconds() - began;
+  engine->Stop();
+  std::vector<double>& gaps = bench.executor.gaps;
+  return json{{"stepsPerSecond", static_cast<double>(runs * steps) / took},
+              {"overheadP50Ms", Percentile(gaps, 0.5)},
+              {"overheadP99Ms", Percentile(gaps, 0.99)}};
+}
+
+// Copies one parked run `runs` times by SQL, as if so many waited for a day.
+absl::Status Park(Bench& bench, int64_t runs, absl::Time due) {
+  constexpr int64_t kRowsAtOnce = 100'000;
+  for (int64_t first = 0; first < runs; first += kRowsAtOnce) {
+    PURSER_RETURN_IF_ERROR(bench.database->Transact([&](Connection& connection) -> absl::Status {
+      const std::string numbers = absl::StrCat("WITH RECURSIVE n (i) AS (SELECT CAST(", first,
+                                               " AS BIGINT) UNION ALL SELECT i + 1 FROM "
+                                               "n WHERE i + 1 < ",
+                                               std::min(runs, first + kRowsAtOnce), ") ");
+      PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
+          numbers + "INSERT INTO workflow_run (id, subject, definition_hash, input, created_at) "
+                    "SELECT 'park_' || i, 'park_' || i, definition_hash, input, created_at FROM n, "
+                    "(SELECT * FROM workflow_run WHERE id LIKE 'run%' LIMIT 1) r",
+          {}));
+      PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
+          numbers + "INSERT INTO workflow_state (run_id, version, state, goal, message, outputs, "
+                    "retries, sequence, updated_at, steps) SELECT 'park_' || i, version, state, "
+                    "goal, message, outputs, retries, sequence, updated_at, steps FROM n, "
+                    "(SELECT * FROM workflow_state WHERE run_id LIKE 'run%' LIMIT 1) s",
+          {}));
+      return connection.ExecuteLater(
+          numbers +
+              "INSERT INTO workflow_queue (run_id, due) SELECT 'park_' || i, "
+              "CAST($1 AS BIGINT) + i FROM n",
+          {absl::ToUnixMicros(due)});
+    }));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<json> OpenWith(const std::string& where, int64_t runs) {
+  {
+    Bench bench;
+    PURSER_RETURN_IF_ERROR(Open(where, 4, bench));
+    PURSER_ASSIGN_OR_RETURN(const auto engine, workflow::Engine::Open(bench.options));
+    PURSER_RETURN_IF_ERROR(Submit(bench, *engine, 1, 3));
+    PURSER_RETURN_IF_ERROR(Park(bench, runs, absl::Now() - absl::Hours(1)));
+  }
+  Bench bench;
+  const double began = Seconds();
+  PURSER_RETURN_IF_ERROR(Open(where, 4, bench));
+  PURSER_ASSIGN_OR_RETURN(const auto engine, workflow::Engine::Open(bench.options));
+  PURSER_RETURN_IF_ERROR(engine->Start());
+  while (engine->Stats().calls == 0) base::Clock::System().SleepFor(absl::Microseconds(200), {});
+  const double first = Seconds() - began;
+  double resident = 0;
+  while (bench.executor.ended < runs) {
+    resident = std::max(resident, ResidentMebibytes());
+    base::Clock::System().SleepFor(absl::Milliseconds(20), {});
+  }
+  const double took = Seconds() - began;
+  engine->Stop();
+  return json{{"firstCallSeconds", first},
+              {"allDoneSeconds", took},
+              {"residentMiB", resident},
+              {"stepsPerSecond", static_cast<double>(runs * 3) / took}};
+}
+
+absl::StatusOr<json> ClaimAmong(const std::string& where, int64_t runs, int64_t rounds) {
+  constexpr int64_t kDue = 100;
+  Bench bench;
+  PURSER_RETURN_IF_ERROR(Open(where, kDue, bench));
+  workflow::EngineCore core(bench.options, [](const std::string&) {});
+  PURSER_RETURN_IF_ERROR(core.Init());
+  PURSER_RETURN_IF_ERROR(Submit(bench, core, 1, 3));
+  PURSER_RETURN_IF_ERROR(Park(bench, runs, absl::Now() + absl::Hours(24)));
+  PURSER_RETURN_IF_ERROR(core.Start());
+  const auto drain = [&] {
+    while (true) {
+      if (auto task = core.Pop(); task != nullptr) {
+        workflow::Outcome outcome;
+        outcome.result.outputs = json::object();
+        core.Finish(task, std::move(outcome), false, {}, absl::Milliseconds(20));
+        continue;
+      }
+      if (!core.TryRound()) return;
+    }
+  };
+  drain();
+  std::vector<double> times;
+  for (int64_t round = 0; round < rounds; ++round) {
+    // Some in the middle of the others become due.
+    PURSER_RETURN_IF_ERROR(bench.database->Transact([&](Connection& connection) -> absl::Status {
+      for (int64_t i = 0; i < kDue; ++i) {
+        const int64_t number = (round * 7919 + i * (runs / kDue)) % runs;
+        PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
+            "UPDATE workflow_queue SET due = $1 WHERE run_id = $2",
+            {absl::ToUnixMicros(core.Now()), absl::StrCat("park_", number)}));
+      }
+      return absl::OkStatus();
+    }));
+    core.Submitted();
+    const double began = Seconds();
+    core.TryRound();
+    times.push_back((Seconds() - began) * 1e3);
+    drain();
+  }
+  return json{{"p50Ms", Percentile(times, 0.5)}, {"p99Ms", Percentile(times, 0.99)}};
+}
+
+absl::StatusOr<json> Serve() {
+  PURSER_ASSIGN_OR_RETURN(const auto server, store::PostgresServer::Start(/*durable=*/true));
+  PURSER_ASSIGN_OR_RETURN(const std::string url, server->NewDatabase());
+  std::cout << json{{"url", url}, {"folder", server->folder()}}.dump() << std::endl;
+  std::string line;
+  while (std::getline(std::cin, line)) {
+    PURSER_ASSIGN_OR_RETURN(const std::string next, server->NewDatabase());
+    std::cout << json{{"url", next}, {"folder", server->folder()}}.dump() << std::endl;
+  }
+  return json{{"ended", true}};
+}
+
+int64_t Number(const std::vector<std::string>& words, size_t index) {
+  int64_t value = 0;
+  if (index >= words.size() || !absl::SimpleAtoi(words[index], &value)) return 0;
+  return value;
+}
+
+absl::StatusOr<json> Main(const std::vector<std::string>& words) {
+  const std::string what = words.empty() ? "" : words[0];
+  const std::string where = words.size() > 1 ? words[1] : "";
+  if (what == "serve") return Serve();
+  if (what == "flight") {
+    return Flight(where, Number(words, 2), static_cast<int>(Number(words, 3)),
+                  static_cast<int>(Number(words, 4)));
+  }
+  if (what == "one") {
+    return OneAfterAnother(where, Number(words, 2), static_cast<int>(Number(words, 3)));
+  }
+  if (what == "open") return OpenWith(where, Number(words, 2));
+  if (what == "claim") return ClaimAmong(where, Number(words, 2), Number(words, 3));
+  return absl::InvalidArgumentError("see the first lines of workflow_bench.cc");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const absl::StatusOr<json> result = Main(std::vector<std::string>(argv + 1, argv + argc));
+  if (!result.ok()) {
+    std::cerr << result.status() << std::endl;
+    return 1;
+  }
+  std::cout << result->dump() << std::endl;
+  return 0;
+}
