@@ -22,6 +22,7 @@ std::vector<Entry> RequestCommands();
 std::vector<Entry> CostCommands();
 std::vector<Entry> RenderCommands();
 std::vector<Entry> TerraformCommands();
+std::vector<Entry> CatalogCommands();
 
 // Completion scripts made from the commands' own descriptions; "" for an unknown shell.
 std::string CompletionScript(const std::string& shell, const std::vector<Entry>& entries);
