@@ -123,6 +123,14 @@ TEST(Canonical, EqualEntitiesEqualBytes) {
   EXPECT_EQ(ContentHash(Canonical(a)).size(), 32u);
 }
 
+TEST(Canonical, IsWhatTheLibraryWrites) {
+  const json value = json::parse(
+      R"({"text":"quote \" back \\ slash / tab \t \u0001 \u00e9 \u20ac","empty":{},"none":[],)"
+      R"("list":[1,-2,3.5,true,false,null,"",[[]],{"k":{}}],"k\"ey":1e300,"big":18446744073709551615})");
+  EXPECT_EQ(Canonical(value), value.dump());
+  EXPECT_EQ(Canonical(json("bad \xff byte")), "\"bad \xEF\xBF\xBD byte\"");
+}
+
 TEST(RefOf, IsLowerCase) {
   json entity = Resource();
   entity["metadata"]["namespace"] = "prod";

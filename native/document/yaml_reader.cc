@@ -118,7 +118,7 @@ class Reader {
     bool has_key = false;
     bool merge_next = false;
     std::string key;
-    Json merged = Json::object();  // what << brought; explicit keys win
+    Json merged;  // an object of what << brought, if there was one; explicit keys win
   };
 
   absl::Status At(const yaml_mark_t& mark, absl::StatusCode code, absl::string_view what) const {
