@@ -3,6 +3,7 @@
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/decoder.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
 
@@ -100,6 +101,27 @@ absl::StatusOr<PrivateKey> PrivateKey::Rsa(const RsaNumbers& numbers) {
   auto state = std::make_unique<State>();
   state->key.reset(made);
   state->is_rsa = true;
+  return PrivateKey(std::move(state));
+}
+
+absl::StatusOr<PrivateKey> PrivateKey::RsaPem(absl::string_view pem) {
+  EVP_PKEY* made = nullptr;
+  const std::unique_ptr<OSSL_DECODER_CTX, Free<OSSL_DECODER_CTX_free>> decoder(
+      OSSL_DECODER_CTX_new_for_pkey(&made, "PEM", nullptr, "RSA", EVP_PKEY_KEYPAIR, Context(),
+                                    nullptr));
+  const auto* data = reinterpret_cast<const unsigned char*>(pem.data());
+  size_t size = pem.size();
+  if (decoder == nullptr || OSSL_DECODER_from_data(decoder.get(), &data, &size) != 1) {
+    return Bad("not an RSA key in PEM without a passphrase");
+  }
+  auto state = std::make_unique<State>();
+  state->key.reset(made);
+  state->is_rsa = true;
+  const int bits = EVP_PKEY_get_bits(made);
+  if (bits < kMinRsaBits || bits > kMaxRsaBits) {
+    return Bad(absl::StrCat("an RSA key of ", bits, " bits; ", kMinRsaBits, " to ", kMaxRsaBits,
+                            " are taken (kMinRsaBits, kMaxRsaBits)"));
+  }
   return PrivateKey(std::move(state));
 }
 

@@ -1,4 +1,4 @@
-// Private keys of the two algorithms commits are signed with, in libcrypto.
+// Private keys of the two algorithms commits and client assertions are signed with, in libcrypto.
 #ifndef PURSER_BASE_PRIVATE_KEY_H_
 #define PURSER_BASE_PRIVATE_KEY_H_
 
@@ -25,6 +25,8 @@ class PrivateKey {
  public:
   static absl::StatusOr<PrivateKey> Ed25519(absl::string_view seed);  // 32 bytes
   static absl::StatusOr<PrivateKey> Rsa(const RsaNumbers& numbers);
+  // An RSA key as PEM (PKCS #8 or PKCS #1), not encrypted. Errors hold nothing of the text.
+  static absl::StatusOr<PrivateKey> RsaPem(absl::string_view pem);
   ~PrivateKey();
   PrivateKey(PrivateKey&&) noexcept;
   PrivateKey& operator=(PrivateKey&&) noexcept;
