@@ -7,6 +7,7 @@ import {
   requestStates,
 } from '@purser/plugin-purser-common';
 import type { JsonObject } from '@backstage/types';
+import { registerCostActions } from './costs/actions';
 import type { InputOf, Performer } from './operations';
 
 /** Registers what agents and templates may do; permissions and audit are the operations' own. */
@@ -199,7 +200,7 @@ export function registerActions(deps: {
   });
 
   registry.register({
-    name: 'get-entity-costs',
+    name: 'get-entity-cost',
     title: 'Get the costs of an entity',
     description:
       'Says what a catalog entity cost in the last days, by day and by service, per currency. Amounts are exact decimal texts.',
@@ -231,7 +232,7 @@ export function registerActions(deps: {
     name: 'query-costs',
     title: 'Query costs',
     description:
-      'Sums costs of a period by dimensions (day, month, entity, service, source, charge_category, billing_period). Amounts are exact decimal texts.',
+      'Sums costs of a period by dimensions (day, month, entity, owner, group, system, service, region, kind, account and others). Amounts are exact decimal texts.',
     attributes: { readOnly: true, idempotent: true, destructive: false },
     schema: {
       input: z =>
@@ -256,6 +257,8 @@ export function registerActions(deps: {
       ),
     }),
   });
+
+  registerCostActions(registry, performer);
 }
 
 function toPage<T extends object>(page: Page<T>): Page<Record<string, unknown>> {

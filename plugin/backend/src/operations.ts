@@ -51,6 +51,8 @@ import type {
 } from '@purser/plugin-purser-node';
 import type { Request as HttpRequest } from 'express';
 import type { EntityOwners } from './costs/entityOwners';
+import { entitiesOfFilters, parseFilters } from './costs/filters';
+import { costOperations, costsOf } from './costs/operations';
 import { purserRequestResourceRef } from './requests/rules';
 import { filtersCovering, listVisibleRequests } from './requests/visibleRequests';
 
@@ -131,6 +133,7 @@ export interface QueryCostsInput extends PageInput {
   groupBy?: CostDimension[];
   /** "dimension=value"; several of one dimension are alternatives. */
   filter?: string[];
+  currency?: string;
 }
 
 /** A source of the catalog. */
@@ -161,19 +164,6 @@ function actorOf(context: OperationContext, given?: string): string {
 // The audit trail of the sidecar must name somebody, also when a service acts.
 const SERVICE_ACTOR = 'component:default/backstage';
 
-function parseFilters(texts: string[] = []): Array<{ dimension: CostDimension; values: string[] }> {
-  const values = new Map<CostDimension, string[]>();
-  for (const text of texts) {
-    const at = text.indexOf('=');
-    if (at < 1) {
-      throw new InputError(`filter: '${text}' is not dimension=value`);
-    }
-    const dimension = text.slice(0, at) as CostDimension;
-    values.set(dimension, [...(values.get(dimension) ?? []), text.slice(at + 1)]);
-  }
-  return [...values].map(([dimension, all]) => ({ dimension, values: all }));
-}
-
 async function visibleResources(
   context: OperationContext,
   page: Page<PurserResource>,
@@ -199,11 +189,6 @@ async function visibleResources(
   return { ...page, items: page.items.filter(({ requestId }) => visible.has(requestId)) };
 }
 
-const costsOf = <TInput>(entitiesOf: (input: TInput) => string[]): Access => ({
-  kind: 'costs',
-  permission: purserCostReadPermission,
-  entitiesOf: entitiesOf as (input: never) => string[],
-});
 const allow = (permission: BasicPermission): Access => ({ kind: 'permission', permission });
 const onRequest = (permission: RequestPermission): Access => ({ kind: 'request', permission });
 
@@ -219,10 +204,7 @@ const onSource = (verb: SourceVerb, severity: AuditorServiceEventSeverityLevel) 
     audit: { severity },
     run: async ({ purser, user = SERVICE_ACTOR, signal }, input) => {
       const name = sourceName(input);
-      const released = await purser.sidecar.controlSource(
-        { name, verb, actor: user },
-        { signal },
-      );
+      const released = await purser.sidecar.controlSource({ name, verb, actor: user }, { signal });
       const {
         heldRefs: _heldRefs,
         collidingRefs: _collidingRefs,
@@ -322,16 +304,15 @@ export const operations = {
   }),
 
   queryCosts: operation<QueryCostsInput, Page<CostRow>>({
-    access: costsOf<QueryCostsInput>(
-      ({ filter }) =>
-        parseFilters(filter).find(({ dimension }) => dimension === 'entity')?.values ?? [],
-    ),
+    access: costsOf<QueryCostsInput>(({ filter }) => entitiesOfFilters(filter)),
     run: ({ purser, signal }, { from, to, groupBy = [], filter, ...page }) =>
       purser.sidecar.queryCosts(
         { fromDay: from, toDay: to, groupBy, filters: parseFilters(filter), ...page },
         { signal },
       ),
   }),
+
+  ...costOperations,
 
   ingestCosts: operation<IngestCostsOptions, IngestResult>({
     access: allow(purserCostIngestPermission),
@@ -407,6 +388,8 @@ export class Performer {
       credentials?: BackstageCredentials;
       http?: HttpRequest;
       signal?: AbortSignal;
+      /** Asked when the call is allowed and before it is made: the answer is thrown instead. */
+      before?: (context: OperationContext) => Promise<void>;
     },
   ): Promise<OutputOf<N>> {
     const { access, audit, run } = operations[name] as unknown as Operation<
@@ -414,7 +397,9 @@ export class Performer {
       OutputOf<N>
     >;
     if (!audit) {
-      return run(await this.#authorize(access, input, call), input);
+      const context = await this.#authorize(access, input, call);
+      await call.before?.(context);
+      return run(context, input);
     }
     const event = await this.#deps.auditor.createEvent({
       eventId: name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`),

@@ -41,6 +41,38 @@ const calls: Record<string, (id: string) => { path: string; body?: unknown }> = 
   'get /v1/costs/query': () => ({
     path: '/v1/costs/query?from=2026-10-22&to=2026-11-20&groupBy=service&filter=service%3DAmazon%20EC2,%20x',
   }),
+  'get /v1/costs/top': () => ({
+    path: '/v1/costs/top?from=2026-11-01&to=2026-11-20&dimension=entity&measure=effective&limit=5&currency=EUR',
+  }),
+  'get /v1/costs/compare': () => ({
+    path: '/v1/costs/compare?from=2026-11-01&to=2026-11-20&dimension=service',
+  }),
+  'get /v1/costs/reconciliation': () => ({
+    path: '/v1/costs/reconciliation?from=2026-11-01&to=2026-11-30',
+  }),
+  'get /v1/costs/entities/{kind}/{namespace}/{name}/explanation': () => ({
+    path: '/v1/costs/entities/resource/default/w/explanation?month=2026-11',
+  }),
+  'get /v1/costs/entities/{kind}/{namespace}/{name}/units': () => ({
+    path: '/v1/costs/entities/resource/default/w/units?metric=orders&from=2026-11-01&to=2026-11-30',
+  }),
+  'post /v1/costs/explain': () => ({
+    path: '/v1/costs/explain',
+    body: { columns: { ServiceName: 'Amazon EC2', Tags: '{"team":"web"}' } },
+  }),
+  'get /v1/costs/forecast': () => ({
+    path: '/v1/costs/forecast?days=14&filter=group%3Dgroup:default/analytics',
+  }),
+  'get /v1/costs/budgets': () => ({ path: '/v1/costs/budgets?of=group:default/analytics' }),
+  'get /v1/costs/anomalies': () => ({ path: '/v1/costs/anomalies?day=2026-11-20' }),
+  'post /v1/costs/estimate': () => ({
+    path: '/v1/costs/estimate',
+    body: { product: 'bucket', parameters: { size: 'large' } },
+  }),
+  'get /v1/costs/statement': () => ({
+    path: '/v1/costs/statement?owner=group:default/analytics&from=2026-11-01&to=2026-11-30&format=json',
+  }),
+  'get /v1/costs/status': () => ({ path: '/v1/costs/status' }),
   'post /v1/costs/ingest': () => ({
     path: '/v1/costs/ingest',
     body: { source: 'aws-main', path: 'bill.csv', badRows: 'quarantine' },
@@ -92,7 +124,13 @@ describe('the REST API', () => {
       billedCost: '1.25',
       effectiveCost: '1',
       charges: 2n,
+      listCost: '0',
+      contractedCost: '0',
     });
+    backend.sidecar.costAnswers.getCostStatement = {
+      text: '{"lines":[]}',
+      mediaType: 'application/json',
+    };
     backend.sidecar.sources.push(
       testSource({ name: 'kubernetes/prod', entities: 120n, heldRemovals: 7n }),
     );
@@ -426,14 +464,17 @@ describe('the REST API', () => {
       'approve-request',
       'cancel-request',
       'create-request',
+      'explain-cost',
+      'get-budget',
       'get-catalog-source',
-      'get-entity-costs',
+      'get-entity-cost',
       'get-request',
       'list-blueprints',
       'list-catalog-sources',
       'list-requests',
       'query-costs',
       'retry-request',
+      'top-costs',
     ]);
     const credentials = mockCredentials.user('user:default/guest');
     const invoke = async (name: string, input: object) => {
@@ -460,7 +501,7 @@ describe('the REST API', () => {
     assert.equal((await invoke('get-request', { id: created.id })).id, created.id);
     assert.ok(((await invoke('list-requests', { pageSize: 2 })).items as unknown[]).length === 2);
     assert.equal(((await invoke('list-blueprints', {})).items as unknown[]).length, 2);
-    const costs = await invoke('get-entity-costs', { entityRef: 'Resource:default/w' });
+    const costs = await invoke('get-entity-cost', { entityRef: 'Resource:default/w' });
     assert.equal(costs.entityRef, 'resource:default/w');
     const [source] = (await invoke('list-catalog-sources', {})).items as Array<{ name: string }>;
     assert.equal(source.name, 'kubernetes/prod');
@@ -469,6 +510,9 @@ describe('the REST API', () => {
       instance: 'prod',
     });
     assert.deepEqual(details.heldRefs, ['component:default/held']);
+    await invoke('top-costs', { from: '2026-11-01', to: '2026-11-20', dimension: 'service' });
+    await invoke('explain-cost', { entityRef: 'Resource:default/w', month: '2026-11' });
+    await invoke('get-budget', { of: 'group:default/analytics' });
     await invoke('query-costs', { from: '2026-10-22', to: '2026-11-20', groupBy: ['day'] });
     assert.deepEqual(
       backend.audit.map(({ eventId }) => eventId),
@@ -487,8 +531,11 @@ describe('the REST API', () => {
       ['cancel-request', { id: 'req_000001' }],
       ['approve-request', { id: 'req_000001' }],
       ['retry-request', { id: 'req_000001' }],
-      ['get-entity-costs', { entityRef: 'resource:default/w' }],
+      ['get-entity-cost', { entityRef: 'resource:default/w' }],
       ['query-costs', { from: '2026-10-22', to: '2026-11-20' }],
+      ['top-costs', { from: '2026-10-22', to: '2026-11-20', dimension: 'service' }],
+      ['explain-cost', { entityRef: 'resource:default/w', month: '2026-11' }],
+      ['get-budget', {}],
     ] as const) {
       await assert.rejects(invoke(name, input), { name: 'NotAllowedError' }, name);
     }

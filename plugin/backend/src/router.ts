@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import type { HttpAuthService } from '@backstage/backend-plugin-api';
 import { InputError, serializeError } from '@backstage/errors';
 import type { PurserEvent } from '@purser/plugin-purser-common';
+import type { PurserService } from '@purser/plugin-purser-node';
 import express, { type Request, type Response, type Router } from 'express';
 import PromiseRouter from 'express-promise-router';
 import { apiDocument } from './api/document';
@@ -41,6 +43,26 @@ export const routes: Route[] = [
     operation: 'getEntityCosts',
   },
   { method: 'get', path: '/v1/costs/query', operation: 'queryCosts' },
+  { method: 'get', path: '/v1/costs/top', operation: 'topCosts' },
+  { method: 'get', path: '/v1/costs/compare', operation: 'compareCosts' },
+  { method: 'get', path: '/v1/costs/reconciliation', operation: 'reconcileCosts' },
+  {
+    method: 'get',
+    path: '/v1/costs/entities/{kind}/{namespace}/{name}/explanation',
+    operation: 'explainEntityCosts',
+  },
+  {
+    method: 'get',
+    path: '/v1/costs/entities/{kind}/{namespace}/{name}/units',
+    operation: 'getUnitCosts',
+  },
+  { method: 'post', path: '/v1/costs/explain', operation: 'explainCharge' },
+  { method: 'get', path: '/v1/costs/forecast', operation: 'forecastCosts' },
+  { method: 'get', path: '/v1/costs/budgets', operation: 'listBudgets' },
+  { method: 'get', path: '/v1/costs/anomalies', operation: 'listAnomalies' },
+  { method: 'post', path: '/v1/costs/estimate', operation: 'estimateCosts' },
+  { method: 'get', path: '/v1/costs/statement', operation: 'getStatement' },
+  { method: 'get', path: '/v1/costs/status', operation: 'getCostStatus' },
   { method: 'post', path: '/v1/costs/ingest', operation: 'ingestCosts' },
   { method: 'get', path: '/v1/catalog/sources', operation: 'listSources' },
   {
@@ -161,12 +183,33 @@ export function createRouter(deps: { httpAuth: HttpAuthService; performer: Perfo
       if (route.stream && given.after === undefined) {
         given.after = lastEventId(req);
       }
-      const output = await deps.performer.perform(
-        route.operation,
-        toOperationInput(given) as unknown as InputOf<OperationName>,
-        { credentials, http: req, signal: gone.signal },
-      );
-      if (route.stream) {
+      const isCosts = route.method === 'get' && route.path.startsWith('/v1/costs/');
+      let output: unknown;
+      try {
+        output = await deps.performer.perform(
+          route.operation,
+          toOperationInput(given) as unknown as InputOf<OperationName>,
+          {
+            credentials,
+            http: req,
+            signal: gone.signal,
+            before: isCosts ? ({ purser }) => tagCosts(req, res, purser) : undefined,
+          },
+        );
+      } catch (error) {
+        if (!(error instanceof NotModified)) {
+          throw error;
+        }
+        res.status(304).end();
+        return;
+      }
+      if (route.operation === 'getStatement') {
+        const { text, mediaType } = output as { text: string; mediaType: string };
+        res.status(200).type(mediaType);
+        // The page is made of what bills and catalogs say: nothing in it may run.
+        res.setHeader('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'");
+        res.send(text);
+      } else if (route.stream) {
         await writeEvents(req, res, output as AsyncIterable<PurserEvent>, gone.signal);
       } else {
         res.status(route.status ?? 200).json(output);
@@ -174,6 +217,29 @@ export function createRouter(deps: { httpAuth: HttpAuthService; performer: Perfo
     });
   }
   return router;
+}
+
+/** What a reader who has the answer already is told. */
+class NotModified extends Error {}
+
+/**
+ * For answers that change only with the data of costs: gives them a tag of the query and the data's
+ * version, and ends the call when the reader has that one.
+ */
+async function tagCosts(req: Request, res: Response, purser: PurserService): Promise<void> {
+  const { dataVersion } = await purser.sidecar.costs.status();
+  const query = createHash('sha256').update(req.originalUrl).digest('base64url').slice(0, 16);
+  const tag = `"${dataVersion}-${query}"`;
+  res.setHeader('etag', tag);
+  res.setHeader('cache-control', 'private, no-cache');
+  if (
+    req
+      .header('if-none-match')
+      ?.split(/\s*,\s*/)
+      .includes(tag)
+  ) {
+    throw new NotModified();
+  }
 }
 
 function hasBody(req: Request): boolean {

@@ -135,6 +135,10 @@ export interface CostRow {
   effectiveCost: string;
   /** Charges summed. */
   charges: number;
+  /** At public prices; "0" where the bill does not say. */
+  listCost: string;
+  /** At negotiated prices; "0" where the bill does not say. */
+  contractedCost: string;
 }
 
 /** Dimensions costs may be grouped and filtered by. */
@@ -146,6 +150,18 @@ export const costDimensions = [
   'source',
   'charge_category',
   'billing_period',
+  'owner',
+  'group',
+  'system',
+  'domain',
+  'product',
+  'environment',
+  'region',
+  'sku',
+  'kind',
+  'account',
+  'invoice',
+  'pool',
 ] as const;
 
 /** One of {@link costDimensions}. */

@@ -7,4 +7,11 @@ export { readSidecarConfig, type SidecarConfig } from './config';
 export { CancelledError, isCancelled, isUnavailable, UnavailableError } from './errors';
 export { createPurserService, type DefaultPurserService, purserServiceRef } from './service';
 export { backoff, pause } from './sidecar/channel';
+export type {
+  CompareCostsOptions,
+  CostFilterOption,
+  CostsClient,
+  ForecastCostsOptions,
+  TopCostsOptions,
+} from './sidecar/costs';
 export type * from './types';

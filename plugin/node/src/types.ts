@@ -1,3 +1,4 @@
+import type { CostsClient } from './sidecar/costs';
 import type { JsonObject, JsonValue } from '@backstage/types';
 import type {
   CatalogSource,
@@ -82,6 +83,8 @@ export interface QueryCostsOptions {
   filters?: Array<{ dimension: CostDimension; values: string[] }>;
   pageSize?: number;
   pageToken?: string;
+  /** Converts everything to this currency. */
+  currency?: string;
 }
 
 export interface EntityCostsOptions {
@@ -210,6 +213,8 @@ export interface SidecarClient {
   ingestCosts(options: IngestCostsOptions, call?: CallOptions): Promise<IngestResult>;
   queryCosts(options: QueryCostsOptions, call?: CallOptions): Promise<Page<CostRow>>;
   entityCosts(options: EntityCostsOptions, call?: CallOptions): Promise<EntityCosts>;
+  /** What costs mean: rankings, budgets, forecasts, statements … */
+  readonly costs: CostsClient;
   listActions(call?: CallOptions): Promise<ActionDescription[]>;
   /** Does not reconnect: the caller repeats it with the same key and is attached again. */
   runAction(options: RunActionOptions, call?: CallOptions): AsyncIterable<ActionMessage>;

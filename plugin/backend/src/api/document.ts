@@ -1,3 +1,4 @@
+import { costPaths } from './costPaths';
 import { daySchema, pageOf, ref, schemas } from './schemas';
 
 /** A parameter of a path or query. */
@@ -214,11 +215,16 @@ export const apiDocument = {
             items: { type: 'string', pattern: '^[a-z_]+=', maxLength: 1024 },
             maxItems: 100,
           }),
+          query('currency', 'Everything is converted to it.', {
+            type: 'string',
+            pattern: '^[A-Z]{3}$',
+          }),
           ...pages(5_000, 500),
         ],
         responses: answers('A page of sums.', pageOf('CostRow')),
       },
     },
+    ...costPaths,
     '/v1/costs/ingest': {
       post: {
         operationId: 'ingestCosts',

@@ -1,4 +1,5 @@
 import { costDimensions, requestStates } from '@purser/plugin-purser-common';
+import { costSchemas } from './costSchemas';
 
 const text = (description: string, extra: object = {}) => ({
   type: 'string',
@@ -144,6 +145,8 @@ export const schemas = {
     billedCost: decimal('Sum of BilledCost'),
     effectiveCost: decimal('Sum of EffectiveCost'),
     charges: count('Charges summed.'),
+    listCost: decimal('Sum of ListCost'),
+    contractedCost: decimal('Sum of ContractedCost'),
   }),
   EntityCosts: object({
     entityRef: text('The entity.'),
@@ -265,4 +268,5 @@ export const schemas = {
     ['badRows'],
   ),
   CostDimension: { type: 'string', enum: costDimensions },
+  ...costSchemas,
 };

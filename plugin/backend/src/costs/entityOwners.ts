@@ -17,8 +17,8 @@ export class EntityOwners {
   ) {}
 
   /**
-   * Those of the entities that the user does not own, neither itself nor through a group; an entity
-   * that is not in the catalog, or that the user may not see there, has no owner. Services own nothing.
+   * Those of the entities that the user does not own, neither itself nor through a group; users own
+   * themselves and the groups they are in. An entity that is not in the catalog, or that the user may not see there, has no owner. Services own nothing.
    */
   async notOwned(entityRefs: string[], credentials: BackstageCredentials): Promise<string[]> {
     const { auth, catalog, userInfo } = this.deps;
@@ -31,7 +31,10 @@ export class EntityOwners {
       { entityRefs, fields: ['kind', 'metadata.namespace', 'metadata.name', 'relations'] },
       { credentials },
     );
-    return entityRefs.filter((_, index) => {
+    return entityRefs.filter((entityRef, index) => {
+      if (claims.has(entityRef.toLowerCase())) {
+        return false;
+      }
       const relations = items[index]?.relations ?? [];
       return !relations.some(
         ({ type, targetRef }) => type === RELATION_OWNED_BY && claims.has(targetRef),

@@ -288,6 +288,8 @@ describe('the sidecar client', () => {
               billedCost: '1',
               effectiveCost: '1',
               charges: 3n,
+              listCost: '0',
+              contractedCost: '0',
             },
           ],
         },

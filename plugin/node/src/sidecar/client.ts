@@ -31,6 +31,7 @@ import type {
   WatchRequestsOptions,
 } from '../types';
 import { backoff, pause, SidecarChannel } from './channel';
+import { type CostsClient, createCostsClient } from './costs';
 import {
   fromBlueprint,
   fromCostRow,
@@ -58,6 +59,7 @@ function page<T>(items: T[], nextPageToken: string): Page<T> {
 
 /** {@link SidecarClient} over gRPC. */
 export class GrpcSidecarClient implements SidecarClient {
+  readonly costs: CostsClient = createCostsClient(() => this.#bind());
   readonly #config: SidecarConfig | undefined;
   #channel: SidecarChannel | undefined;
   #closed = false;
@@ -264,6 +266,7 @@ export class GrpcSidecarClient implements SidecarClient {
         filters: options.filters ?? [],
         pageSize: options.pageSize ?? 0,
         pageToken: options.pageToken ?? '',
+        currency: options.currency ?? '',
       },
       { idempotent: true, ...call },
     );

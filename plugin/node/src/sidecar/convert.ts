@@ -191,6 +191,8 @@ export function fromCostRow(row: costs.CostRow): CostRow {
     billedCost: row.billedCost,
     effectiveCost: row.effectiveCost,
     charges: Number(row.charges),
+    listCost: row.listCost,
+    contractedCost: row.contractedCost,
   };
 }
 

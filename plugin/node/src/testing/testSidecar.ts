@@ -107,6 +107,24 @@ export function testSource(given: Partial<catalog.Source> & { name: string }): c
   };
 }
 
+/** What a test sidecar answers about costs. */
+export interface TestCostAnswers {
+  topCosts?: costs.TopCostsResponse;
+  compareCosts?: costs.CompareCostsResponse;
+  reconcileCosts?: costs.ReconcileCostsResponse;
+  explainCosts?: costs.ExplainCostsResponse;
+  forecastCosts?: costs.ForecastCostsResponse;
+  listBudgets?: costs.ListBudgetsResponse;
+  listAnomalies?: costs.ListAnomaliesResponse;
+  listCostAlerts?: costs.ListCostAlertsResponse;
+  estimateCosts?: costs.EstimateCostsResponse;
+  getCostStatement?: costs.GetCostStatementResponse;
+  getUnitCosts?: costs.GetUnitCostsResponse;
+  getCostStatus?: costs.GetCostStatusResponse;
+  /** Instead of costRows: by the question. */
+  queryCosts?(request: costs.QueryCostsRequest): costs.CostRow[];
+}
+
 type Stream<Q, S> = ServerWritableStream<Q, S>;
 
 const fail = (code: status, details: string): never => {
@@ -127,6 +145,10 @@ export class TestSidecar {
   readonly costRows: costs.CostRow[] = [];
   readonly entityCosts = new Map<string, costs.GetEntityCostsResponse>();
   readonly ingested: costs.IngestCostsRequest[] = [];
+  /** Answers of the cost methods beyond reading and summing, by method; empty ones when absent. */
+  readonly costAnswers: TestCostAnswers = {};
+  /** What those methods were asked, in order. */
+  readonly costQuestions: Array<{ method: string; request: object }> = [];
   /** Names of the methods called, in order. */
   readonly calls: string[] = [];
   /** Metadata of those calls. */
@@ -514,6 +536,87 @@ export class TestSidecar {
     }
   }
 
+  /** The methods of costs that answer what a test says. */
+  #costMeaning() {
+    const answers = this.costAnswers;
+    const method = <Q extends object, S extends object>(
+      name: keyof TestCostAnswers,
+      answer: () => S,
+    ) =>
+      this.#unary<Q, S>(`${name[0].toUpperCase()}${name.slice(1)}`, request => {
+        this.costQuestions.push({ method: name, request });
+        return answer();
+      });
+    return {
+      topCosts: method<costs.TopCostsRequest, costs.TopCostsResponse>(
+        'topCosts',
+        () => answers.topCosts ?? { rows: [], rest: [], total: [] },
+      ),
+      compareCosts: method<costs.CompareCostsRequest, costs.CompareCostsResponse>(
+        'compareCosts',
+        () => answers.compareCosts ?? { rows: [] },
+      ),
+      reconcileCosts: method<costs.ReconcileCostsRequest, costs.ReconcileCostsResponse>(
+        'reconcileCosts',
+        () => answers.reconcileCosts ?? { invoices: [] },
+      ),
+      explainCosts: method<costs.ExplainCostsRequest, costs.ExplainCostsResponse>(
+        'explainCosts',
+        () => answers.explainCosts ?? { entityRef: '', rule: '', rules: [], parts: [] },
+      ),
+      forecastCosts: method<costs.ForecastCostsRequest, costs.ForecastCostsResponse>(
+        'forecastCosts',
+        () => answers.forecastCosts ?? { forecasts: [], lastDay: '' },
+      ),
+      listBudgets: method<costs.ListBudgetsRequest, costs.ListBudgetsResponse>(
+        'listBudgets',
+        () => answers.listBudgets ?? { budgets: [] },
+      ),
+      listAnomalies: method<costs.ListAnomaliesRequest, costs.ListAnomaliesResponse>(
+        'listAnomalies',
+        () => answers.listAnomalies ?? { anomalies: [], day: '' },
+      ),
+      listCostAlerts: this.#unary<costs.ListCostAlertsRequest, costs.ListCostAlertsResponse>(
+        'ListCostAlerts',
+        ({ afterSequence }) => ({
+          alerts: (answers.listCostAlerts?.alerts ?? []).filter(
+            ({ sequence }) => sequence > afterSequence,
+          ),
+        }),
+      ),
+      estimateCosts: method<costs.EstimateCostsRequest, costs.EstimateCostsResponse>(
+        'estimateCosts',
+        () =>
+          answers.estimateCosts ?? {
+            product: '',
+            currency: '',
+            monthly: '0',
+            lines: [],
+            observed: [],
+          },
+      ),
+      getCostStatement: method<costs.GetCostStatementRequest, costs.GetCostStatementResponse>(
+        'getCostStatement',
+        () => answers.getCostStatement ?? { text: '', mediaType: 'text/csv; charset=utf-8' },
+      ),
+      getUnitCosts: method<costs.GetUnitCostsRequest, costs.GetUnitCostsResponse>(
+        'getUnitCosts',
+        () => answers.getUnitCosts ?? { months: [] },
+      ),
+      putCostGraph: this.#unary<costs.PutCostGraphRequest, costs.PutCostGraphResponse>(
+        'PutCostGraph',
+        request => {
+          this.costQuestions.push({ method: 'putCostGraph', request });
+          return {};
+        },
+      ),
+      getCostStatus: this.#unary<costs.GetCostStatusRequest, costs.GetCostStatusResponse>(
+        'GetCostStatus',
+        () => answers.getCostStatus ?? { firstDay: '', lastDay: '', dataVersion: 0n },
+      ),
+    };
+  }
+
   #unary<Q, S>(name: string, handler: (request: Q) => S) {
     return (call: ServerUnaryCall<Q, S>, callback: sendUnaryData<S>) => {
       try {
@@ -609,12 +712,19 @@ export class TestSidecar {
           problems: [],
         };
       }),
-      queryCosts: this.#unary('QueryCosts', () => ({ rows: this.costRows, nextPageToken: '' })),
+      queryCosts: this.#unary('QueryCosts', request => {
+        this.costQuestions.push({ method: 'queryCosts', request });
+        return {
+          rows: this.costAnswers.queryCosts?.(request) ?? this.costRows,
+          nextPageToken: '',
+        };
+      }),
       getEntityCosts: this.#unary(
         'GetEntityCosts',
         ({ entityRef }) =>
           this.entityCosts.get(entityRef) ?? { entityRef, fromDay: '', toDay: '', costs: [] },
       ),
+      ...this.#costMeaning(),
     } satisfies costs.CostServiceServer);
     server.addService(hosting.ActionServiceService, {
       listActions: this.#unary('ListActions', () => ({

@@ -1,0 +1,196 @@
+/** Schemas of what costs mean; amounts are exact decimal texts. */
+
+const text = (description: string) => ({ type: 'string', description });
+const count = (description: string) => ({ type: 'integer', minimum: 0, description });
+const list = (items: object) => ({ type: 'array', items });
+const row = { $ref: '#/components/schemas/CostRow' };
+
+function object(properties: Record<string, object>) {
+  return {
+    type: 'object',
+    properties,
+    required: Object.keys(properties),
+    additionalProperties: false,
+  };
+}
+
+/** An object of texts. */
+const texts = (fields: Record<string, string>, more: Record<string, object> = {}) =>
+  object({
+    ...Object.fromEntries(Object.entries(fields).map(([name, about]) => [name, text(about)])),
+    ...more,
+  });
+
+const items = (schema: object) => object({ items: list(schema) });
+
+export const costSchemas = {
+  TopCosts: object({ rows: list(row), rest: list(row), total: list(row) }),
+  ComparedCosts: items(
+    texts({
+      key: 'Value of the dimension.',
+      currency: 'ISO 4217.',
+      before: 'Billed before.',
+      after: 'Billed after.',
+      change: 'after - before.',
+      changePercent: 'Of before.',
+    }),
+  ),
+  ReconciledInvoices: items(
+    texts({
+      source: 'Name of the bill.',
+      billingPeriod: 'First day.',
+      invoice: 'InvoiceId; empty where the bill names none.',
+      currency: 'ISO 4217.',
+      billed: 'Summed from what was read.',
+      entities: 'What entities got, shares included.',
+      shared: 'What pools could not give away, idle included.',
+      unallocated: 'What no rule took.',
+      difference: 'billed less the three.',
+      coveragePercent: 'entities in percent of billed.',
+    }),
+  ),
+  AllocatedCosts: items(
+    texts(
+      {
+        rule: 'Its name, or "share of <pool>".',
+        currency: 'ISO 4217.',
+        billedCost: 'Billed.',
+        effectiveCost: 'Effective.',
+        resourceId: 'Of the largest charge.',
+      },
+      { subjects: count('Different resources.') },
+    ),
+  ),
+  ExplainedCharge: texts(
+    { entityRef: 'Where it goes.', rule: 'By which rule; empty when unallocated.' },
+    {
+      rules: list(
+        texts({ rule: 'Its name.', why: 'For people.' }, { matched: { type: 'boolean' } }),
+      ),
+    },
+  ),
+  ExplainCharge: object({
+    columns: {
+      type: 'object',
+      maxProperties: 200,
+      additionalProperties: { type: 'string', maxLength: 65_536 },
+      description: 'FOCUS columns and their values; Tags as JSON.',
+    },
+  }),
+  CostForecasts: texts(
+    { lastDay: 'The last day with data.' },
+    {
+      forecasts: list(
+        texts(
+          {
+            currency: 'ISO 4217.',
+            method: 'seasonal-naive or holt-winters.',
+            total: 'Sum of what is expected.',
+          },
+          {
+            errorPercent: { type: 'number', description: 'Mean error on days held back.' },
+            otherErrorPercent: { type: 'number', description: 'Of the method not chosen.' },
+            days: list(
+              texts({
+                day: 'The day.',
+                expected: 'Expected.',
+                low: 'Not below.',
+                high: 'Not above.',
+              }),
+            ),
+          },
+        ),
+      ),
+    },
+  ),
+  CostBudgets: items(
+    texts(
+      {
+        name: 'Unique.',
+        dimension: 'entity, owner, group, system, domain, product, environment.',
+        of: 'Of what.',
+        owner: 'Entity ref; empty when unknown.',
+        amount: 'May be spent.',
+        currency: 'ISO 4217.',
+        period: 'month, quarter, year.',
+        fromDay: 'First day of the period.',
+        toDay: 'Last day of the period.',
+        spent: 'Is spent.',
+        spentPercent: 'Of the amount.',
+        forecast: "At the period's end; empty when there is too little history.",
+        forecastMethod: 'How it was made.',
+        measure: 'billed, effective, list, contracted.',
+      },
+      { thresholds: list(count('Percent.')), crossed: count('The highest one reached; 0: none.') },
+    ),
+  ),
+  CostAnomalies: texts(
+    { day: 'The day looked at.' },
+    {
+      items: list(
+        texts(
+          {
+            id: 'The same for the same day and value.',
+            dimension: 'entity, owner, group, system, domain, product, environment.',
+            of: 'Of what.',
+            owner: 'Entity ref; empty when unknown.',
+            day: 'The day.',
+            currency: 'ISO 4217.',
+            cost: 'Cost of the day.',
+            expected: 'Rounded to two digits.',
+            difference: 'cost - expected.',
+            service: 'What differs most.',
+            sku: 'What differs most.',
+            region: 'What differs most.',
+            causeDifference: 'By how much.',
+          },
+          { score: { type: 'number', description: 'Robust z-score.' } },
+        ),
+      ),
+    },
+  ),
+  EstimateCosts: {
+    type: 'object',
+    properties: {
+      product: { type: 'string', minLength: 1, maxLength: 128, description: "Blueprint's name." },
+      parameters: { type: 'object', description: 'As a request would have them.' },
+    },
+    required: ['product'],
+    additionalProperties: false,
+  },
+  CostEstimate: texts(
+    {
+      product: 'The product.',
+      currency: 'ISO 4217; empty when the price book does not have it.',
+      monthly: 'A month.',
+    },
+    {
+      lines: list(texts({ what: 'For people.', monthly: 'A month.' })),
+      observed: list(
+        texts(
+          {
+            currency: 'ISO 4217.',
+            medianMonthly: 'Of like things.',
+            highestMonthly: 'Of like things.',
+            fromDay: 'First day.',
+            toDay: 'Last day.',
+          },
+          { entities: count('How many like things.') },
+        ),
+      ),
+    },
+  ),
+  UnitCosts: items(
+    texts({
+      month: '2026-11.',
+      currency: 'ISO 4217.',
+      cost: 'Effective cost.',
+      units: "The metric's sum.",
+      unitCost: 'cost / units; empty when there were none.',
+    }),
+  ),
+  CostStatus: texts(
+    { firstDay: 'First day with data; empty when there is none.', lastDay: 'Last day with data.' },
+    { dataVersion: count('Changes whenever answers may.') },
+  ),
+};

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import { AuthorizeResult } from '@backstage/plugin-permission-common';
+import { PurserTestBackend } from '../testBackend';
+
+describe('costs over REST', () => {
+  let backend: PurserTestBackend;
+
+  before(async () => {
+    backend = await PurserTestBackend.start();
+    backend.sidecar.costAnswers.getCostStatus = {
+      firstDay: '2026-01-01',
+      lastDay: '2026-11-20',
+      dataVersion: 7n,
+    };
+    backend.sidecar.costAnswers.getCostStatement = {
+      text: '<!doctype html><h1>Costs</h1>',
+      mediaType: 'text/html; charset=utf-8',
+    };
+    backend.groups.set('user:default/guest', ['group:default/analytics']);
+  });
+  after(() => backend.stop());
+  beforeEach(() => {
+    backend.decide = () => ({ result: AuthorizeResult.ALLOW });
+    backend.sidecar.costQuestions.length = 0;
+    backend.sidecar.calls.length = 0;
+  });
+
+  const top = '/v1/costs/top?from=2026-11-01&to=2026-11-20&dimension=service';
+
+  it('answers 304 while neither the query nor the data changed', async () => {
+    const first = await backend.fetch(top);
+    const tag = first.headers.get('etag')!;
+    assert.match(tag, /^"7-/);
+    assert.equal(first.headers.get('cache-control'), 'private, no-cache');
+    const again = await backend.fetch(top, { headers: { 'if-none-match': tag } });
+    assert.equal(again.status, 304);
+    assert.equal(backend.sidecar.costQuestions.length, 1, 'nothing is summed again');
+    const other = await backend.fetch(`${top}&limit=3`, { headers: { 'if-none-match': tag } });
+    assert.equal(other.status, 200);
+    backend.sidecar.costAnswers.getCostStatus!.dataVersion = 8n;
+    const newer = await backend.fetch(top, { headers: { 'if-none-match': tag } });
+    assert.equal(newer.status, 200);
+    assert.match(newer.headers.get('etag')!, /^"8-/);
+  });
+
+  it('lets people see what is theirs without the permission to see all', async () => {
+    backend.decide = ({ name }) => ({
+      result: name === 'purser.cost.read.all' ? AuthorizeResult.DENY : AuthorizeResult.ALLOW,
+    });
+    const status = async (path: string) => (await backend.fetch(path)).status;
+    assert.equal(await status(top), 403);
+    assert.equal(await status(`${top}&filter=group%3Dgroup:default/analytics`), 200);
+    assert.equal(await status(`${top}&filter=group%3Dgroup:default/others`), 403);
+    assert.equal(await status(`${top}&filter=entity%3Dresource:default/w`), 200);
+    assert.equal(await status(`${top}&filter=service%3DEC2`), 403);
+    assert.equal(await status('/v1/costs/budgets'), 403);
+    assert.equal(await status('/v1/costs/budgets?of=group:default/analytics'), 200);
+    assert.equal(await status('/v1/costs/anomalies?of=group:default/others'), 403);
+    assert.equal(await status('/v1/costs/reconciliation?from=2026-11-01&to=2026-11-30'), 403);
+    assert.equal(
+      await status('/v1/costs/entities/resource/default/w/explanation?month=2026-11'),
+      200,
+    );
+    const denied = await backend.fetch(top, { headers: { 'if-none-match': '"8-x"' } });
+    assert.equal(denied.status, 403, 'a tag opens nothing');
+  });
+
+  it('serves a statement as a page in which nothing runs', async () => {
+    const response = await backend.fetch(
+      '/v1/costs/statement?owner=group:default/analytics&from=2026-11-01&to=2026-11-30&format=html',
+    );
+    assert.equal(response.status, 200);
+    assert.match(response.headers.get('content-type')!, /^text\/html/);
+    assert.match(response.headers.get('content-security-policy')!, /default-src 'none'/);
+    assert.match(await response.text(), /<h1>Costs/);
+  });
+
+  it('hands filters on as they are meant', async () => {
+    await backend.fetch(
+      `${top}&filter=group%3Dgroup:default/a&filter=group%3Dgroup:default/b&filter=service%3DA%3DB`,
+    );
+    const [{ method, request }] = backend.sidecar.costQuestions;
+    assert.equal(method, 'topCosts');
+    assert.deepEqual((request as { filters: unknown }).filters, [
+      { dimension: 'group', values: ['group:default/a', 'group:default/b'] },
+      { dimension: 'service', values: ['A=B'] },
+    ]);
+    const bad = await backend.fetch(
+      '/v1/costs/compare?from=2026-11-01&to=2026-11-20&dimension=service&beforeFrom=2026-10-01',
+    );
+    assert.equal(bad.status, 400);
+    assert.match(await bad.text(), /go together/);
+  });
+});
