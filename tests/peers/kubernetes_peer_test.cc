@@ -1,18 +1,8 @@
-// The kubernetes connector against a real API server.
-//
-// Runs where a kube-apiserver is at hand: its program in $PURSER_PEERS/kubernetes/bin (default
-// ~/.cache/purser-peers) and, in ../shared/peers or $PURSER_SHARED/peers, the script that starts
-// it. Says what it skips otherwise. Free ports, a fresh folder, stopped at the end.
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <signal.h>
-#include <sys/socket.h>
-#include <unistd.h>
+// The kubernetes connector against a real API server, where there is one (kubernetes_peer.h).
+#include "tests/peers/kubernetes_peer.h"
 
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <thread>
 
@@ -21,12 +11,10 @@
 #include "base/clock.h"
 #include "base/rng.h"
 #include "connectors/fake_call_context.h"
-#include "connectors/kubernetes/kubeconfig.h"
 #include "connectors/kubernetes/kubernetes_connector.h"
 #include "document/yaml.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "http/beast_transport.h"
 #include "json/json.h"
 
 namespace purser::connectors {
@@ -36,95 +24,22 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using Json = nlohmann::json;
 
-std::string Environment(const char* name, const std::string& otherwise) {
-  const char* const value = std::getenv(name);
-  return value == nullptr ? otherwise : value;
-}
-
-int FreePort() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  bind(fd, reinterpret_cast<sockaddr*>(&address), size);
-  getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
-  close(fd);
-  return ntohs(address.sin_port);
-}
-
-std::string ReadAll(const fs::path& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-// Definitions of today for a server of 1.20: it knows no CEL rules, no selectable fields, reads an
-// empty default as none, and wants the keys of list maps to be required or to have a default.
-void FitForOldServers(Json& value) {
-  if (value.is_array()) {
-    for (Json& item : value) FitForOldServers(item);
-  }
-  if (!value.is_object()) return;
-  value.erase("x-kubernetes-validations");
-  value.erase("selectableFields");
-  if (value.contains("default") && value["default"] == "") value.erase("default");
-  for (auto& [key, member] : value.items()) FitForOldServers(member);
-  if (value.value("x-kubernetes-list-type", Json()) == "map") {
-    value["x-kubernetes-list-type"] = "atomic";
-    value.erase("x-kubernetes-list-map-keys");
-  }
-}
-
 class KubernetesPeerTest : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() {
-    const fs::path source = PURSER_SOURCE_DIR;
-    shared_ = Environment("PURSER_SHARED", (source / ".." / "shared").string());
-    const fs::path peers =
-        Environment("PURSER_PEERS", Environment("HOME", "/nonexistent") + "/.cache/purser-peers");
-    const fs::path script = shared_ / "peers" / "kube-apiserver-up.sh";
-    if (access((peers / "kubernetes/bin/kube-apiserver").c_str(), X_OK) != 0) {
-      why_not_ = "SKIP no kube-apiserver in " + peers.string();
-      return;
-    }
-    if (!fs::exists(script)) {
-      why_not_ = "SKIP no script " + script.string();
-      return;
-    }
-    std::string pattern = testing::TempDir() + "kube-peer-XXXXXX";
-    folder_ = mkdtemp(pattern.data());
-    const std::string command = absl::StrCat(
-        "PURSER_PEERS='", peers.string(), "' ETCD_PORT=", FreePort(), " PEER_PORT=", FreePort(),
-        " API_PORT=", FreePort(), " bash '", script.string(), "' '", folder_.string(), "' >'",
-        folder_.string(), "/up.log' 2>&1");
-    if (std::system(command.c_str()) != 0) {
-      why_not_ = "SKIP the API server did not start: " + ReadAll(folder_ / "up.log");
-    }
-  }
-
+  static void SetUpTestSuite() { peer_ = new peers::KubernetesPeer(PURSER_SOURCE_DIR); }
   static void TearDownTestSuite() {
-    if (folder_.empty()) return;
-    for (const char* name : {"apiserver.pid", "etcd.pid"}) {
-      const int pid = std::atoi(ReadAll(folder_ / name).c_str());
-      if (pid > 1) kill(pid, SIGTERM);
-      for (int i = 0; pid > 1 && i < 100 && kill(pid, 0) == 0; ++i) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(100));
-      }
-    }
-    fs::remove_all(folder_);
+    delete peer_;
+    peer_ = nullptr;
   }
 
   void SetUp() override {
-    if (!why_not_.empty()) GTEST_SKIP() << why_not_;
-    auto transport =
-        http::NewBeastTransport({.policy = *http::AddressPolicy::Create({"127.0.0.1"})});
-    ASSERT_TRUE(transport.ok()) << transport.status();
-    transport_ = *std::move(transport);
+    if (!peer_->why_not().empty()) GTEST_SKIP() << peer_->why_not();
+    transport_ = peers::KubernetesPeer::Transport();
+    ASSERT_NE(transport_, nullptr);
     const ConnectorDependencies dependencies{
         *transport_, base::Clock::System(), base::Rng::System(), {}};
     auto connector = KubernetesConnector::FromConfig(
-        "kubernetes",
-        {{"clusters", {{"local", {{"kubeconfig", (folder_ / "kubeconfig").string()}}}}}},
+        "kubernetes", {{"clusters", {{"local", {{"kubeconfig", peer_->kubeconfig()}}}}}},
         dependencies);
     ASSERT_TRUE(connector.ok()) << connector.status();
     connector_ = *std::move(connector);
@@ -140,23 +55,7 @@ class KubernetesPeerTest : public ::testing::Test {
     return result;
   }
 
-  // What a controller or another client would send.
-  int Send(const char* method, const std::string& path, const char* type, const Json& body) {
-    const auto access = ReadKubeconfig((folder_ / "kubeconfig").string(), "");
-    http::CallOptions options;
-    options.tls = access->tls;
-    const auto response = transport_->Send(
-        {.method = method,
-         .url = access->server + path,
-         .headers = {{"Content-Type", type}, {"Authorization", "Bearer " + *access->token()}},
-         .body = json::Dump(body)},
-        options);
-    return response.ok() ? response->status : -1;
-  }
-
-  static inline fs::path shared_;
-  static inline fs::path folder_;
-  static inline std::string why_not_;
+  static inline peers::KubernetesPeer* peer_ = nullptr;
   FakeCallContext context_;
   std::unique_ptr<http::Transport> transport_;
   std::unique_ptr<Connector> connector_;
@@ -190,8 +89,8 @@ TEST_F(KubernetesPeerTest, AppliesRepeatsAndDeletes) {
 
 TEST_F(KubernetesPeerTest, ConflictsAreExplained) {
   const Json object = ConfigMap("shared", "theirs")["object"];
-  ASSERT_EQ(Send("PATCH", "/api/v1/namespaces/default/configmaps/shared?fieldManager=gitops",
-                 "application/apply-patch+yaml", object),
+  ASSERT_EQ(peer_->Send("PATCH", "/api/v1/namespaces/default/configmaps/shared?fieldManager=gitops",
+                        "application/apply-patch+yaml", object),
             201);
   const auto conflict = Run("apply", ConfigMap("shared", "ours"));
   EXPECT_EQ(conflict.status().code(), absl::StatusCode::kFailedPrecondition);
@@ -204,8 +103,9 @@ TEST_F(KubernetesPeerTest, ConflictsAreExplained) {
   EXPECT_EQ(applied->outputs["created"], false);
   // The compensation leaves what it did not make.
   ASSERT_TRUE(Run("delete", applied->outputs).ok());
-  EXPECT_EQ(Send("GET", "/api/v1/namespaces/default/configmaps/shared", "application/json", {}),
-            200);
+  EXPECT_EQ(
+      peer_->Send("GET", "/api/v1/namespaces/default/configmaps/shared", "application/json", {}),
+      200);
 }
 
 TEST_F(KubernetesPeerTest, FaultsComeFromTheServersSchema) {
@@ -234,16 +134,18 @@ TEST_F(KubernetesPeerTest, FaultsComeFromTheServersSchema) {
 }
 
 TEST_F(KubernetesPeerTest, ADefinitionAndAnObjectOfIt) {
+  const fs::path shared =
+      peers::Environment("PURSER_SHARED", (fs::path(PURSER_SOURCE_DIR) / "../shared").string());
   fs::path file;
   std::error_code error;
   for (const auto& entry :
-       fs::directory_iterator(shared_ / "data/crds/certmanager/deploy/crds", error)) {
+       fs::directory_iterator(shared / "data/crds/certmanager/deploy/crds", error)) {
     if (absl::EndsWith(entry.path().string(), "_certificates.yaml")) file = entry.path();
   }
-  if (file.empty()) GTEST_SKIP() << "SKIP no cert-manager definitions in " << shared_;
-  auto document = document::ParseYamlDocument(ReadAll(file), file.string());
+  if (file.empty()) GTEST_SKIP() << "SKIP no cert-manager definitions in " << shared;
+  auto document = document::ParseYamlDocument(peers::ReadAll(file), file.string());
   ASSERT_TRUE(document.ok()) << document.status();
-  FitForOldServers(document->value);
+  peers::FitForOldServers(document->value);
   const auto defined = Run("apply", {{"object", document->value}});
   ASSERT_TRUE(defined.ok()) << defined.status();
   EXPECT_TRUE(defined->ready);
@@ -269,9 +171,10 @@ TEST_F(KubernetesPeerTest, ADefinitionAndAnObjectOfIt) {
                                                      {"status", "True"},
                                                      {"reason", "Issued"},
                                                      {"observedGeneration", 1}}})}}}};
-  ASSERT_EQ(Send("PATCH", "/apis/cert-manager.io/v1/namespaces/default/certificates/site/status",
-                 "application/merge-patch+json", ready),
-            200);
+  ASSERT_EQ(
+      peer_->Send("PATCH", "/apis/cert-manager.io/v1/namespaces/default/certificates/site/status",
+                  "application/merge-patch+json", ready),
+      200);
   result = connector_->Observe("apply", input, *result, context_);
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_TRUE(result->ready);
