@@ -9,16 +9,12 @@ namespace purser::connectors {
 const char* ScanToEndBytewise(const char* at, const char* end, JsonScan* scan) {
   for (; at < end; ++at) {
     const char c = *at;
-    if (scan->in_string) {
-      if (scan->escaped) {
-        scan->escaped = false;
-      } else if (c == '\\') {
-        scan->escaped = true;
-      } else if (c == '"') {
-        scan->in_string = false;
-      }
-    } else if (c == '"') {
-      scan->in_string = true;
+    const bool escaped = scan->escaped;
+    scan->escaped = c == '\\' && !escaped;
+    if (c == '"') {
+      if (!escaped) scan->in_string = !scan->in_string;
+    } else if (scan->in_string) {
+      continue;
     } else if (c == '{' || c == '[') {
       ++scan->depth;
     } else if (c == '}' || c == ']') {

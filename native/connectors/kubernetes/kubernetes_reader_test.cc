@@ -2,6 +2,8 @@
 #include "connectors/kubernetes/kubernetes_reader.h"
 
 #include <atomic>
+#include <cstdlib>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -197,6 +199,48 @@ TEST_F(KubernetesReaderTest, AGigabyteIsNotTaken) {
     EXPECT_EQ(List(query_).status().code(), absl::StatusCode::kResourceExhausted);
     EXPECT_LT(*sent, int64_t{1} << 30);
   }
+}
+
+int64_t ResidentKilobytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.rfind("VmRSS:", 0) == 0) return std::atoll(line.c_str() + 6);
+  }
+  return 0;
+}
+
+TEST_F(KubernetesReaderTest, AMillionObjectsInBoundedMemory) {
+  class Counter final : public ListSink {
+   public:
+    absl::Status OnObject(Json) override {
+      ++count;
+      return absl::OkStatus();
+    }
+    void OnRestart() override {}
+    int64_t count = 0;
+  };
+  const int64_t before = ResidentKilobytes();
+  for (const int64_t most : {int64_t{1'000'000}, int64_t{300'000}}) {
+    server_.FailNext(
+        "/api/v1/configmaps", {.stream = [](const std::function<bool(absl::string_view)>& write) {
+          if (!write("{\"metadata\":{\"resourceVersion\":\"7\"},\"items\":[")) return;
+          std::string thousand;
+          for (int i = 0; i < 1000; ++i) {
+            absl::StrAppend(&thousand,
+                            "{\"metadata\":{\"name\":\"n\"},\"data\":{\"k\":\"some text\"}},");
+          }
+          for (int i = 0; i < 999 && write(thousand); ++i) continue;
+          thousand.pop_back();
+          write(absl::StrCat(thousand, "]}"));
+        }});
+    Counter counter;
+    const auto result = client_->List(query_, fields_, counter, {.max_objects = most});
+    EXPECT_EQ(counter.count, most);
+    EXPECT_EQ(result.status().code(),
+              most == 1'000'000 ? absl::StatusCode::kOk : absl::StatusCode::kResourceExhausted)
+        << result.status();
+  }
+  EXPECT_LT(ResidentKilobytes() - before, 64 << 10);
 }
 
 TEST_F(KubernetesReaderTest, SecretsAreNotRead) {
