@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -41,13 +42,16 @@ class HastyContext final : public provider::FakeContext {
 
 class ClusterRun {
  public:
-  // `config` without clusters gets one, "c1", at `server`. Defaults are filled in; a config that
-  // the schema refuses fails the test.
+  // `config` without clusters gets one, "c1", at `server`.
   ClusterRun(provider::Provider& provider, const connectors::FakeApiServer& server,
              nlohmann::json config = nlohmann::json::object(),
              std::map<std::string, std::string> memory = {})
+      : ClusterRun(provider, AtServer(std::move(config), server), std::move(memory)) {}
+
+  // Defaults are filled in; a config that the schema refuses fails the test.
+  ClusterRun(provider::Provider& provider, nlohmann::json config,
+             std::map<std::string, std::string> memory)
       : provider_(provider) {
-    if (!config.contains("clusters")) config["clusters"] = {{"c1", {{"server", server.url()}}}};
     const auto schema = json::Schema::Compile(provider.description().config_schema);
     EXPECT_TRUE(schema.ok()) << schema.status();
     const absl::Status fits = json::ToStatus(schema->Validate(config), "config");
@@ -106,6 +110,11 @@ class ClusterRun {
   std::unique_ptr<HastyContext> context;
 
  private:
+  static nlohmann::json AtServer(nlohmann::json config, const connectors::FakeApiServer& server) {
+    if (!config.contains("clusters")) config["clusters"] = {{"c1", {{"server", server.url()}}}};
+    return config;
+  }
+
   provider::Provider& provider_;
   std::unique_ptr<http::Transport> transport_;
   std::thread thread_;

@@ -112,7 +112,9 @@ TEST(HelmProviderTest, TheNewestRevisionCounts) {
   ASSERT_FALSE(entity.is_discarded());
   const auto revision_is = [&](const char* revision, const char* health) {
     return run.WaitFor([&](provider::FakeContext& told) {
-      const Json& annotations = told.entities[ref]["metadata"]["annotations"];
+      const auto found = told.entities.find(ref);
+      if (found == told.entities.end()) return false;
+      const Json& annotations = found->second["metadata"]["annotations"];
       return annotations["purser.dev/helm-revision"] == revision &&
              annotations["purser.dev/health"] == health;
     });
