@@ -7,6 +7,7 @@ import { purserServiceRef } from '@purser/plugin-purser-node';
 import { registerActions } from './actions';
 import { EntityOwners } from './costs/entityOwners';
 import { RequestNotifier, WatchPosition } from './notifications';
+import { SourceNotifier } from './sourceNotifications';
 import { Performer } from './operations';
 import { purserRequestResourceRef, purserRequestRules } from './requests/rules';
 import { createRouter, publicPaths } from './router';
@@ -94,6 +95,13 @@ export const purserPlugin = createBackendPlugin({
             approvers: config.getOptionalStringArray('purser.notifications.approvers') ?? [],
           });
           await notifier.schedule(scheduler);
+          const sources = new SourceNotifier({
+            sidecar: purser.sidecar,
+            notifications,
+            logger,
+            operators: config.getOptionalStringArray('purser.notifications.operators') ?? [],
+          });
+          await sources.schedule(scheduler);
         }
       },
     });

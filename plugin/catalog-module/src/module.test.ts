@@ -247,10 +247,11 @@ describe('the catalog module', () => {
       trigger('purser-purser-inventory:default:refresh');
       return sidecar.adopted.length > 0;
     });
-    assert.deepEqual(
-      sidecar.adopted.map(({ name, refs, more }) => ({ name, refs, more }))[0],
-      { name: 'purser-inventory/default', refs: ['resource:default/first'], more: false },
-    );
+    assert.deepEqual(sidecar.adopted.map(({ name, refs, more }) => ({ name, refs, more }))[0], {
+      name: 'purser-inventory/default',
+      refs: ['resource:default/first'],
+      more: false,
+    });
     assert.deepEqual(await names(), ['first', 'second'], 'the source decides');
   });
 

@@ -232,10 +232,7 @@ export class PurserEntityProvider implements EntityProvider {
   }
 
   /** Keeps count of a source that sends everything, and tells it in the end what it did not send. */
-  async #count(
-    delta: Extract<ProviderMessage, { type: 'delta' }>,
-    isNew: boolean,
-  ): Promise<void> {
+  async #count(delta: Extract<ProviderMessage, { type: 'delta' }>, isNew: boolean): Promise<void> {
     if (!delta.full) {
       this.#full = undefined;
       return;
