@@ -53,24 +53,26 @@ const identityOf = (event: PurserEvent) => `${event.requestId} ${event.type} ${e
 /** Where the watcher stands, in the plugin's database. */
 export class WatchPosition {
   readonly #knex: Knex;
+  readonly #watcher: string;
 
-  private constructor(knex: Knex) {
+  private constructor(knex: Knex, watcher: string) {
     this.#knex = knex;
+    this.#watcher = watcher;
   }
 
-  static async create(database: DatabaseService): Promise<WatchPosition> {
+  static async create(database: DatabaseService, watcher = WATCHER): Promise<WatchPosition> {
     const knex = await database.getClient();
     if (!database.migrations?.skip) {
       await knex.migrate.latest({
         directory: resolvePackagePath('@purser/plugin-purser-backend', 'migrations'),
       });
     }
-    return new WatchPosition(knex);
+    return new WatchPosition(knex, watcher);
   }
 
   async get(): Promise<WatchedEvent> {
     const row = await this.#knex(TABLE)
-      .where({ watcher: WATCHER })
+      .where({ watcher: this.#watcher })
       .first('sequence', 'event', 'event_at');
     return {
       sequence: Number(row?.sequence ?? 0),
@@ -82,7 +84,7 @@ export class WatchPosition {
   async set({ sequence, identity, at }: WatchedEvent): Promise<void> {
     await this.#knex(TABLE)
       .insert({
-        watcher: WATCHER,
+        watcher: this.#watcher,
         sequence,
         event: identity ?? null,
         event_at: at ?? null,

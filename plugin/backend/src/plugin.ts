@@ -6,6 +6,8 @@ import { purserPermissions, type PurserRequest } from '@purser/plugin-purser-com
 import { purserServiceRef } from '@purser/plugin-purser-node';
 import { registerActions } from './actions';
 import { EntityOwners } from './costs/entityOwners';
+import { CostGraphFeeder } from './costs/graph';
+import { CostNotifier } from './costs/notifier';
 import { RequestNotifier, WatchPosition } from './notifications';
 import { SourceNotifier } from './sourceNotifications';
 import { Performer } from './operations';
@@ -85,6 +87,11 @@ export const purserPlugin = createBackendPlugin({
         }
         registerActions({ registry: actionsRegistry, performer, auth });
 
+        if (config.getOptionalBoolean('purser.costs.graph.enabled') ?? true) {
+          const feeder = new CostGraphFeeder({ auth, catalog, sidecar: purser.sidecar, logger });
+          await feeder.schedule(scheduler);
+        }
+
         if (config.getOptionalBoolean('purser.notifications.enabled') ?? true) {
           const position = await WatchPosition.create(database);
           const notifier = new RequestNotifier({
@@ -95,6 +102,13 @@ export const purserPlugin = createBackendPlugin({
             approvers: config.getOptionalStringArray('purser.notifications.approvers') ?? [],
           });
           await notifier.schedule(scheduler);
+          const costNotifier = new CostNotifier({
+            sidecar: purser.sidecar,
+            notifications,
+            position: await WatchPosition.create(database, 'cost-notifications'),
+            logger,
+          });
+          await costNotifier.schedule(scheduler);
           const sources = new SourceNotifier({
             sidecar: purser.sidecar,
             notifications,

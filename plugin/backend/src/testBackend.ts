@@ -95,6 +95,7 @@ export class PurserTestBackend {
         mockServices.rootConfig.factory({
           data: {
             purser: {
+              costs: { graph: { enabled: false } },
               notifications: {
                 enabled: options.notifications ?? false,
                 approvers: options.approvers ?? [],

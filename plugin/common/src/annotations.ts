@@ -16,6 +16,12 @@ export const ANNOTATION_COST_30_DAYS = 'purser.dev/cost-30d';
 /** Last day of {@link ANNOTATION_COST_30_DAYS}, "2026-11-20". */
 export const ANNOTATION_COST_30_DAYS_UNTIL = 'purser.dev/cost-30d-until';
 
+/** The product that an entity belongs to: costs and budgets are kept for products, too. */
+export const ANNOTATION_PRODUCT = 'purser.dev/product';
+
+/** The environment that an entity belongs to, e.g. "production"; costs are kept for it, too. */
+export const ANNOTATION_ENVIRONMENT = 'purser.dev/environment';
+
 /** The source the entity comes from: "<provider id>/<instance>". */
 export const ANNOTATION_SOURCE = 'purser.dev/source';
 
@@ -52,6 +58,16 @@ export const purserAnnotations = [
     name: ANNOTATION_COST_30_DAYS_UNTIL,
     title: 'Last day of the cost',
     description: 'The last day that purser.dev/cost-30d covers, e.g. "2026-11-20".',
+  },
+  {
+    name: ANNOTATION_PRODUCT,
+    title: 'Product',
+    description: 'The product the entity belongs to; costs and budgets are kept for products.',
+  },
+  {
+    name: ANNOTATION_ENVIRONMENT,
+    title: 'Environment',
+    description: 'The environment the entity belongs to, e.g. "production".',
   },
   {
     name: ANNOTATION_SOURCE,

@@ -58,6 +58,62 @@ describe('the search module', () => {
     return documents;
   }
 
+  it('documents budgets and anomalies, each in a place of its own', async () => {
+    sidecar.costAnswers.listBudgets = {
+      budgets: [
+        {
+          name: 'web',
+          dimension: 'group',
+          of: 'group:default/web',
+          owner: 'group:default/web',
+          amount: '100',
+          currency: 'EUR',
+          period: 'month',
+          fromDay: '2026-11-01',
+          toDay: '2026-11-30',
+          spent: '80',
+          spentPercent: '80',
+          forecast: '120',
+          forecastMethod: 'holt-winters',
+          thresholds: [80],
+          crossed: 80,
+          measure: 'billed',
+        },
+      ],
+    };
+    sidecar.costAnswers.listAnomalies = {
+      day: '2026-11-20',
+      anomalies: [
+        {
+          id: 'a1',
+          dimension: 'entity',
+          of: 'component:default/shop',
+          owner: 'group:default/web',
+          day: '2026-11-20',
+          currency: 'EUR',
+          cost: '90',
+          expected: '20',
+          difference: '70',
+          score: 12.5,
+          service: 'S3',
+          sku: '',
+          region: 'eu-1',
+          causeDifference: '70',
+        },
+      ],
+    };
+    const [budget] = await collect('purser-budget');
+    assert.equal(budget.location, '/catalog/default/group/web?budget=web');
+    assert.match(budget.text, /80 of 100 EUR \(80 %\).*120 expected/);
+    const [anomaly] = await collect('purser-anomaly');
+    assert.equal(anomaly.location, '/catalog/default/component/shop?anomaly=a1');
+    assert.match(anomaly.text, /90 instead of 20 EUR.*S3 eu-1/);
+    for (const type of ['purser-budget', 'purser-anomaly']) {
+      const { visibilityPermission } = collators.get(type)!.factory;
+      assert.equal(visibilityPermission?.name, 'purser.cost.read.all');
+    }
+  });
+
   it('reads all requests page by page, each with the reference permissions ask for', async () => {
     for (let i = 0; i < 250; i++) {
       await purser.sidecar.createRequest({

@@ -2,9 +2,12 @@ import { Readable } from 'node:stream';
 import type { Permission } from '@backstage/plugin-permission-common';
 import type { DocumentCollatorFactory, IndexableDocument } from '@backstage/plugin-search-common';
 import {
+  type CostAnomaly,
+  type CostBudget,
   type Page,
   type PurserBlueprint,
   type PurserRequest,
+  purserCostReadAllPermission,
   purserRequestCreatePermission,
   purserRequestReadPermission,
 } from '@purser/plugin-purser-common';
@@ -116,5 +119,58 @@ export function createProductCollatorFactory(sidecar: SidecarClient): DocumentCo
     purserRequestCreatePermission,
     pageToken => sidecar.listBlueprints({ pageSize: PAGE_SIZE, pageToken }),
     productDocument,
+  );
+}
+
+/** A budget in the search index. */
+export interface PurserBudgetDocument extends IndexableDocument {
+  budget: string;
+  owner: string;
+}
+
+/** An anomaly in the search index. */
+export interface PurserAnomalyDocument extends IndexableDocument {
+  day: string;
+  owner: string;
+}
+
+export function budgetDocument(budget: CostBudget): PurserBudgetDocument {
+  return {
+    title: `Budget ${budget.name}`,
+    text: `${budget.of} ${budget.owner}: ${budget.spent} of ${budget.amount} ${budget.currency} (${budget.spentPercent} %) from ${budget.fromDay} to ${budget.toDay}${budget.forecast ? `, ${budget.forecast} expected` : ''}`,
+    location: `${catalogPath(budget.of) ?? '/catalog'}?budget=${encodeURIComponent(budget.name)}`,
+    budget: budget.name,
+    owner: budget.owner,
+  };
+}
+
+export function anomalyDocument(anomaly: CostAnomaly): PurserAnomalyDocument {
+  const cause = [anomaly.service, anomaly.sku, anomaly.region].filter(Boolean).join(' ');
+  return {
+    title: `Unusual cost of ${anomaly.of} on ${anomaly.day}`,
+    text: `${anomaly.cost} instead of ${anomaly.expected} ${anomaly.currency}, owner ${anomaly.owner}; mostly ${cause}`,
+    location: `${catalogPath(anomaly.of) ?? '/catalog'}?anomaly=${anomaly.id}`,
+    day: anomaly.day,
+    owner: anomaly.owner,
+  };
+}
+
+/** Documents of type `purser-budget`, shown to those who may see all costs. */
+export function createBudgetCollatorFactory(sidecar: SidecarClient): DocumentCollatorFactory {
+  return new PagedCollatorFactory(
+    'purser-budget',
+    purserCostReadAllPermission,
+    async () => ({ items: await sidecar.costs.budgets({}) }),
+    budgetDocument,
+  );
+}
+
+/** Documents of type `purser-anomaly`: those of the last day with data. */
+export function createAnomalyCollatorFactory(sidecar: SidecarClient): DocumentCollatorFactory {
+  return new PagedCollatorFactory(
+    'purser-anomaly',
+    purserCostReadAllPermission,
+    async () => ({ items: (await sidecar.costs.anomalies({})).anomalies }),
+    anomalyDocument,
   );
 }

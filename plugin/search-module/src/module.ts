@@ -6,7 +6,12 @@ import {
 } from '@backstage/backend-plugin-api';
 import { searchIndexRegistryExtensionPoint } from '@backstage/plugin-search-backend-node/alpha';
 import { purserServiceRef } from '@purser/plugin-purser-node';
-import { createProductCollatorFactory, createRequestCollatorFactory } from './collators';
+import {
+  createAnomalyCollatorFactory,
+  createBudgetCollatorFactory,
+  createProductCollatorFactory,
+  createRequestCollatorFactory,
+} from './collators';
 
 const SCHEDULE_KEY = 'search.collators.purser.schedule';
 const DEFAULT_SCHEDULE: SchedulerServiceTaskScheduleDefinition = {
@@ -15,7 +20,7 @@ const DEFAULT_SCHEDULE: SchedulerServiceTaskScheduleDefinition = {
   initialDelay: { seconds: 10 },
 };
 
-/** Puts requests and products into the search index. */
+/** Puts requests, products, budgets and anomalies into the search index. */
 export const searchModulePurser = createBackendModule({
   pluginId: 'search',
   moduleId: 'purser',
@@ -34,6 +39,8 @@ export const searchModulePurser = createBackendModule({
         for (const factory of [
           createRequestCollatorFactory(purser.sidecar),
           createProductCollatorFactory(purser.sidecar),
+          createBudgetCollatorFactory(purser.sidecar),
+          createAnomalyCollatorFactory(purser.sidecar),
         ]) {
           index.addCollator({ factory, schedule: scheduler.createScheduledTaskRunner(schedule) });
         }
