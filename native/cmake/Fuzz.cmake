@@ -6,7 +6,7 @@
 option(PURSER_FUZZ "Build the fuzzers (Clang only; see the preset fuzz)" OFF)
 if(PURSER_FUZZ)
   # Optimised, unlike the other sanitizer builds: these run millions of times.
-  add_compile_options(-fsanitize=fuzzer-no-link -O1)
+  add_compile_options(-fsanitize=fuzzer-no-link -O2)
 endif()
 
 function(purser_fuzzer name)

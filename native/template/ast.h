@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "template/growing.h"
+#include "template/lexer.h"
 #include "template/template.h"
 #include "template/value.h"
 
@@ -20,11 +22,12 @@ inline constexpr NodeId kNoNode = 0xffffffff;
 using SlotId = int32_t;
 inline constexpr SlotId kNoSlot = -1;
 inline constexpr uint32_t kNoName = 0xffffffff;
+inline constexpr uint32_t kTextBit = 0x80000000;
 
 enum class NodeType : uint8_t {
   // Statements.
-  kBlockList,  // list
-  kText,       // text
+  kBlockList,  // list; a text stands in it without a node: kTextBit and its place in
+               // Program::pieces
   // a: expression. One may serve several outputs that are written alike: its offsets are those of
   // the
   // first; literal says how far behind it this one stands.
@@ -83,14 +86,19 @@ struct Node {
   uint32_t offset = 0;  // in the source, for messages
   NodeId a = kNoNode;
   NodeId b = kNoNode;
-  NodeId c = kNoNode;
-  uint32_t list = 0;  // first of `count` in Program::lists
+  union {
+    NodeId c = kNoNode;
+    uint32_t callable;  // in Program::callables
+  };
+  union {
+    uint32_t list = 0;  // first of `count` in Program::lists
+    uint32_t name;      // in Program::names
+  };
   uint32_t count = 0;
-  uint32_t name = 0;     // in Program::names
-  uint32_t literal = 0;  // in Program::literals, or Program::texts
+  uint32_t literal = 0;  // in Program::literals
   SlotId slot = kNoSlot;
-  uint32_t callable = 0;  // in Program::callables
 };
+static_assert(sizeof(Node) == 36);
 
 struct Parameter {
   uint32_t name;
@@ -116,11 +124,11 @@ struct Slot {
 struct ProgramData {
   Options options;
   std::string source;
-  std::vector<Node> nodes;
-  std::vector<NodeId> lists;
+  Growing<Node> nodes;
+  Growing<NodeId> lists;
   std::vector<std::string> names;
-  std::vector<Value> literals;  // immortal; freed by the owner
-  std::vector<absl::string_view> texts;
+  std::vector<Value> literals;          // immortal; freed by the owner
+  Growing<Piece> pieces;                // texts, and tags once parsed
   std::deque<std::string> owned_texts;  // those not a part of `source`
   std::vector<CallableInfo> callables;
   std::vector<Slot> slots;

@@ -1,7 +1,6 @@
 // How the interpreter works out expressions; statements are in interpreter.cc, calls in calls.cc.
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <string>
 #include <utility>
 
@@ -9,6 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "template/builtins.h"
 #include "template/interpreter.h"
+#include "template/power.h"
 
 namespace purser::tmpl {
 
@@ -257,6 +257,8 @@ bool Interpreter::EvaluateSlice(const Value& input, const Node& slice, const Env
     if (below < 0 || above > 0 || (direction > 0 && end >= 0) || (direction < 0 && end <= 0)) break;
     std::string key;
     if (!ToText(run_, index, &key)) return false;
+    // A text bound grows from turn to turn, and comparing reads it all.
+    if (!run_.Step(static_cast<int64_t>(key.size()))) return false;
     Value item = Property(target, key);
     if (HoldsCallable(item)) return run_.Fail("callable values cannot be sliced");
     items.push_back(std::move(item));
@@ -309,12 +311,7 @@ bool Interpreter::EvaluateBinary(const Node& node, const Env& env, Value* out, i
       x = std::fmod(x, y);
       break;
     default:
-      // C's pow answers 1 where JavaScript answers NaN.
-      if (std::isnan(y) || (std::fabs(x) == 1 && std::isinf(y))) {
-        x = std::numeric_limits<double>::quiet_NaN();
-      } else {
-        x = std::pow(x, y);
-      }
+      x = Power(x, y);
   }
   *out = Value::Number(x);
   return true;

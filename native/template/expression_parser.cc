@@ -67,18 +67,26 @@ bool ExpressionParser::Signature(CallableInfo* out) {
   if (!ok_) return false;
   if (Peek().kind == TokenKind::kEnd) return true;
   const auto first_node = static_cast<NodeId>(builder_.program().nodes.size());
+  // Parsed as arguments are: one that is no name is told when all are read.
+  std::optional<uint32_t> wrong;
+  const auto closed_early = [&] { return Take(')') && !Unexpected("the end of the parameters"); };
+  if (closed_early()) return false;
   do {
-    const Token token = Peek();
-    Token name;
-    if (!ExpectName(&name)) return false;
+    const Token name = Peek();
+    const bool named = name.kind == TokenKind::kName && !IsLiteralName(name.value);
+    if (name.kind != TokenKind::kName || !(Is('=', 1) || (named && IsLastOfArgument(1)))) {
+      NodeId other;
+      if (!InlineIf(&other)) return false;
+      if (!wrong.has_value()) wrong = builder_.node(other).offset;
+      continue;
+    }
+    ++at_;
     if (!CheckName(name.value, name.offset)) return false;
     Parameter parameter{.name = builder_.Intern(name.value)};
     out->declares_caller |= name.value == "caller";
     if (Take('=')) {
       if (!InlineIf(&parameter.value)) return false;
       out->defaults.push_back(parameter);
-    } else if (IsLiteralName(name.value)) {
-      return builder_.Fail(token.offset, "a parameter must be a name");
     } else {
       const auto same =
           std::find_if(out->positional.begin(), out->positional.end(),
@@ -87,7 +95,8 @@ bool ExpressionParser::Signature(CallableInfo* out) {
       out->positional.push_back(parameter);
     }
   } while (Take(','));
-  if (!ExpectEnd()) return false;
+  if (closed_early() || !ExpectEnd()) return false;
+  if (wrong.has_value()) return builder_.Fail(*wrong, "a parameter must be a name");
   // A default may name a parameter that is declared behind it.
   builder_.ResolveAgain(first_node);
   return true;

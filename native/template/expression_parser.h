@@ -55,6 +55,10 @@ class ExpressionParser {
   bool Expect(char op);
   bool ExpectName(Token* out);
   bool ExpectEnd();
+  // Whether what stands `ahead` ends an argument.
+  bool IsLastOfArgument(size_t ahead) const {
+    return Peek(ahead).kind == TokenKind::kEnd || Is(',', ahead);
+  }
   bool CheckName(absl::string_view name, uint32_t offset);
   bool Unexpected(absl::string_view wanted);
   std::optional<CompareOp> Comparator(int level) const;

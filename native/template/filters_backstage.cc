@@ -280,7 +280,10 @@ bool PickFilter(const FilterCall& call, Value* out) {
     path = call.input.IsRecord() && HasProperty(call.input, key) ? std::vector{key}
                                                                  : PropertyPath(key);
   }
-  Value current = call.input.IsSafe() ? call.input.Plain() : call.input;
+  // Filters of the host get a regular expression as its text.
+  Value current = call.input.IsSafe()    ? call.input.Plain()
+                  : call.input.IsRegex() ? Value::String(call.input.regex().ToText())
+                                         : call.input;
   bool found = !path.empty();
   for (const std::string& key : path) {
     if (current.IsNullish()) {

@@ -30,11 +30,14 @@ Interpreter::~Interpreter() {
 
 bool Interpreter::IsSole(const ProgramData& program) {
   const Node& root = program.nodes[program.root];
-  return root.count == 1 && program.nodes[program.lists[root.list]].type == NodeType::kOutput;
+  if (root.count != 1) return false;
+  const NodeId only = program.lists[root.list];
+  return (only & kTextBit) == 0 && program.nodes[only].type == NodeType::kOutput;
 }
 
 bool Interpreter::Render(std::string* out) {
   out->reserve(program_.source.size() + program_.source.size() / 8);
+  AdviseHuge(out->data(), out->capacity());
   const RefTo<Scope> exports(new Scope(&cells_, {}, true));
   const RefTo<Scope> scope(new Scope(&cells_, exports, true));
   const RefTo<Frame> frame(new Frame(&cells_, 0, program_.frame_sizes[0], {}));
@@ -92,17 +95,16 @@ bool Interpreter::ExecuteOne(const Node& node, const Env& env, std::string* out,
     case NodeType::kBlockList:
       for (uint32_t i = 0; i < node.count; ++i) {
         const NodeId id = program_.lists[node.list + i];
-        // Text is every other child: no deeper level for it.
-        if (const Node& child = program_.nodes[id]; child.type == NodeType::kText) {
-          if (run_.Step() && Append(out, program_.texts[child.literal])) continue;
-          run_.Locate(child.offset);
+        // Text is every other child: no node and no deeper level for it.
+        if ((id & kTextBit) != 0) {
+          const Piece& text = program_.pieces[id & ~kTextBit];
+          if (run_.Step() && Append(out, text.value())) continue;
+          run_.Locate(text.offset);
           return false;
         }
         if (!Execute(id, env, out, depth + 1)) return false;
       }
       return true;
-    case NodeType::kText:
-      return Append(out, program_.texts[node.literal]);
     case NodeType::kOutput: {
       const Value* kept = Peek(node.a, env);
       if (kept != nullptr && (kept->IsText() || kept->IsNumber() || !HoldsCallable(*kept))) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "template/arena.h"
 #include "template/ast.h"
 #include "template/callable.h"
 #include "template/run.h"
@@ -101,6 +102,7 @@ class Interpreter {
   const Node& node(NodeId id) const { return program_.nodes[id]; }
   const std::string& Name(uint32_t name) const { return program_.names[name]; }
 
+  Arena arena_;  // first, so that it ends after all values
   Run& run_;
   const ProgramData& program_;
   Value context_;  // a copy when the program may mutate

@@ -118,7 +118,7 @@ size_t SkipToken(absl::string_view code, size_t at, std::string* problem) {
 class Splitter {
  public:
   Splitter(Run& run, absl::string_view source, const Options& options,
-           std::deque<std::string>& owned, std::vector<Piece>* out)
+           std::deque<std::string>& owned, Growing<Piece>* out)
       : run_(run), source_(source), options_(options), owned_(owned), out_(out) {}
 
   bool Split();
@@ -134,6 +134,14 @@ class Splitter {
   };
 
   Opening FindOpening(size_t from);
+  void Add(PieceKind kind, absl::string_view value, size_t offset) {
+    Piece made;
+    made.data = value.data();
+    made.size = static_cast<uint32_t>(value.size()) & 0x3fffffff;
+    made.kind = kind;
+    made.offset = static_cast<uint32_t>(offset);
+    out_->push_back(made);
+  }
   void AddText(absl::string_view text);
   void TrimPendingEnd();
   void StripIndent(size_t tag_at);
@@ -146,7 +154,7 @@ class Splitter {
   const absl::string_view source_;
   const Options& options_;
   std::deque<std::string>& owned_;
-  std::vector<Piece>* out_;
+  Growing<Piece>* out_;
   absl::string_view pending_;      // text not yet emitted
   std::string* joined_ = nullptr;  // its storage when it is not one part of the source
   uint32_t pending_offset_ = 0;
@@ -212,7 +220,7 @@ void Splitter::StripIndent(size_t tag_at) {
 
 void Splitter::Flush() {
   if (!pending_.empty()) {
-    out_->push_back({PieceKind::kText, pending_, pending_offset_, pending_offset_});
+    Add(PieceKind::kText, pending_, pending_offset_);
   }
   pending_ = {};
   joined_ = nullptr;
@@ -313,9 +321,7 @@ bool Splitter::Split() {
         if (!Raw(name, opening.at, right_trim, &at)) return false;
         continue;
       }
-      const size_t value_offset = inside + (inner.size() - start.size());
-      out_->push_back({opening.kind, value, static_cast<uint32_t>(opening.at),
-                       static_cast<uint32_t>(value_offset)});
+      Add(opening.kind, value, opening.at);
     }
     if (right_trim) {
       at = SkipSpace(at);
@@ -410,7 +416,7 @@ Symbol OperatorOf(absl::string_view code, size_t* length) {
 }  // namespace
 
 bool SplitTemplate(Run& run, absl::string_view source, const Options& options,
-                   std::deque<std::string>& owned, std::vector<Piece>* out) {
+                   std::deque<std::string>& owned, Growing<Piece>* out) {
   return Splitter(run, source, options, owned, out).Split();
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "template/growing.h"
 #include "template/run.h"
 #include "template/template.h"
 
@@ -18,16 +19,21 @@ inline constexpr size_t kMaxRegexBytes = 16'384;
 
 enum class PieceKind : uint8_t { kText, kVariable, kBlock };
 
+// Small, as a large file has millions.
 struct Piece {
-  PieceKind kind;
-  absl::string_view value;  // text, or the tag's inside without outer white space
-  uint32_t offset;          // of the text or the tag's opening
-  uint32_t value_offset;    // of `value`
+  const char* data;
+  uint32_t size : 30;  // sources are smaller than 1 GiB
+  PieceKind kind : 2;
+  uint32_t offset;  // of the text or the tag's opening
+
+  // The text, or the tag's inside without outer white space, which is a part of the source.
+  absl::string_view value() const { return {data, size}; }
 };
+static_assert(sizeof(Piece) == 16);
 
 // `owned` keeps texts that are put together from several parts of the source. Failures go to `run`.
 bool SplitTemplate(Run& run, absl::string_view source, const Options& options,
-                   std::deque<std::string>& owned, std::vector<Piece>* out);
+                   std::deque<std::string>& owned, Growing<Piece>* out);
 
 enum class TokenKind : uint8_t { kName, kNumber, kString, kRegex, kOperator, kEnd };
 

@@ -23,10 +23,10 @@ int Check(const uint8_t* data, size_t size) {
   options.lstrip_blocks = (data[0] & 8) != 0;
   Run run({}, {});
   std::deque<std::string> owned;
-  std::vector<Piece> pieces;
+  Growing<Piece> pieces;
   const bool split = SplitTemplate(run, source, options, owned, &pieces);
   if (HoldsNoTag(source, options.variable_start)) {
-    if (!split || pieces.size() > 1 || (pieces.size() == 1 && pieces[0].value != source)) abort();
+    if (!split || pieces.size() > 1 || (pieces.size() == 1 && pieces[0].value() != source)) abort();
   }
   if (!split) return 0;
   Tokens tokens;
@@ -36,8 +36,9 @@ int Check(const uint8_t* data, size_t size) {
     last = piece.offset;
     if (piece.kind == PieceKind::kText) continue;
     Run one({}, {});
-    if (!Tokenize(one, piece.value, piece.value_offset, &tokens)) continue;
-    uint32_t at = piece.value_offset;
+    const auto value_offset = static_cast<uint32_t>(piece.data - source.data());
+    if (!Tokenize(one, piece.value(), value_offset, &tokens)) continue;
+    uint32_t at = value_offset;
     for (const Token& token : tokens.list) {
       if (token.offset < at || token.offset > source.size()) abort();
       at = token.offset;

@@ -1,5 +1,12 @@
 #include "template/line_protocol.h"
 
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
 #include "base/status.h"
 #include "nlohmann/json.hpp"
 #include "template/step_input.h"
@@ -8,9 +15,28 @@
 namespace purser::tmpl {
 namespace {
 
+// Marks what compiling refused.
+constexpr char kSyntaxPayload[] = "purser/syntax";
+
 bool Flag(const nlohmann::ordered_json& options, const char* name) {
   const auto found = options.find(name);
   return found != options.end() && found->is_boolean() && found->get<bool>();
+}
+
+// Where and in which phase a template failed, for comparisons: the first place that its message
+// names.
+void AddPlace(const absl::Status& status, nlohmann::json* out) {
+  (*out)["code"] = status.code() == absl::StatusCode::kResourceExhausted ? "limit"
+                   : status.GetPayload(kSyntaxPayload).has_value()       ? "syntax_error"
+                                                                         : "evaluation_error";
+  const std::vector<absl::string_view> parts =
+      absl::StrSplit(status.message(), absl::MaxSplits(':', 3));
+  int line, column;
+  if (parts.size() > 3 && absl::SimpleAtoi(parts[1], &line) &&
+      absl::SimpleAtoi(parts[2], &column)) {
+    (*out)["line"] = line;
+    (*out)["column"] = column;
+  }
 }
 
 absl::StatusOr<nlohmann::json> Answer(const nlohmann::ordered_json& line) {
@@ -35,9 +61,13 @@ absl::StatusOr<nlohmann::json> Answer(const nlohmann::ordered_json& line) {
     return absl::InvalidArgumentError("unknown variant " + variant);
   }
   if (!source.is_string()) return absl::InvalidArgumentError("the template must be a string");
-  PURSER_ASSIGN_OR_RETURN(const Template compiled,
-                          Template::Compile(source.get<std::string>(), options));
-  PURSER_ASSIGN_OR_RETURN(std::string text, compiled.Render(context));
+  absl::StatusOr<Template> compiled = Template::Compile(source.get<std::string>(), options);
+  if (!compiled.ok()) {
+    absl::Status status = compiled.status();
+    status.SetPayload(kSyntaxPayload, {});
+    return status;
+  }
+  PURSER_ASSIGN_OR_RETURN(std::string text, compiled->Render(context));
   return nlohmann::json(std::move(text));
 }
 
@@ -55,6 +85,7 @@ std::string AnswerLine(absl::string_view json_line) {
       out["output"] = *std::move(answer);
     } else {
       out["error"] = std::string(answer.status().message());
+      AddPlace(answer.status(), &out);
     }
   } catch (const nlohmann::json::exception& error) {
     out["ok"] = false;

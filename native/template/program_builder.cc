@@ -11,7 +11,8 @@ NodeId ProgramBuilder::Make(NodeType type, uint32_t offset) {
     run_.FailLimit("nodes of one template", kMaxNodes);
     run_.Locate(offset);
   }
-  Node made{.type = type};
+  Node made{};
+  made.type = type;
   made.offset = offset;
   program_.nodes.push_back(made);
   return id;
@@ -55,10 +56,10 @@ NodeId ProgramBuilder::MakeName(absl::string_view name, uint32_t offset) {
   return id;
 }
 
-void ProgramBuilder::SetList(NodeId id, const std::vector<NodeId>& children) {
+void ProgramBuilder::SetList(NodeId id, absl::Span<const NodeId> children) {
   node(id).list = static_cast<uint32_t>(program_.lists.size());
   node(id).count = static_cast<uint32_t>(children.size());
-  program_.lists.insert(program_.lists.end(), children.begin(), children.end());
+  program_.lists.append(children.begin(), children.end());
 }
 
 uint32_t ProgramBuilder::Intern(absl::string_view name) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/types/span.h"
 #include "template/ast.h"
 #include "template/lexer.h"
 #include "template/run.h"
@@ -38,7 +39,7 @@ class ProgramBuilder {
   NodeId MakeKey(absl::string_view name,
                  uint32_t offset);  // a string literal, one for all its uses
   NodeId MakeName(absl::string_view name, uint32_t offset);  // resolved in the current region
-  void SetList(NodeId id, const std::vector<NodeId>& children);
+  void SetList(NodeId id, absl::Span<const NodeId> children);
   uint32_t Intern(absl::string_view name);
   const std::string& Name(uint32_t name) const { return program_.names[name]; }
   Tokens& tokens() { return tokens_; }

@@ -35,7 +35,9 @@ int Check(const uint8_t* data, size_t size) {
       static_cast<int64_t>(first->size()) > limits.max_output_bytes * 3) {
     abort();
   }
-  // The only filter that may answer otherwise.
+  // A quarter of the inputs are rendered twice; random is the only filter that may answer
+  // otherwise.
+  if ((data[0] & 0x30) != 0) return 0;
   if (source.find("random") != std::string::npos) return 0;
   const auto again = Template::RenderOnce(source, options, *kContext, limits);
   if (!again.ok() || *again != *first) abort();

@@ -105,22 +105,29 @@ void Run::Context(absl::string_view context) {
   if (code_ == absl::StatusCode::kInvalidArgument) message_ = absl::StrCat(context, ": ", message_);
 }
 
-bool Run::Postpone() {
-  if (!failed_ || code_ != absl::StatusCode::kInvalidArgument || !offset_.has_value() ||
-      postponed_.size() + 1 >= kMaxToldErrors) {
-    return false;
+std::optional<Run::Failure> Run::TakeFailure() {
+  if (!failed_ || code_ != absl::StatusCode::kInvalidArgument || !offset_.has_value()) {
+    return std::nullopt;
   }
-  postponed_.emplace_back(*offset_, std::move(message_));
+  Failure taken{*offset_, std::move(message_)};
   failed_ = false;
   message_.clear();
   offset_.reset();
+  return taken;
+}
+
+bool Run::Postpone() {
+  if (postponed_.size() + 1 >= kMaxToldErrors) return false;
+  std::optional<Failure> failure = TakeFailure();
+  if (!failure.has_value()) return false;
+  postponed_.push_back(*std::move(failure));
   return true;
 }
 
 absl::Status Run::ToStatus(absl::string_view name, absl::string_view source) const {
   std::vector<std::string> told;
-  for (const auto& [offset, message] : postponed_) {
-    told.push_back(DescribeAt(name, source, offset, message));
+  for (const Failure& failure : postponed_) {
+    told.push_back(DescribeAt(name, source, failure.offset, failure.message));
   }
   if (failed_) {
     told.push_back(offset_.has_value()
@@ -138,9 +145,12 @@ std::string DescribeAt(absl::string_view name, absl::string_view source, uint32_
   const size_t before = source.substr(0, at).rfind('\n');
   const size_t start = before == absl::string_view::npos ? 0 : before + 1;
   const size_t end = std::min(source.find('\n', at), source.size());
-  size_t column = 1;
+  // Editors count UTF-16 units, as Backstage's engine does; the mark counts characters.
+  size_t column = 1, characters = 0;
   for (size_t i = start; i < at; ++i) {
-    if ((static_cast<unsigned char>(source[i]) & 0xc0) != 0x80) ++column;
+    const auto byte = static_cast<unsigned char>(source[i]);
+    if ((byte & 0xc0) != 0x80) ++characters, ++column;
+    if (byte >= 0xf0) ++column;
   }
   std::string out =
       absl::StrCat(base::EscapeForDisplay(name), ":", lines + 1, ":", column, ": ", message);
@@ -149,7 +159,7 @@ std::string DescribeAt(absl::string_view name, absl::string_view source, uint32_
   const bool whole = line.size() <= kMaxExcerptBytes;
   if (!whole) line = line.substr(0, kMaxExcerptBytes);
   absl::StrAppend(&out, "\n  ", base::EscapeForDisplay(line, kMaxExcerptBytes));
-  if (whole) absl::StrAppend(&out, "\n  ", std::string(column - 1, ' '), "^");
+  if (whole) absl::StrAppend(&out, "\n  ", std::string(characters, ' '), "^");
   return out;
 }
 

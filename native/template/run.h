@@ -65,6 +65,12 @@ class Run {
   // Lets the parser go on behind a failure of the syntax, which is told with those that follow;
   // false when it was a limit, or there are kMaxToldErrors.
   bool Postpone();
+  // Takes a failure of the syntax back, for the parser to tell later; none when it was a limit.
+  struct Failure {
+    uint32_t offset;
+    std::string message;
+  };
+  std::optional<Failure> TakeFailure();
   bool postponed() const { return !postponed_.empty(); }
   // Puts words before the message, e.g. the filter's name.
   void Context(absl::string_view context);
@@ -92,10 +98,11 @@ class Run {
   absl::StatusCode code_ = absl::StatusCode::kInvalidArgument;
   std::string message_;
   std::optional<uint32_t> offset_;
-  std::vector<std::pair<uint32_t, std::string>> postponed_;
+  std::vector<Failure> postponed_;
 };
 
-// "name:line:column: message" and the line with a mark below the column. Columns count characters.
+// "name:line:column: message" and the line with a mark below the column. Columns count UTF-16
+// units.
 std::string DescribeAt(absl::string_view name, absl::string_view source, uint32_t offset,
                        absl::string_view message);
 

@@ -1,5 +1,6 @@
 #include "template/template.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -17,11 +18,15 @@
 namespace purser::tmpl {
 namespace {
 
+// What offsets and sizes of pieces can say.
+constexpr int64_t kLargestSource = (1 << 30) - 1;
+
 absl::Status CheckSize(absl::string_view source, const Options& options, const Limits& limits) {
-  if (static_cast<int64_t>(source.size()) <= limits.max_source_bytes) return absl::OkStatus();
-  return absl::ResourceExhaustedError(
-      absl::StrCat(base::EscapeForDisplay(options.name), ": the limit max_source_bytes of ",
-                   limits.max_source_bytes, " was exceeded (", source.size(), " bytes)"));
+  const int64_t limit = std::min(limits.max_source_bytes, kLargestSource);
+  if (static_cast<int64_t>(source.size()) <= limit) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat(base::EscapeForDisplay(options.name),
+                                                   ": the limit max_source_bytes of ", limit,
+                                                   " was exceeded (", source.size(), " bytes)"));
 }
 
 absl::Status OutputTooLarge(const Options& options, const Limits& limits) {
@@ -56,14 +61,20 @@ Template::~Template() = default;
 absl::StatusOr<Template> Template::Compile(absl::string_view source, const Options& options,
                                            const Limits& limits) {
   PURSER_RETURN_IF_ERROR(CheckSize(source, options, limits));
+  return CompileOwned(
+      IsAscii(source) || base::IsValidUtf8(source) ? std::string(source) : DecodeUtf8(source),
+      options, limits);
+}
+
+absl::StatusOr<Template> Template::CompileOwned(std::string source, const Options& options,
+                                                const Limits& limits) {
   auto program = std::make_unique<ProgramData>();
   program->options = options;
   if (options.cookiecutter_compat) {
     program->options.variable_start = "{{";
     program->options.variable_end = "}}";
   }
-  program->source =
-      IsAscii(source) || base::IsValidUtf8(source) ? std::string(source) : DecodeUtf8(source);
+  program->source = std::move(source);
   if (HoldsNoTag(program->source, program->options.variable_start)) {
     program->plain = true;
     return Template(std::move(program));
@@ -79,13 +90,15 @@ absl::StatusOr<std::string> Template::RenderOnce(std::string source, const Optio
   PURSER_RETURN_IF_ERROR(CheckSize(source, options, limits));
   const absl::string_view mark =
       options.cookiecutter_compat ? absl::string_view("{{") : options.variable_start;
-  if ((IsAscii(source) || base::IsValidUtf8(source)) && HoldsNoTag(source, mark)) {
+  if (!IsAscii(source) && !base::IsValidUtf8(source)) source = DecodeUtf8(source);
+  if (HoldsNoTag(source, mark)) {
     if (static_cast<int64_t>(source.size()) > limits.max_output_bytes) {
       return OutputTooLarge(options, limits);
     }
     return source;
   }
-  PURSER_ASSIGN_OR_RETURN(const Template compiled, Compile(source, options, limits));
+  PURSER_ASSIGN_OR_RETURN(const Template compiled,
+                          CompileOwned(std::move(source), options, limits));
   return compiled.Render(context, limits, std::move(stop));
 }
 

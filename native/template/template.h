@@ -98,6 +98,9 @@ class Template {
 
  private:
   explicit Template(std::unique_ptr<const ProgramData> program);
+  // Takes a source that is valid UTF-8.
+  static absl::StatusOr<Template> CompileOwned(std::string source, const Options& options,
+                                               const Limits& limits);
   std::unique_ptr<const ProgramData> program_;
 };
 

@@ -16,6 +16,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
+#include "template/arena.h"
 #include "template/run.h"
 
 namespace purser::tmpl {
@@ -45,6 +46,8 @@ class Counted {
   Counted(const Counted&) = delete;
   Counted& operator=(const Counted&) = delete;
   virtual ~Counted();
+  static void* operator new(size_t bytes) { return Arena::New(bytes); }
+  static void operator delete(void* object, size_t bytes) { Arena::Delete(object, bytes); }
 
   void Ref() {
     if (!immortal_) ++refs_;
