@@ -31,8 +31,6 @@ import {
   purserCatalogManagePermission,
   purserCatalogReadPermission,
   purserCostIngestPermission,
-  purserCostReadAllPermission,
-  purserCostReadPermission,
   type PurserEvent,
   type PurserHealth,
   type PurserRequest,
@@ -44,13 +42,14 @@ import {
   type PurserResource,
   type SourceVerb,
 } from '@purser/plugin-purser-common';
-import type {
-  IngestCostsOptions,
-  ListRequestsOptions,
-  PurserService,
+import {
+  authorizeCosts,
+  type EntityOwners,
+  type IngestCostsOptions,
+  type ListRequestsOptions,
+  type PurserService,
 } from '@purser/plugin-purser-node';
 import type { Request as HttpRequest } from 'express';
-import type { EntityOwners } from './costs/entityOwners';
 import { entitiesOfFilters, parseFilters } from './costs/filters';
 import { costOperations, costsOf } from './costs/operations';
 import { purserRequestResourceRef } from './requests/rules';
@@ -453,7 +452,7 @@ export class Performer {
       return context;
     }
     if (access.kind === 'costs') {
-      await this.#authorizeCosts(access.entitiesOf(input as never), credentials);
+      await authorizeCosts(this.#deps, access.entitiesOf(input as never), credentials);
       return context;
     }
     const [decision] = await permissions.authorizeConditional([{ permission: access.permission }], {
@@ -475,29 +474,6 @@ export class Performer {
       }
     }
     return context;
-  }
-
-  /** Without the permission to see all costs: those of own entities, which must be named. */
-  async #authorizeCosts(entityRefs: string[], credentials: BackstageCredentials): Promise<void> {
-    const { permissions, owners } = this.#deps;
-    const [all, own] = await permissions.authorize(
-      [{ permission: purserCostReadAllPermission }, { permission: purserCostReadPermission }],
-      { credentials },
-    );
-    if (all.result === AuthorizeResult.ALLOW) {
-      return;
-    }
-    if (own.result !== AuthorizeResult.ALLOW) {
-      throw new NotAllowedError(`the permission ${purserCostReadPermission.name} is missing`);
-    }
-    const why = `the permission ${purserCostReadAllPermission.name} is missing`;
-    if (entityRefs.length === 0) {
-      throw new NotAllowedError(`${why}: filter by entities that you own (filter=entity=…)`);
-    }
-    const foreign = await owners.notOwned(entityRefs, credentials);
-    if (foreign.length > 0) {
-      throw new NotAllowedError(`${why}, and you do not own ${foreign.join(', ')}`);
-    }
   }
 }
 

@@ -3,6 +3,10 @@
  *
  * @packageDocumentation
  */
+export { authorizeCosts } from './costs/access';
+export { EntityOwners } from './costs/entityOwners';
+export { type CostSurfaceContext, createCostSurface } from './costs/surface';
+export { addDays, countDays, dayOf, toNumber } from './costs/periods';
 export { readSidecarConfig, type SidecarConfig } from './config';
 export { CancelledError, isCancelled, isUnavailable, UnavailableError } from './errors';
 export { createPurserService, type DefaultPurserService, purserServiceRef } from './service';

@@ -4,3 +4,4 @@
  * @packageDocumentation
  */
 export * from './testing/testSidecar';
+export { CostSurfaceBackend } from './testing/costSurface';

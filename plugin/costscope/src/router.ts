@@ -1,0 +1,255 @@
+import { InputError } from '@backstage/errors';
+import type { CostDimension } from '@purser/plugin-purser-common';
+import {
+  addDays,
+  type CostFilterOption,
+  type CostSurfaceContext,
+  countDays,
+  toNumber,
+} from '@purser/plugin-purser-node';
+import type { Request, Router } from 'express';
+import PromiseRouter from 'express-promise-router';
+
+const PAGE = 5_000;
+const DIMENSIONS: Record<string, CostDimension> = {
+  service: 'service',
+  provider: 'source',
+  region: 'region',
+  account: 'account',
+  category: 'charge_category',
+  project: 'system',
+  team: 'owner',
+  entity: 'entity',
+};
+
+const textOf = (req: Request, name: string) => {
+  const value = req.query[name];
+  return typeof value === 'string' ? value : '';
+};
+
+/** "7d", "30d", "P30D", "2026-11" or "2026-11-01/2026-11-20" up to the last day with data. */
+export function parsePeriod(period: string, lastDay: string): { from: string; to: string } {
+  const days = /^P?(\d{1,3})d$/i.exec(period || '30d');
+  if (days && Number(days[1]) > 0) {
+    return { from: addDays(lastDay, 1 - Number(days[1])), to: lastDay };
+  }
+  if (/^\d{4}-\d{2}$/.test(period)) {
+    const next = addDays(`${period}-28`, 4).slice(0, 7);
+    return { from: `${period}-01`, to: addDays(`${next}-01`, -1) };
+  }
+  const range = /^(\d{4}-\d{2}-\d{2})[/,](\d{4}-\d{2}-\d{2})$/.exec(period);
+  if (range && range[1] <= range[2]) {
+    return { from: range[1], to: range[2] };
+  }
+  throw new InputError(`period: '${period}' is not like 30d, 2026-11 or 2026-11-01/2026-11-20`);
+}
+
+/** A project is an entity, or the name of a system. */
+function projectFilters(project: string): CostFilterOption[] {
+  if (!project) {
+    return [];
+  }
+  const ref = (project.includes(':') ? project : `system:default/${project}`).toLowerCase();
+  const kind = ref.split(':')[0];
+  const dimension = ({ group: 'group', system: 'system', domain: 'domain' } as const)[kind];
+  return [{ dimension: dimension ?? 'entity', values: [ref] }];
+}
+
+const percent = (change: number, before: number) =>
+  before === 0 ? 0 : Math.round((change / before) * 10_000) / 100;
+
+export function createRouter({ sidecar, authorize }: CostSurfaceContext<Request>): Router {
+  const router = PromiseRouter();
+  router.use((req, res, next) => {
+    const id = req.header('x-correlation-id');
+    if (id && /^[\w-]{1,128}$/.test(id)) {
+      res.setHeader('x-correlation-id', id);
+    }
+    next();
+  });
+  router.get('/health', (_, res) => {
+    res.json({ status: 'ok' });
+  });
+
+  /** What is asked, after the check of who asks. */
+  const question = async (req: Request) => {
+    const filters = projectFilters(textOf(req, 'project'));
+    await authorize(
+      req,
+      filters.flatMap(({ values }) => values),
+    );
+    const { firstDay, lastDay } = await sidecar.costs.status();
+    return { filters, firstDay, lastDay };
+  };
+
+  router.get('/providers', async (req, res) => {
+    const { firstDay, lastDay } = await question(req);
+    if (!firstDay) {
+      res.json([]);
+      return;
+    }
+    const { items } = await sidecar.queryCosts({
+      fromDay: firstDay,
+      toDay: lastDay,
+      groupBy: ['source', 'service'],
+      pageSize: PAGE,
+    });
+    const services = new Map<string, Set<string>>();
+    for (const {
+      keys: [source, service],
+    } of items) {
+      services.set(source, (services.get(source) ?? new Set()).add(service));
+    }
+    res.json(
+      [...services].map(([id, names]) => ({
+        id,
+        displayName: id,
+        status: 'connected',
+        services: [...names].sort(),
+        lastUpdated: `${lastDay}T00:00:00Z`,
+      })),
+    );
+  });
+
+  const datasets = async (req: Request) => {
+    const { filters, firstDay, lastDay } = await question(req);
+    if (!firstDay) {
+      return [];
+    }
+    const { items } = await sidecar.queryCosts({
+      fromDay: firstDay,
+      toDay: lastDay,
+      groupBy: ['source', 'billing_period'],
+      filters,
+      pageSize: PAGE,
+    });
+    const found = new Map<string, { [field: string]: string | number; records: number }>();
+    for (const {
+      keys: [provider, period],
+      charges,
+    } of items) {
+      const id = `${provider}-${period}`;
+      const { to } = parsePeriod(period.slice(0, 7), lastDay);
+      const records = (found.get(id)?.records ?? 0) + charges;
+      found.set(id, {
+        id,
+        provider,
+        project: textOf(req, 'project') || 'all',
+        status: 'ready',
+        records,
+        periodStart: period,
+        periodEnd: to,
+      });
+    }
+    return [...found.values()];
+  };
+  router.get(['/datasets', '/datasets/search'], async (req, res) => {
+    res.json(await datasets(req));
+  });
+
+  router.get('/costs/summary', async (req, res) => {
+    const { filters, lastDay } = await question(req);
+    const period = textOf(req, 'period') || '30d';
+    const answer = { period, project: textOf(req, 'project') || 'all' };
+    if (!lastDay) {
+      res.json({ ...answer, totalCost: 0, previousTotalCost: 0, deltaPct: 0, currency: 'USD' });
+      return;
+    }
+    const { from, to } = parsePeriod(period, lastDay);
+    const rows = await sidecar.costs.compare({
+      fromDay: from,
+      toDay: to,
+      dimension: 'source',
+      filters,
+    });
+    // One number there: of the currency that most is charged in.
+    const sums = new Map<string, { before: number; after: number }>();
+    for (const { currency, before, after } of rows) {
+      const sum = sums.get(currency) ?? { before: 0, after: 0 };
+      sum.before += toNumber(before);
+      sum.after += toNumber(after);
+      sums.set(currency, sum);
+    }
+    const [[currency, sum] = ['USD', { before: 0, after: 0 }] as const] = [...sums].sort(
+      (a, b) => b[1].after - a[1].after,
+    );
+    res.json({
+      ...answer,
+      totalCost: sum.after,
+      previousTotalCost: sum.before,
+      deltaPct: percent(sum.after - sum.before, sum.before),
+      currency,
+    });
+  });
+
+  router.get('/costs/daily', async (req, res) => {
+    const { filters, lastDay } = await question(req);
+    if (!lastDay) {
+      res.json([]);
+      return;
+    }
+    const { from, to } = parsePeriod(textOf(req, 'period'), lastDay);
+    const { items } = await sidecar.queryCosts({
+      fromDay: from,
+      toDay: to,
+      groupBy: ['day'],
+      filters,
+      pageSize: PAGE,
+    });
+    const days = new Map(items.map(({ keys: [day], billedCost }) => [day, toNumber(billedCost)]));
+    res.json(
+      Array.from({ length: countDays(from, to) }, (_, i) => addDays(from, i)).map(date => ({
+        date,
+        cost: days.get(date) ?? 0,
+      })),
+    );
+  });
+
+  router.get('/breakdown', async (req, res) => {
+    const by = textOf(req, 'by') || 'service';
+    const dimension = DIMENSIONS[by];
+    if (!dimension) {
+      throw new InputError(`by: must be one of ${Object.keys(DIMENSIONS).join(', ')}`);
+    }
+    const { filters, lastDay } = await question(req);
+    if (!lastDay) {
+      res.json([]);
+      return;
+    }
+    const { from, to } = parsePeriod(textOf(req, 'period'), lastDay);
+    const rows = await sidecar.costs.compare({ fromDay: from, toDay: to, dimension, filters });
+    res.json(
+      rows
+        .map(({ key, after, changePercent }) => ({
+          dim: key || 'unknown',
+          cost: toNumber(after),
+          deltaPct: toNumber(changePercent),
+        }))
+        .sort((a, b) => b.cost - a.cost),
+    );
+  });
+
+  router.get('/alerts', async (req, res) => {
+    const { filters } = await question(req);
+    const of = filters[0]?.values[0] ?? '';
+    const [budgets, { anomalies }] = await Promise.all([
+      sidecar.costs.budgets({ of }),
+      sidecar.costs.anomalies({ of }),
+    ]);
+    res.json([
+      ...budgets
+        .filter(({ crossed }) => crossed > 0)
+        .map(({ name, crossed, spentPercent }) => ({
+          id: `budget-${name}`,
+          severity: crossed >= 100 ? 'critical' : 'warn',
+          message: `Budget ${name} is spent to ${spentPercent} %`,
+        })),
+      ...anomalies.map(anomaly => ({
+        id: `anomaly-${anomaly.id}`,
+        severity: 'info',
+        message: `${anomaly.of} cost ${anomaly.cost} ${anomaly.currency} on ${anomaly.day} instead of ${anomaly.expected}`,
+      })),
+    ]);
+  });
+  return router;
+}

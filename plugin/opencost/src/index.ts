@@ -1,0 +1,9 @@
+/**
+ * Answers OpenCost's allocation API from Purser's costs.
+ *
+ * @packageDocumentation
+ */
+import { createCostSurface } from '@purser/plugin-purser-node';
+import { createRouter } from './router';
+
+export default createCostSurface('opencost', createRouter);
