@@ -97,6 +97,10 @@ TEST(HclDocumentTest, EvaluatesWhatTheTextTells) {
   const Case cases[] = {
       {"1", "1"},
       {"-1.5e2", "-150"},
+      {"1.0", "1"},
+      {"-7 % 3", "-1"},
+      {"\"1\" == 1", "false"},
+      {"jsonencode(\"<&>\")", R"("\"\\u003c\\u0026\\u003e\"")"},
       {"\"a\\tb\\u00e9\\\\\"", R"("a\tbé\\")"},
       {"true", "true"},
       {"null", "null"},

@@ -303,7 +303,14 @@ Maybe Apply(const std::string& name, const std::vector<json>& arguments) {
         absl::StrSplit(arguments[1].get<std::string>(), arguments[0].get<std::string>())));
   }
   if (arguments.size() != 1) return std::nullopt;
-  if (name == "jsonencode") return arguments[0].dump();
+  if (name == "jsonencode") {
+    // As Go writes it, so that a page may hold it.
+    return absl::StrReplaceAll(arguments[0].dump(), {{"<", "\\u003c"},
+                                                     {">", "\\u003e"},
+                                                     {"&", "\\u0026"},
+                                                     {"\u2028", "\\u2028"},
+                                                     {"\u2029", "\\u2029"}});
+  }
   if (Is(name, {"upper", "lower", "trimspace"})) {
     const auto text = TextOf(arguments[0]);
     return text ? OneText(name, *text) : std::nullopt;

@@ -1,6 +1,7 @@
 #include "document/hcl_expression.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -19,6 +20,9 @@ namespace {
 using Node = HclExpression::Node;
 using NodePtr = std::shared_ptr<const Node>;
 using Kind = Node::Kind;
+
+// Whole numbers below are exact as a double.
+constexpr double kMaxExactDouble = 9e15;
 
 void AppendUtf8(uint32_t code, std::string* out) {
   if (code < 0x80) {
@@ -328,6 +332,10 @@ class Parser {
     if (whole && absl::SimpleAtoi(text, &integer)) return MakeLiteral(integer);
     double number = 0;
     if (!absl::SimpleAtod(text, &number)) return FailAt(begin, "this is no number");
+    // 1.0 and 1 are one number.
+    if (number == std::floor(number) && std::fabs(number) < kMaxExactDouble) {
+      return MakeLiteral(static_cast<int64_t>(number));
+    }
     return MakeLiteral(number);
   }
 
