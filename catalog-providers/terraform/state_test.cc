@@ -1,7 +1,14 @@
 #include "catalog-providers/terraform/state.h"
 
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -114,6 +121,31 @@ TEST(TerraformStateTest, OthersAreRefusedWithoutShowingThem) {
   const auto empty = ParseState("{\"version\": 4}", "x");
   ASSERT_TRUE(empty.ok()) << empty.status();
   EXPECT_THAT(empty->resources, IsEmpty());
+}
+
+// What the real program writes, where it is installed.
+TEST(TerraformStatePeerTest, RealStatesAreRead) {
+  if (std::system("terraform version > /dev/null 2>&1") != 0) GTEST_SKIP() << "SKIP no terraform";
+  std::string pattern = (std::filesystem::temp_directory_path() / "purser-tf-XXXXXX").string();
+  const std::filesystem::path folder = ::mkdtemp(pattern.data());
+  // Its own provider needs no network.
+  std::ofstream(folder / "main.tf")
+      << "resource \"terraform_data\" \"x\" { input = \"canary-7f3a\" }\n";
+  const std::string run = absl::StrCat(
+      "cd ", folder.string(),
+      " && export TF_CLI_CONFIG_FILE=/dev/null CHECKPOINT_DISABLE=1 && "
+      "(terraform init -input=false && terraform apply -input=false -auto-approve) > log 2>&1 && "
+      "terraform show -json > show.json");
+  ASSERT_EQ(std::system(run.c_str()), 0);
+  for (const char* name : {"terraform.tfstate", "show.json"}) {
+    std::ifstream file(folder / name);
+    const auto state = ParseState(std::string(std::istreambuf_iterator<char>(file), {}), name);
+    ASSERT_TRUE(state.ok()) << name << state.status();
+    EXPECT_FALSE(state->terraform_version.empty()) << name;
+    EXPECT_EQ(state->secrets_left_out, 1) << name;
+    EXPECT_THAT(Everything(*state), Not(HasSubstr(kCanary))) << name;
+  }
+  std::filesystem::remove_all(folder);
 }
 
 TEST(TerraformStateTest, TypesThatAreSecretsAreLeftOut) {
