@@ -1,20 +1,36 @@
 #include "costs/delivery.h"
 
-#include <sys/stat.h>
-
+#include <filesystem>
 #include <memory>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "base/strings.h"
-#include "costs/readers/byte_source.h"
+#include "costs/readers/days.h"
+#include "costs/readers/manifest.h"
 #include "costs/readers/tags.h"
 
 namespace purser::costs {
 namespace {
 
-// How often the stop token is looked at and progress told.
-constexpr int64_t kRowsPerCheck = 16'384;
+// The parts of a charge's key, in this order; the kept columns of its subject follow.
+enum Part : size_t {
+  kPeriodPart,
+  kDayPart,
+  kResourcePart,
+  kAccountPart,
+  kTagsPart,
+  kServicePart,
+  kCategoryPart,
+  kCurrencyPart,
+  kRegionPart,
+  kSkuPart,
+  kClassPart,
+  kCommitmentPart,
+  kInvoicePart,
+  kColumnParts,
+};
 
 }  // namespace
 
@@ -42,108 +58,152 @@ absl::Status Sums::Add(base::Decimal more_billed, base::Decimal more_effective,
   return absl::OkStatus();
 }
 
+Delivery::Delivery(const IngestRequest& request, const std::vector<std::string>& extra_columns)
+    : request_(request), columns_(std::begin(kSubjectColumns), std::end(kSubjectColumns)) {
+  columns_.insert(columns_.end(), extra_columns.begin(), extra_columns.end());
+}
+
 absl::Status Delivery::Read(Quarantine& quarantine, IngestReport& report) {
-  for (const std::string& path : request_.paths) {
-    struct stat info;
-    if (stat(path.c_str(), &info) == 0) total_bytes_ += info.st_size;
+  ScanRequest scan;
+  int64_t rows_promised = -1;
+  PURSER_RETURN_IF_ERROR(FindFiles(scan.paths, &rows_promised));
+  scan.wanted.texts = {"BillingPeriodStart", "ChargePeriodStart", "ResourceId",
+                       "SubAccountId",       "Tags",              "ServiceName",
+                       "ChargeCategory",     "BillingCurrency"};
+  scan.wanted.amounts = {"BilledCost", "EffectiveCost", "ListCost", "ContractedCost"};
+  scan.wanted.optional = {"ListCost", "ContractedCost"};
+  scan.parts = {{KeyPart::kDay, kPeriodPart},       {KeyPart::kDay, kDayPart},
+                {KeyPart::kText, kResourcePart},    {KeyPart::kText, kAccountPart},
+                {KeyPart::kTags, kTagsPart},        {KeyPart::kText, kServicePart},
+                {KeyPart::kCategory, kCategoryPart}, {KeyPart::kCurrency, kCurrencyPart}};
+  std::vector<std::string> more = {"RegionId", "SkuId", "ChargeClass", "CommitmentDiscountStatus",
+                                   "InvoiceId"};
+  more.insert(more.end(), columns_.begin(), columns_.end());
+  for (std::string& column : more) {
+    scan.parts.push_back({KeyPart::kText, scan.wanted.texts.size()});
+    scan.wanted.texts.push_back(column);
+    scan.wanted.optional.push_back(std::move(column));
   }
-  base::Hasher hasher(base::HashKind::kSha256);
-  for (const std::string& path : request_.paths) {
-    PURSER_RETURN_IF_ERROR(ReadFile(path, hasher, quarantine, report));
+  scan.currency = kCurrencyPart;
+  scan.max_groups = kMaxRollups;
+  scan.hash = true;
+  scan.stop = request_.stop;
+  if (request_.on_progress) {
+    scan.on_progress = [&](const ScanProgress& progress) {
+      request_.on_progress({progress.rows, progress.bytes, progress.total_bytes});
+    };
   }
-  report.sha256 = base::ToHex(hasher.Finish());
+  if (request_.bad_rows == BadRows::kQuarantine) {
+    scan.on_bad_row = [&](const std::string& path, const BadRow& row) {
+      return AddBad(path, row, quarantine, report);
+    };
+  }
+  absl::StatusOr<ScanResult> scanned = ScanBills(scan);
+  if (!scanned.ok()) {
+    return absl::Status(scanned.status().code(),
+                        absl::StrCat(scanned.status().message(), "; nothing was stored"));
+  }
+  report.rows_stored = scanned->rows_added;
+  report.rows_quarantined = scanned->rows_bad;
+  report.rows_read = scanned->rows_added + scanned->rows_bad;
+  report.rounded_numbers = scanned->rounded;
+  report.sha256 = scanned->sha256;
   for (const auto& [currency, sums] : set_aside_) {
     report.quarantined_money.push_back({currency, sums.billed});
   }
-  return CheckControlTotals(report);
+  if (rows_promised >= 0 && rows_promised != report.rows_read) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the manifest counts ", rows_promised, " rows, its files have ",
+                     report.rows_read, ": the delivery is not complete; nothing was stored"));
+  }
+  PURSER_RETURN_IF_ERROR(Fill(*scanned));
+  return CheckControlTotals(*scanned);
 }
 
-absl::Status Delivery::ReadFile(const std::string& path, base::Hasher& hasher,
-                                Quarantine& quarantine, IngestReport& report) {
-  PURSER_ASSIGN_OR_RETURN(const std::unique_ptr<FileSource> file, FileSource::Open(path, &hasher));
-  PURSER_ASSIGN_OR_RETURN(const std::unique_ptr<ByteSource> bytes, Unpacked(*file, path));
-  PURSER_ASSIGN_OR_RETURN(const std::unique_ptr<FocusCsvReader> reader,
-                          FocusCsvReader::Open(*bytes, path));
-  while (true) {
-    PURSER_ASSIGN_OR_RETURN(const RowKind kind, reader->Next());
-    if (kind == RowKind::kEnd) break;
-    ++report.rows_read;
-    if (report.rows_read % kRowsPerCheck == 0) {
-      if (request_.stop.stop_requested()) {
-        return absl::CancelledError("reading the delivery was cancelled; nothing was stored");
-      }
-      if (request_.on_progress) {
-        request_.on_progress({report.rows_read, bytes_before_ + file->bytes_read(), total_bytes_});
-      }
-    }
-    if (kind == RowKind::kBad) {
-      PURSER_RETURN_IF_ERROR(AddBad(path, reader->bad_row(), quarantine, report));
+// The files themselves, and those that the manifests of folders name. `*rows` is what all manifests
+// promise together, -1 when not all that is read was promised.
+absl::Status Delivery::FindFiles(std::vector<std::string>& paths, int64_t* rows) const {
+  int64_t promised = 0;
+  bool all_promised = true;
+  for (const std::string& path : request_.paths) {
+    std::error_code error;
+    if (!std::filesystem::is_directory(path, error)) {
+      paths.push_back(path);
+      all_promised = false;
       continue;
     }
-    PURSER_ASSIGN_OR_RETURN(std::string problem, AddCharge(reader->charge()));
-    if (!problem.empty()) {
-      PURSER_RETURN_IF_ERROR(
-          AddBad(path, reader->RejectCharge("Tags", std::move(problem)), quarantine, report));
-      continue;
-    }
-    ++report.rows_stored;
+    PURSER_ASSIGN_OR_RETURN(const DeliveredFiles delivered, ReadDelivered(path));
+    paths.insert(paths.end(), delivered.paths.begin(), delivered.paths.end());
+    all_promised = all_promised && delivered.rows.has_value();
+    promised += delivered.rows.value_or(0);
   }
-  report.rounded_numbers += reader->rounded_numbers();
-  bytes_before_ += file->bytes_read();
-  if (request_.on_progress) request_.on_progress({report.rows_read, bytes_before_, total_bytes_});
+  if (all_promised) *rows = promised;
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> Delivery::AddCharge(const Charge& charge) {
-  if (subjects_.size() + tags_.size() + texts_.size() > kMaxDistinctTexts) {
+absl::Status Delivery::Fill(const ScanResult& scanned) {
+  const GroupTable& table = *scanned.table;
+  size_t texts = 0;
+  for (const size_t part : {kResourcePart, kAccountPart, kTagsPart, kServicePart}) {
+    texts += table.part(part).size();
+  }
+  if (texts > kMaxDistinctTexts) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "the delivery has more than ", kMaxDistinctTexts,
         " different services, tags and resources (kMaxDistinctTexts): deliver it in parts"));
   }
-  // Tags repeat: each text is parsed once, and equal tags in another order are one.
-  auto raw = raw_tags_.find(charge.tags);
-  if (raw == raw_tags_.end()) {
-    absl::StatusOr<Tags> tags = ParseTags(charge.tags);
-    if (!tags.ok()) return std::string(tags.status().message());
-    std::string text = TagsToJson(*tags);
-    const auto [known, added] = json_tags_.try_emplace(text, static_cast<uint32_t>(tags_.size()));
-    if (added) tags_.emplace_back(*std::move(tags), std::move(text));
-    raw = raw_tags_.emplace(std::string(charge.tags), known->second).first;
+  const auto days = [&](size_t part) -> absl::StatusOr<std::vector<absl::CivilDay>> {
+    std::vector<absl::CivilDay> days;
+    for (uint32_t code = 0; code < table.part(part).size(); ++code) {
+      PURSER_ASSIGN_OR_RETURN(const absl::CivilDay day, ParseDay(table.part(part).TextOf(code)));
+      days.push_back(day);
+    }
+    return days;
+  };
+  PURSER_ASSIGN_OR_RETURN(const std::vector<absl::CivilDay> periods, days(kPeriodPart));
+  PURSER_ASSIGN_OR_RETURN(const std::vector<absl::CivilDay> charge_days, days(kDayPart));
+  for (uint32_t code = 0; code < table.part(kTagsPart).size(); ++code) {
+    const absl::string_view text = table.part(kTagsPart).TextOf(code);
+    PURSER_ASSIGN_OR_RETURN(Tags tags, ParseTags(text));
+    tags_.emplace_back(std::move(tags), std::string(text));
   }
-
-  // No id holds a NUL: the reader refuses it.
-  scratch_.assign(charge.resource_id.data(), charge.resource_id.size());
-  absl::StrAppend(&scratch_, absl::string_view("\0", 1), charge.sub_account,
-                  absl::string_view("\0", 1), raw->second);
-  const auto [subject, added] =
-      subject_numbers_.try_emplace(scratch_, static_cast<uint32_t>(subjects_.size()));
-  if (added) {
-    subjects_.push_back(
-        {std::string(charge.resource_id), std::string(charge.sub_account), raw->second});
-  }
-
-  const RollupKey key{charge.billing_period,
-                      charge.day,
-                      subject->second,
-                      texts_.NumberOf(charge.service),
-                      texts_.NumberOf(charge.category),
-                      texts_.NumberOf(charge.currency)};
-  PURSER_RETURN_IF_ERROR(rollups_[key].Add(charge.billed, charge.effective, 1));
-  if (rollups_.size() > kMaxRollups) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("the delivery has more than ", kMaxRollups,
-                     " sums by day, resource and service (kMaxRollups): deliver it in parts"));
-  }
-  PURSER_RETURN_IF_ERROR(
-      read_[std::string(charge.currency)].Add(charge.billed, charge.effective, 1));
-  return std::string();
+  // By the numbers of their parts.
+  absl::flat_hash_map<std::vector<uint32_t>, uint32_t> subjects;
+  absl::flat_hash_map<ChargeItem, uint32_t> items;
+  rollups_.reserve(table.groups());
+  std::vector<uint32_t> key(3 + columns_.size());
+  return table.ForEach([&](const GroupTable::CodedRow& row) -> absl::Status {
+    const auto text = [&](size_t part) { return table.part(part).TextOf(row.codes[part]); };
+    key = {row.codes[kResourcePart], row.codes[kAccountPart], row.codes[kTagsPart]};
+    key.insert(key.end(), row.codes.begin() + kColumnParts, row.codes.end());
+    const auto [subject, added] = subjects.try_emplace(key, static_cast<uint32_t>(subjects_.size()));
+    if (added) {
+      Tags kept;
+      for (size_t i = 0; i < columns_.size(); ++i) {
+        const absl::string_view value = text(kColumnParts + i).substr(0, kMaxColumnBytes);
+        if (!value.empty()) kept[columns_[i]] = std::string(value);
+      }
+      subjects_.push_back({std::string(text(kResourcePart)), std::string(text(kAccountPart)),
+                           row.codes[kTagsPart], texts_.NumberOf(TagsToJson(kept))});
+    }
+    const ChargeItem item{std::string(text(kServicePart)),
+                          std::string(text(kRegionPart)),
+                          std::string(text(kSkuPart)),
+                          std::string(text(kCategoryPart)),
+                          KindOf(text(kCategoryPart), text(kClassPart), text(kCommitmentPart),
+                                 row.sums[0].IsNegative()),
+                          std::string(text(kCurrencyPart)),
+                          ""};
+    const auto [number, is_new] = items.try_emplace(item, static_cast<uint32_t>(items_.size()));
+    if (is_new) items_.push_back(item);
+    return rollups_[{periods[row.codes[kPeriodPart]], charge_days[row.codes[kDayPart]],
+                     subject->second, number->second, texts_.NumberOf(text(kInvoicePart))}]
+        .Add({row.sums[0], row.sums[1], row.sums[2], row.sums[3], row.charges});
+  });
 }
 
 absl::Status Delivery::AddBad(const std::string& path, const BadRow& row, Quarantine& quarantine,
                               IngestReport& report) {
-  if (request_.bad_rows == BadRows::kRefuse) {
-    return absl::InvalidArgumentError(absl::StrCat(row.ToString(path), "; nothing was stored"));
-  }
   PURSER_RETURN_IF_ERROR(quarantine.Add(path, row));
   ++report.rows_quarantined;
   if (report.problems.size() < kMaxProblems) report.problems.push_back(row.ToString(path));
@@ -151,26 +211,26 @@ absl::Status Delivery::AddBad(const std::string& path, const BadRow& row, Quaran
     ++report.quarantined_without_money;
     return absl::OkStatus();
   }
-  PURSER_RETURN_IF_ERROR(read_[row.currency].Add(*row.billed, base::Decimal(), 1));
   return set_aside_[row.currency].Add(*row.billed, base::Decimal(), 1);
 }
 
-absl::Status Delivery::CheckControlTotals(const IngestReport& report) const {
-  std::map<std::string, Sums> counted = set_aside_;
+// The money of all rows, summed while they were read, is the money of the groups.
+absl::Status Delivery::CheckControlTotals(const ScanResult& scanned) const {
+  std::map<std::string, Sums> counted;
   for (const auto& [key, sums] : rollups_) {
     PURSER_RETURN_IF_ERROR(
-        counted[texts_.TextOf(key.currency)].Add(sums.billed, sums.effective, sums.charges));
+        counted[items_[key.item].currency].Add(sums.billed, sums.effective, sums.charges));
   }
-  bool equal = report.rows_read == report.rows_stored + report.rows_quarantined &&
-               counted.size() == read_.size();
-  int64_t rows = report.quarantined_without_money;
-  for (const auto& [currency, sums] : read_) {
+  bool equal = counted.size() == scanned.totals.size();
+  int64_t rows = 0;
+  for (const auto& [currency, total] : scanned.totals) {
     const auto found = counted.find(currency);
-    equal = equal && found != counted.end() && found->second.billed == sums.billed &&
-            found->second.effective == sums.effective && found->second.charges == sums.charges;
-    rows += sums.charges;
+    equal = equal && found != counted.end() && found->second.billed.units() == total.units[0] &&
+            found->second.effective.units() == total.units[1] &&
+            found->second.charges == total.rows;
+    rows += total.rows;
   }
-  if (equal && rows == report.rows_read) return absl::OkStatus();
+  if (equal && rows == scanned.rows_added) return absl::OkStatus();
   return absl::InternalError(
       "the sums of the delivery are not what was read; nothing was stored, please report this");
 }

@@ -12,14 +12,16 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "base/decimal.h"
-#include "base/hash.h"
+#include "costs/bill_scan.h"
+#include "costs/facts.h"
 #include "costs/quarantine.h"
-#include "costs/readers/focus_csv.h"
 #include "costs/service.h"
 
 namespace purser::costs {
 
 inline constexpr size_t kMaxDistinctTexts = 5'000'000;  // services, subjects, tags of a delivery
+
+inline constexpr size_t kMaxColumnBytes = 1'024;  // kept of a column of a subject
 
 // Texts numbered by first appearance.
 class TextNumbers {
@@ -36,21 +38,21 @@ class TextNumbers {
 struct StoredSubject {
   std::string resource_id;
   std::string sub_account;
-  uint32_t tags;  // index into Delivery::tags
+  uint32_t tags;     // index into Delivery::tags
+  uint32_t columns;  // number of a text of Delivery::texts: the kept columns as JSON
 };
 
 struct RollupKey {
   absl::CivilDay billing_period;
   absl::CivilDay day;
   uint32_t subject;
-  uint32_t service;
-  uint32_t category;
-  uint32_t currency;
+  uint32_t item;     // index into Delivery::items
+  uint32_t invoice;  // number of a text
   friend bool operator==(const RollupKey&, const RollupKey&) = default;
   template <typename H>
   friend H AbslHashValue(H state, const RollupKey& key) {
-    return H::combine(std::move(state), key.billing_period, key.day, key.subject, key.service,
-                      key.category, key.currency);
+    return H::combine(std::move(state), key.billing_period, key.day, key.subject, key.item,
+                      key.invoice);
   }
 };
 
@@ -62,46 +64,41 @@ struct Sums {
   absl::Status Add(base::Decimal more_billed, base::Decimal more_effective, int64_t more_charges);
 };
 
-// One thread. The sums of all charges of some files.
+// The sums of all charges of some files. One thread, but for the reading, which uses all cores.
 class Delivery {
  public:
-  explicit Delivery(const IngestRequest& request) : request_(request) {}
+  // `extra_columns`: what is kept of a charge's subject beside kSubjectColumns.
+  Delivery(const IngestRequest& request, const std::vector<std::string>& extra_columns);
   Delivery(const Delivery&) = delete;
   Delivery& operator=(const Delivery&) = delete;
 
-  // Reads all files. Bad rows go to `quarantine` or end it, as the request says. Fills the counts,
+  // Reads all files; for a folder those that its manifest names, and as many rows as that counts (see
+  // manifest.h). Bad rows go to `quarantine` or end it, as the request says. Fills the counts,
   // the hash, the problems and the quarantined money of `report`, and checks that what was read is
   // what was summed plus what was set aside.
   absl::Status Read(Quarantine& quarantine, IngestReport& report);
 
-  const absl::flat_hash_map<RollupKey, Sums>& rollups() const { return rollups_; }
+  const absl::flat_hash_map<RollupKey, Measures>& rollups() const { return rollups_; }
+  const std::vector<ChargeItem>& items() const { return items_; }
   const std::vector<StoredSubject>& subjects() const { return subjects_; }
   const std::vector<std::pair<Tags, std::string>>& tags() const { return tags_; }  // and as JSON
-  const TextNumbers& texts() const { return texts_; }  // of services, categories, currencies
+  const TextNumbers& texts() const { return texts_; }  // of columns and invoices
 
  private:
-  absl::Status ReadFile(const std::string& path, base::Hasher& hasher, Quarantine& quarantine,
-                        IngestReport& report);
-  // The text of what is wrong with the row, "" when it was added.
-  absl::StatusOr<std::string> AddCharge(const Charge& charge);
+  absl::Status FindFiles(std::vector<std::string>& paths, int64_t* rows) const;
+  absl::Status Fill(const ScanResult& scanned);
   absl::Status AddBad(const std::string& path, const BadRow& row, Quarantine& quarantine,
                       IngestReport& report);
-  absl::Status CheckControlTotals(const IngestReport& report) const;
+  absl::Status CheckControlTotals(const ScanResult& scanned) const;
 
   const IngestRequest& request_;
-  absl::flat_hash_map<RollupKey, Sums> rollups_;
+  std::vector<std::string> columns_;  // kept of subjects
+  absl::flat_hash_map<RollupKey, Measures> rollups_;
+  std::vector<ChargeItem> items_;
   std::vector<StoredSubject> subjects_;
-  absl::flat_hash_map<std::string, uint32_t> subject_numbers_;
   std::vector<std::pair<Tags, std::string>> tags_;
-  absl::flat_hash_map<std::string, uint32_t> raw_tags_;   // as in the file → tags_
-  absl::flat_hash_map<std::string, uint32_t> json_tags_;  // canonical → tags_
   TextNumbers texts_;
-  std::string scratch_;
-  // Control totals by currency, kept apart from rollups_.
-  std::map<std::string, Sums> read_;
-  std::map<std::string, Sums> set_aside_;
-  int64_t bytes_before_ = 0;  // of the files already read
-  int64_t total_bytes_ = 0;
+  std::map<std::string, Sums> set_aside_;  // by currency
 };
 
 }  // namespace purser::costs

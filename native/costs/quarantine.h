@@ -8,7 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "costs/readers/focus_csv.h"
+#include "costs/readers/bad_row.h"
 
 namespace purser::costs {
 

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -12,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "costs/readers/inflater.h"
 
 namespace purser::costs {
 namespace {
@@ -38,50 +38,39 @@ class PrefixedSource final : public ByteSource {
 
 class GzipSource final : public ByteSource {
  public:
-  GzipSource(std::unique_ptr<ByteSource> inner, std::string name)
-      : inner_(std::move(inner)), name_(std::move(name)), input_(kCompressedChunk) {}
-  ~GzipSource() override {
-    if (open_) inflateEnd(&stream_);
-  }
-
-  absl::Status Start() {
-    if (inflateInit2(&stream_, 15 + 16) != Z_OK) {
-      return absl::ResourceExhaustedError("no memory to unpack gzip");
-    }
-    open_ = true;
-    return absl::OkStatus();
-  }
+  GzipSource(std::unique_ptr<ByteSource> inner, std::unique_ptr<Inflater> inflater,
+             std::string name)
+      : inner_(std::move(inner)),
+        inflater_(std::move(inflater)),
+        name_(std::move(name)),
+        input_(kCompressedChunk) {}
 
   absl::StatusOr<size_t> Read(char* buffer, size_t size) override {
     while (true) {
-      if (stream_.avail_in == 0 && !ended_) {
+      if (packed_.empty() && !ended_) {
         PURSER_ASSIGN_OR_RETURN(const size_t count, inner_->Read(input_.data(), input_.size()));
-        stream_.next_in = reinterpret_cast<Bytef*>(input_.data());
-        stream_.avail_in = static_cast<uInt>(count);
+        packed_ = absl::string_view(input_.data(), count);
         ended_ = count == 0;
         packed_bytes_ += static_cast<int64_t>(count);
       }
       if (member_done_) {
-        if (stream_.avail_in == 0) return size_t{0};
+        if (packed_.empty()) return size_t{0};
         // Another member follows; what is none fails as a header.
-        if (inflateReset(&stream_) != Z_OK) return Damaged("cannot start the next member");
+        inflater_->Restart();
         member_done_ = false;
       }
-      stream_.next_out = reinterpret_cast<Bytef*>(buffer);
-      stream_.avail_out = static_cast<uInt>(std::min<size_t>(size, 1 << 30));
-      const uInt room = stream_.avail_out;
-      const int code = inflate(&stream_, Z_NO_FLUSH);
-      const size_t count = room - stream_.avail_out;
-      bytes_ += static_cast<int64_t>(count);
-      if (code == Z_STREAM_END) {
+      const Inflater::Step step = inflater_->Run(packed_, buffer, size);
+      packed_.remove_prefix(step.taken);
+      bytes_ += static_cast<int64_t>(step.made);
+      if (step.state == Inflater::State::kMemberEnd) {
         member_done_ = true;
-      } else if (code != Z_OK && code != Z_BUF_ERROR) {
-        return Damaged(stream_.msg != nullptr ? stream_.msg : "not a gzip stream");
-      } else if (count == 0 && ended_) {
+      } else if (step.state == Inflater::State::kDamaged) {
+        return Damaged(inflater_->problem());
+      } else if (step.made == 0 && ended_) {
         return Damaged("it ends in the middle, so that rows are missing; fetch it again");
       }
       PURSER_RETURN_IF_ERROR(CheckSize());
-      if (count > 0) return count;
+      if (step.made > 0) return step.made;
     }
   }
 
@@ -103,10 +92,10 @@ class GzipSource final : public ByteSource {
   }
 
   std::unique_ptr<ByteSource> inner_;
+  std::unique_ptr<Inflater> inflater_;
   std::string name_;
   std::vector<char> input_;
-  z_stream stream_ = {};
-  bool open_ = false;
+  absl::string_view packed_;  // not yet unpacked, in input_
   bool ended_ = false;
   bool member_done_ = false;
   int64_t packed_bytes_ = 0;
@@ -114,6 +103,25 @@ class GzipSource final : public ByteSource {
 };
 
 }  // namespace
+
+void PieceHasher::Update(absl::string_view bytes) {
+  while (!bytes.empty()) {
+    const absl::string_view part = bytes.substr(0, piece_bytes_ - in_piece_);
+    piece_.Update(part);
+    in_piece_ += part.size();
+    bytes.remove_prefix(part.size());
+    if (in_piece_ == piece_bytes_) {
+      all_.Update(piece_.Finish());
+      in_piece_ = 0;
+    }
+  }
+}
+
+std::string PieceHasher::Finish() {
+  if (in_piece_ > 0) all_.Update(piece_.Finish());
+  in_piece_ = 0;
+  return all_.Finish();
+}
 
 absl::StatusOr<size_t> StringSource::Read(char* buffer, size_t size) {
   const size_t count = std::min(size, rest_.size());
@@ -123,7 +131,7 @@ absl::StatusOr<size_t> StringSource::Read(char* buffer, size_t size) {
 }
 
 absl::StatusOr<std::unique_ptr<FileSource>> FileSource::Open(const std::string& path,
-                                                             base::Hasher* hasher) {
+                                                             PieceHasher* hasher) {
   // A pipe that nobody writes would make the open wait for ever.
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return base::ErrnoStatus(errno, absl::StrCat("open billing file ", path));
@@ -149,7 +157,8 @@ absl::StatusOr<size_t> FileSource::Read(char* buffer, size_t size) {
   return static_cast<size_t>(count);
 }
 
-absl::StatusOr<std::unique_ptr<ByteSource>> Unpacked(ByteSource& inner, absl::string_view name) {
+absl::StatusOr<std::unique_ptr<ByteSource>> Unpacked(ByteSource& inner, absl::string_view name,
+                                                     InflateMethod method) {
   std::string magic(2, '\0');
   size_t have = 0;
   while (have < magic.size()) {
@@ -162,9 +171,11 @@ absl::StatusOr<std::unique_ptr<ByteSource>> Unpacked(ByteSource& inner, absl::st
   const bool gzip = magic == "\x1f\x8b";
   auto whole = std::make_unique<PrefixedSource>(std::move(magic), inner);
   if (!gzip) return whole;
-  auto source = std::make_unique<GzipSource>(std::move(whole), std::string(name));
-  PURSER_RETURN_IF_ERROR(source->Start());
-  return source;
+  PURSER_ASSIGN_OR_RETURN(std::unique_ptr<Inflater> inflater, NewInflater(method));
+  if (inflater == nullptr) {
+    return absl::UnimplementedError("this machine has no library for that way to unpack");
+  }
+  return std::make_unique<GzipSource>(std::move(whole), std::move(inflater), std::string(name));
 }
 
 }  // namespace purser::costs

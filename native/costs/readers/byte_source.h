@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/hash.h"
+#include "costs/readers/inflater.h"
 
 namespace purser::costs {
 
@@ -18,6 +19,21 @@ namespace purser::costs {
 inline constexpr int64_t kMaxInflateRatio = 200;
 inline constexpr int64_t kFreeInflatedBytes = 64 << 20;
 inline constexpr int64_t kMaxInflatedBytes = int64_t{1} << 40;
+
+// The SHA-256 of the SHA-256s of a content's pieces: pieces can be hashed by several threads. One
+// thread.
+class PieceHasher {
+ public:
+  explicit PieceHasher(size_t piece_bytes) : piece_bytes_(piece_bytes) {}
+  void Update(absl::string_view bytes);
+  std::string Finish();  // the raw digest
+
+ private:
+  const size_t piece_bytes_;
+  size_t in_piece_ = 0;
+  base::Hasher piece_{base::HashKind::kSha256};
+  base::Hasher all_{base::HashKind::kSha256};
+};
 
 // One thread.
 class ByteSource {
@@ -42,7 +58,7 @@ class FileSource final : public ByteSource {
  public:
   // NOT_FOUND and the like name the path; only regular files.
   static absl::StatusOr<std::unique_ptr<FileSource>> Open(const std::string& path,
-                                                          base::Hasher* hasher);
+                                                          PieceHasher* hasher);
   ~FileSource() override;
   absl::StatusOr<size_t> Read(char* buffer, size_t size) override;
 
@@ -50,19 +66,20 @@ class FileSource final : public ByteSource {
   int64_t total_bytes() const { return total_bytes_; }
 
  private:
-  FileSource(int fd, std::string path, int64_t total_bytes, base::Hasher* hasher)
+  FileSource(int fd, std::string path, int64_t total_bytes, PieceHasher* hasher)
       : fd_(fd), path_(std::move(path)), total_bytes_(total_bytes), hasher_(hasher) {}
   int fd_;
   std::string path_;
   int64_t total_bytes_;
   int64_t bytes_read_ = 0;
-  base::Hasher* hasher_;
+  PieceHasher* hasher_;
 };
 
 // What `inner` (which must outlive it) holds: its bytes, or what they unpack to when they begin as
 // gzip does (several members in a row are one stream). A cut or damaged stream, a bad check sum,
 // bytes behind the end and a bomb are INVALID_ARGUMENT, the limits RESOURCE_EXHAUSTED.
-absl::StatusOr<std::unique_ptr<ByteSource>> Unpacked(ByteSource& inner, absl::string_view name);
+absl::StatusOr<std::unique_ptr<ByteSource>> Unpacked(ByteSource& inner, absl::string_view name,
+                                                     InflateMethod method = InflateMethod::kBest);
 
 }  // namespace purser::costs
 

@@ -26,9 +26,10 @@ std::string Gzip(absl::string_view text) {
   return out;
 }
 
-absl::StatusOr<std::string> ReadAll(absl::string_view bytes, size_t step = 1000) {
+// The same by all methods of this machine.
+absl::StatusOr<std::string> ReadBy(InflateMethod method, absl::string_view bytes, size_t step) {
   StringSource inner(bytes);
-  absl::StatusOr<std::unique_ptr<ByteSource>> source = Unpacked(inner, "bill.csv.gz");
+  absl::StatusOr<std::unique_ptr<ByteSource>> source = Unpacked(inner, "bill.csv.gz", method);
   if (!source.ok()) return source.status();
   std::string text;
   std::string buffer(step, '\0');
@@ -40,6 +41,18 @@ absl::StatusOr<std::string> ReadAll(absl::string_view bytes, size_t step = 1000)
   }
 }
 
+absl::StatusOr<std::string> ReadAll(absl::string_view bytes, size_t step = 1000) {
+  const absl::StatusOr<std::string> text = ReadBy(InflateMethod::kZlib, bytes, step);
+  const absl::StatusOr<std::string> other = ReadBy(InflateMethod::kIsal, bytes, step);
+  if (!absl::IsUnimplemented(other.status())) {
+    EXPECT_EQ(text.status().code(), other.status().code()) << other.status();
+    if (text.ok() && other.ok()) {
+      EXPECT_EQ(*text, *other);
+    }
+  }
+  return ReadBy(InflateMethod::kBest, bytes, step);
+}
+
 TEST(ByteSourceTest, PlainAndGzipAreToldByTheirContent) {
   EXPECT_EQ(*ReadAll("a,b\n1,2\n"), "a,b\n1,2\n");
   EXPECT_EQ(*ReadAll(""), "");
@@ -48,6 +61,19 @@ TEST(ByteSourceTest, PlainAndGzipAreToldByTheirContent) {
   for (int i = 0; i < 50'000; ++i) text += std::to_string(i) + ",";
   EXPECT_EQ(*ReadAll(Gzip(text), 777), text);
   EXPECT_EQ(*ReadAll(Gzip("a,b\n") + Gzip("1,2\n") + Gzip("")), "a,b\n1,2\n");
+}
+
+// Members of every size and at every place in the buffers.
+TEST(ByteSourceTest, ManyMembersAreOneStream) {
+  std::string packed, text;
+  for (int i = 0; i < 3'000; ++i) {
+    const std::string part(static_cast<size_t>(i % 257), static_cast<char>('a' + i % 26));
+    text += part;
+    packed += Gzip(part);
+  }
+  EXPECT_GT(packed.size(), 60'000u);
+  EXPECT_EQ(*ReadAll(packed), text);
+  EXPECT_EQ(*ReadAll(packed, 7), text);
 }
 
 TEST(ByteSourceTest, DamagedGzipIsRefused) {

@@ -40,6 +40,14 @@ const char* FindStructural(const char* at, const char* end) {
 CsvScanner::CsvScanner(ByteSource& source, std::string name)
     : source_(source), name_(std::move(name)), buffer_(kChunk) {}
 
+CsvScanner::CsvScanner(ByteSource& source, std::string name, const CsvPlace& place)
+    : CsvScanner(source, std::move(name)) {
+  started_ = true;
+  offset_ = place.offset;
+  row_ = place.row;
+  line_ = place.line;
+}
+
 absl::Status CsvScanner::TooLarge(absl::string_view what) const {
   return absl::ResourceExhaustedError(absl::StrCat(name_, ":", line_, ": ", what,
                                                    " (record begins at byte ", offset_,
@@ -121,7 +129,8 @@ bool CsvScanner::ScanPlain(size_t* at, size_t field_start) {
     }
     ++*at;
   }
-  record_.fields.push_back({{base + field_start, *at - field_start}, false});
+  const absl::string_view text(base + field_start, *at - field_start);
+  record_.fields.push_back({text, false, text});
   return true;
 }
 
@@ -159,7 +168,7 @@ bool CsvScanner::ScanQuoted(size_t* at, size_t field_start) {
     }
     return ScanPlain(at, field_start);
   }
-  record_.fields.push_back({text, true});
+  record_.fields.push_back({text, true, {base + field_start, *at - field_start}});
   return true;
 }
 

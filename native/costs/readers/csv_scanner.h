@@ -30,6 +30,14 @@ inline constexpr size_t kMaxFields = 4'096;
 struct CsvField {
   absl::string_view text;
   bool quoted = false;
+  absl::string_view raw;  // with its quotes, as in the file
+};
+
+// Where a text that is a part of a file begins.
+struct CsvPlace {
+  int64_t offset = 0;
+  int64_t row = 0;
+  int64_t line = 1;
 };
 
 // Valid until the next call of Next.
@@ -48,6 +56,8 @@ struct CsvRecord {
 class CsvScanner {
  public:
   CsvScanner(ByteSource& source, std::string name);
+  // Reads a part that begins with a record at `place` (no byte order mark).
+  CsvScanner(ByteSource& source, std::string name, const CsvPlace& place);
 
   // Null at the end. A quoted field without an end and a record above the limits are errors: what
   // follows cannot be told apart from it.

@@ -42,7 +42,9 @@ std::string TagsToJson(const Tags& tags) { return json::Dump(nlohmann::json(tags
 
 const std::string* FindTag(const Tags& tags, absl::string_view key) {
   auto found = tags.find(std::string(key));
-  if (found == tags.end()) found = tags.find(absl::StrCat("user:", key));
+  for (const absl::string_view mark : {"user:", "user_"}) {
+    if (found == tags.end()) found = tags.find(absl::StrCat(mark, key));
+  }
   return found == tags.end() ? nullptr : &found->second;
 }
 

@@ -2,13 +2,16 @@
 #ifndef PURSER_COSTS_READERS_TAGS_H_
 #define PURSER_COSTS_READERS_TAGS_H_
 
+#include <map>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "costs/allocation.h"
 
 namespace purser::costs {
+
+// Tag key → value as text; a tag without a value has "true".
+using Tags = std::map<std::string, std::string>;
 
 inline constexpr size_t kMaxTagsBytes = 256 << 10;
 
@@ -20,8 +23,8 @@ absl::StatusOr<Tags> ParseTags(absl::string_view text);
 // Compact JSON, keys sorted.
 std::string TagsToJson(const Tags& tags);
 
-// The value of `key`; where clouds mark users' tags, the key behind "user:" counts too. Null when
-// there is none.
+// The value of `key`; where clouds mark users' tags, the key behind "user:" or "user_" (AWS CUR 2.0)
+// counts too. Null when there is none.
 const std::string* FindTag(const Tags& tags, absl::string_view key);
 
 }  // namespace purser::costs

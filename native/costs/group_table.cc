@@ -1,0 +1,314 @@
+#include "costs/group_table.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <numeric>
+
+#include "base/status.h"
+
+namespace purser::costs {
+namespace {
+
+constexpr size_t kFirstSlots = 4096;
+constexpr size_t kManySlots = 1 << 20;
+// Numbers grow: a part gets more bits than it needs now.
+constexpr int kFirstWidth = 6;
+constexpr int kSpareBits = 2;
+
+int BitsFor(size_t values) { return values < 2 ? 1 : static_cast<int>(std::bit_width(values - 1)); }
+
+absl::Status Overflow() {
+  return absl::OutOfRangeError(
+      "a sum of costs does not fit into ±170141183460469231731: is an amount in the file wrong?");
+}
+
+}  // namespace
+
+GroupTable::GroupTable(size_t parts, size_t measures) : parts_(parts), measures_(measures) {
+  Clear();
+}
+
+void GroupTable::Clear() {
+  for (TextDictionary& part : parts_) part.Clear();
+  fields_ = LayOut(std::vector<int>(parts_.size(), kFirstWidth), &words_);
+  stride_ = words_ + 1 + 2 * measures_;
+  groups_ = 0;
+  pages_.clear();
+  slots_.assign(kFirstSlots, Slot());
+  slots_.shrink_to_fit();
+}
+
+size_t GroupTable::bytes() const {
+  size_t bytes = (pages_.size() << kPageBits) * stride_ * sizeof(uint64_t) +
+                 slots_.size() * sizeof(Slot);
+  for (const TextDictionary& part : parts_) bytes += part.bytes();
+  return bytes;
+}
+
+std::vector<GroupTable::Field> GroupTable::LayOut(const std::vector<int>& widths, size_t* words) {
+  std::vector<Field> fields;
+  size_t word = 0;
+  int used = 0;
+  // Earlier parts in higher bits, so that packed ranks compare as the parts do.
+  for (const int width : widths) {
+    if (used + width > 64) {
+      ++word;
+      used = 0;
+    }
+    used += width;
+    fields.push_back({word, 64 - used, width});
+  }
+  *words = word + 1;
+  return fields;
+}
+
+uint64_t GroupTable::HashOf(const uint64_t* key, size_t words) {
+  uint64_t hash = 0x9E3779B97F4A7C15u;
+  for (size_t i = 0; i < words; ++i) {
+    const unsigned __int128 product =
+        static_cast<unsigned __int128>(key[i] ^ hash) * 0xD6E8FEB86659FD93u;
+    hash = static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+  }
+  return hash;
+}
+
+bool GroupTable::SameKey(const uint64_t* record, const uint64_t* key) const {
+  for (size_t i = 0; i < words_; ++i) {
+    if (record[i] != key[i]) return false;
+  }
+  return true;
+}
+
+__int128 GroupTable::UnitsOf(const uint64_t* sum) {
+  return static_cast<__int128>(static_cast<unsigned __int128>(sum[1]) << 64 | sum[0]);
+}
+
+bool GroupTable::AddUnits(uint64_t* sum, __int128 units) {
+  __int128 total;
+  if (__builtin_add_overflow(UnitsOf(sum), units, &total)) return false;
+  sum[0] = static_cast<uint64_t>(total);
+  sum[1] = static_cast<uint64_t>(static_cast<unsigned __int128>(total) >> 64);
+  return true;
+}
+
+uint32_t GroupTable::CodeIn(const uint64_t* record, const Field& field) const {
+  return static_cast<uint32_t>(record[field.word] >> field.shift) &
+         static_cast<uint32_t>((uint64_t{1} << field.width) - 1);
+}
+
+uint64_t* GroupTable::FindOrAdd(const uint64_t* key, uint64_t hash) {
+  const size_t mask = slots_.size() - 1;
+  const uint32_t tag = static_cast<uint32_t>(hash >> 32);
+  size_t at = hash & mask;
+  while (slots_[at].index_plus_one != 0) {
+    if (slots_[at].tag == tag) {
+      uint64_t* const record = Record(slots_[at].index_plus_one - 1);
+      if (SameKey(record, key)) return record;
+    }
+    at = (at + 1) & mask;
+  }
+  if (groups_ >> kPageBits == pages_.size()) {
+    pages_.push_back(std::make_unique<uint64_t[]>((size_t{1} << kPageBits) * stride_));
+  }
+  uint64_t* const record = Record(groups_++);
+  std::memcpy(record, key, words_ * sizeof(uint64_t));
+  slots_[at] = {tag, static_cast<uint32_t>(groups_)};
+  // Fourfold while it is small: growing looks at all groups again.
+  if (groups_ * 2 > slots_.size()) GrowSlots(slots_.size() * (slots_.size() < kManySlots ? 4 : 2));
+  return record;
+}
+
+void GroupTable::GrowSlots(size_t slots) {
+  slots_.assign(slots, Slot());
+  const size_t mask = slots - 1;
+  for (size_t i = 0; i < groups_; ++i) {
+    const uint64_t hash = HashOf(Record(i), words_);
+    size_t at = hash & mask;
+    while (slots_[at].index_plus_one != 0) at = (at + 1) & mask;
+    slots_[at] = {static_cast<uint32_t>(hash >> 32), static_cast<uint32_t>(i + 1)};
+  }
+}
+
+void GroupTable::FitFields() {
+  bool fits = true;
+  std::vector<int> widths;
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    const int needed = BitsFor(parts_[i].size());
+    const bool enough = needed <= fields_[i].width;
+    fits = fits && enough;
+    widths.push_back(enough ? fields_[i].width : std::min(32, needed + kSpareBits));
+  }
+  if (fits) return;
+  const std::vector<Field> old_fields = std::move(fields_);
+  const size_t old_words = words_, old_stride = stride_;
+  fields_ = LayOut(widths, &words_);
+  stride_ = words_ + 1 + 2 * measures_;
+  std::vector<std::unique_ptr<uint64_t[]>> old_pages = std::move(pages_);
+  pages_.clear();
+  for (size_t page = 0; page < old_pages.size(); ++page) {
+    pages_.push_back(std::make_unique<uint64_t[]>((size_t{1} << kPageBits) * stride_));
+    for (size_t i = page << kPageBits; i < std::min(groups_, (page + 1) << kPageBits); ++i) {
+      const uint64_t* const from =
+          old_pages[page].get() + (i - (page << kPageBits)) * old_stride;
+      uint64_t* const to = Record(i);
+      for (size_t part = 0; part < fields_.size(); ++part) {
+        to[fields_[part].word] |= static_cast<uint64_t>(CodeIn(from, old_fields[part]))
+                                  << fields_[part].shift;
+      }
+      std::memcpy(to + words_, from + old_words, (1 + 2 * measures_) * sizeof(uint64_t));
+    }
+    old_pages[page].reset();
+  }
+  GrowSlots(slots_.size());
+}
+
+absl::Status GroupTable::Add(const Batch& batch) {
+  FitFields();
+  for (size_t first = 0; first < batch.rows; first += kBlock) {
+    PURSER_RETURN_IF_ERROR(AddBlock(batch, first, std::min(kBlock, batch.rows - first)));
+  }
+  return absl::OkStatus();
+}
+
+// In three passes, so that memory is on its way while the others are looked at.
+absl::Status GroupTable::AddBlock(const Batch& batch, size_t first, size_t count) {
+  keys_.assign(kBlock * words_, 0);
+  uint64_t hashes[kBlock];
+  uint64_t* records[kBlock];
+  for (size_t part = 0; part < fields_.size(); ++part) {
+    const Field field = fields_[part];
+    const uint32_t* const codes = batch.codes[part].data() + first;
+    uint64_t* const word = keys_.data() + field.word;
+    for (size_t i = 0; i < count; ++i) {
+      word[i * words_] |= static_cast<uint64_t>(codes[i]) << field.shift;
+    }
+  }
+  const size_t mask = slots_.size() - 1;
+  for (size_t i = 0; i < count; ++i) {
+    hashes[i] = HashOf(keys_.data() + i * words_, words_);
+    __builtin_prefetch(slots_.data() + (hashes[i] & mask));
+  }
+  for (size_t i = 0; i < count; ++i) {
+    const Slot slot = slots_[hashes[i] & mask];
+    records[i] = nullptr;
+    if (slot.index_plus_one != 0 && slot.tag == static_cast<uint32_t>(hashes[i] >> 32)) {
+      records[i] = Record(slot.index_plus_one - 1);
+      __builtin_prefetch(records[i], 1);
+    }
+  }
+  for (size_t i = 0; i < count; ++i) {
+    if (!batch.skip.empty() && batch.skip[first + i] != 0) continue;
+    const uint64_t* const key = keys_.data() + i * words_;
+    uint64_t* record = records[i];
+    if (record == nullptr || !SameKey(record, key)) record = FindOrAdd(key, hashes[i]);
+    uint64_t* sum = record + words_;
+    ++*sum++;
+    for (size_t measure = 0; measure < measures_; ++measure, sum += 2) {
+      if (!AddUnits(sum, (*batch.units)[measure][first + i])) return Overflow();
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status GroupTable::Merge(const GroupTable& other) {
+  std::vector<std::vector<uint32_t>> mine(parts_.size());
+  for (size_t part = 0; part < parts_.size(); ++part) {
+    const TextDictionary& texts = other.parts_[part];
+    mine[part].reserve(texts.size());
+    for (uint32_t code = 0; code < texts.size(); ++code) {
+      mine[part].push_back(parts_[part].CodeOf(texts.TextOf(code)));
+    }
+  }
+  FitFields();
+  std::vector<uint64_t> key(words_);
+  for (size_t i = 0; i < other.groups_; ++i) {
+    const uint64_t* const from = other.Record(i);
+    std::fill(key.begin(), key.end(), 0);
+    for (size_t part = 0; part < fields_.size(); ++part) {
+      key[fields_[part].word] |=
+          static_cast<uint64_t>(mine[part][other.CodeIn(from, other.fields_[part])])
+          << fields_[part].shift;
+    }
+    uint64_t* const to = FindOrAdd(key.data(), HashOf(key.data(), words_));
+    to[words_] += from[other.words_];
+    for (size_t measure = 0; measure < measures_; ++measure) {
+      if (!AddUnits(to + words_ + 1 + 2 * measure,
+                    UnitsOf(from + other.words_ + 1 + 2 * measure))) {
+        return Overflow();
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status GroupTable::ForEachSorted(
+    const std::function<absl::Status(const Row&)>& on_row) const {
+  // The rank of each text among those of its part.
+  std::vector<std::vector<uint32_t>> ranks(parts_.size());
+  std::vector<int> widths;
+  for (size_t part = 0; part < parts_.size(); ++part) {
+    const TextDictionary& texts = parts_[part];
+    std::vector<uint32_t> order(texts.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::sort(order.begin(), order.end(),
+              [&](uint32_t a, uint32_t b) { return texts.TextOf(a) < texts.TextOf(b); });
+    ranks[part].resize(order.size());
+    for (uint32_t rank = 0; rank < order.size(); ++rank) ranks[part][order[rank]] = rank;
+    widths.push_back(BitsFor(texts.size()));
+  }
+  size_t words = 0;
+  const std::vector<Field> fields = LayOut(widths, &words);
+  std::vector<uint64_t> keys(groups_ * words);
+  for (size_t i = 0; i < groups_; ++i) {
+    const uint64_t* const record = Record(i);
+    for (size_t part = 0; part < fields.size(); ++part) {
+      keys[i * words + fields[part].word] |=
+          static_cast<uint64_t>(ranks[part][CodeIn(record, fields_[part])]) << fields[part].shift;
+    }
+  }
+  std::vector<std::pair<uint64_t, uint32_t>> order(groups_);
+  for (size_t i = 0; i < groups_; ++i) order[i] = {keys[i * words], static_cast<uint32_t>(i)};
+  std::sort(order.begin(), order.end(), [&](const auto& a, const auto& b) {
+    if (a.first != b.first || words == 1) return a.first < b.first;
+    const uint64_t* const x = keys.data() + a.second * words;
+    const uint64_t* const y = keys.data() + b.second * words;
+    return std::lexicographical_compare(x, x + words, y, y + words);
+  });
+  Row row;
+  row.keys.resize(parts_.size());
+  row.sums.resize(measures_);
+  for (const auto& [first_word, index] : order) {
+    const uint64_t* const record = Record(index);
+    for (size_t part = 0; part < parts_.size(); ++part) {
+      row.keys[part] = parts_[part].TextOf(CodeIn(record, fields_[part]));
+    }
+    row.charges = static_cast<int64_t>(record[words_]);
+    for (size_t measure = 0; measure < measures_; ++measure) {
+      row.sums[measure] = base::Decimal::FromUnits(UnitsOf(record + words_ + 1 + 2 * measure));
+    }
+    PURSER_RETURN_IF_ERROR(on_row(row));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status GroupTable::ForEach(
+    const std::function<absl::Status(const CodedRow&)>& on_row) const {
+  CodedRow row;
+  row.codes.resize(parts_.size());
+  row.sums.resize(measures_);
+  for (size_t i = 0; i < groups_; ++i) {
+    const uint64_t* const record = Record(i);
+    for (size_t part = 0; part < parts_.size(); ++part) {
+      row.codes[part] = CodeIn(record, fields_[part]);
+    }
+    row.charges = static_cast<int64_t>(record[words_]);
+    for (size_t measure = 0; measure < measures_; ++measure) {
+      row.sums[measure] = base::Decimal::FromUnits(UnitsOf(record + words_ + 1 + 2 * measure));
+    }
+    PURSER_RETURN_IF_ERROR(on_row(row));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace purser::costs

@@ -1,0 +1,25 @@
+// Amounts as text to exact units of 10^-18: what Decimal::Parse reads, at the speed of a scan.
+#ifndef PURSER_COSTS_READERS_AMOUNT_H_
+#define PURSER_COSTS_READERS_AMOUNT_H_
+
+#include <cstddef>
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace purser::costs {
+
+enum class AmountKind {
+  kExact,
+  kRounded,  // digits behind the 18th were rounded half-even
+  kBad,
+};
+
+// Reads the text of an amount (no quotes around it).
+AmountKind ParseAmount(const char* text, size_t size, __int128* units);
+// Why the text is none.
+std::string AmountProblem(absl::string_view text);
+
+}  // namespace purser::costs
+
+#endif  // PURSER_COSTS_READERS_AMOUNT_H_

@@ -1,0 +1,32 @@
+// Why a row of a billing file cannot be counted, and where it stands.
+#ifndef PURSER_COSTS_READERS_BAD_ROW_H_
+#define PURSER_COSTS_READERS_BAD_ROW_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "base/decimal.h"
+
+namespace purser::costs {
+
+struct BadRow {
+  int64_t line = 0;    // from 1; 0 in files without lines
+  int64_t row = 0;     // from 1, the header not counted
+  int64_t offset = 0;  // of its first byte in the unpacked file; -1 in files without rows' places
+  std::string column;  // "" when the whole row is meant
+  std::string value;
+  std::string reason;
+  std::string raw;  // the row as in the file
+  // What could be read of its money.
+  std::string currency;
+  std::optional<base::Decimal> billed;
+
+  // "bill.csv:7: column BilledCost: value "abc": … (row 6, byte 1234)".
+  std::string ToString(absl::string_view file) const;
+};
+
+}  // namespace purser::costs
+
+#endif  // PURSER_COSTS_READERS_BAD_ROW_H_

@@ -1,0 +1,191 @@
+#include "costs/readers/csv_decoder.h"
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "base/strings.h"
+#include "costs/readers/amount.h"
+#include "nlohmann/json.hpp"
+
+namespace purser::costs {
+namespace {
+
+bool IsText(absl::string_view raw) {
+  return raw.find('\0') == absl::string_view::npos && base::IsValidUtf8(raw);
+}
+
+// A quoted field's inside, still with its doubled quotes; others as they are.
+absl::string_view Inside(absl::string_view raw) {
+  if (raw.size() >= 2 && raw.front() == '"') return raw.substr(1, raw.size() - 2);
+  return raw;
+}
+
+}  // namespace
+
+std::string FieldValue(absl::string_view raw) {
+  if (!raw.empty() && raw.front() == '"') {
+    return absl::StrReplaceAll(Inside(raw), {{"\"\"", "\""}});
+  }
+  return raw == "NULL" ? std::string() : std::string(raw);
+}
+
+void CsvDecoder::Decode(const CsvChunk& chunk, const Binding& binding,
+                        std::vector<SourceDictionary>& dictionaries, RowBatch& batch) {
+  batch.rows = chunk.rows();
+  batch.problems.clear();
+  batch.rounded = 0;
+  batch.rounded_rows.clear();
+  batch.codes.resize(binding.texts.size());
+  batch.units.resize(binding.amounts.size());
+  if (chunk.may_be_no_text() && !(chunk.has_nul() ? IsText(chunk.text())
+                                                  : base::IsValidUtf8(chunk.text()))) {
+    for (size_t row = 0; row < batch.rows; ++row) {
+      if (IsText(chunk.Raw(row))) continue;
+      batch.problems.push_back({static_cast<uint32_t>(row), kNoColumn, "the row is not UTF-8 text", ""});
+    }
+  }
+  for (size_t i = 0; i < binding.texts.size(); ++i) {
+    dictionaries[i].quoted = true;
+    dictionaries[i].Trim();
+    DecodeText(chunk, binding.texts[i], dictionaries[i], batch.codes[i]);
+  }
+  for (size_t i = 0; i < binding.amounts.size(); ++i) {
+    DecodeAmount(chunk, binding.amounts[i], batch, dictionaries, batch.units[i], batch);
+  }
+}
+
+void CsvDecoder::DecodeText(const CsvChunk& chunk, const TextSource& source,
+                            SourceDictionary& dictionary, std::vector<uint32_t>& codes) {
+  const size_t rows = chunk.rows();
+  codes.resize(rows);
+  if (!source.members.empty()) {
+    for (size_t row = 0; row < rows; ++row) {
+      // A JSON object, as a CSV field without quotes around it; equal tags give equal texts.
+      scratch_ = "{";
+      for (const auto& [key, column] : source.members) {
+        const std::string value = FieldValue(chunk.Field(row, static_cast<size_t>(column)));
+        if (value.empty()) continue;
+        absl::StrAppend(&scratch_, scratch_.size() > 1 ? "," : "",
+                        nlohmann::json(key).dump(-1, ' ', false,
+                                                 nlohmann::json::error_handler_t::replace),
+                        ":",
+                        nlohmann::json(value).dump(-1, ' ', false,
+                                                   nlohmann::json::error_handler_t::replace));
+      }
+      scratch_ += "}";
+      codes[row] = dictionary.texts.CodeOf(scratch_);
+    }
+    return;
+  }
+  // Neighbours are often alike: then neither hash nor table is needed.
+  absl::string_view last;
+  uint32_t last_code = 0;
+  bool have_last = false;
+  const size_t column = static_cast<size_t>(source.column);
+  for (size_t row = 0; row < rows; ++row) {
+    const absl::string_view raw = chunk.Field(row, column);
+    if (have_last && raw.size() == last.size() &&
+        SameBytes(raw.data(), last.data(), raw.size())) {
+      codes[row] = last_code;
+      continue;
+    }
+    last_code = dictionary.texts.CodeOf(raw.data(), raw.size());
+    codes[row] = last_code;
+    last = raw;
+    have_last = true;
+  }
+}
+
+// Adds a field's amount to *units, or tells what is wrong with it.
+void CsvDecoder::AddAmount(const CsvChunk& chunk, size_t row, AmountSource::Term term,
+                           bool may_be_empty, __int128* units, RowBatch& batch) {
+  const absl::string_view raw = chunk.Field(row, static_cast<size_t>(term.column));
+  const absl::string_view text = Inside(raw);
+  __int128 amount = 0;
+  const AmountKind kind = ParseAmount(text.data(), text.size(), &amount);
+  if (kind == AmountKind::kBad) {
+    const std::string value = FieldValue(raw);
+    if (value.empty() && may_be_empty) return;
+    batch.problems.push_back({static_cast<uint32_t>(row), term.column, AmountProblem(value), ""});
+    return;
+  }
+  if (kind == AmountKind::kRounded) {
+    ++batch.rounded;
+    batch.rounded_rows.push_back(static_cast<uint32_t>(row));
+  }
+  if (__builtin_add_overflow(*units, term.minus ? -amount : amount, units)) {
+    batch.problems.push_back(
+        {static_cast<uint32_t>(row), term.column, "the sum of the row's amounts does not fit", ""});
+  }
+}
+
+void CsvDecoder::DecodeAmount(const CsvChunk& chunk, const AmountSource& source,
+                              const RowBatch& texts,
+                              const std::vector<SourceDictionary>& dictionaries,
+                              std::vector<__int128>& units, RowBatch& batch) {
+  const size_t rows = chunk.rows();
+  units.resize(rows);
+  if (const int column = source.column(); column >= 0) {
+    for (size_t row = 0; row < rows; ++row) {
+      const absl::string_view text = Inside(chunk.Field(row, static_cast<size_t>(column)));
+      if (ParseAmount(text.data(), text.size(), &units[row]) == AmountKind::kExact) continue;
+      units[row] = 0;
+      AddAmount(chunk, row, {column, false}, source.may_be_empty, &units[row], batch);
+    }
+    return;
+  }
+  const std::vector<uint32_t>* selector = nullptr;
+  const TextDictionary* values = nullptr;
+  if (source.selector >= 0) {
+    selector = &texts.codes[static_cast<size_t>(source.selector)];
+    values = &dictionaries[static_cast<size_t>(source.selector)].texts;
+    choice_.assign(values->size(), nullptr);
+  }
+  for (size_t row = 0; row < rows; ++row) {
+    const AmountSource::Terms* terms = &source.terms;
+    if (selector != nullptr) {
+      const AmountSource::Terms*& choice = choice_[(*selector)[row]];
+      if (choice == nullptr) {
+        choice = &source.terms;
+        const std::string value = FieldValue(values->TextOf((*selector)[row]));
+        for (const auto& [wanted, other] : source.choices) {
+          if (absl::EqualsIgnoreCase(wanted, value)) choice = &other;
+        }
+      }
+      terms = choice;
+    }
+    units[row] = 0;
+    for (const AmountSource::Term& term : *terms) {
+      AddAmount(chunk, row, term, source.may_be_empty, &units[row], batch);
+    }
+  }
+}
+
+BadRow DescribeRow(const CsvChunk& chunk, const std::vector<std::string>& columns,
+                   const RowProblem& problem, int billed, int currency) {
+  BadRow bad;
+  const CsvPlace place = chunk.Place(problem.row);
+  bad.line = place.line;
+  bad.row = place.row;
+  bad.offset = place.offset;
+  bad.raw = std::string(chunk.Raw(problem.row));
+  bad.reason = problem.reason;
+  if (problem.column >= 0) {
+    bad.column = columns[static_cast<size_t>(problem.column)];
+    bad.value = std::string(Inside(chunk.Field(problem.row, static_cast<size_t>(problem.column))));
+  }
+  if (billed >= 0 && currency >= 0) {
+    const auto amount = base::Decimal::Parse(
+        FieldValue(chunk.Field(problem.row, static_cast<size_t>(billed))));
+    const std::string unit =
+        FieldValue(chunk.Field(problem.row, static_cast<size_t>(currency)));
+    if (amount.ok() && unit.size() == 3) {
+      bad.billed = *amount;
+      bad.currency = unit;
+    }
+  }
+  return bad;
+}
+
+}  // namespace purser::costs

@@ -1,0 +1,54 @@
+// CsvIndex for processors with AVX2. Compiled with those instructions on x86-64, else empty.
+#include "costs/readers/csv_index_scan.h"
+
+#if defined(__AVX2__) && defined(__PCLMUL__)
+#include <immintrin.h>
+
+namespace purser::costs {
+namespace {
+
+struct Avx2Block {
+  static uint64_t Equal(__m256i low, __m256i high, char c) {
+    const __m256i wanted = _mm256_set1_epi8(c);
+    return Bits(_mm256_cmpeq_epi8(low, wanted), _mm256_cmpeq_epi8(high, wanted));
+  }
+  static uint64_t Bits(__m256i low, __m256i high) {
+    return static_cast<uint32_t>(_mm256_movemask_epi8(low)) |
+           uint64_t{static_cast<uint32_t>(_mm256_movemask_epi8(high))} << 32;
+  }
+  static CsvMasks Find(const char* text) {
+    const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(text));
+    const __m256i high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(text + 32));
+    CsvMasks masks;
+    masks.comma = Equal(low, high, ',');
+    masks.feed = Equal(low, high, '\n');
+    masks.quote = Equal(low, high, '"');
+    masks.carriage = Equal(low, high, '\r');
+    masks.high = Bits(low, high);
+    masks.nul = Equal(low, high, '\0');
+    return masks;
+  }
+  static uint64_t PrefixXor(uint64_t bits) {
+    return static_cast<uint64_t>(_mm_cvtsi128_si64(_mm_clmulepi64_si128(
+        _mm_cvtsi64_si128(static_cast<int64_t>(bits)), _mm_set1_epi8('\xff'), 0)));
+  }
+  // In fours, past the end too: the processor guesses the length of this loop better.
+  static void Write(uint64_t bits, uint32_t base, uint32_t* out) {
+    while (bits != 0) {
+      for (int i = 0; i < 4; ++i) {
+        out[i] = base + static_cast<uint32_t>(_tzcnt_u64(bits));
+        bits = _blsr_u64(bits);
+      }
+      out += 4;
+    }
+  }
+};
+
+}  // namespace
+
+void ScanCsvAvx2(CsvScanState& state, const char* text, size_t from, size_t to) {
+  CsvRun<Avx2Block>(state, text, from, to);
+}
+
+}  // namespace purser::costs
+#endif

@@ -1,0 +1,54 @@
+// CsvIndex for processors with AVX-512. Compiled with those instructions on x86-64, else empty.
+#include "costs/readers/csv_index_scan.h"
+
+#if defined(__AVX512VBMI2__) && defined(__AVX512BW__) && defined(__PCLMUL__)
+#include <immintrin.h>
+
+namespace purser::costs {
+namespace {
+
+alignas(64) constexpr uint8_t kPlaces[64] = {
+    0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+    22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
+    44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
+
+struct Avx512Block {
+  static CsvMasks Find(const char* text) {
+    const __m512i bytes = _mm512_loadu_si512(text);
+    CsvMasks masks;
+    masks.comma = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(','));
+    masks.feed = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('\n'));
+    masks.quote = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('"'));
+    masks.carriage = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('\r'));
+    masks.high = _mm512_movepi8_mask(bytes);
+    masks.nul = _mm512_testn_epi8_mask(bytes, bytes);
+    return masks;
+  }
+  static uint64_t PrefixXor(uint64_t bits) {
+    return static_cast<uint64_t>(_mm_cvtsi128_si64(_mm_clmulepi64_si128(
+        _mm_cvtsi64_si128(static_cast<int64_t>(bits)), _mm_set1_epi8('\xff'), 0)));
+  }
+  // The places of the set bits as bytes, widened sixteen at a time.
+  static void Write(uint64_t bits, uint32_t base, uint32_t* out) {
+    const __m512i places = _mm512_maskz_compress_epi8(bits, _mm512_load_si512(kPlaces));
+    const __m512i bases = _mm512_set1_epi32(static_cast<int>(base));
+    const auto put = [&](int part, __m128i bytes) {
+      _mm512_storeu_si512(out + part * 16, _mm512_add_epi32(bases, _mm512_cvtepu8_epi32(bytes)));
+    };
+    put(0, _mm512_castsi512_si128(places));
+    if (__builtin_expect(__builtin_popcountll(bits) > 16, 0)) {
+      put(1, _mm512_extracti32x4_epi32(places, 1));
+      put(2, _mm512_extracti32x4_epi32(places, 2));
+      put(3, _mm512_extracti32x4_epi32(places, 3));
+    }
+  }
+};
+
+}  // namespace
+
+void ScanCsvAvx512(CsvScanState& state, const char* text, size_t from, size_t to) {
+  CsvRun<Avx512Block>(state, text, from, to);
+}
+
+}  // namespace purser::costs
+#endif

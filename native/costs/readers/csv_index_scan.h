@@ -1,0 +1,95 @@
+// The inside of CsvIndex: what all its methods share. Included by one file per method, each compiled
+// for its processors; so everything here is plain data or local to the including file.
+#ifndef PURSER_COSTS_READERS_CSV_INDEX_SCAN_H_
+#define PURSER_COSTS_READERS_CSV_INDEX_SCAN_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace purser::costs {
+
+struct CsvScanState {
+  uint32_t* ends = nullptr;  // with room for what comes, and for 64 more
+  size_t count = 0;
+  size_t records = 0;
+  size_t quoted_feeds = 0;
+  uint64_t irregular = 0;
+  uint64_t high = 0;
+  uint64_t nul = 0;
+  // What the last byte leaves to the next one: all bits or none for `inside`, else bit 0.
+  uint64_t inside = 0;
+  uint64_t after_border = 1;  // behind a separator or a closing quote: a quote may open
+  uint64_t after_close = 0;   // behind a closing quote
+  uint64_t after_return = 0;  // behind a carriage return that follows a closing quote
+};
+
+using CsvScanFunction = void (*)(CsvScanState&, const char*, size_t, size_t);
+void ScanCsvPortable(CsvScanState& state, const char* text, size_t from, size_t to);
+// On x86-64 only; for processors that have the instructions.
+void ScanCsvAvx2(CsvScanState& state, const char* text, size_t from, size_t to);
+void ScanCsvAvx512(CsvScanState& state, const char* text, size_t from, size_t to);
+
+namespace {
+
+// What a block of 64 bytes holds, one bit a byte.
+struct CsvMasks {
+  uint64_t comma, feed, quote, carriage, high, nul;
+};
+
+// `Block` finds the masks, spreads quotes and writes places.
+template <typename Block>
+[[gnu::always_inline]] inline void CsvStep(CsvScanState& state, const CsvMasks& masks,
+                                           uint64_t valid, uint32_t base, uint32_t*& out) {
+  // Set from each opening quote up to the byte before its closing one.
+  const uint64_t inside = Block::PrefixXor(masks.quote) ^ state.inside;
+  state.inside = static_cast<uint64_t>(static_cast<int64_t>(inside) >> 63);
+  const uint64_t feeds = masks.feed & ~inside & valid;
+  const uint64_t borders = (masks.comma & ~inside & valid) | feeds;
+  const uint64_t open = masks.quote & inside;
+  const uint64_t close = masks.quote & ~inside;
+  // A quote opens at the begin of a field or as the second one of a pair; behind a closing one
+  // stands a separator, a line end, or the second one of a pair.
+  const uint64_t behind_border = ((borders | close) << 1) | state.after_border;
+  const uint64_t behind_close = (close << 1) | state.after_close;
+  const uint64_t close_return = masks.carriage & behind_close;
+  const uint64_t behind_return = (close_return << 1) | state.after_return;
+  state.irregular |= ((open & ~behind_border) | (behind_close & ~(borders | open | close_return)) |
+                      (behind_return & ~feeds)) &
+                     valid;
+  state.after_border = (borders | close) >> 63;
+  state.after_close = close >> 63;
+  state.after_return = close_return >> 63;
+  state.records += static_cast<size_t>(__builtin_popcountll(feeds));
+  state.quoted_feeds += static_cast<size_t>(__builtin_popcountll(masks.feed & inside & valid));
+  Block::Write(borders, base, out);
+  out += __builtin_popcountll(borders);
+}
+
+template <typename Block>
+[[gnu::always_inline]] inline void CsvRun(CsvScanState& shared, const char* text, size_t from,
+                                          size_t to) {
+  CsvScanState state = shared;  // in registers
+  uint32_t* out = state.ends + state.count;
+  size_t at = from;
+  for (; at + 64 <= to; at += 64) {
+    const CsvMasks masks = Block::Find(text + at);
+    state.high |= masks.high;
+    state.nul |= masks.nul;
+    CsvStep<Block>(state, masks, ~uint64_t{0}, static_cast<uint32_t>(at), out);
+  }
+  if (at < to) {
+    const uint64_t valid = (uint64_t{1} << (to - at)) - 1;
+    CsvMasks masks = Block::Find(text + at);
+    masks.quote &= valid;
+    state.high |= masks.high & valid;
+    state.nul |= masks.nul & valid;
+    CsvStep<Block>(state, masks, valid, static_cast<uint32_t>(at), out);
+  }
+  state.count = static_cast<size_t>(out - state.ends);
+  shared = state;
+}
+
+}  // namespace
+}  // namespace purser::costs
+
+#endif  // PURSER_COSTS_READERS_CSV_INDEX_SCAN_H_

@@ -1,0 +1,162 @@
+#include "costs/readers/csv_index.h"
+
+#include <string>
+#include <vector>
+
+#include "base/decimal.h"
+#include "base/rng.h"
+#include "costs/readers/amount.h"
+#include "costs/readers/byte_source.h"
+#include "costs/readers/csv_scanner.h"
+#include "costs/readers/text_dictionary.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace purser::costs {
+namespace {
+
+struct Found {
+  std::vector<uint32_t> ends;
+  size_t records = 0, quoted_feeds = 0;
+  bool irregular = false, inside = false, high = false, nul = false;
+  friend bool operator==(const Found&, const Found&) = default;
+};
+
+Found Index(CsvIndexMethod method, const std::string& text, size_t step) {
+  const std::string padded = text + std::string(kCsvIndexSlack, '"');
+  CsvIndex index(method);
+  for (size_t at = 0; at < text.size(); at += step) {
+    index.Scan(padded.data(), at, std::min(text.size(), at + step));
+  }
+  return {{index.ends(), index.ends() + index.count()}, index.records(), index.quoted_feeds(),
+          index.irregular(), index.inside_quotes(), index.has_high_bytes(), index.has_nul()};
+}
+
+// One character after another.
+Found Slowly(const std::string& text) {
+  Found found;
+  bool inside = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    found.high |= (c & 0x80) != 0;
+    found.nul |= c == '\0';
+    if (c == '"') inside = !inside;
+    if (c == '\n' && inside) ++found.quoted_feeds;
+    if ((c != ',' && c != '\n') || inside) continue;
+    found.ends.push_back(static_cast<uint32_t>(i));
+    found.records += c == '\n';
+  }
+  found.inside = inside;
+  return found;
+}
+
+TEST(CsvIndexTest, AllMethodsFindTheSameAtEveryPlace) {
+  base::SeededRng rng(3);
+  const std::string alphabet = "a,\"\n\r\xC3\x00"
+                               "bcdefgh";
+  for (int round = 0; round < 3'000; ++round) {
+    std::string text;
+    const uint64_t letters = 2 + rng.Below(13);
+    for (uint64_t size = rng.Below(400); size > 0; --size) text += alphabet[rng.Below(letters)];
+    Found expected = Slowly(text);
+    const Found portable = Index(CsvIndexMethod::kPortable, text, 1 << 20);
+    expected.irregular = portable.irregular;
+    EXPECT_EQ(portable, expected);
+    for (const CsvIndexMethod method : {CsvIndexMethod::kPortable, CsvIndexMethod::kAvx2,
+                                        CsvIndexMethod::kAvx512, CsvIndexMethod::kBest}) {
+      if (!CsvIndexMethodWorksHere(method)) continue;
+      EXPECT_EQ(Index(method, text, 1 << 20), expected);
+      EXPECT_EQ(Index(method, text, 64), expected);
+    }
+  }
+}
+
+// A regular text is one that the scanner of records has nothing to say against; and the other way
+// round, but for lone carriage returns, which the scanner skips where a record would begin.
+TEST(CsvIndexTest, WhatIsIrregularIsWhatTheScannerObjectsTo) {
+  base::SeededRng rng(5);
+  const std::string alphabet = "a,\"\n\r";
+  int regular = 0;
+  for (int round = 0; round < 20'000; ++round) {
+    std::string text;
+    const size_t lead = rng.Below(130);
+    text.append(lead, 'x');
+    if (lead > 0) text += ',';
+    for (uint64_t size = rng.Below(9); size > 0; --size) text += alphabet[rng.Below(5)];
+    text += "\n";
+    StringSource source(text);
+    CsvScanner scanner(source, "a.csv");
+    bool fine = true;
+    while (true) {
+      const absl::StatusOr<const CsvRecord*> record = scanner.Next();
+      fine = fine && record.ok() && (*record == nullptr || (*record)->problem.empty());
+      if (!record.ok() || *record == nullptr) break;
+    }
+    const Found found = Index(CsvIndexMethod::kBest, text, 1 << 20);
+    const bool is_regular = !found.irregular && !found.inside;
+    if (is_regular) {
+      EXPECT_TRUE(fine) << text;
+    }
+    if (fine && text.find('\r') == std::string::npos) {
+      EXPECT_TRUE(is_regular) << text;
+    }
+    regular += is_regular;
+  }
+  EXPECT_GT(regular, 1'000);
+}
+
+TEST(TextDictionaryTest, NumbersTexts) {
+  TextDictionary texts;
+  for (int round = 0; round < 2; ++round) {
+    for (uint32_t i = 0; i < 10'000; ++i) {
+      EXPECT_EQ(texts.CodeOf("text " + std::string(i % 40, '-') + std::to_string(i)), i);
+    }
+  }
+  EXPECT_EQ(texts.TextOf(45), "text -----45");
+  EXPECT_EQ(texts.size(), 10'000u);
+  texts.Clear();
+  EXPECT_EQ(texts.CodeOf(""), 0u);
+  EXPECT_EQ(texts.TextOf(0), "");
+}
+
+TEST(AmountTest, IsWhatDecimalReads) {
+  base::SeededRng rng(9);
+  const auto same = [](const std::string& text) {
+    __int128 units = 0;
+    bool rounded = false;
+    const absl::StatusOr<base::Decimal> expected = base::Decimal::Parse(text, &rounded);
+    const AmountKind kind = ParseAmount(text.data(), text.size(), &units);
+    ASSERT_EQ(kind == AmountKind::kBad, !expected.ok()) << text;
+    if (!expected.ok()) {
+      EXPECT_FALSE(AmountProblem(text).empty());
+      return;
+    }
+    EXPECT_EQ(kind == AmountKind::kRounded, rounded) << text;
+    EXPECT_TRUE(units == expected->units()) << text;
+  };
+  for (const char* text :
+       {"", "-", "0", "-0", "1.", ".5", "+1", "1e", "1e+", "1E5", "35.2E-7", "1e-400", "1e400",
+        "0e400", "99999999999999999999", "170141183460469231731.687303715884105727",
+        "170141183460469231732", "0.0000000000000000005", "0.00000000000000000051", "12345678",
+        "123456789012345678", "1234567890123456789", "9.7379661922E-8", "1 ", " 1", "1,5", "NULL",
+        "0x10", "1.2.3", "1e5e5", "00000000000000000000000000001.5"}) {
+    same(text);
+  }
+  for (int round = 0; round < 50'000; ++round) {
+    std::string text = rng.Below(3) == 0 ? "-" : "";
+    for (uint64_t digits = 1 + rng.Below(14); digits > 0; --digits) text += '0' + rng.Below(10);
+    if (rng.Below(2) == 0) {
+      text += '.';
+      for (uint64_t digits = 1 + rng.Below(14); digits > 0; --digits) text += '0' + rng.Below(10);
+    }
+    if (rng.Below(2) == 0) {
+      text += rng.Below(2) == 0 ? "E-" : "e";
+      text += std::to_string(rng.Below(rng.Below(4) == 0 ? 60 : 20));
+    }
+    if (rng.Below(30) == 0) text[rng.Below(text.size())] = 'x';
+    same(text);
+  }
+}
+
+}  // namespace
+}  // namespace purser::costs

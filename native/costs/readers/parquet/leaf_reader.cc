@@ -1,0 +1,249 @@
+#include "costs/readers/parquet/leaf_reader.h"
+
+#include <snappy-c.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "base/strings.h"
+#include "costs/readers/inflater.h"
+
+namespace purser::costs::parquet {
+namespace {
+
+enum Codec { kNone = 0, kSnappy = 1, kGzip = 2, kZstd = 6 };
+constexpr absl::string_view kCodecNames[] = {"UNCOMPRESSED", "SNAPPY", "GZIP",    "LZO",
+                                             "BROTLI",       "LZ4",    "ZSTD",    "LZ4_RAW"};
+constexpr size_t kFirstHeaderBytes = 128;
+constexpr size_t kMaxHeaderBytes = 1 << 20;
+
+int WidthOf(int level) { return std::bit_width(static_cast<unsigned>(level)); }
+
+// The levels of a page of version 1: their size, then runs.
+bool TakeLevels(absl::string_view& body, int max, size_t count, std::vector<uint32_t>& out) {
+  if (max == 0) return true;
+  if (body.size() < 4) return false;
+  uint32_t size;
+  std::memcpy(&size, body.data(), 4);
+  if (body.size() - 4 < size) return false;
+  if (!DecodeRuns(body.substr(4, size), WidthOf(max), count, out)) return false;
+  body.remove_prefix(4 + size);
+  return true;
+}
+
+}  // namespace
+
+absl::Status LeafReader::Wrong(absl::string_view what) const {
+  return absl::InvalidArgumentError(absl::StrCat(where_, ", column ",
+                                                 base::EscapeForDisplay(leaf_.path, 120),
+                                                 ", page at byte ", page_at_, ": ", what));
+}
+
+void LeafReader::Start(const ColumnChunk& chunk, std::string where) {
+  chunk_ = chunk;
+  where_ = std::move(where);
+  at_ = page_at_ = chunk.begin;
+  values_left_ = chunk.values;
+  has_dictionary_ = false;
+  dictionary_size_ = 0;
+  entries_ = 0;
+}
+
+absl::Status LeafReader::ReadAt(int64_t offset, size_t size, std::vector<char>& out) {
+  if (out.size() < size + kPageSlack) out.resize(size + kPageSlack);
+  size_t have = 0;
+  while (have < size) {
+    const ssize_t count =
+        pread(file_, out.data() + have, size - have, offset + static_cast<int64_t>(have));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return base::ErrnoStatus(errno, absl::StrCat("read ", where_));
+    if (count == 0) return Wrong("the file became shorter while it was read");
+    have += static_cast<size_t>(count);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> LeafReader::NextPage() {
+  const int64_t end = chunk_.begin + chunk_.bytes;
+  while (values_left_ > 0) {
+    page_at_ = at_;
+    PageHeader header;
+    size_t header_bytes = 0;
+    for (size_t size = kFirstHeaderBytes; header_bytes == 0; size *= 8) {
+      const size_t some = static_cast<size_t>(std::min<int64_t>(static_cast<int64_t>(size), end - at_));
+      if (some == 0) return Wrong("values are missing at the end");
+      PURSER_RETURN_IF_ERROR(ReadAt(at_, some, packed_));
+      header_bytes = ParsePageHeader({packed_.data(), some}, header);
+      if (header_bytes == 0 && (some < size || size > kMaxHeaderBytes)) {
+        return Wrong("the page's header is damaged");
+      }
+    }
+    at_ += static_cast<int64_t>(header_bytes);
+    if (header.packed_bytes < 0 || header.packed_bytes > end - at_ || header.unpacked_bytes < 0 ||
+        header.values < 0) {
+      return Wrong("the page reaches behind the column's end");
+    }
+    if (std::max(header.packed_bytes, header.unpacked_bytes) > kMaxPageBytes ||
+        header.values > kMaxPageValues) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat(Wrong("").message(), "the page has more than ", kMaxPageBytes,
+                       " bytes (kMaxPageBytes) or ", kMaxPageValues, " values (kMaxPageValues)"));
+    }
+    PURSER_RETURN_IF_ERROR(ReadAt(at_, static_cast<size_t>(header.packed_bytes), packed_));
+    at_ += header.packed_bytes;
+    if (header.type == PageHeader::kDictionary) {
+      PURSER_RETURN_IF_ERROR(ReadDictionary(header));
+      continue;
+    }
+    if (header.type == PageHeader::kIndex) continue;
+    if (header.values > values_left_) return Wrong("there are more values than the column has");
+    values_left_ -= header.values;
+    if (header.values == 0) continue;
+    PURSER_RETURN_IF_ERROR(ReadData(header));
+    return true;
+  }
+  return false;
+}
+
+absl::StatusOr<absl::string_view> LeafReader::Unpack(absl::string_view packed, int64_t size,
+                                                     std::vector<char>& buffer) {
+  const size_t bytes = static_cast<size_t>(size);
+  if (buffer.size() < bytes + kPageSlack) buffer.resize(bytes + kPageSlack);
+  bool good = false;
+  switch (chunk_.codec) {
+    case kNone:
+      good = packed.size() == bytes;
+      if (good) std::memcpy(buffer.data(), packed.data(), bytes);
+      break;
+    case kSnappy: {
+      size_t length = 0;
+      good = snappy_uncompressed_length(packed.data(), packed.size(), &length) == SNAPPY_OK &&
+             length == bytes &&
+             snappy_uncompress(packed.data(), packed.size(), buffer.data(), &length) == SNAPPY_OK;
+      break;
+    }
+    case kGzip: {
+      PURSER_ASSIGN_OR_RETURN(const std::unique_ptr<Inflater> inflater, NewInflater());
+      size_t made = 0;
+      while (true) {
+        const Inflater::Step step =
+            inflater->Run(packed, buffer.data() + made, bytes + kPageSlack - made);
+        packed.remove_prefix(step.taken);
+        made += step.made;
+        if (step.state == Inflater::State::kDamaged || made > bytes) break;
+        if (step.state == Inflater::State::kMemberEnd) {
+          good = made == bytes;
+          break;
+        }
+        if (step.taken == 0 && step.made == 0) break;
+      }
+      break;
+    }
+    case kZstd:
+      good = ZSTD_decompress(buffer.data(), bytes, packed.data(), packed.size()) == bytes;
+      break;
+    default:
+      return Wrong(absl::StrCat(
+          "it is packed with ",
+          chunk_.codec >= 0 && chunk_.codec < 8 ? kCodecNames[chunk_.codec] : "an unknown codec",
+          ", which is not read; use none, snappy, gzip or zstd"));
+  }
+  if (!good) return Wrong("its packed bytes are damaged");
+  return absl::string_view(buffer.data(), bytes);
+}
+
+absl::Status LeafReader::ReadDictionary(const PageHeader& header) {
+  if (header.encoding != kPlain && header.encoding != kPlainDictionary) {
+    return Wrong(absl::StrCat("a dictionary with encoding ", EncodingName(header.encoding)));
+  }
+  PURSER_ASSIGN_OR_RETURN(
+      const absl::string_view body,
+      Unpack({packed_.data(), static_cast<size_t>(header.packed_bytes)}, header.unpacked_bytes,
+             dictionary_page_));
+  dictionary_.Clear();
+  dictionary_size_ = static_cast<size_t>(header.values);
+  if (DecodeValues(body, leaf_, kPlain, dictionary_size_, dictionary_) != Decoded::kDone) {
+    return Wrong("its dictionary is damaged");
+  }
+  has_dictionary_ = true;
+  ++dictionary_number_;
+  return absl::OkStatus();
+}
+
+absl::Status LeafReader::ReadData(const PageHeader& header) {
+  entries_ = static_cast<size_t>(header.values);
+  definitions_.clear();
+  repetitions_.clear();
+  absl::string_view body(packed_.data(), static_cast<size_t>(header.packed_bytes));
+  if (header.type == PageHeader::kDataV2) {
+    const int64_t levels = header.repetition_bytes + header.definition_bytes;
+    if (header.repetition_bytes < 0 || header.definition_bytes < 0 ||
+        levels > header.packed_bytes || levels > header.unpacked_bytes) {
+      return Wrong("its levels are longer than itself");
+    }
+    const auto repetition = static_cast<size_t>(header.repetition_bytes);
+    const auto definition = static_cast<size_t>(header.definition_bytes);
+    if ((leaf_.max_repetition > 0 &&
+         !DecodeRuns(body.substr(0, repetition), WidthOf(leaf_.max_repetition), entries_,
+                     repetitions_)) ||
+        (leaf_.max_definition > 0 &&
+         !DecodeRuns(body.substr(repetition, definition), WidthOf(leaf_.max_definition), entries_,
+                     definitions_))) {
+      return Wrong("its levels are damaged");
+    }
+    body.remove_prefix(static_cast<size_t>(levels));
+    if (header.packed) {
+      PURSER_ASSIGN_OR_RETURN(body, Unpack(body, header.unpacked_bytes - levels, page_));
+    }
+  } else {
+    PURSER_ASSIGN_OR_RETURN(body, Unpack(body, header.unpacked_bytes, page_));
+    if (leaf_.max_definition > 0 && header.definition_encoding != kRle) {
+      return Wrong(absl::StrCat("levels with encoding ", EncodingName(header.definition_encoding),
+                                ", which is not read"));
+    }
+    if (!TakeLevels(body, leaf_.max_repetition, entries_, repetitions_) ||
+        !TakeLevels(body, leaf_.max_definition, entries_, definitions_)) {
+      return Wrong("its levels are damaged");
+    }
+  }
+  size_t present = entries_;
+  if (leaf_.max_definition > 0) {
+    const auto full = static_cast<uint32_t>(leaf_.max_definition);
+    present = static_cast<size_t>(std::count(definitions_.begin(), definitions_.end(), full));
+    if (std::any_of(definitions_.begin(), definitions_.end(),
+                    [&](uint32_t level) { return level > full; })) {
+      return Wrong("a level is higher than the schema allows");
+    }
+  }
+  values_.Clear();
+  codes_.clear();
+  uses_dictionary_ = header.encoding == kRleDictionary || header.encoding == kPlainDictionary;
+  if (!uses_dictionary_) {
+    switch (DecodeValues(body, leaf_, header.encoding, present, values_)) {
+      case Decoded::kDone:
+        return absl::OkStatus();
+      case Decoded::kDamaged:
+        return Wrong(absl::StrCat("its values (", EncodingName(header.encoding), ") are damaged"));
+      case Decoded::kUnknown:
+        return Wrong(absl::StrCat("encoding ", EncodingName(header.encoding), " of ",
+                                  TypeName(leaf_.type), " is not read"));
+    }
+  }
+  if (!has_dictionary_) return Wrong("it refers to a dictionary, and there is none");
+  if (present == 0) return absl::OkStatus();
+  if (body.empty() ||
+      !DecodeRuns(body.substr(1), static_cast<uint8_t>(body[0]), present, codes_)) {
+    return Wrong("its dictionary numbers are damaged");
+  }
+  const uint32_t most = *std::max_element(codes_.begin(), codes_.end());
+  if (most >= dictionary_size_) return Wrong("a number is not one of its dictionary");
+  return absl::OkStatus();
+}
+
+}  // namespace purser::costs::parquet

@@ -1,0 +1,74 @@
+// The values of one column in one row group, page after page.
+#ifndef PURSER_COSTS_READERS_PARQUET_LEAF_READER_H_
+#define PURSER_COSTS_READERS_PARQUET_LEAF_READER_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "costs/readers/parquet/encodings.h"
+#include "costs/readers/parquet/metadata.h"
+
+namespace purser::costs::parquet {
+
+inline constexpr int64_t kMaxPageBytes = 64 << 20;
+inline constexpr int64_t kMaxPageValues = 1 << 22;
+
+// One thread.
+class LeafReader {
+ public:
+  // `file` is open for reading; `where` names it and the row group for errors.
+  LeafReader(int file, const Leaf& leaf) : file_(file), leaf_(leaf) {}
+
+  void Start(const ColumnChunk& chunk, std::string where);
+  // Reads the next page with values. False behind the last one. INVALID_ARGUMENT names the file,
+  // the column and the page that is damaged or has a codec or an encoding that is not known.
+  absl::StatusOr<bool> NextPage();
+
+  // Of the page: one entry for each value, missing ones too. Empty when the level is always 0.
+  const std::vector<uint32_t>& definitions() const { return definitions_; }
+  const std::vector<uint32_t>& repetitions() const { return repetitions_; }
+  size_t entries() const { return entries_; }
+
+  // The values that are there, either as numbers into dictionary() or as values().
+  bool uses_dictionary() const { return uses_dictionary_; }
+  const std::vector<uint32_t>& codes() const { return codes_; }
+  const Values& dictionary() const { return dictionary_; }
+  size_t dictionary_size() const { return dictionary_size_; }
+  // Changes with the dictionary.
+  int64_t dictionary_number() const { return dictionary_number_; }
+  const Values& values() const { return values_; }
+
+  const Leaf& leaf() const { return leaf_; }
+
+ private:
+  absl::Status Wrong(absl::string_view what) const;
+  absl::Status ReadAt(int64_t offset, size_t size, std::vector<char>& out);
+  // The bytes of a page's body, unpacked, with slack behind; valid until the buffers change.
+  absl::StatusOr<absl::string_view> Unpack(absl::string_view packed, int64_t size,
+                                           std::vector<char>& buffer);
+  absl::Status ReadDictionary(const PageHeader& header);
+  absl::Status ReadData(const PageHeader& header);
+
+  const int file_;
+  const Leaf& leaf_;
+  ColumnChunk chunk_;
+  std::string where_;
+  int64_t at_ = 0;        // of the next page in the file
+  int64_t page_at_ = 0;   // of this one
+  int64_t values_left_ = 0;
+  std::vector<char> packed_, page_, dictionary_page_;
+  size_t entries_ = 0;
+  std::vector<uint32_t> definitions_, repetitions_, codes_;
+  bool uses_dictionary_ = false;
+  bool has_dictionary_ = false;
+  Values dictionary_, values_;
+  size_t dictionary_size_ = 0;
+  int64_t dictionary_number_ = 0;
+};
+
+}  // namespace purser::costs::parquet
+
+#endif  // PURSER_COSTS_READERS_PARQUET_LEAF_READER_H_

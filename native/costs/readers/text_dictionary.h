@@ -1,0 +1,121 @@
+// Texts numbered by first appearance: a small number stands for a text wherever texts repeat.
+#ifndef PURSER_COSTS_READERS_TEXT_DICTIONARY_H_
+#define PURSER_COSTS_READERS_TEXT_DICTIONARY_H_
+
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+
+namespace purser::costs {
+
+// A hash of bytes for tables in memory; not the same between versions or machines.
+inline uint64_t HashBytes(const char* at, size_t size) {
+  constexpr uint64_t kOdd1 = 0x9E3779B97F4A7C15u;
+  constexpr uint64_t kOdd2 = 0xD6E8FEB86659FD93u;
+  const auto load = [](const char* from) {
+    uint64_t word;
+    std::memcpy(&word, from, 8);
+    return word;
+  };
+  const auto mix = [](uint64_t a, uint64_t b) {
+    const unsigned __int128 product = static_cast<unsigned __int128>(a) * b;
+    return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+  };
+  uint64_t hash = size * kOdd1;
+  if (size >= 8) {
+    const char* const end = at + size;
+    for (; end - at > 16; at += 16) hash = mix(load(at) ^ kOdd2 ^ hash, load(at + 8) ^ kOdd1);
+    if (end - at > 8) {
+      return mix(load(at) ^ kOdd2 ^ hash, load(end - 8) ^ kOdd1);
+    }
+    return mix(load(end - 8) ^ kOdd2 ^ hash, kOdd1);
+  }
+  uint64_t word = 0;
+  if (size >= 4) {
+    uint32_t low, high;
+    std::memcpy(&low, at, 4);
+    std::memcpy(&high, at + size - 4, 4);
+    word = low | uint64_t{high} << 32;
+  } else if (size > 0) {
+    word = static_cast<unsigned char>(at[0]) |
+           static_cast<uint64_t>(static_cast<unsigned char>(at[size / 2])) << 8 |
+           static_cast<uint64_t>(static_cast<unsigned char>(at[size - 1])) << 16;
+  }
+  return mix(word ^ kOdd2 ^ hash, kOdd1);
+}
+
+// Whether two texts of the same size are the same: in place of a call, since most are short.
+inline bool SameBytes(const char* a, const char* b, size_t size) {
+  const auto differ = [&](size_t at) {
+    uint64_t x, y;
+    std::memcpy(&x, a + at, 8);
+    std::memcpy(&y, b + at, 8);
+    return x ^ y;
+  };
+  if (size >= 8) {
+    for (size_t at = 0; at + 8 < size; at += 8) {
+      if (differ(at) != 0) return false;
+    }
+    return differ(size - 8) == 0;
+  }
+  for (size_t at = 0; at < size; ++at) {
+    if (a[at] != b[at]) return false;
+  }
+  return true;
+}
+
+// One thread.
+class TextDictionary {
+ public:
+  TextDictionary() { slots_.resize(kFirstSlots); }
+
+  // The number of the text, a new one when it was not seen before.
+  uint32_t CodeOf(const char* text, size_t size) {
+    const uint64_t hash = HashBytes(text, size);
+    const uint32_t tag = static_cast<uint32_t>(hash >> 32);
+    for (size_t at = hash & mask();; at = (at + 1) & mask()) {
+      const Slot slot = slots_[at];
+      if (slot.code_plus_one == 0) return Add(at, tag, text, size);
+      if (slot.tag != tag) continue;
+      const Entry& entry = entries_[slot.code_plus_one - 1];
+      if (entry.size == size && SameBytes(bytes_.data() + entry.offset, text, size)) {
+        return slot.code_plus_one - 1;
+      }
+    }
+  }
+  uint32_t CodeOf(absl::string_view text) { return CodeOf(text.data(), text.size()); }
+
+  // Valid until the next CodeOf.
+  absl::string_view TextOf(uint32_t code) const {
+    return {bytes_.data() + entries_[code].offset, entries_[code].size};
+  }
+  size_t size() const { return entries_.size(); }
+  // Memory in use.
+  size_t bytes() const {
+    return bytes_.capacity() + entries_.capacity() * sizeof(Entry) + slots_.size() * sizeof(Slot);
+  }
+  void Clear();
+
+ private:
+  static constexpr size_t kFirstSlots = 64;
+  struct Slot {
+    uint32_t tag = 0;
+    uint32_t code_plus_one = 0;
+  };
+  struct Entry {
+    uint64_t offset;
+    size_t size;
+  };
+  size_t mask() const { return slots_.size() - 1; }
+  uint32_t Add(size_t at, uint32_t tag, const char* text, size_t size);
+
+  std::vector<Slot> slots_;
+  std::vector<Entry> entries_;
+  std::vector<char> bytes_;
+};
+
+}  // namespace purser::costs
+
+#endif  // PURSER_COSTS_READERS_TEXT_DICTIONARY_H_
