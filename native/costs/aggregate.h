@@ -30,8 +30,8 @@ struct AggregateRequest {
   std::vector<std::string> measures = {"BilledCost", "EffectiveCost"};  // columns with amounts
   bool leave_out_bad_rows = false;  // counted and told; else the first one is the error
   int threads = 0;                  // 0: as many as the machine has cores
-  size_t chunk_bytes = 0;               // of text read at once; 0: what is best
-  size_t group_bytes = 0;               // of groups in memory; 0: kScanGroupBytes
+  size_t chunk_bytes = 0;           // of text read at once; 0: what is best
+  size_t group_bytes = 0;           // of groups in memory; 0: kScanGroupBytes
   // Called on the caller's thread every few megabytes; may be empty.
   std::function<void(const ScanProgress&)> on_progress = nullptr;
   std::stop_token stop = {};

@@ -130,7 +130,8 @@ std::vector<std::string> Expected(absl::string_view text, int64_t* bad) {
       ++*bad;
       continue;
     }
-    auto& [sum, charges] = groups[{absl::FormatCivilTime(*day), value("ServiceName"), value("x_A")}];
+    auto& [sum, charges] =
+        groups[{absl::FormatCivilTime(*day), value("ServiceName"), value("x_A")}];
     EXPECT_TRUE(base::Decimal::Add(sum, *billed, &sum));
     ++charges;
   }
@@ -158,9 +159,10 @@ std::string CsvField(const std::string& value, bool quote) {
 }
 
 std::string RandomBill(base::SeededRng& rng, bool broken) {
-  const char* const amounts[] = {"1",     "-0.5",  "0.000000000000000001", "9.7379661922E-8",
-                                 "12E3",  "1E-19", "170141183460469.25",   "0.10000000000000000000000",
-                                 "3.5e0", "007"};
+  const char* const amounts[] = {
+      "1",     "-0.5",  "0.000000000000000001", "9.7379661922E-8",
+      "12E3",  "1E-19", "170141183460469.25",   "0.10000000000000000000000",
+      "3.5e0", "007"};
   const char* const days[] = {"2026-10-05T00:00:00Z", "2026-10-06", "2026-10-07 10:00:00"};
   const std::string end = rng.Below(3) == 0 ? "\r\n" : "\n";
   std::string text = rng.Below(4) == 0 ? "\xEF\xBB\xBF" : "";
@@ -238,8 +240,8 @@ TEST_F(AggregateFilesTest, EveryOffsetOfAPiece) {
                                      .measures = {"BilledCost"},
                                      .threads = 2,
                                      .chunk_bytes = piece});
-      ASSERT_THAT(Shown(result), ElementsAre("[1]USD 1 1", "[2]USD 2 1", "[3]USD 3 1",
-                                             "[4]USD 4 1"))
+      ASSERT_THAT(Shown(result),
+                  ElementsAre("[1]USD 1 1", "[2]USD 2 1", "[3]USD 3 1", "[4]USD 4 1"))
           << pad << " " << piece;
     }
   }
@@ -258,10 +260,8 @@ TEST_F(AggregateFilesTest, BadRowsAreToldWithTheirPlaceWhateverTheThreads) {
   }
   const std::string path = Write("bill.csv", text);
   for (const int threads : {1, 3}) {
-    AggregateRequest request{.paths = {path},
-                             .measures = {"BilledCost"},
-                             .threads = threads,
-                             .chunk_bytes = 1000};
+    AggregateRequest request{
+        .paths = {path}, .measures = {"BilledCost"}, .threads = threads, .chunk_bytes = 1000};
     EXPECT_THAT(std::string(Aggregate(request).status().message()),
                 HasSubstr("bill.csv:501: column BilledCost: value \"x\": \"x\" is not a decimal "
                           "number: a digit is expected first (row 500, byte "));
@@ -305,7 +305,8 @@ TEST_F(AggregateFilesTest, GroupsThatDoNotFitIntoMemory) {
 }
 
 TEST_F(AggregateFilesTest, SeveralFilesWithColumnsInAnyOrderAreOneAnswer) {
-  const std::string a = Write("a.csv", "BilledCost,ServiceName,BillingCurrency\n1,s,USD\n2,t,EUR\n");
+  const std::string a =
+      Write("a.csv", "BilledCost,ServiceName,BillingCurrency\n1,s,USD\n2,t,EUR\n");
   const std::string b =
       WriteGzip("b.csv.gz", "billing_currency,x_more,service_name,billed_cost\nUSD,,s,10\n");
   EXPECT_THAT(Shown(Aggregate({.paths = {a, b},
@@ -322,28 +323,27 @@ TEST_F(AggregateFilesTest, SeveralFilesWithColumnsInAnyOrderAreOneAnswer) {
 TEST_F(AggregateFilesTest, NothingFitsWithoutLimit) {
   std::string text = "BilledCost,ServiceName,BillingCurrency\n";
   absl::StrAppend(&text, "170141183460469231731,s,USD\n1,s,USD\n");
-  EXPECT_EQ(Aggregate({.paths = {Write("a.csv", text)}, .measures = {"BilledCost"}}).status().code(),
-            absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(
+      Aggregate({.paths = {Write("a.csv", text)}, .measures = {"BilledCost"}}).status().code(),
+      absl::StatusCode::kOutOfRange);
   text = absl::StrCat("BilledCost,ServiceName,BillingCurrency\n1,s,USD\n1,\"",
                       std::string(3 * kMaxRecordBytes, 'x'), "\",USD\n");
   const absl::Status large =
       Aggregate({.paths = {Write("b.csv", text)}, .measures = {"BilledCost"}}).status();
   EXPECT_EQ(large.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(std::string(large.message()), HasSubstr("b.csv:3: a record has more than"));
-  text = absl::StrCat("BilledCost,ServiceName,BillingCurrency\n1,s,USD\n1,\"", std::string(300, 'x'),
-                      ",USD\n");
-  EXPECT_THAT(std::string(
-                  Aggregate({.paths = {Write("c.csv", text)}, .measures = {"BilledCost"}})
-                      .status()
-                      .message()),
+  text = absl::StrCat("BilledCost,ServiceName,BillingCurrency\n1,s,USD\n1,\"",
+                      std::string(300, 'x'), ",USD\n");
+  EXPECT_THAT(std::string(Aggregate({.paths = {Write("c.csv", text)}, .measures = {"BilledCost"}})
+                              .status()
+                              .message()),
               HasSubstr("c.csv:3: the file ends inside a quoted field"));
   // A field of many megabytes is a field.
   text = absl::StrCat("BilledCost,ServiceName,BillingCurrency\n1,s,USD\n1,\"",
                       std::string(7 << 20, 'x'), "\",USD\n3,s,USD\n");
-  EXPECT_THAT(Shown(Aggregate({.paths = {Write("d.csv", text)},
-                               .measures = {"BilledCost"},
-                               .threads = 3})),
-              ElementsAre("USD 5 3"));
+  EXPECT_THAT(
+      Shown(Aggregate({.paths = {Write("d.csv", text)}, .measures = {"BilledCost"}, .threads = 3})),
+      ElementsAre("USD 5 3"));
 }
 
 }  // namespace

@@ -82,8 +82,7 @@ class Scan {
   void Fail(size_t file, int64_t row, absl::Status status) {
     base::MutexLock lock(mutex_);
     // The first one of the files, whichever thread met it.
-    if (!failure_.has_value() ||
-        std::tie(file, row) < std::tie(failure_->file, failure_->row)) {
+    if (!failure_.has_value() || std::tie(file, row) < std::tie(failure_->file, failure_->row)) {
       failure_ = Failure{file, row, std::move(status)};
     }
     failed_.store(true, std::memory_order_relaxed);
@@ -203,8 +202,8 @@ class Scan {
                            int64_t* row) {
     if (batch.problems.empty() && reader.broken().empty()) return absl::OkStatus();
     std::vector<BadRow> bad = reader.broken();
-    const size_t at_most = request_.on_bad_row ? batch.problems.size()
-                                               : std::min<size_t>(1, batch.problems.size());
+    const size_t at_most =
+        request_.on_bad_row ? batch.problems.size() : std::min<size_t>(1, batch.problems.size());
     for (size_t i = 0; i < at_most; ++i) bad.push_back(reader.Describe(batch.problems[i]));
     std::sort(bad.begin(), bad.end(),
               [](const BadRow& a, const BadRow& b) { return a.row < b.row; });

@@ -50,8 +50,8 @@ struct ScanRequest {
 };
 
 struct ScanResult {
-  std::unique_ptr<GroupTable> table;  // empty when there are runs
-  std::unique_ptr<GroupRuns> runs;    // null when all groups fit into memory
+  std::unique_ptr<GroupTable> table;           // empty when there are runs
+  std::unique_ptr<GroupRuns> runs;             // null when all groups fit into memory
   std::map<std::string, ControlTotal> totals;  // by currency, of the rows in the table
   int64_t rows_added = 0;
   int64_t rows_bad = 0;

@@ -67,14 +67,14 @@ absl::Status Delivery::Read(Quarantine& quarantine, IngestReport& report) {
   ScanRequest scan;
   int64_t rows_promised = -1;
   PURSER_RETURN_IF_ERROR(FindFiles(scan.paths, &rows_promised));
-  scan.wanted.texts = {"BillingPeriodStart", "ChargePeriodStart", "ResourceId",
-                       "SubAccountId",       "Tags",              "ServiceName",
-                       "ChargeCategory",     "BillingCurrency"};
+  scan.wanted.texts = {
+      "BillingPeriodStart", "ChargePeriodStart", "ResourceId",     "SubAccountId", "Tags",
+      "ServiceName",        "ChargeCategory",    "BillingCurrency"};
   scan.wanted.amounts = {"BilledCost", "EffectiveCost", "ListCost", "ContractedCost"};
   scan.wanted.optional = {"ListCost", "ContractedCost"};
-  scan.parts = {{KeyPart::kDay, kPeriodPart},       {KeyPart::kDay, kDayPart},
-                {KeyPart::kText, kResourcePart},    {KeyPart::kText, kAccountPart},
-                {KeyPart::kTags, kTagsPart},        {KeyPart::kText, kServicePart},
+  scan.parts = {{KeyPart::kDay, kPeriodPart},        {KeyPart::kDay, kDayPart},
+                {KeyPart::kText, kResourcePart},     {KeyPart::kText, kAccountPart},
+                {KeyPart::kTags, kTagsPart},         {KeyPart::kText, kServicePart},
                 {KeyPart::kCategory, kCategoryPart}, {KeyPart::kCurrency, kCurrencyPart}};
   std::vector<std::string> more = {"RegionId", "SkuId", "ChargeClass", "CommitmentDiscountStatus",
                                    "InvoiceId"};
@@ -176,7 +176,8 @@ absl::Status Delivery::Fill(const ScanResult& scanned) {
     const auto text = [&](size_t part) { return table.part(part).TextOf(row.codes[part]); };
     key = {row.codes[kResourcePart], row.codes[kAccountPart], row.codes[kTagsPart]};
     key.insert(key.end(), row.codes.begin() + kColumnParts, row.codes.end());
-    const auto [subject, added] = subjects.try_emplace(key, static_cast<uint32_t>(subjects_.size()));
+    const auto [subject, added] =
+        subjects.try_emplace(key, static_cast<uint32_t>(subjects_.size()));
     if (added) {
       Tags kept;
       for (size_t i = 0; i < columns_.size(); ++i) {

@@ -72,8 +72,8 @@ class Delivery {
   Delivery(const Delivery&) = delete;
   Delivery& operator=(const Delivery&) = delete;
 
-  // Reads all files; for a folder those that its manifest names, and as many rows as that counts (see
-  // manifest.h). Bad rows go to `quarantine` or end it, as the request says. Fills the counts,
+  // Reads all files; for a folder those that its manifest names, and as many rows as that counts
+  // (see manifest.h). Bad rows go to `quarantine` or end it, as the request says. Fills the counts,
   // the hash, the problems and the quarantined money of `report`, and checks that what was read is
   // what was summed plus what was set aside.
   absl::Status Read(Quarantine& quarantine, IngestReport& report);

@@ -56,8 +56,8 @@ absl::StatusOr<bool> ReadGroup(std::FILE* file, Group& group) {
 
 absl::Status GroupRuns::Add(const GroupTable& table) {
   if (runs_.size() >= kMaxRuns) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "the groups do not fit into ", kMaxRuns, " temporary files (kMaxRuns): group by less"));
+    return absl::ResourceExhaustedError(absl::StrCat("the groups do not fit into ", kMaxRuns,
+                                                     " temporary files (kMaxRuns): group by less"));
   }
   File file(std::tmpfile());
   if (file == nullptr) return CannotWrite();

@@ -1,4 +1,5 @@
-// Groups that do not fit into memory: sorted runs in files without a name, merged when they are read.
+// Groups that do not fit into memory: sorted runs in files without a name, merged when they are
+// read.
 #ifndef PURSER_COSTS_GROUP_RUNS_H_
 #define PURSER_COSTS_GROUP_RUNS_H_
 

@@ -40,8 +40,8 @@ void GroupTable::Clear() {
 }
 
 size_t GroupTable::bytes() const {
-  size_t bytes = (pages_.size() << kPageBits) * stride_ * sizeof(uint64_t) +
-                 slots_.size() * sizeof(Slot);
+  size_t bytes =
+      (pages_.size() << kPageBits) * stride_ * sizeof(uint64_t) + slots_.size() * sizeof(Slot);
   for (const TextDictionary& part : parts_) bytes += part.bytes();
   return bytes;
 }
@@ -149,8 +149,7 @@ void GroupTable::FitFields() {
   for (size_t page = 0; page < old_pages.size(); ++page) {
     pages_.push_back(std::make_unique<uint64_t[]>((size_t{1} << kPageBits) * stride_));
     for (size_t i = page << kPageBits; i < std::min(groups_, (page + 1) << kPageBits); ++i) {
-      const uint64_t* const from =
-          old_pages[page].get() + (i - (page << kPageBits)) * old_stride;
+      const uint64_t* const from = old_pages[page].get() + (i - (page << kPageBits)) * old_stride;
       uint64_t* const to = Record(i);
       for (size_t part = 0; part < fields_.size(); ++part) {
         to[fields_[part].word] |= static_cast<uint64_t>(CodeIn(from, old_fields[part]))
@@ -292,8 +291,7 @@ absl::Status GroupTable::ForEachSorted(
   return absl::OkStatus();
 }
 
-absl::Status GroupTable::ForEach(
-    const std::function<absl::Status(const CodedRow&)>& on_row) const {
+absl::Status GroupTable::ForEach(const std::function<absl::Status(const CodedRow&)>& on_row) const {
   CodedRow row;
   row.codes.resize(parts_.size());
   row.sums.resize(measures_);

@@ -168,11 +168,10 @@ absl::Status Grouper::Add(RowBatch& batch, std::vector<SourceDictionary>& dictio
     // The first one of a row is told.
     std::stable_sort(batch.problems.begin(), batch.problems.end(),
                      [](const RowProblem& a, const RowProblem& b) { return a.row < b.row; });
-    batch.problems.erase(std::unique(batch.problems.begin(), batch.problems.end(),
-                                     [](const RowProblem& a, const RowProblem& b) {
-                                       return a.row == b.row;
-                                     }),
-                         batch.problems.end());
+    batch.problems.erase(
+        std::unique(batch.problems.begin(), batch.problems.end(),
+                    [](const RowProblem& a, const RowProblem& b) { return a.row == b.row; }),
+        batch.problems.end());
     pending_.skip.assign(batch.rows, 0);
     for (const RowProblem& problem : batch.problems) pending_.skip[problem.row] = 1;
     rows_added_ -= static_cast<int64_t>(batch.problems.size());

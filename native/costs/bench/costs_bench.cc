@@ -92,27 +92,25 @@ int main(int argc, char** argv) {
   int64_t groups = 0;
   std::vector<__int128> totals(request.measures.size());
   FILE* const file = out.empty() ? nullptr : std::fopen(out.c_str(), "w");
-  const absl::Status written =
-      result->ForEach([&](const purser::costs::AggregateRow& row) {
-        std::string line;
-        ++groups;
-        if (file != nullptr) line = absl::StrJoin(row.keys, ",");
-        for (size_t i = 0; i < totals.size(); ++i) {
-          totals[i] += row.sums[i].units();
-          if (file != nullptr) absl::StrAppend(&line, ",", row.sums[i].ToString());
-        }
-        if (file != nullptr) std::fprintf(file, "%s\n", line.c_str());
-        return absl::OkStatus();
-      });
+  const absl::Status written = result->ForEach([&](const purser::costs::AggregateRow& row) {
+    std::string line;
+    ++groups;
+    if (file != nullptr) line = absl::StrJoin(row.keys, ",");
+    for (size_t i = 0; i < totals.size(); ++i) {
+      totals[i] += row.sums[i].units();
+      if (file != nullptr) absl::StrAppend(&line, ",", row.sums[i].ToString());
+    }
+    if (file != nullptr) std::fprintf(file, "%s\n", line.c_str());
+    return absl::OkStatus();
+  });
   if (file != nullptr) std::fclose(file);
   if (!written.ok()) return 1;
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   const double cpu = CpuSeconds();
   std::cout << "{\"rows\":" << result->rows_read << ",\"bad\":" << result->rows_bad
-            << ",\"groups\":" << groups << ",\"seconds\":" << seconds()
-            << ",\"cpuSeconds\":" << cpu << ",\"readSeconds\":" << read_seconds
-            << ",\"readCpuSeconds\":" << read_cpu
+            << ",\"groups\":" << groups << ",\"seconds\":" << seconds() << ",\"cpuSeconds\":" << cpu
+            << ",\"readSeconds\":" << read_seconds << ",\"readCpuSeconds\":" << read_cpu
             << ",\"rowsPerCpuSecond\":" << static_cast<double>(result->rows_read) / cpu
             << ",\"megabytesPerCpuSecond\":" << bytes / 1e6 / cpu
             << ",\"peakRssKilobytes\":" << usage.ru_maxrss << ",\"sums\":[";

@@ -39,21 +39,66 @@ constexpr int kTeams = 60;
 constexpr int kApps = 150;
 constexpr int kHours = 720;
 
-const char* const kColumns[] = {
-    "AvailabilityZone", "BilledCost", "BillingAccountId", "BillingAccountName",
-    "BillingAccountType", "BillingCurrency", "BillingPeriodEnd", "BillingPeriodStart",
-    "CapacityReservationId", "CapacityReservationStatus", "ChargeCategory", "ChargeClass",
-    "ChargeDescription", "ChargeFrequency", "ChargePeriodEnd", "ChargePeriodStart",
-    "CommitmentDiscountCategory", "CommitmentDiscountId", "CommitmentDiscountName",
-    "CommitmentDiscountQuantity", "CommitmentDiscountStatus", "CommitmentDiscountType",
-    "CommitmentDiscountUnit", "ConsumedQuantity", "ConsumedUnit", "ContractedCost",
-    "ContractedUnitPrice", "EffectiveCost", "InvoiceId", "InvoiceIssuerName", "ListCost",
-    "ListUnitPrice", "PricingCategory", "PricingCurrency", "PricingCurrencyContractedUnitPrice",
-    "PricingCurrencyEffectiveCost", "PricingCurrencyListUnitPrice", "PricingQuantity",
-    "PricingUnit", "ProviderName", "PublisherName", "RegionId", "RegionName", "ResourceId",
-    "ResourceName", "ResourceType", "ServiceCategory", "ServiceName", "ServiceSubcategory", "SkuId",
-    "SkuMeter", "SkuPriceDetails", "SkuPriceId", "SubAccountId", "SubAccountName",
-    "SubAccountType", "Tags", "x_Discounts", "x_Operation", "x_ServiceCode"};
+const char* const kColumns[] = {"AvailabilityZone",
+                                "BilledCost",
+                                "BillingAccountId",
+                                "BillingAccountName",
+                                "BillingAccountType",
+                                "BillingCurrency",
+                                "BillingPeriodEnd",
+                                "BillingPeriodStart",
+                                "CapacityReservationId",
+                                "CapacityReservationStatus",
+                                "ChargeCategory",
+                                "ChargeClass",
+                                "ChargeDescription",
+                                "ChargeFrequency",
+                                "ChargePeriodEnd",
+                                "ChargePeriodStart",
+                                "CommitmentDiscountCategory",
+                                "CommitmentDiscountId",
+                                "CommitmentDiscountName",
+                                "CommitmentDiscountQuantity",
+                                "CommitmentDiscountStatus",
+                                "CommitmentDiscountType",
+                                "CommitmentDiscountUnit",
+                                "ConsumedQuantity",
+                                "ConsumedUnit",
+                                "ContractedCost",
+                                "ContractedUnitPrice",
+                                "EffectiveCost",
+                                "InvoiceId",
+                                "InvoiceIssuerName",
+                                "ListCost",
+                                "ListUnitPrice",
+                                "PricingCategory",
+                                "PricingCurrency",
+                                "PricingCurrencyContractedUnitPrice",
+                                "PricingCurrencyEffectiveCost",
+                                "PricingCurrencyListUnitPrice",
+                                "PricingQuantity",
+                                "PricingUnit",
+                                "ProviderName",
+                                "PublisherName",
+                                "RegionId",
+                                "RegionName",
+                                "ResourceId",
+                                "ResourceName",
+                                "ResourceType",
+                                "ServiceCategory",
+                                "ServiceName",
+                                "ServiceSubcategory",
+                                "SkuId",
+                                "SkuMeter",
+                                "SkuPriceDetails",
+                                "SkuPriceId",
+                                "SubAccountId",
+                                "SubAccountName",
+                                "SubAccountType",
+                                "Tags",
+                                "x_Discounts",
+                                "x_Operation",
+                                "x_ServiceCode"};
 
 // What belongs to a resource and never changes.
 struct Resource {
@@ -63,12 +108,10 @@ struct Resource {
 };
 
 std::vector<Resource> Resources(Random& random) {
-  const char* const regions[][2] = {{"us-east-1", "US East (N. Virginia)"},
-                                    {"us-west-2", "US West (Oregon)"},
-                                    {"eu-west-1", "Europe (Ireland)"},
-                                    {"eu-central-1", "Europe (Frankfurt)"},
-                                    {"ap-southeast-2", "Asia Pacific (Sydney)"},
-                                    {"sa-east-1", "South America (Sao Paulo)"}};
+  const char* const regions[][2] = {
+      {"us-east-1", "US East (N. Virginia)"},      {"us-west-2", "US West (Oregon)"},
+      {"eu-west-1", "Europe (Ireland)"},           {"eu-central-1", "Europe (Frankfurt)"},
+      {"ap-southeast-2", "Asia Pacific (Sydney)"}, {"sa-east-1", "South America (Sao Paulo)"}};
   const char* const categories[] = {"Compute", "Storage", "Databases", "Networking", "Analytics"};
   const char* const environments[] = {"prod", "staging", "dev", "test"};
   const char* const costs[] = {"cc-1001", "cc-2040", "cc-3377", "cc-4711"};
@@ -109,8 +152,7 @@ std::vector<Resource> Resources(Random& random) {
                   static_cast<unsigned long long>(random.Next() >> 16));
     resource.sku = text;
     resource.price_id = resource.sku + ".JRTCKXETXF.6YS6EN2CT7";
-    std::snprintf(text, sizeof text, "BoxUsage:c%d.%dxlarge", service % 7,
-                  1 << random.Below(5));
+    std::snprintf(text, sizeof text, "BoxUsage:c%d.%dxlarge", service % 7, 1 << random.Below(5));
     resource.meter = text;
     std::snprintf(text, sizeof text,
                   "\"{\"\"CoreCount\"\":%d,\"\"OperatingSystem\"\":\"\"Linux\"\"}\"",
@@ -123,14 +165,14 @@ std::vector<Resource> Resources(Random& random) {
     if (random.Below(5) == 0) {
       resource.tags = "{}";
     } else {
-      std::snprintf(text, sizeof text,
-                    "\"{\"\"team\"\":\"\"team-%02d\"\"%s,\"\"env\"\":\"\"%s\"\",\"\"cost-center\"\":"
-                    "\"\"%s\"\",\"\"owner\"\":\"\"owner-%04d@example.com\"\"}\"",
-                    team,
-                    random.Below(10) == 0
-                        ? ""
-                        : (",\"\"app\"\":\"\"app-" + std::to_string(app) + "\"\"").c_str(),
-                    environments[random.Below(4)], costs[random.Below(4)], i % 4000);
+      std::snprintf(
+          text, sizeof text,
+          "\"{\"\"team\"\":\"\"team-%02d\"\"%s,\"\"env\"\":\"\"%s\"\",\"\"cost-center\"\":"
+          "\"\"%s\"\",\"\"owner\"\":\"\"owner-%04d@example.com\"\"}\"",
+          team,
+          random.Below(10) == 0 ? ""
+                                : (",\"\"app\"\":\"\"app-" + std::to_string(app) + "\"\"").c_str(),
+          environments[random.Below(4)], costs[random.Below(4)], i % 4000);
       resource.tags = text;
     }
     resource.price = 1 + random.Below(900'000'000);
@@ -162,11 +204,11 @@ void AppendAmount(std::string& row, uint64_t units, bool scientific) {
 }
 
 void AppendRow(std::string& row, const Resource& r, int hour, Random& random) {
-  const char* const categories[] = {"Usage", "Usage", "Usage", "Usage", "Usage",
-                                    "Usage", "Usage", "Tax", "Credit", "Purchase"};
+  const char* const categories[] = {"Usage", "Usage", "Usage", "Usage",  "Usage",
+                                    "Usage", "Usage", "Tax",   "Credit", "Purchase"};
   const char* const category = categories[random.Below(10)];
-  const uint64_t quantity = 1 + random.Below(10'000);      // thousandths
-  const uint64_t list = r.price * quantity;                // 10^-12
+  const uint64_t quantity = 1 + random.Below(10'000);  // thousandths
+  const uint64_t list = r.price * quantity;            // 10^-12
   const uint64_t effective = list - list / 10 * random.Below(4);
   const uint64_t billed = random.Below(8) == 0 ? 0 : effective;
   const bool scientific = random.Below(2) == 0;
@@ -255,9 +297,7 @@ class Output {
     }
     return std::fwrite(text.data(), 1, text.size(), plain_) == text.size();
   }
-  bool Close() {
-    return packed_ != nullptr ? gzclose(packed_) == Z_OK : std::fclose(plain_) == 0;
-  }
+  bool Close() { return packed_ != nullptr ? gzclose(packed_) == Z_OK : std::fclose(plain_) == 0; }
 
  private:
   gzFile packed_ = nullptr;
@@ -277,8 +317,8 @@ int main(int argc, char** argv) {
   Random random(20'260'901);
   const std::vector<Resource> resources = Resources(random);
   for (int file = 0; file < files; ++file) {
-    const std::string path = std::string(argv[3]) + "/part-" + std::to_string(file) +
-                             (packed ? ".csv.gz" : ".csv");
+    const std::string path =
+        std::string(argv[3]) + "/part-" + std::to_string(file) + (packed ? ".csv.gz" : ".csv");
     Output output(path, packed);
     if (!output.open()) {
       std::fprintf(stderr, "cannot write %s\n", path.c_str());

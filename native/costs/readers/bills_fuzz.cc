@@ -1,5 +1,5 @@
-// Whatever a billing file holds, reading it ends in sums or in an error, and the sums do not depend on
-// how the file was cut into pieces.
+// Whatever a billing file holds, reading it ends in sums or in an error, and the sums do not depend
+// on how the file was cut into pieces.
 #include <sys/mman.h>
 #include <unistd.h>
 

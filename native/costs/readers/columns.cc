@@ -35,8 +35,8 @@ class Binder {
     for (size_t i = 0; i < columns_.size(); ++i) {
       const std::string name = NormalisedColumn(columns_[i]);
       if (index_.emplace(name, static_cast<int>(i)).second) continue;
-      return absl::InvalidArgumentError(absl::StrCat(
-          file_, ": column ", base::EscapeForDisplay(columns_[i]), " is there twice"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(file_, ": column ", base::EscapeForDisplay(columns_[i]), " is there twice"));
     }
     ChooseFormat();
     for (const std::string& name : wanted_.texts) binding_.wanted.push_back(Text(name));
@@ -98,9 +98,8 @@ class Binder {
   bool Optional(absl::string_view name) const {
     const std::string column = NormalisedColumn(name);
     return column == "resourceid" || column == "subaccountid" || column == "tags" ||
-           std::any_of(
-               wanted_.optional.begin(), wanted_.optional.end(),
-               [&](const std::string& other) { return NormalisedColumn(other) == column; });
+           std::any_of(wanted_.optional.begin(), wanted_.optional.end(),
+                       [&](const std::string& other) { return NormalisedColumn(other) == column; });
   }
 
   int SourceNumber(TextSource source) {

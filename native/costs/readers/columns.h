@@ -60,11 +60,11 @@ struct Binding {
   std::vector<TextSource> texts;
   // By Wanted::texts.
   struct Text {
-    int source = -1;  // into texts; -1: nothing, always ""
-    bool is_tag_value = false;  // of a "tag:KEY": the source is not all tags, but this one
+    int source = -1;                     // into texts; -1: nothing, always ""
+    bool is_tag_value = false;           // of a "tag:KEY": the source is not all tags, but this one
     const ValueTable* values = nullptr;  // what the file's values are in FOCUS
-    std::string constant = {};  // when there is no source
-    bool month_start = false;   // of a date: the first day of its month is meant
+    std::string constant = {};           // when there is no source
+    bool month_start = false;            // of a date: the first day of its month is meant
   };
   std::vector<Text> wanted;
   std::vector<AmountSource> amounts;  // by Wanted::amounts

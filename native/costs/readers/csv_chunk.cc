@@ -214,8 +214,7 @@ class CsvFinder {
     return true;
   }
   int64_t rows_of(const CsvPlace& place) const {
-    return place.row +
-           static_cast<int64_t>(chunk_.scanned_places_.size() + chunk_.broken_.size());
+    return place.row + static_cast<int64_t>(chunk_.scanned_places_.size() + chunk_.broken_.size());
   }
 
   void Take(const CsvRecord& record) {
@@ -228,8 +227,8 @@ class CsvFinder {
       bad.offset = record.offset;
       bad.raw = std::string(record.raw);
       if (count_differs) {
-        bad.reason = absl::StrCat("the row has ", record.fields.size(), " fields, the header ",
-                                  columns_);
+        bad.reason =
+            absl::StrCat("the row has ", record.fields.size(), " fields, the header ", columns_);
         if (!record.problem.empty()) absl::StrAppend(&bad.reason, "; ", record.problem);
       } else {
         bad.reason = record.problem;
@@ -242,7 +241,8 @@ class CsvFinder {
     chunk_.scanned_places_.push_back(place);
     chunk_.scanned_ends_.push_back(static_cast<uint32_t>(at) - 1);
     for (const CsvField& field : record.fields) {
-      const size_t end = static_cast<size_t>(field.raw.data() - record.raw.data()) + field.raw.size();
+      const size_t end =
+          static_cast<size_t>(field.raw.data() - record.raw.data()) + field.raw.size();
       chunk_.scanned_ends_.push_back(static_cast<uint32_t>(at + end));
     }
   }
@@ -267,9 +267,8 @@ class PlainCsvFile final : public CsvFile {
     CsvChunk chunk;
     for (size_t want = kFirstHeaderBytes;; want *= 2) {
       PURSER_RETURN_IF_ERROR(Load(chunk, want));
-      PURSER_ASSIGN_OR_RETURN(
-          const bool whole, ReadHeader({chunk.bytes_.data(), chunk.have_}, chunk.last_, path_,
-                                       columns_, place_));
+      PURSER_ASSIGN_OR_RETURN(const bool whole, ReadHeader({chunk.bytes_.data(), chunk.have_},
+                                                           chunk.last_, path_, columns_, place_));
       if (whole) return absl::OkStatus();
     }
   }
@@ -304,8 +303,8 @@ class PlainCsvFile final : public CsvFile {
   }
 
   int64_t bytes_read() const override {
-    return std::min(size_, next_.load(std::memory_order_relaxed) *
-                               static_cast<int64_t>(options_.chunk_bytes));
+    return std::min(
+        size_, next_.load(std::memory_order_relaxed) * static_cast<int64_t>(options_.chunk_bytes));
   }
 
   std::string Digest() override {
@@ -370,10 +369,8 @@ class PlainCsvFile final : public CsvFile {
     turned_.NotifyAll();
   }
   void AddDigest(int64_t number, const CsvChunk& chunk) {
-    const int64_t bytes =
-        std::min(static_cast<int64_t>(options_.chunk_bytes), size_ - chunk.base_);
-    std::string digest =
-        base::Sha256({chunk.bytes_.data(), static_cast<size_t>(bytes)});
+    const int64_t bytes = std::min(static_cast<int64_t>(options_.chunk_bytes), size_ - chunk.base_);
+    std::string digest = base::Sha256({chunk.bytes_.data(), static_cast<size_t>(bytes)});
     base::MutexLock lock(mutex_);
     if (digests_.size() <= static_cast<size_t>(number)) digests_.resize(number + 1);
     digests_[number] = std::move(digest);
@@ -407,9 +404,8 @@ class StreamCsvFile final : public CsvFile {
     CsvChunk chunk;
     for (size_t want = kFirstHeaderBytes;; want *= 2) {
       PURSER_RETURN_IF_ERROR(Load(chunk, want));
-      PURSER_ASSIGN_OR_RETURN(
-          const bool whole, ReadHeader({chunk.bytes_.data(), chunk.have_}, chunk.last_, path_,
-                                       columns_, place_));
+      PURSER_ASSIGN_OR_RETURN(const bool whole, ReadHeader({chunk.bytes_.data(), chunk.have_},
+                                                           chunk.last_, path_, columns_, place_));
       if (whole) break;
     }
     Keep(chunk);
@@ -434,8 +430,8 @@ class StreamCsvFile final : public CsvFile {
         absl::Status status = Load(chunk, want);
         if (status.ok()) {
           const int64_t limit =
-              chunk.base_ + static_cast<int64_t>(chunk.last_ ? chunk.have_ + 1
-                                                             : options_.chunk_bytes);
+              chunk.base_ +
+              static_cast<int64_t>(chunk.last_ ? chunk.have_ + 1 : options_.chunk_bytes);
           const absl::StatusOr<bool> found = finder.Find(place_, limit, &after);
           if (found.ok() && *found) break;
           status = found.status();
@@ -504,8 +500,7 @@ absl::StatusOr<std::unique_ptr<CsvFile>> CsvFile::Open(const std::string& path,
         absl::StrCat("billing file ", path, " is not a regular file"));
   }
   unsigned char magic[2] = {};
-  const bool gzip =
-      pread(fd, magic, 2, 0) == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
+  const bool gzip = pread(fd, magic, 2, 0) == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
   if (gzip) {
     close(fd);
     auto file = std::make_unique<StreamCsvFile>(options);

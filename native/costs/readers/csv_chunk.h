@@ -66,11 +66,11 @@ class CsvChunk {
   friend class StreamCsvFile;
 
   std::vector<char> bytes_;
-  size_t have_ = 0;        // bytes read
-  bool last_ = false;      // nothing follows them
-  int64_t base_ = 0;       // of bytes_[0] in the unpacked file
+  size_t have_ = 0;    // bytes read
+  bool last_ = false;  // nothing follows them
+  int64_t base_ = 0;   // of bytes_[0] in the unpacked file
   size_t begin_ = 0, end_ = 0;
-  CsvPlace place_;         // of begin_
+  CsvPlace place_;  // of begin_
   size_t rows_ = 0;
   size_t columns_ = 0;
   size_t stride_ = 0;

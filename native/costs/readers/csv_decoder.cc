@@ -38,11 +38,12 @@ void CsvDecoder::Decode(const CsvChunk& chunk, const Binding& binding,
   batch.rounded_rows.clear();
   batch.codes.resize(binding.texts.size());
   batch.units.resize(binding.amounts.size());
-  if (chunk.may_be_no_text() && !(chunk.has_nul() ? IsText(chunk.text())
-                                                  : base::IsValidUtf8(chunk.text()))) {
+  if (chunk.may_be_no_text() &&
+      !(chunk.has_nul() ? IsText(chunk.text()) : base::IsValidUtf8(chunk.text()))) {
     for (size_t row = 0; row < batch.rows; ++row) {
       if (IsText(chunk.Raw(row))) continue;
-      batch.problems.push_back({static_cast<uint32_t>(row), kNoColumn, "the row is not UTF-8 text", ""});
+      batch.problems.push_back(
+          {static_cast<uint32_t>(row), kNoColumn, "the row is not UTF-8 text", ""});
     }
   }
   for (size_t i = 0; i < binding.texts.size(); ++i) {
@@ -66,12 +67,10 @@ void CsvDecoder::DecodeText(const CsvChunk& chunk, const TextSource& source,
       for (const auto& [key, column] : source.members) {
         const std::string value = FieldValue(chunk.Field(row, static_cast<size_t>(column)));
         if (value.empty()) continue;
-        absl::StrAppend(&scratch_, scratch_.size() > 1 ? "," : "",
-                        nlohmann::json(key).dump(-1, ' ', false,
-                                                 nlohmann::json::error_handler_t::replace),
-                        ":",
-                        nlohmann::json(value).dump(-1, ' ', false,
-                                                   nlohmann::json::error_handler_t::replace));
+        absl::StrAppend(
+            &scratch_, scratch_.size() > 1 ? "," : "",
+            nlohmann::json(key).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), ":",
+            nlohmann::json(value).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
       }
       scratch_ += "}";
       codes[row] = dictionary.texts.CodeOf(scratch_);
@@ -85,8 +84,7 @@ void CsvDecoder::DecodeText(const CsvChunk& chunk, const TextSource& source,
   const size_t column = static_cast<size_t>(source.column);
   for (size_t row = 0; row < rows; ++row) {
     const absl::string_view raw = chunk.Field(row, column);
-    if (have_last && raw.size() == last.size() &&
-        SameBytes(raw.data(), last.data(), raw.size())) {
+    if (have_last && raw.size() == last.size() && SameBytes(raw.data(), last.data(), raw.size())) {
       codes[row] = last_code;
       continue;
     }
@@ -176,10 +174,9 @@ BadRow DescribeRow(const CsvChunk& chunk, const std::vector<std::string>& column
     bad.value = std::string(Inside(chunk.Field(problem.row, static_cast<size_t>(problem.column))));
   }
   if (billed >= 0 && currency >= 0) {
-    const auto amount = base::Decimal::Parse(
-        FieldValue(chunk.Field(problem.row, static_cast<size_t>(billed))));
-    const std::string unit =
-        FieldValue(chunk.Field(problem.row, static_cast<size_t>(currency)));
+    const auto amount =
+        base::Decimal::Parse(FieldValue(chunk.Field(problem.row, static_cast<size_t>(billed))));
+    const std::string unit = FieldValue(chunk.Field(problem.row, static_cast<size_t>(currency)));
     if (amount.ok() && unit.size() == 3) {
       bad.billed = *amount;
       bad.currency = unit;

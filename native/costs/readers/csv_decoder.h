@@ -21,8 +21,8 @@ class CsvDecoder {
   void DecodeText(const CsvChunk& chunk, const TextSource& source, SourceDictionary& dictionary,
                   std::vector<uint32_t>& codes);
   void DecodeAmount(const CsvChunk& chunk, const AmountSource& source, const RowBatch& texts,
-                    const std::vector<SourceDictionary>& dictionaries,
-                    std::vector<__int128>& units, RowBatch& batch);
+                    const std::vector<SourceDictionary>& dictionaries, std::vector<__int128>& units,
+                    RowBatch& batch);
   static void AddAmount(const CsvChunk& chunk, size_t row, AmountSource::Term term,
                         bool may_be_empty, __int128* units, RowBatch& batch);
   std::string scratch_;

@@ -1,10 +1,10 @@
-// Where the fields of CSV text end: a bitwise scan of 64 bytes a time that finds the commas and line
-// feeds outside quotes. The vector unit of the machine is used when it has one (AVX-512, AVX2 with
-// carry-less multiplication, else plain C++); all give the same answer.
+// Where the fields of CSV text end: a bitwise scan of 64 bytes a time that finds the commas and
+// line feeds outside quotes. The vector unit of the machine is used when it has one (AVX-512, AVX2
+// with carry-less multiplication, else plain C++); all give the same answer.
 //
-// The scan takes every quote for the begin or end of a quoted part, which is right for what RFC 4180
-// allows. It notices what RFC 4180 does not allow (irregular), and the caller then reads that text
-// with CsvScanner, which knows what to make of it.
+// The scan takes every quote for the begin or end of a quoted part, which is right for what RFC
+// 4180 allows. It notices what RFC 4180 does not allow (irregular), and the caller then reads that
+// text with CsvScanner, which knows what to make of it.
 #ifndef PURSER_COSTS_READERS_CSV_INDEX_H_
 #define PURSER_COSTS_READERS_CSV_INDEX_H_
 

@@ -1,5 +1,5 @@
-// The inside of CsvIndex: what all its methods share. Included by one file per method, each compiled
-// for its processors; so everything here is plain data or local to the including file.
+// The inside of CsvIndex: what all its methods share. Included by one file per method, each
+// compiled for its processors; so everything here is plain data or local to the including file.
 #ifndef PURSER_COSTS_READERS_CSV_INDEX_SCAN_H_
 #define PURSER_COSTS_READERS_CSV_INDEX_SCAN_H_
 

@@ -28,8 +28,13 @@ Found Index(CsvIndexMethod method, const std::string& text, size_t step) {
   for (size_t at = 0; at < text.size(); at += step) {
     index.Scan(padded.data(), at, std::min(text.size(), at + step));
   }
-  return {{index.ends(), index.ends() + index.count()}, index.records(), index.quoted_feeds(),
-          index.irregular(), index.inside_quotes(), index.has_high_bytes(), index.has_nul()};
+  return {{index.ends(), index.ends() + index.count()},
+          index.records(),
+          index.quoted_feeds(),
+          index.irregular(),
+          index.inside_quotes(),
+          index.has_high_bytes(),
+          index.has_nul()};
 }
 
 // One character after another.
@@ -52,8 +57,9 @@ Found Slowly(const std::string& text) {
 
 TEST(CsvIndexTest, AllMethodsFindTheSameAtEveryPlace) {
   base::SeededRng rng(3);
-  const std::string alphabet = "a,\"\n\r\xC3\x00"
-                               "bcdefgh";
+  const std::string alphabet =
+      "a,\"\n\r\xC3\x00"
+      "bcdefgh";
   for (int round = 0; round < 3'000; ++round) {
     std::string text;
     const uint64_t letters = 2 + rng.Below(13);
@@ -134,12 +140,37 @@ TEST(AmountTest, IsWhatDecimalReads) {
     EXPECT_EQ(kind == AmountKind::kRounded, rounded) << text;
     EXPECT_TRUE(units == expected->units()) << text;
   };
-  for (const char* text :
-       {"", "-", "0", "-0", "1.", ".5", "+1", "1e", "1e+", "1E5", "35.2E-7", "1e-400", "1e400",
-        "0e400", "99999999999999999999", "170141183460469231731.687303715884105727",
-        "170141183460469231732", "0.0000000000000000005", "0.00000000000000000051", "12345678",
-        "123456789012345678", "1234567890123456789", "9.7379661922E-8", "1 ", " 1", "1,5", "NULL",
-        "0x10", "1.2.3", "1e5e5", "00000000000000000000000000001.5"}) {
+  for (const char* text : {"",
+                           "-",
+                           "0",
+                           "-0",
+                           "1.",
+                           ".5",
+                           "+1",
+                           "1e",
+                           "1e+",
+                           "1E5",
+                           "35.2E-7",
+                           "1e-400",
+                           "1e400",
+                           "0e400",
+                           "99999999999999999999",
+                           "170141183460469231731.687303715884105727",
+                           "170141183460469231732",
+                           "0.0000000000000000005",
+                           "0.00000000000000000051",
+                           "12345678",
+                           "123456789012345678",
+                           "1234567890123456789",
+                           "9.7379661922E-8",
+                           "1 ",
+                           " 1",
+                           "1,5",
+                           "NULL",
+                           "0x10",
+                           "1.2.3",
+                           "1e5e5",
+                           "00000000000000000000000000001.5"}) {
     same(text);
   }
   for (int round = 0; round < 50'000; ++round) {

@@ -30,9 +30,8 @@ absl::StatusOr<absl::CivilDay> ParseDay(absl::string_view text, DateOrder order)
   if (order == DateOrder::kMonthFirst && text.size() > 2 && (text[1] == '/' || text[2] == '/')) {
     const std::vector<std::string> parts = absl::StrSplit(text, '/');
     if (parts.size() != 3) return bad();
-    const std::string iso =
-        absl::StrCat(parts[2], "-", parts[0].size() == 1 ? "0" : "", parts[0], "-",
-                     parts[1].size() == 1 ? "0" : "", parts[1]);
+    const std::string iso = absl::StrCat(parts[2], "-", parts[0].size() == 1 ? "0" : "", parts[0],
+                                         "-", parts[1].size() == 1 ? "0" : "", parts[1]);
     return ParseDay(iso, DateOrder::kIso);
   }
   int year, month, day;

@@ -65,13 +65,17 @@ TEST_F(FormatsTest, LegacyCostAndUsageReport) {
       "savingsPlan/TotalCommitmentToDate,savingsPlan/UsedCommitment,"
       "savingsPlan/SavingsPlanEffectiveCost,resourceTags/user:team,resourceTags/aws:createdBy\n"
       "2026-11-01T00:00:00.000Z,42,Usage,2026-11-02T03:00:00Z,AmazonEC2,USD,9.0E-10,i-1,,,,,,,a,\n"
-      "2026-11-01T00:00:00.000Z,42,SavingsPlanCoveredUsage,2026-11-02T03:00:00Z,AmazonEC2,USD,5,i-1,"
+      "2026-11-01T00:00:00.000Z,42,SavingsPlanCoveredUsage,2026-11-02T03:00:00Z,AmazonEC2,USD,5,i-"
+      "1,"
       ",,,,,3.5,a,x\n"
-      "2026-11-01T00:00:00.000Z,42,SavingsPlanNegation,2026-11-02T03:00:00Z,AmazonEC2,USD,-5,i-1,,,,,"
+      "2026-11-01T00:00:00.000Z,42,SavingsPlanNegation,2026-11-02T03:00:00Z,AmazonEC2,USD,-5,i-1,,,"
+      ",,"
       ",,a,\n"
-      "2026-11-01T00:00:00.000Z,42,SavingsPlanRecurringFee,2026-11-02T03:00:00Z,AmazonEC2,USD,4,,,,,"
+      "2026-11-01T00:00:00.000Z,42,SavingsPlanRecurringFee,2026-11-02T03:00:00Z,AmazonEC2,USD,4,,,,"
+      ","
       "4,3.5,,,\n"
-      "2026-11-01T00:00:00.000Z,42,DiscountedUsage,2026-11-03T03:00:00Z,AmazonEC2,USD,0,i-2,1.25,,,,"
+      "2026-11-01T00:00:00.000Z,42,DiscountedUsage,2026-11-03T03:00:00Z,AmazonEC2,USD,0,i-2,1.25,,,"
+      ","
       ",,b,\n"
       "2026-11-01T00:00:00.000Z,42,RIFee,2026-11-03T03:00:00Z,AmazonEC2,USD,2,,,0.5,0.25,,,,,\n"
       "2026-11-01T00:00:00.000Z,42,Tax,2026-11-03T03:00:00Z,AmazonEC2,USD,0.7,,,,,,,,,\n"
@@ -79,12 +83,12 @@ TEST_F(FormatsTest, LegacyCostAndUsageReport) {
   EXPECT_THAT(Sum(text, {"ChargeCategory"}),
               ElementsAre("[Credit]USD -1 -1 1", "[Purchase]USD 6 1.25 2", "[Tax]USD 0.7 0.7 1",
                           "[Usage]USD 0.0000000009 4.7500000009 4"));
-  EXPECT_THAT(Sum(text, {"day", "tag:team", "ResourceId", "ProviderName"}),
-              ElementsAre("[2026-11-02][][][AWS]USD 4 0.5 1",
-                          "[2026-11-02][a][i-1][AWS]USD 0.0000000009 3.5000000009 3",
-                          "[2026-11-03][][][AWS]USD 2.7 1.45 2",
-                          "[2026-11-03][b][][AWS]USD -1 -1 1",
-                          "[2026-11-03][b][i-2][AWS]USD 0 1.25 1"));
+  EXPECT_THAT(
+      Sum(text, {"day", "tag:team", "ResourceId", "ProviderName"}),
+      ElementsAre("[2026-11-02][][][AWS]USD 4 0.5 1",
+                  "[2026-11-02][a][i-1][AWS]USD 0.0000000009 3.5000000009 3",
+                  "[2026-11-03][][][AWS]USD 2.7 1.45 2", "[2026-11-03][b][][AWS]USD -1 -1 1",
+                  "[2026-11-03][b][i-2][AWS]USD 0 1.25 1"));
   EXPECT_THAT(Sum(text, {"Tags", "ServiceName"})[1],
               HasSubstr("[{\"aws:createdBy\":\"x\",\"team\":\"a\"}][AmazonEC2]USD 5 3.5 1"));
 }
@@ -96,7 +100,8 @@ TEST_F(FormatsTest, CostAndUsageReport2) {
           "line_item_unblended_cost,resource_tags,savings_plan_savings_plan_effective_cost\n"
           "2026-11-01 00:00:00,42,Usage,2026-11-02 03:00:00,AmazonS3,USD,1.5,"
           "\"{\"\"user_team\"\":\"\"data\"\"}\",\n"
-          "2026-11-01 00:00:00,42,SavingsPlanCoveredUsage,2026-11-02 03:00:00,AmazonS3,USD,2,{},1\n",
+          "2026-11-01 00:00:00,42,SavingsPlanCoveredUsage,2026-11-02 "
+          "03:00:00,AmazonS3,USD,2,{},1\n",
           {"month", "SubAccountId", "ServiceName", "tag:team"}),
       ElementsAre("[2026-11][42][AmazonS3][]USD 2 1 1",
                   "[2026-11][42][AmazonS3][data]USD 1.5 1.5 1"));
@@ -112,9 +117,10 @@ TEST_F(FormatsTest, AzureInAnyLanguage) {
       "2023-09-04,Bandwidth,Microsoft.Network,s-2,,,-1,EUR,9/1/2023,Refund\r\n";
   const std::vector<std::string> by = {"day", "ServiceName", "SubAccountId", "tag:team",
                                        "ChargeCategory"};
-  const auto expected = ElementsAre(
-      "[2023-09-03][Storage][s-1][][Usage]EUR 2 2 1", "[2023-09-04][Bandwidth][s-2][][Credit]EUR -1 -1 1",
-      "[2023-09-22][Storage][s-1][a][Usage]EUR 0.00000000665679 0.00000000665679 1");
+  const auto expected =
+      ElementsAre("[2023-09-03][Storage][s-1][][Usage]EUR 2 2 1",
+                  "[2023-09-04][Bandwidth][s-2][][Credit]EUR -1 -1 1",
+                  "[2023-09-22][Storage][s-1][a][Usage]EUR 0.00000000665679 0.00000000665679 1");
   EXPECT_THAT(Sum(absl::StrCat("\xEF\xBB\xBF"
                                "Date,MeterCategory,ConsumedService,SubscriptionId,ResourceId,Tags,"
                                "CostInBillingCurrency,BillingCurrencyCode,BillingPeriodStartDate,"
@@ -135,13 +141,13 @@ TEST_F(FormatsTest, AzureInAnyLanguage) {
 TEST_F(FormatsTest, OracleCostReport) {
   EXPECT_THAT(
       Sum("lineItem/intervalUsageStart,product/service,product/resourceId,product/compartmentName,"
-          "cost/myCost,cost/currencyCode,lineItem/isCorrection,tags/team,tags/Oracle-Tags.CreatedBy\r\n"
+          "cost/myCost,cost/currencyCode,lineItem/isCorrection,tags/team,tags/"
+          "Oracle-Tags.CreatedBy\r\n"
           "2023-08-02T21:00Z,COMPUTE,ocid1.a,root,9.7379661922E-8,USD,false,data,me\r\n"
           "2023-08-03T21:00Z,COMPUTE,ocid1.a,root,2.323760000E-9,USD,false,,\r\n",
           {"day", "tag:team", "tag:Oracle-Tags.CreatedBy", "ResourceId"}),
-      ElementsAre(
-          "[2023-08-02][data][me][ocid1.a]USD 0.000000097379661922 0.000000097379661922 1",
-          "[2023-08-03][][][ocid1.a]USD 0.00000000232376 0.00000000232376 1"));
+      ElementsAre("[2023-08-02][data][me][ocid1.a]USD 0.000000097379661922 0.000000097379661922 1",
+                  "[2023-08-03][][][ocid1.a]USD 0.00000000232376 0.00000000232376 1"));
 }
 
 TEST_F(FormatsTest, GoogleCloudExportAsJsonLines) {
@@ -207,8 +213,8 @@ TEST(RealSamplesTest, AreReadToTheLastDigit) {
                  {"azure_ea.csv", "CostInBillingCurrency", 27}};
   for (const auto& sample : samples) {
     const std::string path = folder + sample.file;
-    const auto result = Aggregate(
-        {.paths = {path}, .group_by = {"day", "ServiceName", "tag:org"}, .threads = 2});
+    const auto result =
+        Aggregate({.paths = {path}, .group_by = {"day", "ServiceName", "tag:org"}, .threads = 2});
     ASSERT_TRUE(result.ok()) << result.status();
     EXPECT_EQ(result->rows_read, sample.rows) << sample.file;
     base::Decimal billed;

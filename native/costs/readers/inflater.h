@@ -1,5 +1,5 @@
-// Unpacks gzip members piece by piece: by Intel's ISA-L where the machine has it (three times as fast
-// as zlib), else by zlib.
+// Unpacks gzip members piece by piece: by Intel's ISA-L where the machine has it (three times as
+// fast as zlib), else by zlib.
 #ifndef PURSER_COSTS_READERS_INFLATER_H_
 #define PURSER_COSTS_READERS_INFLATER_H_
 

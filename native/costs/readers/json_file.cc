@@ -25,18 +25,42 @@ constexpr size_t kBatchRows = 1024;
 // Rows whose members name the columns, beside those that every such bill may have.
 constexpr size_t kRowsForColumns = 100;
 
-constexpr absl::string_view kColumnsAtLeast[] = {
-    "usage_start_time",     "usage_end_time",  "service.description", "invoice.month",
-    "cost",                 "credits.amount",  "currency",            "cost_type",
-    "cost_at_list",         "project.id",      "project.name",        "labels",
-    "resource.global_name", "resource.name",   "location.region",     "location.zone",
-    "sku.id",               "sku.description", "billing_account_id",  "usage.amount",
-    "usage.unit"};
-constexpr absl::string_view kAllocationColumnsAtLeast[] = {
-    "name",           "window.start",         "window.end",           "cpuCost",
-    "gpuCost",        "ramCost",              "pvCost",               "networkCost",
-    "loadBalancerCost", "sharedCost",         "externalCost",         "properties.cluster",
-    "properties.namespace", "properties.labels", "properties.providerID"};
+constexpr absl::string_view kColumnsAtLeast[] = {"usage_start_time",
+                                                 "usage_end_time",
+                                                 "service.description",
+                                                 "invoice.month",
+                                                 "cost",
+                                                 "credits.amount",
+                                                 "currency",
+                                                 "cost_type",
+                                                 "cost_at_list",
+                                                 "project.id",
+                                                 "project.name",
+                                                 "labels",
+                                                 "resource.global_name",
+                                                 "resource.name",
+                                                 "location.region",
+                                                 "location.zone",
+                                                 "sku.id",
+                                                 "sku.description",
+                                                 "billing_account_id",
+                                                 "usage.amount",
+                                                 "usage.unit"};
+constexpr absl::string_view kAllocationColumnsAtLeast[] = {"name",
+                                                           "window.start",
+                                                           "window.end",
+                                                           "cpuCost",
+                                                           "gpuCost",
+                                                           "ramCost",
+                                                           "pvCost",
+                                                           "networkCost",
+                                                           "loadBalancerCost",
+                                                           "sharedCost",
+                                                           "externalCost",
+                                                           "properties.cluster",
+                                                           "properties.namespace",
+                                                           "properties.labels",
+                                                           "properties.providerID"};
 
 // A value with its numbers as texts.
 struct Node {
@@ -75,8 +99,8 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
   }
   bool end_object() override { return Close(); }
   bool end_array() override { return Close(); }
-  bool parse_error(std::size_t position, const std::string&, const nlohmann::json::exception&)
-      override {
+  bool parse_error(std::size_t position, const std::string&,
+                   const nlohmann::json::exception&) override {
     problem_ = absl::StrCat("not JSON at byte ", position);
     return false;
   }
@@ -297,8 +321,8 @@ class JsonBillFile final : public BillFile {
     }
   }
 
-  // {"data": [{NAME: ALLOCATION, …}, …]}, as OpenCost answers; also {"data": {NAME: ALLOCATION}} and
-  // the list alone.
+  // {"data": [{NAME: ALLOCATION, …}, …]}, as OpenCost answers; also {"data": {NAME: ALLOCATION}}
+  // and the list alone.
   absl::Status ReadDocument() {
     while (!ended_) {
       if (text_.size() > kMaxJsonDocumentBytes) {

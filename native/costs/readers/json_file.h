@@ -15,8 +15,8 @@ inline constexpr size_t kMaxJsonDocumentBytes = 64 << 20;
 inline constexpr int kMaxJsonDepth = 32;
 
 // Objects are flattened: "service.description", "window.start". Lists of keys and values, and the
-// objects named labels, become one text in the form of the Tags column; of credits, "credits.amount"
-// is their sum. Numbers keep their digits. One thread reads; plain or gzip.
+// objects named labels, become one text in the form of the Tags column; of credits,
+// "credits.amount" is their sum. Numbers keep their digits. One thread reads; plain or gzip.
 absl::StatusOr<std::unique_ptr<BillFile>> OpenJson(const std::string& path,
                                                    const BillFile::Options& options);
 

@@ -36,8 +36,7 @@ absl::StatusOr<std::string> ReadAll(const std::string& path) {
   std::string text(static_cast<size_t>(file->total_bytes()), '\0');
   size_t have = 0;
   while (have < text.size()) {
-    PURSER_ASSIGN_OR_RETURN(const size_t count,
-                            file->Read(text.data() + have, text.size() - have));
+    PURSER_ASSIGN_OR_RETURN(const size_t count, file->Read(text.data() + have, text.size() - have));
     if (count == 0) break;
     have += count;
   }
@@ -102,13 +101,13 @@ absl::StatusOr<DeliveredFiles> ReadDelivered(const std::string& folder) {
   }
   if (manifests.empty()) {
     return absl::FailedPreconditionError(absl::StrCat(
-        folder, ": not delivered yet: there is no manifest, which comes last; files without one "
-                "are read by their own names"));
+        folder,
+        ": not delivered yet: there is no manifest, which comes last; files without one "
+        "are read by their own names"));
   }
   if (manifests.size() > 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(folder, ": there is more than one manifest: ", manifests[0], ", ",
-                     manifests[1]));
+    return absl::InvalidArgumentError(absl::StrCat(
+        folder, ": there is more than one manifest: ", manifests[0], ", ", manifests[1]));
   }
   DeliveredFiles delivered;
   delivered.manifest = manifests[0];
@@ -122,9 +121,8 @@ absl::StatusOr<DeliveredFiles> ReadDelivered(const std::string& folder) {
     // A name that leads elsewhere has no last part that is a file's.
     const std::string last = name.substr(name.rfind('/') + 1);
     if (last.empty() || last == "." || last == "..") {
-      return absl::InvalidArgumentError(absl::StrCat(delivered.manifest, ": ",
-                                                     base::EscapeForDisplay(name, 200),
-                                                     " is no name of a file"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          delivered.manifest, ": ", base::EscapeForDisplay(name, 200), " is no name of a file"));
     }
     const fs::path path = at / last;
     if (fs::is_regular_file(path, error)) {

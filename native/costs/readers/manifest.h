@@ -1,6 +1,6 @@
-// Deliveries as clouds make them: a folder of data files, and a manifest that is written last and says
-// which files belong together. A delivery without its manifest, or whose files are not all there, is
-// not delivered yet; it is never an empty month.
+// Deliveries as clouds make them: a folder of data files, and a manifest that is written last and
+// says which files belong together. A delivery without its manifest, or whose files are not all
+// there, is not delivered yet; it is never an empty month.
 #ifndef PURSER_COSTS_READERS_MANIFEST_H_
 #define PURSER_COSTS_READERS_MANIFEST_H_
 
@@ -17,9 +17,9 @@ inline constexpr int64_t kMaxManifestBytes = 16 << 20;
 inline constexpr size_t kMaxManifestFiles = 10'000;
 
 struct DeliveredFiles {
-  std::string manifest;             // its path
-  std::vector<std::string> paths;   // of the data files, in the manifest's order
-  std::optional<int64_t> rows;      // of all files, where the manifest counts them (Azure)
+  std::string manifest;            // its path
+  std::vector<std::string> paths;  // of the data files, in the manifest's order
+  std::optional<int64_t> rows;     // of all files, where the manifest counts them (Azure)
 };
 
 // What was delivered into `folder`, by the manifest in it (*Manifest.json, manifest.json); for a

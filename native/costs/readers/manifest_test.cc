@@ -54,8 +54,9 @@ TEST_F(ManifestTest, WhatIsNotDeliveredYetIsNoEmptyMonth) {
 
 TEST_F(ManifestTest, OfAwsReportsAndExports) {
   Write("20261101-20261201/id/report-00001.csv.gz");
-  Write("20261101-20261201/id/report-Manifest.json",
-        R"({"assemblyId":"id","reportKeys":["p/report/20261101-20261201/id/report-00001.csv.gz"]})");
+  Write(
+      "20261101-20261201/id/report-Manifest.json",
+      R"({"assemblyId":"id","reportKeys":["p/report/20261101-20261201/id/report-00001.csv.gz"]})");
   EXPECT_EQ(Problem("/20261101-20261201/id"), "fine");
   Write("focus/data/BILLING_PERIOD=2026-11/focus-00001.snappy.parquet");
   EXPECT_THAT(Problem("/focus/data/BILLING_PERIOD=2026-11"), HasSubstr("not delivered yet"));

@@ -38,8 +38,8 @@ struct RowProblem {
 
 struct RowBatch {
   size_t rows = 0;
-  std::vector<std::vector<uint32_t>> codes;   // by Binding::texts, then row
-  std::vector<std::vector<__int128>> units;   // by Binding::amounts, then row; 10^-18
+  std::vector<std::vector<uint32_t>> codes;  // by Binding::texts, then row
+  std::vector<std::vector<__int128>> units;  // by Binding::amounts, then row; 10^-18
   // Rows that cannot be counted; a row may have several problems.
   std::vector<RowProblem> problems;
   int64_t rounded = 0;  // amounts that lost digits

@@ -23,8 +23,8 @@ absl::StatusOr<Tags> ParseTags(absl::string_view text);
 // Compact JSON, keys sorted.
 std::string TagsToJson(const Tags& tags);
 
-// The value of `key`; where clouds mark users' tags, the key behind "user:" or "user_" (AWS CUR 2.0)
-// counts too. Null when there is none.
+// The value of `key`; where clouds mark users' tags, the key behind "user:" or "user_" (AWS
+// CUR 2.0) counts too. Null when there is none.
 const std::string* FindTag(const Tags& tags, absl::string_view key);
 
 }  // namespace purser::costs

@@ -153,11 +153,9 @@ class Pairs {
     if (codes_[tuple] != kUnknown) return codes_[tuple];
     std::string text = "{";
     for (size_t i = 0; i < pairs.size(); i += 2) {
-      absl::StrAppend(&text, i > 0 ? "," : "",
-                      json::Dump(std::string(keys.TextOf(pairs[i]))), ":",
-                      pairs[i + 1] == kUnknown
-                          ? "null"
-                          : json::Dump(std::string(values.TextOf(pairs[i + 1]))));
+      absl::StrAppend(
+          &text, i > 0 ? "," : "", json::Dump(std::string(keys.TextOf(pairs[i]))), ":",
+          pairs[i + 1] == kUnknown ? "null" : json::Dump(std::string(values.TextOf(pairs[i + 1]))));
     }
     text += "}";
     codes_[tuple] = dictionary.texts.CodeOf(text);
@@ -245,8 +243,8 @@ class MapText final : public TextDecoder {
         if (!has_key || (!first && keys_.BeginsRow())) break;
         if (keys_.BeginsRow() != values_.BeginsRow() ||
             keys_.HasElement() != values_.HasElement()) {
-          return absl::InvalidArgumentError(absl::StrCat(
-              "column ", keys_.reader().leaf().path, ": keys and values do not go together"));
+          return absl::InvalidArgumentError(absl::StrCat("column ", keys_.reader().leaf().path,
+                                                         ": keys and values do not go together"));
         }
         if (keys_.HasElement()) {
           const uint32_t key =
@@ -382,9 +380,7 @@ absl::Status AmountDecoder::Input::LoadPage() {
   const auto convert = [&](const Values& values, size_t index, __int128* out) {
     *out = 0;
     const AmountKind kind = AmountOf(leaf, values, index, out);
-    return kind == AmountKind::kExact     ? kExact
-           : kind == AmountKind::kRounded ? kRounded
-                                          : kBad;
+    return kind == AmountKind::kExact ? kExact : kind == AmountKind::kRounded ? kRounded : kBad;
   };
   if (reader.uses_dictionary() && dictionary_number != reader.dictionary_number()) {
     dictionary_number = reader.dictionary_number();
@@ -442,8 +438,7 @@ void AmountDecoder::Take(size_t rows, const RowBatch& texts,
   units.resize(rows);
   if (source_.column() >= 0) {
     const Input& input = *inputs_[0];
-    std::copy_n(input.units.begin() + static_cast<std::ptrdiff_t>(input.next), rows,
-                units.begin());
+    std::copy_n(input.units.begin() + static_cast<std::ptrdiff_t>(input.next), rows, units.begin());
     for (size_t row = 0; row < rows && !input.all_exact; ++row) Tell(input, row, batch);
   } else {
     const std::vector<uint32_t>* selector = nullptr;

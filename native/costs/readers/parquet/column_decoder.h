@@ -27,8 +27,8 @@ class TextDecoder {
   virtual void Start(const RowGroup& group, const std::string& where) = 0;
   // Brings *rows down to what can be taken next. Only here may the dictionary begin anew.
   virtual absl::Status Prepare(SourceDictionary& dictionary, size_t* rows) = 0;
-  virtual absl::Status Take(size_t rows, SourceDictionary& dictionary,
-                            std::vector<uint32_t>& codes, RowBatch& batch) = 0;
+  virtual absl::Status Take(size_t rows, SourceDictionary& dictionary, std::vector<uint32_t>& codes,
+                            RowBatch& batch) = 0;
 };
 
 // One AmountSource. One thread.

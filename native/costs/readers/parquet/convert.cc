@@ -51,7 +51,8 @@ AmountKind Rescale(__int128 unscaled, int scale, __int128* units) {
 // Big-endian, with sign.
 bool UnscaledOf(absl::string_view bytes, __int128* value) {
   if (bytes.empty() || bytes.size() > 16) return false;
-  unsigned __int128 bits = static_cast<int8_t>(bytes[0]) < 0 ? ~static_cast<unsigned __int128>(0) : 0;
+  unsigned __int128 bits =
+      static_cast<int8_t>(bytes[0]) < 0 ? ~static_cast<unsigned __int128>(0) : 0;
   for (const char c : bytes) bits = bits << 8 | static_cast<uint8_t>(c);
   *value = static_cast<__int128>(bits);
   return true;

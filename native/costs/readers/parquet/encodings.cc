@@ -41,8 +41,8 @@ uint64_t BitsAt(const char* bytes, size_t bit, int width) {
 // DELTA_BINARY_PACKED: appends all numbers; at most `most`.
 bool DecodeDelta(absl::string_view& bytes, size_t most, std::vector<int64_t>& out) {
   uint64_t block, miniblocks, total, zigzag;
-  if (!TakeVarint(bytes, &block) || !TakeVarint(bytes, &miniblocks) ||
-      !TakeVarint(bytes, &total) || !TakeVarint(bytes, &zigzag)) {
+  if (!TakeVarint(bytes, &block) || !TakeVarint(bytes, &miniblocks) || !TakeVarint(bytes, &total) ||
+      !TakeVarint(bytes, &zigzag)) {
     return false;
   }
   if (miniblocks == 0 || miniblocks > 1024 || block == 0 || block > (1u << 20) ||
@@ -107,7 +107,8 @@ bool DecodeDeltaBytes(absl::string_view bytes, size_t count, Values& values) {
     if (prefixes[i] == 0) {
       last = suffixes.bytes[i];
     } else {
-      std::string& text = values.made.emplace_back(last.substr(0, static_cast<size_t>(prefixes[i])));
+      std::string& text =
+          values.made.emplace_back(last.substr(0, static_cast<size_t>(prefixes[i])));
       text.append(suffixes.bytes[i].data(), suffixes.bytes[i].size());
       // Texts that grow out of each other could become large out of little.
       made += text.size();
@@ -162,7 +163,8 @@ bool AppendFixed(const Leaf& leaf, const char* at, Values& values) {
       std::memcpy(&nanos, at, 8);
       std::memcpy(&day, at + 8, 4);
       int64_t value;
-      if (__builtin_mul_overflow(static_cast<int64_t>(day) - 2'440'588, 86'400'000'000'000, &value) ||
+      if (__builtin_mul_overflow(static_cast<int64_t>(day) - 2'440'588, 86'400'000'000'000,
+                                 &value) ||
           __builtin_add_overflow(value, nanos, &value)) {
         return false;
       }

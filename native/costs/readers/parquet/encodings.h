@@ -16,7 +16,8 @@ namespace purser::costs::parquet {
 // Behind the bytes of a page stand this many that may be read (their values do not matter).
 inline constexpr size_t kPageSlack = 16;
 
-// `count` numbers of `width` bits (0 to 32) in the hybrid of runs and packed bits. `bytes` has slack.
+// `count` numbers of `width` bits (0 to 32) in the hybrid of runs and packed bits. `bytes` has
+// slack.
 bool DecodeRuns(absl::string_view bytes, int width, size_t count, std::vector<uint32_t>& out);
 
 // Values of one page or dictionary: one of the vectors is used, by the physical type.

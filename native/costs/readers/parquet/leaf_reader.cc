@@ -18,8 +18,8 @@ namespace purser::costs::parquet {
 namespace {
 
 enum Codec { kNone = 0, kSnappy = 1, kGzip = 2, kZstd = 6 };
-constexpr absl::string_view kCodecNames[] = {"UNCOMPRESSED", "SNAPPY", "GZIP",    "LZO",
-                                             "BROTLI",       "LZ4",    "ZSTD",    "LZ4_RAW"};
+constexpr absl::string_view kCodecNames[] = {"UNCOMPRESSED", "SNAPPY", "GZIP", "LZO",
+                                             "BROTLI",       "LZ4",    "ZSTD", "LZ4_RAW"};
 constexpr size_t kFirstHeaderBytes = 128;
 constexpr size_t kMaxHeaderBytes = 1 << 20;
 
@@ -76,7 +76,8 @@ absl::StatusOr<bool> LeafReader::NextPage() {
     PageHeader header;
     size_t header_bytes = 0;
     for (size_t size = kFirstHeaderBytes; header_bytes == 0; size *= 8) {
-      const size_t some = static_cast<size_t>(std::min<int64_t>(static_cast<int64_t>(size), end - at_));
+      const size_t some =
+          static_cast<size_t>(std::min<int64_t>(static_cast<int64_t>(size), end - at_));
       if (some == 0) return Wrong("values are missing at the end");
       PURSER_RETURN_IF_ERROR(ReadAt(at_, some, packed_));
       header_bytes = ParsePageHeader({packed_.data(), some}, header);
@@ -162,10 +163,9 @@ absl::Status LeafReader::ReadDictionary(const PageHeader& header) {
   if (header.encoding != kPlain && header.encoding != kPlainDictionary) {
     return Wrong(absl::StrCat("a dictionary with encoding ", EncodingName(header.encoding)));
   }
-  PURSER_ASSIGN_OR_RETURN(
-      const absl::string_view body,
-      Unpack({packed_.data(), static_cast<size_t>(header.packed_bytes)}, header.unpacked_bytes,
-             dictionary_page_));
+  PURSER_ASSIGN_OR_RETURN(const absl::string_view body,
+                          Unpack({packed_.data(), static_cast<size_t>(header.packed_bytes)},
+                                 header.unpacked_bytes, dictionary_page_));
   dictionary_.Clear();
   dictionary_size_ = static_cast<size_t>(header.values);
   if (DecodeValues(body, leaf_, kPlain, dictionary_size_, dictionary_) != Decoded::kDone) {
@@ -237,8 +237,7 @@ absl::Status LeafReader::ReadData(const PageHeader& header) {
   }
   if (!has_dictionary_) return Wrong("it refers to a dictionary, and there is none");
   if (present == 0) return absl::OkStatus();
-  if (body.empty() ||
-      !DecodeRuns(body.substr(1), static_cast<uint8_t>(body[0]), present, codes_)) {
+  if (body.empty() || !DecodeRuns(body.substr(1), static_cast<uint8_t>(body[0]), present, codes_)) {
     return Wrong("its dictionary numbers are damaged");
   }
   const uint32_t most = *std::max_element(codes_.begin(), codes_.end());

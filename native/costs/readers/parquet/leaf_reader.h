@@ -56,8 +56,8 @@ class LeafReader {
   const Leaf& leaf_;
   ColumnChunk chunk_;
   std::string where_;
-  int64_t at_ = 0;        // of the next page in the file
-  int64_t page_at_ = 0;   // of this one
+  int64_t at_ = 0;       // of the next page in the file
+  int64_t page_at_ = 0;  // of this one
   int64_t values_left_ = 0;
   std::vector<char> packed_, page_, dictionary_page_;
   size_t entries_ = 0;

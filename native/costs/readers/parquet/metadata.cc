@@ -339,8 +339,9 @@ absl::Status ReadGroup(ThriftReader& reader, int64_t file_bytes, Metadata& metad
 }  // namespace
 
 absl::string_view TypeName(PhysicalType type) {
-  constexpr absl::string_view kNames[] = {"BOOLEAN", "INT32",  "INT64",      "INT96",
-                                          "FLOAT",   "DOUBLE", "BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY"};
+  constexpr absl::string_view kNames[] = {
+      "BOOLEAN", "INT32",  "INT64",      "INT96",
+      "FLOAT",   "DOUBLE", "BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY"};
   return kNames[static_cast<int>(type)];
 }
 

@@ -28,15 +28,15 @@ enum class PhysicalType {
 
 // What a physical value means, as far as bills have it.
 enum class Meaning {
-  kPlain,      // a number, a text
-  kDecimal,    // unscaled integer, big-endian where it is bytes
-  kDate,       // days since 1970
-  kMillis,     // since 1970
+  kPlain,    // a number, a text
+  kDecimal,  // unscaled integer, big-endian where it is bytes
+  kDate,     // days since 1970
+  kMillis,   // since 1970
   kMicros,
   kNanos,
   kUuid,
   kUnsigned,
-  kOther,      // intervals, times of day, 16-bit floats, geometry, …
+  kOther,  // intervals, times of day, 16-bit floats, geometry, …
 };
 
 struct Leaf {

@@ -84,8 +84,8 @@ class ParquetBillFile final : public BillFile {
   absl::Status ReadAt(int64_t offset, std::string& out) const {
     size_t have = 0;
     while (have < out.size()) {
-      const ssize_t count = pread(fd_, out.data() + have, out.size() - have,
-                                  offset + static_cast<int64_t>(have));
+      const ssize_t count =
+          pread(fd_, out.data() + have, out.size() - have, offset + static_cast<int64_t>(have));
       if (count < 0 && errno == EINTR) continue;
       if (count < 0) return base::ErrnoStatus(errno, absl::StrCat("read billing file ", path_));
       if (count == 0) return Wrong("it became shorter while it was read");
@@ -197,9 +197,9 @@ class ParquetRowReader final : public RowReader {
 absl::Status ParquetBillFile::Check(const Binding& binding) const {
   const auto wrong = [&](const Column& column, absl::string_view what) {
     const Leaf& leaf = metadata_.leaves[static_cast<size_t>(column.leaf)];
-    return absl::InvalidArgumentError(
-        absl::StrCat(path_, ": column ", base::EscapeForDisplay(column.name, 120), " (",
-                     TypeName(leaf.type), ") ", what));
+    return absl::InvalidArgumentError(absl::StrCat(path_, ": column ",
+                                                   base::EscapeForDisplay(column.name, 120), " (",
+                                                   TypeName(leaf.type), ") ", what));
   };
   const auto text = [&](int number) {
     const Column& column = metadata_.columns[static_cast<size_t>(number)];
