@@ -3,7 +3,11 @@
 #ifndef PURSER_CATALOG_PROVIDERS_REGISTRY_H_
 #define PURSER_CATALOG_PROVIDERS_REGISTRY_H_
 
+#include <string>
+#include <vector>
+
 #include "absl/status/status.h"
+#include "http/address.h"
 #include "provider/provider.h"
 
 namespace purser::inventory {
@@ -14,8 +18,15 @@ namespace purser::catalog_providers {
 
 // Library purser_portal_providers.
 absl::Status AddPortalProviders(provider::Registry& registry);
+// What the operator of the sidecar lets its providers reach, whatever an instance is told to read.
+struct SidecarProviderOptions {
+  std::vector<std::string> folders;  // below which folders of this machine are read; none: none
+  http::AddressPolicy policy;        // for what is no HTTP
+};
+
 // Library purser_sidecar_providers. `inventory` must outlive the registry.
-absl::Status AddSidecarProviders(provider::Registry& registry, inventory::Inventory& inventory);
+absl::Status AddSidecarProviders(provider::Registry& registry, inventory::Inventory& inventory,
+                                 SidecarProviderOptions options = {});
 
 }  // namespace purser::catalog_providers
 

@@ -1,5 +1,3 @@
-#include "sidecar/app.h"
-
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -40,6 +38,7 @@
 #include "rpc/provisioning_service.h"
 #include "rpc/server.h"
 #include "scaffolder-actions/registry.h"
+#include "sidecar/app.h"
 #include "sidecar/connector_factory.h"
 #include "sidecar/cost_overlay.h"
 #include "sidecar/secrets.h"
@@ -230,7 +229,10 @@ absl::Status App::Parts::OpenDomains() {
   cost_overlay = std::make_unique<CostOverlay>(*costs, *inventory, *database);
 
   PURSER_RETURN_IF_ERROR(actions::AddSidecarActions(actions, provisioning.get(), &connectors));
-  PURSER_RETURN_IF_ERROR(catalog_providers::AddSidecarProviders(providers, *inventory));
+  PURSER_ASSIGN_OR_RETURN(http::AddressPolicy policy,
+                          http::AddressPolicy::Create(config.network_allow));
+  PURSER_RETURN_IF_ERROR(catalog_providers::AddSidecarProviders(
+      providers, *inventory, {config.catalog_folders, std::move(policy)}));
   return OpenSources();
 }
 

@@ -1,5 +1,3 @@
-#include "sidecar/config.h"
-
 #include <filesystem>
 
 #include "absl/strings/match.h"
@@ -10,6 +8,7 @@
 #include "base/strings.h"
 #include "document/yaml.h"
 #include "json/json.h"
+#include "sidecar/config.h"
 
 namespace purser::sidecar {
 namespace {
@@ -132,6 +131,13 @@ nlohmann::json ConfigSchema() {
            {{"allow", StringsSchema(
                           "Private addresses connectors may reach: CIDR, host or host:port. Public "
                           "addresses need no entry.")}}}}},
+        {"catalog",
+         {{"type", "object"},
+          {"additionalProperties", false},
+          {"properties",
+           {{"folders",
+             StringsSchema("Folders below which catalog providers may read, e.g. checkouts "
+                           "and states of Terraform; none when empty.")}}}}},
         {"secrets",
          {{"type", "object"},
           {"additionalProperties", false},
@@ -206,6 +212,11 @@ absl::StatusOr<Config> LoadConfig(absl::string_view file) {
     }
   }
   if (value.contains("network")) config.network_allow = Strings(value["network"], "allow");
+  if (value.contains("catalog")) {
+    for (const std::string& path : Strings(value["catalog"], "folders")) {
+      config.catalog_folders.push_back(Resolve(folder, path));
+    }
+  }
   if (value.contains("secrets")) {
     for (const std::string& path : Strings(value["secrets"], "folders")) {
       config.secret_folders.push_back(Resolve(folder, path));

@@ -51,7 +51,8 @@ struct Config {
   std::string allocation_file;                        // "" = resource ids only
   std::vector<std::string>
       network_allow;  // addresses the SSRF guard lets pass, CIDR or host[:port]
-  std::vector<std::string> secret_folders;  // where "file:" references may point
+  std::vector<std::string> catalog_folders;  // below which providers may read folders
+  std::vector<std::string> secret_folders;   // where "file:" references may point
 };
 
 // The JSON Schema of the file, as `purserd --print-config-schema` shows it.
