@@ -1,0 +1,100 @@
+// Keeping a real catalog of Backstage true: the module with the addon's source-tree, and beside it an
+// upstream provider's full mutation of the same entities; on SQLite and PostgreSQL, each side in a
+// process and a database of its own.
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { writeTree } from './lib/catalog-entities.mjs';
+import { round, row } from './lib/measure.mjs';
+import { postgresPrograms, startPostgres } from './lib/postgres.mjs';
+
+const script = path.join(path.dirname(fileURLToPath(import.meta.url)), 'lib/catalog-side.mjs');
+/** PURSER_BENCH_SCALE=0.1 for a look on a small machine. */
+const SCALE = Number(process.env.PURSER_BENCH_SCALE ?? 1);
+const sized = count => Math.max(100, Math.round((count * SCALE) / 100) * 100);
+const STEADY = sized(100_000);
+const FIRST = sized(50_000);
+const STITCHED = sized(2_000);
+
+const rows = [];
+const work = mkdtempSync(path.join(tmpdir(), 'purser-bench-catalog-'));
+
+/** One side on a database of its own. */
+async function run(side, mode, count, client) {
+  const folder = mkdtempSync(path.join(work, `${side}-`));
+  const postgres = client === 'pg' ? await startPostgres() : undefined;
+  try {
+    if (side === 'purser') writeTree(path.join(folder, 'tree'), count);
+    const sqlite = path.join(folder, 'database');
+    mkdirSync(sqlite);
+    const database = postgres?.connection ?? {
+      client: 'better-sqlite3',
+      connection: { directory: sqlite },
+    };
+    process.stderr.write(`  ${client}: ${side}, ${mode}, ${count} entities\n`);
+    const text = execFileSync(
+      process.execPath,
+      ['--expose-gc', '--no-warnings', '--no-node-snapshot', script, side, mode, `${count}`, JSON.stringify(database), folder],
+      { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 64 << 20 },
+    );
+    return JSON.parse(text.trim().split('\n').at(-1));
+  } finally {
+    await postgres?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function steady(client, name) {
+  const ours = await run('purser', 'steady', STEADY, client);
+  const theirs = await run('upstream', 'steady', STEADY, client);
+  rows.push(row(`${name}, ${STEADY} entities, none changed: CPU of the main thread`, round(ours.unchanged.cpu, 1), 'ms'));
+  rows.push(row('  a full mutation', round(theirs.unchanged.cpu, 0), 'ms'));
+  rows.push(row('  statements in the database', ours.unchanged.statements, '', '0', ours.unchanged.statements === 0));
+  rows.push(row('  a full mutation', theirs.unchanged.statements, ''));
+  rows.push(row('  until the round was done', round(ours.unchanged.wall, 0), 'ms'));
+  const ratio = theirs.changed.cpu / ours.changed.cpu;
+  rows.push(row(`${name}, one in a hundred changed: CPU of the main thread`, round(ours.changed.cpu, 0), 'ms'));
+  rows.push(row('  a full mutation', round(theirs.changed.cpu, 0), 'ms'));
+  rows.push(row('  less CPU', round(ratio, 1), 'times', '>= 20 times', ratio >= 20));
+  for (const [what, one] of [['changed', ours.changed], ['none changed', ours.unchanged]]) {
+    rows.push(row(`  event-loop delay max, ${what}`, round(one.delayMax, 1), 'ms', '<= 25 ms', one.delayMax <= 25));
+    rows.push(row(`  memory over idle, ${what}`, round(one.peak, 0), 'MB', '<= 64 MB', one.peak <= 64));
+  }
+  rows.push(row('  event-loop delay max of a full mutation', round(theirs.changed.delayMax, 0), 'ms'));
+}
+
+async function first(client, name) {
+  const ours = (await run('purser', 'first', FIRST, client)).first;
+  const theirs = (await run('upstream', 'first', FIRST, client)).first;
+  const ratio = theirs.wall / ours.wall;
+  rows.push(row(`${name}, first load of ${FIRST} entities`, round(ours.wall / 1000, 1), 's'));
+  rows.push(row('  one full mutation', round(theirs.wall / 1000, 1), 's'));
+  rows.push(row('  faster', round(ratio, 1), 'times', '>= 6 times', ratio >= 6));
+  rows.push(row('  longest transaction', round(ours.longestTransaction / 1000, 2), 's', '<= 1.5 s', ours.longestTransaction <= 1_500));
+  rows.push(row('  event-loop delay max', round(ours.delayMax, 0), 'ms'));
+}
+
+async function stitched(client, name) {
+  const ours = (await run('purser', 'stitched', STITCHED, client)).first;
+  const theirs = (await run('upstream', 'stitched', STITCHED, client)).first;
+  const more = ours.wall / theirs.wall;
+  rows.push(row(`${name}, ${STITCHED} entities until the catalog serves them`, round(ours.wall / 1000, 1), 's'));
+  rows.push(row('  by a full mutation', round(theirs.wall / 1000, 1), 's'));
+  rows.push(row('  of that', round(more, 2), 'times', '<= 1.1 times', more <= 1.1));
+}
+
+try {
+  await steady('better-sqlite3', 'SQLite');
+  if (postgresPrograms()) {
+    await steady('pg', 'PostgreSQL');
+    await first('pg', 'PostgreSQL');
+    await stitched('pg', 'PostgreSQL');
+  } else {
+    process.stderr.write('  PostgreSQL is not installed: its rows are left out\n');
+  }
+} finally {
+  rmSync(work, { recursive: true, force: true });
+}
+console.log(JSON.stringify({ name: 'catalog', rows }));
