@@ -13,7 +13,7 @@ const RUNS = 3;
 const here = path.dirname(fileURLToPath(import.meta.url));
 const program = path.resolve(here, '../../build/release/bin/kubernetes_list');
 
-/** What a Deployment looks like when it comes from a server: 4 KB, a third of it managedFields. */
+/** What a Deployment looks like when it comes from a server: 4.7 KB, 44 % of it managedFields. */
 function deployment(number) {
   const name = `app-${number}`;
   const labels = { 'app.kubernetes.io/name': name, 'app.kubernetes.io/part-of': `system-${number % 200}`, team: `team-${number % 50}` };
