@@ -66,14 +66,19 @@ bool ExpressionParser::Targets(std::vector<NodeId>* out) {
 bool ExpressionParser::Signature(CallableInfo* out) {
   if (!ok_) return false;
   if (Peek().kind == TokenKind::kEnd) return true;
+  // Parsed as the arguments of a call: the parenthesis behind the code belongs to it.
+  Tokens& tokens = builder_.tokens();
+  Token& end = tokens.list.back();
+  const Token closing{TokenKind::kOperator, static_cast<Symbol>(')'), end.offset, ")", {}};
+  ++end.offset;
+  tokens.list.insert(tokens.list.end() - 1, closing);
   const auto first_node = static_cast<NodeId>(builder_.program().nodes.size());
-  // Parsed as arguments are: one that is no name is told when all are read.
-  std::optional<uint32_t> wrong;
-  const auto closed_early = [&] { return Take(')') && !Unexpected("the end of the parameters"); };
-  if (closed_early()) return false;
+  std::optional<uint32_t> wrong;  // the first parameter that is no name, told when all are read
+  if (Take(')')) return ExpectEnd();
   do {
     const Token name = Peek();
-    const bool named = name.kind == TokenKind::kName && !IsLiteralName(name.value);
+    const bool named =
+        name.kind == TokenKind::kName && !IsLiteralName(name.value) && name.symbol != kNotWord;
     if (name.kind != TokenKind::kName || !(Is('=', 1) || (named && IsLastOfArgument(1)))) {
       NodeId other;
       if (!InlineIf(&other)) return false;
@@ -95,7 +100,7 @@ bool ExpressionParser::Signature(CallableInfo* out) {
       out->positional.push_back(parameter);
     }
   } while (Take(','));
-  if (closed_early() || !ExpectEnd()) return false;
+  if (!Expect(')') || !ExpectEnd()) return false;
   if (wrong.has_value()) return builder_.Fail(*wrong, "a parameter must be a name");
   // A default may name a parameter that is declared behind it.
   builder_.ResolveAgain(first_node);
@@ -378,11 +383,10 @@ bool ExpressionParser::Filter(NodeId input, NodeId* out) {
 
 bool ExpressionParser::Unary(NodeId* out) {
   std::vector<NodeId> signs;
+  std::optional<uint32_t> doubled;  // the last sign that follows its like
   while (Is('-') || Is('+')) {
     const NodeType type = Is('-') ? NodeType::kNegative : NodeType::kPositive;
-    if (!signs.empty() && builder_.node(signs.back()).type == type) {
-      return builder_.Fail(Peek().offset, "two equal signs in a row need parentheses");
-    }
+    if (!signs.empty() && builder_.node(signs.back()).type == type) doubled = Peek().offset;
     if (static_cast<int>(signs.size()) >= builder_.run().limits().max_nesting) {
       builder_.run().FailLimit("max_nesting", builder_.run().limits().max_nesting);
       builder_.run().Locate(Peek().offset);
@@ -392,6 +396,9 @@ bool ExpressionParser::Unary(NodeId* out) {
     ++at_;
   }
   if (!Postfix(out)) return false;
+  if (doubled.has_value()) {
+    return builder_.Fail(*doubled, "two equal signs in a row need parentheses");
+  }
   for (auto sign = signs.rbegin(); sign != signs.rend(); ++sign) {
     builder_.node(*sign).a = *out;
     *out = *sign;

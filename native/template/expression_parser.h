@@ -57,7 +57,7 @@ class ExpressionParser {
   bool ExpectEnd();
   // Whether what stands `ahead` ends an argument.
   bool IsLastOfArgument(size_t ahead) const {
-    return Peek(ahead).kind == TokenKind::kEnd || Is(',', ahead);
+    return Is(')', ahead) || Is(',', ahead);
   }
   bool CheckName(absl::string_view name, uint32_t offset);
   bool Unexpected(absl::string_view wanted);

@@ -6,7 +6,6 @@
 #include "base/rng.h"
 #include "template/filters.h"
 #include "template/number.h"
-#include "template/power.h"
 
 namespace purser::tmpl {
 namespace {
@@ -157,7 +156,7 @@ bool RoundFilter(const FilterCall& call, Value* out) {
   double digits = 0, number;
   if (Truthy(call.Arg(0)) && !ToNumber(call.run, call.Arg(0), &digits)) return false;
   if (!ToNumber(call.run, call.input, &number)) return false;
-  const double factor = Power(10, digits);
+  const double factor = std::pow(10, digits);
   const double scaled = number * factor;
   const Value method = call.Arg(1);
   double rounded;

@@ -210,7 +210,7 @@ bool Parser::If(absl::string_view rest, const Piece& tag, NodeId* out) {
     const Piece* stop;
     if (!HeadExpression(rest, &condition)) return false;
     if (!Body({"elif", "elseif", "else", "endif"}, &stop, &body)) return false;
-    if (stop == nullptr) return Missing("endif", tag);
+    if (stop == nullptr) return Missing("endif", *current);
     builder_.node(made).a = condition;
     builder_.node(made).b = body;
     if (last == kNoNode) {
@@ -224,7 +224,7 @@ bool Parser::If(absl::string_view rest, const Piece& tag, NodeId* out) {
     if (name == "else") {
       NodeId otherwise;
       if (!Body({"endif"}, &stop, &otherwise)) return false;
-      if (stop == nullptr) return Missing("endif", tag);
+      if (stop == nullptr) return Missing("endif", *current);
       builder_.node(last).c = otherwise;
       return true;
     }
@@ -434,6 +434,10 @@ bool Parser::Block(absl::string_view rest, const Piece& tag, NodeId* out) {
   if (!BlockName(rest, tag, &named) && !Recovered(&named)) return false;
   const bool is_named = builder_.node(named).type == NodeType::kName;
   const uint32_t name = is_named ? builder_.node(named).name : kNoName;
+  // Told when all has been parsed.
+  if (is_named && !blocks_.insert(name).second && !twice_.has_value()) {
+    twice_ = {tag.offset, absl::StrCat("the block ", builder_.Name(name), " is declared twice")};
+  }
   const NodeId made = builder_.Make(NodeType::kBlock, tag.offset);
   CallableInfo info;
   ProgramBuilder::Region outer = builder_.Enter(builder_.NewFrame(false));
@@ -445,10 +449,6 @@ bool Parser::Block(absl::string_view rest, const Piece& tag, NodeId* out) {
   const absl::string_view closing = TagRest(stop->value());
   if (is_named && !closing.empty() && closing != builder_.Name(name)) {
     return builder_.Fail(stop->offset, "an endblock tag must name its own block");
-  }
-  // Told when all has been parsed.
-  if (is_named && !blocks_.insert(name).second && !twice_.has_value()) {
-    twice_ = {tag.offset, absl::StrCat("the block ", builder_.Name(name), " is declared twice")};
   }
   builder_.node(made).callable = static_cast<uint32_t>(program_.callables.size());
   program_.callables.push_back(std::move(info));

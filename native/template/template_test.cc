@@ -2,19 +2,27 @@
 
 #include <pthread.h>
 
+#include <cstring>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "template/arena.h"
+#include "template/growing.h"
 
 namespace purser::tmpl {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 std::string Repeat(absl::string_view text, int count) {
   std::string out;
@@ -152,6 +160,37 @@ TEST(TemplateTest, AllErrorsOfInterpolationsAreToldAtOnce) {
   EXPECT_EQ(many.find("template:21:"), std::string::npos);
 }
 
+// The first error is the one that Backstage's engine tells.
+TEST(TemplateTest, SyntaxErrorsOfTagsAreToldTogether) {
+  const auto places = [](absl::string_view source) {
+    const std::string message(Render(source).status().message());
+    std::vector<std::string> found;
+    for (absl::string_view line : absl::StrSplit(message, '\n')) {
+      if (absl::StartsWith(line, "template:")) {
+        const std::vector<std::string> parts = absl::StrSplit(line, absl::MaxSplits(':', 3));
+        found.push_back(absl::StrCat(parts[1], ":", parts[2]));
+      }
+    }
+    return absl::StrJoin(found, " ");
+  };
+  EXPECT_EQ(
+      places(
+          "{% if a( %}\n${{ b( }}{% elif ) %}{% for x %}\n{% set = 1 %}{% endfor %}{% nosuch %}\n"
+          "{% endif %}{% include 'x' %}"),
+      "1:9 2:8 2:18 2:22 3:11 3:26 4:12");
+  EXPECT_EQ(
+      places("{% macro 1() %}{% endmacro %}{% macro m(a b) %}{% endmacro m %}\n"
+             "{% call m %}{% endcall %}{% block 'b' %}${{ ( }}{% endblock %}\n"
+             "{% switch ) %}{% case ( %}{% default %}{% endswitch %}{% filter %}{% endfilter %}"),
+      "1:1 1:43 1:48 2:1 2:26 2:47 3:11 3:24 3:64");
+  // Where it is not clear any more which tags belong together, the list ends.
+  EXPECT_EQ(places("${{ ( }}{% if a %}{% for x in y %}{% endif %}${{ ( }}"), "1:7 1:35");
+  EXPECT_EQ(places("${{ ( }}{% if a %}{% endfor %}${{ ( }}{% endif %}{% else %}"),
+            "1:7 1:19 1:37 1:50");
+  EXPECT_EQ(places("{% block a %}{% block a %}{% endblock %}{% endblock %}${{ ( }}"), "1:61 1:14");
+  EXPECT_EQ(places("\U0001F600é ${{ ( }}"), "1:11");
+}
+
 // Expressions that are written alike are parsed once; their errors are still where they stand.
 TEST(TemplateTest, RepeatedExpressionsFailWhereTheyStand) {
   EXPECT_THAT(std::string(Render("{% for x in [[1], 2] %}\n ${{ x | first }}"
@@ -245,6 +284,57 @@ TEST(TemplateTest, ASmallStackIsEnough) {
   pthread_attr_destroy(&attributes);
 }
 
+// All that max_nesting lets through needs no more stack than this, so that the limit of the stack
+// is met by small threads only. Sanitizers make frames several times larger.
+TEST(TemplateTest, NestingNeedsLittleStack) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__clang__)
+  GTEST_SKIP() << "SKIP stack is measured in the build that ships";
+#endif
+  pthread_attr_t attributes;
+  ASSERT_EQ(pthread_attr_init(&attributes), 0);
+  ASSERT_EQ(pthread_attr_setstacksize(&attributes, 1024 * 1024), 0);
+  const auto work = +[](void*) -> void* {
+    const auto nested = [](absl::string_view open, absl::string_view inside,
+                           absl::string_view close) {
+      for (int depth = 32; depth <= 1024; depth *= 2) {
+        const auto text = Render(absl::StrCat(Repeat(open, depth), inside, Repeat(close, depth)));
+        EXPECT_THAT(std::string(text.status().message()), Not(HasSubstr("stack")))
+            << open << " " << depth;
+      }
+    };
+    for (const auto& [open, close] :
+         std::vector<std::pair<std::string, std::string>>{{"(", ")"},
+                                                          {"[", "]"},
+                                                          {"not ", ""},
+                                                          {"{a:", " }"},
+                                                          {"range(", ")"},
+                                                          {"1 | default(", ")"},
+                                                          {"x[", "]"},
+                                                          {"(1 if ", " else 2)"},
+                                                          {"1 + ", ""}}) {
+      for (int depth = 32; depth <= 1024; depth *= 2) {
+        const auto text =
+            Render(absl::StrCat("${{ ", Repeat(open, depth), "1", Repeat(close, depth), " }}"));
+        EXPECT_THAT(std::string(text.status().message()), Not(HasSubstr("stack")))
+            << open << " " << depth;
+      }
+    }
+    nested("{% if true %}", "x", "{% endif %}");
+    nested("{% for a in [1] %}", "x", "{% endfor %}");
+    nested("{% set a %}", "x", "{% endset %}");
+    nested("{% filter upper %}", "x", "{% endfilter %}");
+    EXPECT_THAT(
+        std::string(
+            Render("{% macro m(n) %}${{ m(n + 1) }}{% endmacro %}${{ m(0) }}").status().message()),
+        HasSubstr("max_nesting of 512"));
+    return nullptr;
+  };
+  pthread_t thread;
+  ASSERT_EQ(pthread_create(&thread, &attributes, work, nullptr), 0);
+  pthread_join(thread, nullptr);
+  pthread_attr_destroy(&attributes);
+}
+
 TEST(TemplateTest, StopsWhenAsked) {
   auto compiled = Template::Compile("{% for i in range(9000000) %}{% endfor %}", {});
   std::stop_source source;
@@ -274,6 +364,33 @@ TEST(TemplateTest, AContextServesManyThreads) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(right, 800);
+}
+
+TEST(TemplateTest, GrowingArraysKeepWhatTheyHold) {
+  Growing<uint32_t> array;
+  constexpr uint32_t kCount = 5'000'000;  // beyond where memory is mapped
+  for (uint32_t i = 0; i < kCount; ++i) array.push_back(i * 3);
+  ASSERT_EQ(array.size(), kCount);
+  for (uint32_t i = 0; i < kCount; i += 997) ASSERT_EQ(array[i], i * 3);
+  const std::vector<uint32_t> more = {1, 2, 3};
+  array.append(more.begin(), more.end());
+  array.push_back(array[1]);
+  EXPECT_EQ(array.back(), 3u);
+}
+
+TEST(TemplateTest, FreedValuesServeAgain) {
+  void* heap = Arena::New(64);
+  {
+    Arena arena;
+    void* first = Arena::New(64);
+    std::memset(first, 1, 64);
+    Arena::Delete(heap, 64);  // not the arena's, which does not matter
+    Arena::Delete(first, 64);
+    std::vector<void*> blocks;
+    for (int i = 0; i < 10'000; ++i) blocks.push_back(Arena::New(8 + i % 600));
+    for (int i = 0; i < 10'000; ++i) std::memset(blocks[i], i, 8 + i % 600);
+    for (int i = 0; i < 10'000; ++i) Arena::Delete(blocks[i], 8 + i % 600);
+  }
 }
 
 TEST(TemplateTest, ContextsAreChecked) {
