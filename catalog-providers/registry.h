@@ -10,9 +10,9 @@
 #include "http/address.h"
 #include "provider/provider.h"
 
-namespace purser::inventory {
-class Inventory;
-}  // namespace purser::inventory
+namespace purser::provisioning {
+class Service;
+}  // namespace purser::provisioning
 
 namespace purser::catalog_providers {
 
@@ -22,11 +22,12 @@ absl::Status AddPortalProviders(provider::Registry& registry);
 struct SidecarProviderOptions {
   std::vector<std::string> folders;  // below which folders of this machine are read; none: none
   http::AddressPolicy policy;        // for what is no HTTP
+  provisioning::Service* provisioning = nullptr;  // whose blueprints are products; none: no such
+                                                  // provider
 };
 
-// Library purser_sidecar_providers. `inventory` must outlive the registry.
-absl::Status AddSidecarProviders(provider::Registry& registry, inventory::Inventory& inventory,
-                                 SidecarProviderOptions options = {});
+// Library purser_sidecar_providers.
+absl::Status AddSidecarProviders(provider::Registry& registry, SidecarProviderOptions options = {});
 
 }  // namespace purser::catalog_providers
 

@@ -12,14 +12,17 @@
 #include "catalog-providers/ldap/ldap_provider.h"
 #include "catalog-providers/okta/okta_provider.h"
 #include "catalog-providers/purser-inventory/inventory_provider.h"
+#include "catalog-providers/purser-inventory/products_provider.h"
 #include "catalog-providers/registry.h"
 #include "catalog-providers/terraform/terraform_provider.h"
 
 namespace purser::catalog_providers {
 
-absl::Status AddSidecarProviders(provider::Registry& registry, inventory::Inventory& inventory,
-                                 SidecarProviderOptions options) {
-  PURSER_RETURN_IF_ERROR(registry.Add(std::make_unique<InventoryProvider>(inventory)));
+absl::Status AddSidecarProviders(provider::Registry& registry, SidecarProviderOptions options) {
+  PURSER_RETURN_IF_ERROR(registry.Add(std::make_unique<InventoryProvider>()));
+  if (options.provisioning != nullptr) {
+    PURSER_RETURN_IF_ERROR(registry.Add(std::make_unique<ProductsProvider>(*options.provisioning)));
+  }
   PURSER_RETURN_IF_ERROR(registry.Add(std::make_unique<CertManagerProvider>()));
   PURSER_RETURN_IF_ERROR(registry.Add(std::make_unique<CrossplaneProvider>()));
   PURSER_RETURN_IF_ERROR(registry.Add(std::make_unique<FluxProvider>()));

@@ -1,18 +1,11 @@
-// What changes the catalog, and when a removal waits for an operator.
+// How much changes the catalog at once, and when a removal waits for an operator.
 #ifndef PURSER_CATALOG_DELTA_H_
 #define PURSER_CATALOG_DELTA_H_
 
-#include <string>
-#include <vector>
-
 namespace purser::catalog {
 
-inline constexpr int kMaxDeltaEntities = 1000;  // per chunk handed to the portal
-
-struct Delta {
-  std::vector<std::string> upserts;  // JSON texts, added or changed
-  std::vector<std::string> removed;  // refs
-};
+// Changes of one chunk handed to the portal.
+inline constexpr int kMaxDeltaEntities = 1000;
 
 struct GuardOptions {
   double max_removed_fraction = 0.2;  // a larger drop is held …

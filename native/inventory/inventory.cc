@@ -1,15 +1,11 @@
 #include "inventory/inventory.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "base/id.h"
-#include "base/mutex.h"
 #include "base/rng.h"
 #include "base/status.h"
 #include "base/strings.h"
@@ -23,11 +19,6 @@ using store::Connection;
 using store::Row;
 using store::Rows;
 
-constexpr int kMaxChanges = 1000;
-constexpr absl::Duration kLongestWait = absl::Minutes(1);
-// A page must fit a gRPC message of 4 MiB with room for its envelope.
-constexpr size_t kMaxPageBytes = 5 << 19;  // 2.5 MiB
-constexpr size_t kMaxEntityBytes = 512 << 10;
 constexpr size_t kMaxResourceIdBytes = 2048;
 constexpr int64_t kMaxResourcesOfEntity = 10'000;
 
@@ -52,6 +43,20 @@ const std::vector<store::Migration>& Migrations() {
        // One row. `epoch` tells this store from another, whose positions mean nothing here.
        "CREATE TABLE inventory_head ("
        "  id BIGINT PRIMARY KEY, epoch TEXT NOT NULL, position BIGINT NOT NULL)"},
+      {2, "entities move into the change logs of all sources; here stays what overlays change",
+       "INSERT INTO catalog_source (id, name, epoch, position, floor, complete, paused, resync, "
+       "  fresh_at, failed_at, error, lease_owner, lease_until) "
+       "SELECT (SELECT COALESCE(MAX(id), 0) FROM catalog_source) + 1, "
+       "  'purser-inventory/inventory', epoch, position, 0, 1, 0, 0, 0, 0, '', '', 0 "
+       "FROM inventory_head;"
+       "INSERT INTO catalog_entity (source, ref, position, hash, part, state, body) "
+       "SELECT (SELECT id FROM catalog_source WHERE name = 'purser-inventory/inventory'), "
+       "  ref, position, hash, '', 0, body FROM inventory_entity;"
+       "CREATE TABLE inventory_own (ref TEXT PRIMARY KEY, own TEXT NOT NULL);"
+       "INSERT INTO inventory_own (ref, own) SELECT ref, own FROM inventory_entity "
+       "  WHERE own IS NOT NULL;"
+       "DROP TABLE inventory_entity;"
+       "DROP TABLE inventory_head"},
   };
   return steps;
 }
@@ -86,30 +91,13 @@ absl::Status InvalidEntity(const std::vector<catalog::Problem>& problems) {
   return absl::InvalidArgumentError(text);
 }
 
-// "<epoch>/<n>".
-struct Position {
-  std::string epoch;
-  int64_t number = 0;
-};
-
-absl::StatusOr<Position> ParsePosition(absl::string_view text) {
-  Position position;
-  if (text.empty()) return position;
-  const size_t slash = text.find('/');
-  if (slash == absl::string_view::npos ||
-      !absl::SimpleAtoi(text.substr(slash + 1), &position.number) || position.number < 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("position '", base::EscapeForDisplay(text),
-                     "' is not one of the inventory's; start again from an empty one"));
-  }
-  position.epoch = std::string(text.substr(0, slash));
-  return position;
-}
-
 class StoredInventory final : public Inventory {
  public:
-  StoredInventory(store::Database& database, base::Clock& clock, std::string epoch)
-      : database_(database), clock_(clock), epoch_(std::move(epoch)) {}
+  StoredInventory(store::Database& database, base::Clock& clock,
+                  std::unique_ptr<provider::SourceLog> log, int64_t source)
+      : database_(database), clock_(clock), log_(std::move(log)), source_(source) {}
+
+  provider::SourceLog& log() override { return *log_; }
 
   absl::Status PutResource(Connection& connection, const Resource& resource) override {
     if (resource.id.empty() || resource.id.size() > kMaxResourceIdBytes) {
@@ -167,33 +155,24 @@ class StoredInventory final : public Inventory {
     }
     PURSER_ASSIGN_OR_RETURN(
         const Rows known,
-        connection.Query("SELECT own FROM inventory_entity WHERE ref = $1 AND own IS NOT NULL",
-                         {std::string(ref)}));
+        connection.Query("SELECT own FROM inventory_own WHERE ref = $1", {std::string(ref)}));
     if (known.empty()) return absl::OkStatus();
     const json own = json::parse(known[0].Text(0), nullptr, /*allow_exceptions=*/false);
     return WriteMerged(connection, std::string(ref), own);
   }
 
   absl::Status RemoveEntity(Connection& connection, absl::string_view ref) override {
-    PURSER_ASSIGN_OR_RETURN(
-        const Rows known,
-        connection.Query("SELECT 1 FROM inventory_entity WHERE ref = $1 AND body IS NOT NULL",
-                         {std::string(ref)}));
+    PURSER_RETURN_IF_ERROR(
+        connection.Execute("DELETE FROM inventory_own WHERE ref = $1", {std::string(ref)})
+            .status());
+    PURSER_ASSIGN_OR_RETURN(const std::string known, KnownHash(connection, std::string(ref)));
     if (known.empty()) return absl::OkStatus();
-    PURSER_ASSIGN_OR_RETURN(const int64_t position, NextPosition(connection));
-    return connection
-        .Execute(
-            "UPDATE inventory_entity SET position = $1, hash = '', own = NULL, body = NULL WHERE "
-            "ref = $2",
-            {position, std::string(ref)})
-        .status();
+    provider::LogWrite write;
+    write.ref = std::string(ref);
+    return log_->Append(connection, source_, "", {write});
   }
 
-  void Committed() override {
-    base::MutexLock lock(mutex_);
-    ++generation_;
-    changed_.NotifyAll();
-  }
+  void Committed() override { log_->Committed(source_); }
 
   absl::StatusOr<std::optional<Resource>> FindResource(absl::string_view id) override {
     std::optional<Resource> resource;
@@ -225,79 +204,19 @@ class StoredInventory final : public Inventory {
   }
 
   absl::StatusOr<EntityChanges> Changes(absl::string_view position, int max_entities) override {
-    if (max_entities < 1 || max_entities > kMaxChanges) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("max_entities must be 1 to ", kMaxChanges, ", not ", max_entities));
-    }
-    PURSER_ASSIGN_OR_RETURN(const Position behind, ParsePosition(position));
-    const int64_t after = behind.epoch == epoch_ ? behind.number : 0;
-    EntityChanges changes;
-    PURSER_RETURN_IF_ERROR(database_.Read([&](Connection& connection) -> absl::Status {
-      changes = EntityChanges();
-      int64_t last = after;
-      size_t bytes = 0;
-      int count = 0;
-      PURSER_ASSIGN_OR_RETURN(Rows rows,
-                              connection.Query("SELECT position, ref, body FROM inventory_entity "
-                                               "WHERE position > $1 ORDER BY position LIMIT $2",
-                                               {after, static_cast<int64_t>(max_entities) + 1}));
-      for (const Row& row : rows) {
-        const size_t size = row.IsNull(2) ? row.Text(1).size() : row.Text(2).size();
-        if (count == max_entities || (count > 0 && bytes + size > kMaxPageBytes)) {
-          changes.more = true;
-          break;
-        }
-        if (row.IsNull(2)) {
-          changes.removed.push_back(row.Text(1));
-        } else {
-          changes.upserts.push_back(row.Text(2));
-        }
-        bytes += size;
-        ++count;
-        last = row.Int(0);
-      }
-      changes.position = absl::StrCat(epoch_, "/", last);
-      return absl::OkStatus();
-    }));
-    return changes;
+    PURSER_ASSIGN_OR_RETURN(provider::LogPage page, log_->Changes(source_, position, max_entities));
+    return EntityChanges{std::move(page.upserts), std::move(page.removed), std::move(page.position),
+                         page.more};
   }
 
   void WaitForChanges(absl::string_view position, absl::Duration timeout,
                       std::stop_token stop) override {
-    uint64_t seen = 0;
-    {
-      base::MutexLock lock(mutex_);
-      seen = generation_;
-    }
-    const absl::StatusOr<Position> behind = ParsePosition(position);
-    if (!behind.ok() || behind->epoch != epoch_) return;
-    int64_t head = 0;
-    const absl::Status read = database_.Read([&](Connection& connection) -> absl::Status {
-      PURSER_ASSIGN_OR_RETURN(
-          const Rows rows,
-          connection.Query("SELECT position FROM inventory_head WHERE id = 1", {}));
-      head = rows.empty() ? 0 : rows[0].Int(0);
-      return absl::OkStatus();
-    });
-    // A store that cannot be read is waited out as well, so that followers do not spin.
-    if (read.ok() && head > behind->number) return;
-    const std::stop_callback wake(stop, [this] {
-      base::MutexLock lock(mutex_);
-      changed_.NotifyAll();
-    });
-    const absl::Duration until = base::Clock::System().Monotonic() + timeout;
-    base::MutexLock lock(mutex_);
-    while (generation_ == seen && !stop.stop_requested()) {
-      const absl::Duration left = until - base::Clock::System().Monotonic();
-      if (left <= absl::ZeroDuration()) return;
-      // An endless wait would overflow the clock below and spin; waits are taken up again.
-      changed_.WaitFor(mutex_, std::min(left, kLongestWait));
-    }
+    log_->Wait(source_, position, timeout, std::move(stop));
   }
 
  private:
   // Stores `own` and what followers see of it; content that is the same for them is no change.
-  static absl::Status WriteMerged(Connection& connection, const std::string& ref, const json& own) {
+  absl::Status WriteMerged(Connection& connection, const std::string& ref, const json& own) {
     json merged = own;
     PURSER_ASSIGN_OR_RETURN(
         const Rows overlays,
@@ -315,71 +234,52 @@ class StoredInventory final : public Inventory {
     }
     const std::vector<catalog::Problem> problems = catalog::Validate(merged);
     if (!problems.empty()) return InvalidEntity(problems);
-    std::string body = catalog::Canonical(merged);
-    if (body.size() > kMaxEntityBytes) {
-      return absl::ResourceExhaustedError(absl::StrCat("entity ", ref, " has ", body.size(),
-                                                       " bytes; at most ", kMaxEntityBytes,
-                                                       " are allowed"));
-    }
-    std::string hash = catalog::ContentHash(body);
-    PURSER_ASSIGN_OR_RETURN(
-        const Rows known,
-        connection.Query("SELECT hash FROM inventory_entity WHERE ref = $1 AND body IS NOT NULL",
-                         {ref}));
-    if (!known.empty() && known[0].Text(0) == hash) {
-      return connection
-          .Execute("UPDATE inventory_entity SET own = $1 WHERE ref = $2",
-                   {catalog::Canonical(own), ref})
-          .status();
-    }
-    PURSER_ASSIGN_OR_RETURN(const int64_t position, NextPosition(connection));
-    return connection
-        .Execute(
-            "INSERT INTO inventory_entity (ref, position, hash, own, body) VALUES ($1,$2,$3,$4,$5) "
-            "ON CONFLICT (ref) DO UPDATE SET position = excluded.position, hash = excluded.hash, "
-            "own = excluded.own, body = excluded.body",
-            {ref, position, std::move(hash), catalog::Canonical(own), std::move(body)})
-        .status();
+    provider::LogWrite write;
+    write.ref = ref;
+    write.body = catalog::Canonical(merged);
+    write.hash = catalog::ContentHash(*write.body);
+    PURSER_RETURN_IF_ERROR(
+        connection
+            .Execute("INSERT INTO inventory_own (ref, own) VALUES ($1,$2) ON CONFLICT (ref) DO "
+                     "UPDATE SET own = excluded.own",
+                     {ref, catalog::Canonical(own)})
+            .status());
+    PURSER_ASSIGN_OR_RETURN(const std::string known, KnownHash(connection, ref));
+    if (known == write.hash) return absl::OkStatus();
+    // What Purser itself made is shown whoever else tells of it.
+    write.yields = false;
+    return log_->Append(connection, source_, "", {write});
   }
 
-  // The head row also orders concurrent writers: positions become visible in their order.
-  static absl::StatusOr<int64_t> NextPosition(Connection& connection) {
-    PURSER_RETURN_IF_ERROR(
-        connection.Execute("UPDATE inventory_head SET position = position + 1 WHERE id = 1", {})
-            .status());
+  // Of what followers see; "" when they see nothing.
+  absl::StatusOr<std::string> KnownHash(Connection& connection, const std::string& ref) {
     PURSER_ASSIGN_OR_RETURN(
-        const Rows rows, connection.Query("SELECT position FROM inventory_head WHERE id = 1", {}));
-    if (rows.empty()) return absl::DataLossError("inventory: its head row is missing");
-    return rows[0].Int(0);
+        const Rows known,
+        connection.Query("SELECT hash FROM catalog_entity WHERE source = $1 AND ref = $2 AND body "
+                         "<> ''",
+                         {source_, ref}));
+    return known.empty() ? std::string() : known[0].Text(0);
   }
 
   store::Database& database_;
   base::Clock& clock_;
-  const std::string epoch_;
-  base::Mutex mutex_;
-  base::CondVar changed_;
-  uint64_t generation_ ABSL_GUARDED_BY(mutex_) = 0;
+  const std::unique_ptr<provider::SourceLog> log_;
+  const int64_t source_;
 };
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Inventory>> Inventory::Open(store::Database& database,
                                                            base::Clock& clock) {
+  PURSER_ASSIGN_OR_RETURN(std::unique_ptr<provider::SourceLog> log,
+                          provider::SourceLog::Open(database, clock, base::Rng::System()));
   PURSER_RETURN_IF_ERROR(database.Migrate("inventory", Migrations()));
-  std::string epoch;
-  PURSER_RETURN_IF_ERROR(database.Transact([&](Connection& connection) -> absl::Status {
-    PURSER_RETURN_IF_ERROR(connection
-                               .Execute("INSERT INTO inventory_head (id, epoch, position) "
-                                        "VALUES (1, $1, 0) ON CONFLICT (id) DO NOTHING",
-                                        {base::NewId("", clock, base::Rng::System())})
-                               .status());
-    PURSER_ASSIGN_OR_RETURN(const Rows rows,
-                            connection.Query("SELECT epoch FROM inventory_head WHERE id = 1", {}));
-    if (rows.empty()) return absl::DataLossError("inventory: its head row is missing");
-    epoch = rows[0].Text(0);
-    return absl::OkStatus();
-  }));
-  return std::make_unique<StoredInventory>(database, clock, std::move(epoch));
+  PURSER_ASSIGN_OR_RETURN(const provider::SourceRecord record, log->Register(kLogName));
+  // It always holds everything there is: whoever reads it may conclude from an absence.
+  provider::SourceLog::RoundEnd end;
+  end.complete = true;
+  PURSER_RETURN_IF_ERROR(log->EndRound(record.id, "", end));
+  return std::make_unique<StoredInventory>(database, clock, std::move(log), record.id);
 }
 
 }  // namespace purser::inventory

@@ -19,6 +19,7 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "nlohmann/json.hpp"
+#include "provider/source_log.h"
 #include "store/store.h"
 
 namespace purser::inventory {
@@ -37,11 +38,13 @@ struct Resource {
   absl::Time created_at;
 };
 
-// A page of entity changes. `position` is opaque and only grows.
+// The inventory's log among those of all sources.
+inline constexpr char kLogName[] = "purser-inventory/inventory";
+
+// A page of entity changes, see provider::SourceLog.
 struct EntityChanges {
   std::vector<std::string> upserts;  // canonical JSON texts
-  std::vector<std::string>
-      removed;  // entity refs; tombstones are kept, so a start from "" has them
+  std::vector<std::string> removed;  // entity refs; none from an empty position
   std::string position;
   bool more = false;
 };
@@ -66,6 +69,8 @@ class Inventory {
   // come before its entity. Annotations of an overlay win, its links stand behind the entity's own.
   virtual absl::Status PutOverlay(store::Connection& connection, absl::string_view ref,
                                   absl::string_view source, const nlohmann::json& overlay) = 0;
+  // The change logs of all sources of this store; entities of the inventory are in kLogName.
+  virtual provider::SourceLog& log() = 0;
   // Call after the transaction committed: wakes followers.
   virtual void Committed() = 0;
 

@@ -149,8 +149,9 @@ struct Node {
   std::string where;  // "rules[0].entity.owner"
   Json literal;       // what holds no template
   std::optional<tmpl::Template> text;
+  std::string name;  // as a member
   std::vector<Node> items;
-  std::vector<std::pair<std::string, Node>> members;
+  std::vector<Node> members;
   enum class Type { kLiteral, kTemplate, kArray, kObject } type = Type::kLiteral;
 };
 
@@ -324,7 +325,8 @@ class Compiler {
     } else if (value.is_object()) {
       node.type = Node::Type::kObject;
       for (const auto& [key, member] : value.items()) {
-        node.members.emplace_back(key, MakeNode(member, absl::StrCat(where, ".", key), depth + 1));
+        node.members.push_back(MakeNode(member, absl::StrCat(where, ".", key), depth + 1));
+        node.members.back().name = key;
       }
     } else {
       node.literal = value;
@@ -353,9 +355,9 @@ absl::StatusOr<Json> Evaluate(const Node& node, const tmpl::Context& context) {
     }
     case Node::Type::kObject: {
       Json object = Json::object();
-      for (const auto& [key, member] : node.members) {
+      for (const Node& member : node.members) {
         PURSER_ASSIGN_OR_RETURN(Json value, Evaluate(member, context));
-        if (!value.is_discarded()) object[key] = std::move(value);
+        if (!value.is_discarded()) object[member.name] = std::move(value);
       }
       return object;
     }

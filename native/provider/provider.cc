@@ -42,12 +42,6 @@ absl::Status Provider::Watch(Context&) {
       absl::StrCat("provider ", description().id, " does not watch; ask it for a snapshot"));
 }
 
-absl::Status Provider::Deltas(Context&, absl::string_view, bool,
-                              const std::function<absl::Status(const DeltaChunk&)>&) {
-  return absl::UnimplementedError(
-      absl::StrCat("provider ", description().id, " keeps no change log; ask it for a snapshot"));
-}
-
 absl::Status Registry::Add(std::unique_ptr<Provider> provider) {
   const std::string& id = provider->description().id;
   if (id.empty()) return absl::InternalError("a provider has no id");

@@ -43,7 +43,7 @@ inline constexpr size_t kMaxPartitions = 200'000;
 enum class Feed {
   kSnapshot,  // Snapshot: everything, each round anew
   kWatch,     // Watch: everything once, then each change as it happens; sidecar only
-  kLog,       // Deltas: a change log of its own; sidecar only
+  kLog,       // nothing: another domain writes the log `log_name` (SourceLog); sidecar only
 };
 
 struct Description {
@@ -52,18 +52,12 @@ struct Description {
   action::Host host;
   nlohmann::json config_schema;  // of one instance below catalog.providers.purser.<id>.<instance>
   Feed feed = Feed::kSnapshot;
+  std::string log_name = {};  // of Feed::kLog; all instances follow the same one
   // Kinds an instance may emit unless its option `allowedKinds` says otherwise; empty: any. Others
   // are dropped and counted.
   std::vector<std::string> kinds = {};
   // What a pause between two rounds should be unless the option `refreshEvery` says otherwise.
   absl::Duration refresh_every = absl::Minutes(5);
-};
-
-// A piece of a source's change log; applied in order. `position` is opaque and says how far the
-// portal is once it applied the piece.
-struct DeltaChunk {
-  catalog::Delta delta;
-  std::string position;
 };
 
 struct Counts {
@@ -73,7 +67,7 @@ struct Counts {
 };
 
 // What a host gives to one run of a provider. All methods may be called from several threads at a
-// time until Snapshot, Watch or Deltas has returned.
+// time until Snapshot or Watch has returned.
 //
 // A source may consist of partitions (a cluster, a file, a repository), each of which can fail or
 // stay unchanged on its own. An entity belongs to the partition it was emitted in; Emit without one
@@ -145,11 +139,6 @@ class Provider {
   virtual absl::Status Snapshot(Context& context);
   // Feed::kWatch: runs until stop or failure; the host calls again. Begins with BeginSnapshot.
   virtual absl::Status Watch(Context& context);
-  // Feed::kLog: changes behind `position` ("" = everything), in chunks of at most
-  // catalog::kMaxDeltaEntities; with `follow` it waits for more until stop. A status from
-  // `on_chunk` ends it.
-  virtual absl::Status Deltas(Context& context, absl::string_view position, bool follow,
-                              const std::function<absl::Status(const DeltaChunk&)>& on_chunk);
 };
 
 class Registry {

@@ -53,10 +53,6 @@ TEST(ProviderRegistry, FindsListsAndRefusesDuplicates) {
 TEST(Provider, SaysWhichWayItDoesNotOffer) {
   NamedProvider provider("a");
   EmptyContext context;
-  const absl::Status deltas =
-      provider.Deltas(context, "", false, [](const DeltaChunk&) { return absl::OkStatus(); });
-  EXPECT_EQ(deltas.code(), absl::StatusCode::kUnimplemented);
-  EXPECT_THAT(std::string(deltas.message()), testing::HasSubstr("keeps no change log"));
   EXPECT_EQ(provider.Snapshot(context).code(), absl::StatusCode::kUnimplemented);
   EXPECT_EQ(provider.Watch(context).code(), absl::StatusCode::kUnimplemented);
   EXPECT_EQ(context.BeginSnapshot("").code(), absl::StatusCode::kFailedPrecondition);

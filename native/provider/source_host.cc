@@ -27,33 +27,6 @@ std::string KnownIds(const Registry& registry) {
   });
 }
 
-// What a provider with a change log of its own sees.
-class LogContext final : public Context {
- public:
-  LogContext(nlohmann::json config, std::stop_token stop, const SourceServices& services,
-             const FollowSink& sink)
-      : config_(std::move(config)), stop_(std::move(stop)), services_(services), sink_(sink) {}
-
-  const nlohmann::json& config() const override { return config_; }
-  std::stop_token stop() const override { return stop_; }
-  http::Transport& transport() override { return *services_.transport; }
-  base::Clock& clock() override { return *services_.clock; }
-  base::Rng& rng() override { return *services_.rng; }
-  void Log(action::LogLevel level, absl::string_view line) override {
-    sink_.on_log(level, line).IgnoreError();
-  }
-  absl::Status EmitIn(absl::string_view, const nlohmann::json&) override {
-    return absl::FailedPreconditionError("a provider with a change log emits through Deltas");
-  }
-  void KeepPartition(absl::string_view, const absl::Status&) override {}
-
- private:
-  const nlohmann::json config_;
-  const std::stop_token stop_;
-  const SourceServices& services_;
-  const FollowSink& sink_;
-};
-
 absl::string_view WithoutFull(absl::string_view position) {
   return absl::StripSuffix(position, "/full");
 }
@@ -151,19 +124,6 @@ void SourceHost::Detach(const std::string& name) {
   found->second.idle_since = base::Clock::System().Monotonic();
 }
 
-absl::Status SourceHost::FollowOwnLog(Provider& provider, const FollowRequest& request,
-                                      nlohmann::json config, std::stop_token stop,
-                                      const FollowSink& sink) {
-  LogContext context(std::move(config), stop, services_, sink);
-  return provider.Deltas(context, request.position, request.follow, [&](const DeltaChunk& chunk) {
-    LogPage page;
-    page.upserts = chunk.delta.upserts;
-    page.removed = chunk.delta.removed;
-    page.position = chunk.position;
-    return sink.on_page(page);
-  });
-}
-
 absl::Status SourceHost::Follow(const FollowRequest& request, std::stop_token stop,
                                 const FollowSink& sink) {
   Provider* const provider = registry_.Find(request.id);
@@ -181,14 +141,26 @@ absl::Status SourceHost::Follow(const FollowRequest& request, std::stop_token st
                           json::Schema::Compile(provider->description().config_schema));
   nlohmann::json config = schema.WithDefaults(request.config);
   PURSER_RETURN_IF_ERROR(json::ToStatus(schema.Validate(config), absl::StrCat("config of ", name)));
+  std::shared_ptr<SourceRunner> runner;
+  int64_t source = 0;
+  absl::Cleanup detach = [&] { Detach(name); };
   if (provider->description().feed == Feed::kLog) {
-    return FollowOwnLog(*provider, request, std::move(config), stop, sink);
+    std::move(detach).Cancel();
+    PURSER_ASSIGN_OR_RETURN(const SourceRecord record, Known(name));
+    source = record.id;
+  } else {
+    absl::StatusOr<std::shared_ptr<SourceRunner>> attached =
+        Attach(*provider, request, std::move(config));
+    if (!attached.ok()) {
+      std::move(detach).Cancel();
+      return attached.status();
+    }
+    runner = *std::move(attached);
+    source = runner->source();
   }
-  PURSER_ASSIGN_OR_RETURN(std::shared_ptr<SourceRunner> runner,
-                          Attach(*provider, request, std::move(config)));
-  const auto detach = absl::MakeCleanup([&] { Detach(name); });
   uint64_t line = 0;
   const auto send_lines = [&]() -> absl::Status {
+    if (runner == nullptr) return absl::OkStatus();
     // A restart by an operator has brought another one.
     if (std::shared_ptr<SourceRunner> now = FindRunner(name); now != nullptr && now != runner) {
       runner = std::move(now);
@@ -201,11 +173,10 @@ absl::Status SourceHost::Follow(const FollowRequest& request, std::stop_token st
     return absl::OkStatus();
   };
   absl::Status round;
-  if (!request.follow) {
+  if (!request.follow && runner != nullptr) {
     runner->Wake();
     round = runner->AwaitRound(stop);
   }
-  const int64_t source = runner->source();
   std::string at = request.position;
   while (true) {
     if (stop.stop_requested()) return absl::CancelledError("the refresh was stopped");
@@ -231,7 +202,12 @@ std::shared_ptr<SourceRunner> SourceHost::FindRunner(absl::string_view name) {
 }
 
 absl::StatusOr<SourceRecord> SourceHost::Known(absl::string_view name) {
-  PURSER_ASSIGN_OR_RETURN(std::optional<SourceRecord> record, services_.log->Find(name));
+  // All instances of such a provider follow one log.
+  const Provider* const provider = registry_.Find(name.substr(0, name.find('/')));
+  const bool is_log = provider != nullptr && provider->description().feed == Feed::kLog;
+  PURSER_ASSIGN_OR_RETURN(
+      std::optional<SourceRecord> record,
+      services_.log->Find(is_log ? provider->description().log_name : std::string(name)));
   if (!record.has_value()) {
     return absl::NotFoundError(
         absl::StrCat("source ", base::EscapeForDisplay(name),
@@ -240,11 +216,20 @@ absl::StatusOr<SourceRecord> SourceHost::Known(absl::string_view name) {
   return *std::move(record);
 }
 
+absl::Status SourceHost::MustRun(absl::string_view name) {
+  const Provider* const provider = registry_.Find(name.substr(0, name.find('/')));
+  if (provider == nullptr || provider->description().feed != Feed::kLog) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(base::EscapeForDisplay(name),
+                   " is written as things happen in purserd itself; it cannot be paused"));
+}
+
 absl::StatusOr<SourceStatus> SourceHost::Get(absl::string_view name) {
   SourceStatus status;
   PURSER_ASSIGN_OR_RETURN(status.record, Known(name));
   const absl::string_view id = name.substr(0, name.find('/'));
   if (const Provider* provider = registry_.Find(id)) status.feed = provider->description().feed;
+  status.active = status.feed == Feed::kLog;
   std::shared_ptr<SourceRunner> runner;
   {
     base::MutexLock lock(mutex_);
@@ -305,6 +290,7 @@ absl::Status SourceHost::Restart(absl::string_view name) {
 }
 
 absl::Status SourceHost::Pause(absl::string_view name) {
+  PURSER_RETURN_IF_ERROR(MustRun(name));
   PURSER_ASSIGN_OR_RETURN(const SourceRecord record, Known(name));
   PURSER_RETURN_IF_ERROR(services_.log->SetPaused(record.id, true));
   return Restart(name);
@@ -318,19 +304,33 @@ absl::Status SourceHost::Resume(absl::string_view name) {
 
 absl::Status SourceHost::Resync(absl::string_view name) {
   PURSER_ASSIGN_OR_RETURN(const SourceRecord record, Known(name));
-  PURSER_RETURN_IF_ERROR(services_.log->SetResync(record.id, true));
+  if (MustRun(name).ok()) PURSER_RETURN_IF_ERROR(services_.log->SetResync(record.id, true));
   PURSER_RETURN_IF_ERROR(services_.log->NewEpoch(record.id));
   return Restart(name);
 }
 
 absl::StatusOr<int64_t> SourceHost::Confirm(absl::string_view name) {
   PURSER_ASSIGN_OR_RETURN(const SourceRecord record, Known(name));
+  if (!MustRun(name).ok()) return RemoveHeld(record.id);
   const std::shared_ptr<SourceRunner> runner = FindRunner(name);
   if (runner == nullptr) {
     return absl::FailedPreconditionError(
         absl::StrCat(record.name, ": no portal follows it now, so it does not run here"));
   }
   return runner->ReleaseHeld();
+}
+
+absl::StatusOr<int64_t> SourceHost::RemoveHeld(int64_t source) {
+  int64_t removed = 0;
+  while (true) {
+    PURSER_ASSIGN_OR_RETURN(std::vector<std::string> refs,
+                            services_.log->Held(source, kMaxShownRefs));
+    if (refs.empty()) return removed;
+    std::vector<LogWrite> writes(refs.size());
+    for (size_t i = 0; i < refs.size(); ++i) writes[i].ref = std::move(refs[i]);
+    PURSER_RETURN_IF_ERROR(services_.log->Append(source, "", writes));
+    removed += static_cast<int64_t>(writes.size());
+  }
 }
 
 absl::Status SourceHost::Adopt(absl::string_view name, const std::vector<std::string>& refs,
@@ -343,6 +343,13 @@ absl::Status SourceHost::Adopt(absl::string_view name, const std::vector<std::st
     PURSER_RETURN_IF_ERROR(catalog::EntityRef::Parse(ref).status());
   }
   PURSER_ASSIGN_OR_RETURN(const SourceRecord record, Known(name));
+  if (!MustRun(name).ok()) {
+    PURSER_RETURN_IF_ERROR(services_.log->Adopt(record.id, refs));
+    if (!last) return absl::OkStatus();
+    PURSER_ASSIGN_OR_RETURN(const SourceRecord now, Known(name));
+    const bool hold = catalog::MustHold(now.entities, now.entities - now.held, now.held, {});
+    return hold ? absl::OkStatus() : RemoveHeld(record.id).status();
+  }
   const std::shared_ptr<SourceRunner> runner = FindRunner(name);
   if (runner == nullptr) {
     return absl::FailedPreconditionError(

@@ -107,14 +107,15 @@ class SourceHost {
     absl::Duration idle_since;
   };
 
-  absl::Status FollowOwnLog(Provider& provider, const FollowRequest& request, nlohmann::json config,
-                            std::stop_token stop, const FollowSink& sink);
   absl::StatusOr<std::shared_ptr<SourceRunner>> Attach(Provider& provider,
                                                        const FollowRequest& request,
                                                        nlohmann::json config);
   void Detach(const std::string& name);
   std::shared_ptr<SourceRunner> FindRunner(absl::string_view name);
   absl::StatusOr<SourceRecord> Known(absl::string_view name);
+  // FAILED_PRECONDITION for sources that no runner runs (Feed::kLog).
+  absl::Status MustRun(absl::string_view name);
+  absl::StatusOr<int64_t> RemoveHeld(int64_t source);
   // Ends what runs and begins anew with the same config.
   absl::Status Restart(absl::string_view name);
   void ReapLoop(std::stop_token stop);

@@ -262,8 +262,10 @@ absl::Status SourceLog::Append(Connection& connection, int64_t source, absl::str
                                                          write.body->size(), " bytes; at most ",
                                                          kMaxEntityBytes, " are allowed"));
       }
-      PURSER_ASSIGN_OR_RETURN(const std::string elsewhere,
-                              OwnerElsewhere(connection, source, write.ref));
+      std::string elsewhere;
+      if (write.yields) {
+        PURSER_ASSIGN_OR_RETURN(elsewhere, OwnerElsewhere(connection, source, write.ref));
+      }
       PURSER_RETURN_IF_ERROR(
           connection
               .Execute("INSERT INTO catalog_entity (source, ref, position, hash, part, state, "

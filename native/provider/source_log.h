@@ -44,6 +44,8 @@ struct LogWrite {
   std::optional<std::string> body;  // canonical JSON; nullopt: removed
   std::string hash = "";
   std::string partition = "";
+  // Waits, not shown, while another source shows the same ref.
+  bool yields = true;
 };
 
 // A piece of a log.
