@@ -28,7 +28,6 @@
 #include "inventory/inventory.h"
 #include "provider/provider.h"
 #include "provider/source_host.h"
-#include "provider/source_log.h"
 #include "provisioning/engine.h"
 #include "rpc/call.h"
 #include "rpc/catalog_service.h"
@@ -163,7 +162,6 @@ struct App::Parts {
   std::unique_ptr<CostOverlay> cost_overlay;
   action::Registry actions;
   provider::Registry providers;
-  std::unique_ptr<provider::SourceLog> source_log;
   std::unique_ptr<provider::SourceHost> sources;
   std::unique_ptr<rpc::CallGuard> guard;
   std::unique_ptr<rpc::StreamThreads> threads;
@@ -232,15 +230,13 @@ absl::Status App::Parts::OpenDomains() {
   PURSER_ASSIGN_OR_RETURN(http::AddressPolicy policy,
                           http::AddressPolicy::Create(config.network_allow));
   PURSER_RETURN_IF_ERROR(catalog_providers::AddSidecarProviders(
-      providers, *inventory, {config.catalog_folders, std::move(policy)}));
+      providers, {config.catalog_folders, std::move(policy), provisioning.get()}));
   return OpenSources();
 }
 
 absl::Status App::Parts::OpenSources() {
-  PURSER_ASSIGN_OR_RETURN(
-      source_log, provider::SourceLog::Open(*database, base::Clock::System(), base::Rng::System()));
   provider::SourceServices services;
-  services.log = source_log.get();
+  services.log = &inventory->log();
   services.transport = network.retrying.get();
   services.clock = &base::Clock::System();
   services.rng = &base::Rng::System();
