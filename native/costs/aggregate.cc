@@ -32,6 +32,8 @@ absl::Status Plan(const AggregateRequest& request, ScanRequest& scan) {
                             WantText(scan.wanted, "ChargePeriodStart")});
     } else if (absl::StartsWith(name, "tag:")) {
       scan.parts.push_back({KeyPart::kTag, WantText(scan.wanted, name), name.substr(4)});
+    } else if (NormalisedColumn(name) == "tags") {
+      scan.parts.push_back({KeyPart::kTags, WantText(scan.wanted, "Tags")});
     } else {
       scan.parts.push_back({KeyPart::kText, WantText(scan.wanted, name)});
     }

@@ -89,7 +89,7 @@ TEST_F(FormatsTest, LegacyCostAndUsageReport) {
                   "[2026-11-02][a][i-1][AWS]USD 0.0000000009 3.5000000009 3",
                   "[2026-11-03][][][AWS]USD 2.7 1.45 2", "[2026-11-03][b][][AWS]USD -1 -1 1",
                   "[2026-11-03][b][i-2][AWS]USD 0 1.25 1"));
-  EXPECT_THAT(Sum(text, {"Tags", "ServiceName"})[1],
+  EXPECT_THAT(Sum(text, {"Tags", "ServiceName"})[0],
               HasSubstr("[{\"aws:createdBy\":\"x\",\"team\":\"a\"}][AmazonEC2]USD 5 3.5 1"));
 }
 
