@@ -140,7 +140,9 @@ absl::StatusOr<Edited> Edit(Syntax syntax, absl::string_view text, absl::string_
       result.changed = result.text != text;
       return result;
     }
-    const std::string next = Apply(tree.text, *std::move(splices));
+    absl::StatusOr<std::string> applied = Apply(tree.text, *splices);
+    if (!applied.ok()) return base::Annotate(applied.status(), file);
+    const std::string& next = *applied;
     if (static_cast<int64_t>(next.size()) > kMaxFileBytes) {
       return absl::ResourceExhaustedError(absl::StrCat(file, ": would grow to ", next.size(),
                                                        " bytes, more than ", kMaxFileBytes,

@@ -9,12 +9,10 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "edit/pairing.h"
 
 namespace purser::edit {
 namespace {
-
-// Longest common subsequences are looked for in gaps of at most this many pairs of items.
-constexpr size_t kMaxComparedItems = 250'000;
 
 struct Place {
   enum class Kind : uint8_t { kRoot, kMember, kItem, kFlow };
@@ -22,99 +20,6 @@ struct Place {
   size_t after = 0;  // behind the colon or the dash
   int column = 0;    // of the key or the dash
 };
-
-// Which old item becomes which new one; both ascending, and never crossing.
-struct Pairing {
-  std::vector<std::pair<size_t, size_t>> pairs;
-};
-
-const Model* MemberNamed(const Model& value, const char* name) {
-  if (!value.is_object() || IsOpaque(value)) return nullptr;
-  const auto found = value.find(name);
-  return found == value.end() || found->is_structured() ? nullptr : &*found;
-}
-
-constexpr const char* kNames[] = {"name", "id", "key", "path"};
-
-bool HasName(const Model& value) {
-  return std::any_of(std::begin(kNames), std::end(kNames),
-                     [&](const char* name) { return MemberNamed(value, name) != nullptr; });
-}
-
-// True when two items are about the same thing: a member that names them is equal.
-bool SameName(const Model& a, const Model& b) {
-  for (const char* name : kNames) {
-    const Model* left = MemberNamed(a, name);
-    const Model* right = MemberNamed(b, name);
-    if (left != nullptr || right != nullptr) {
-      return left != nullptr && right != nullptr && *left == *right;
-    }
-  }
-  return false;
-}
-
-bool Likely(const Model& a, const Model& b) { return Equal(a, b) || SameName(a, b); }
-
-void PairGap(const Model& old, size_t old_begin, size_t old_end, const Model& wanted,
-             size_t new_begin, size_t new_end, Pairing& out) {
-  const size_t rows = old_end - old_begin;
-  const size_t columns = new_end - new_begin;
-  std::vector<std::pair<size_t, size_t>> fixed;
-  if (rows != 0 && columns != 0 && rows * columns <= kMaxComparedItems) {
-    std::vector<uint32_t> length((rows + 1) * (columns + 1));
-    const auto at = [&](size_t r, size_t c) -> uint32_t& { return length[r * (columns + 1) + c]; };
-    std::vector<bool> likely(rows * columns);
-    for (size_t r = rows; r-- > 0;) {
-      for (size_t c = columns; c-- > 0;) {
-        const bool same = Likely(old[old_begin + r], wanted[new_begin + c]);
-        likely[r * columns + c] = same;
-        at(r, c) = same ? at(r + 1, c + 1) + 1 : std::max(at(r + 1, c), at(r, c + 1));
-      }
-    }
-    for (size_t r = 0, c = 0; r < rows && c < columns;) {
-      if (likely[r * columns + c]) {
-        fixed.emplace_back(old_begin + r++, new_begin + c++);
-      } else if (at(r + 1, c) >= at(r, c + 1)) {
-        ++r;
-      } else {
-        ++c;
-      }
-    }
-  }
-  // Between what fits, the rest in order: such an item changes instead of going and coming.
-  fixed.emplace_back(old_end, new_end);
-  size_t o = old_begin;
-  size_t n = new_begin;
-  for (const auto& [old_next, new_next] : fixed) {
-    const bool as_many = old_next - o == new_next - n;
-    while (o < old_next && n < new_next && (as_many || (!HasName(old[o]) && !HasName(wanted[n])))) {
-      out.pairs.emplace_back(o++, n++);
-    }
-    if (old_next < old_end) out.pairs.emplace_back(old_next, new_next);
-    o = old_next + 1;
-    n = new_next + 1;
-  }
-}
-
-Pairing Pair(const Model& old, const Model& wanted) {
-  Pairing out;
-  const size_t shorter = std::min(old.size(), wanted.size());
-  size_t prefix = 0;
-  while (prefix < shorter && Equal(old[prefix], wanted[prefix])) {
-    out.pairs.emplace_back(prefix, prefix);
-    ++prefix;
-  }
-  size_t suffix = 0;
-  while (suffix < shorter - prefix &&
-         Equal(old[old.size() - 1 - suffix], wanted[wanted.size() - 1 - suffix])) {
-    ++suffix;
-  }
-  PairGap(old, prefix, old.size() - suffix, wanted, prefix, wanted.size() - suffix, out);
-  for (size_t i = suffix; i-- > 0;) {
-    out.pairs.emplace_back(old.size() - 1 - i, wanted.size() - 1 - i);
-  }
-  return out;
-}
 
 class Planner {
  public:
@@ -135,7 +40,7 @@ class Planner {
       if (tree_.syntax == Syntax::kJson) place.kind = Place::Kind::kFlow;
       PURSER_RETURN_IF_ERROR(Visit(document.root, current, *targets[i], place));
     }
-    return Accepted();
+    return AcceptGroups(std::move(groups_));
   }
 
  private:
@@ -635,41 +540,6 @@ class Planner {
     Add(begin, begin, absl::StrCat(line ? manner_.line_end : "", text));
   }
 
-  // Groups in the order of their making, as long as they leave each other alone.
-  std::vector<Splice> Accepted() {
-    std::vector<Splice> accepted;
-    std::erase_if(groups_, [](const std::vector<Splice>& group) { return group.empty(); });
-    std::stable_sort(groups_.begin(), groups_.end(), [](const auto& a, const auto& b) {
-      return a.front().begin < b.front().begin;
-    });
-    for (const std::vector<Splice>& group : groups_) {
-      const bool free = std::all_of(group.begin(), group.end(),
-                                    [&](const Splice& splice) { return IsFree(accepted, splice); });
-      if (!free) continue;
-      for (const Splice& splice : group) {
-        const auto at = std::upper_bound(
-            accepted.begin(), accepted.end(), splice, [](const Splice& a, const Splice& b) {
-              return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
-            });
-        accepted.insert(at, splice);
-      }
-    }
-    return accepted;
-  }
-
-  static bool IsFree(const std::vector<Splice>& accepted, const Splice& splice) {
-    // First range that ends behind our begin.
-    auto at = std::partition_point(accepted.begin(), accepted.end(), [&](const Splice& other) {
-      return other.end < splice.begin || (other.end == splice.begin && other.begin < splice.begin);
-    });
-    for (; at != accepted.end() && at->begin <= splice.end; ++at) {
-      const bool both_insert = at->begin == at->end && splice.begin == splice.end;
-      if (both_insert) continue;
-      if (at->begin < splice.end && splice.begin < at->end) return false;
-    }
-    return true;
-  }
-
   const Tree& tree_;
   const Manner& manner_;
   std::vector<std::vector<Splice>> groups_;
@@ -680,18 +550,6 @@ class Planner {
 absl::StatusOr<std::vector<Splice>> PlanStep(const Tree& tree, const Manner& manner,
                                              const std::vector<const Model*>& targets) {
   return Planner(tree, manner).Plan(targets);
-}
-
-std::string Apply(absl::string_view text, std::vector<Splice> splices) {
-  std::string out;
-  size_t at = 0;
-  for (const Splice& splice : splices) {
-    out.append(text.data() + at, splice.begin - at);
-    out += splice.text;
-    at = splice.end;
-  }
-  out.append(text.data() + at, text.size() - at);
-  return out;
 }
 
 }  // namespace purser::edit

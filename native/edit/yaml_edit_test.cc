@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "edit/edit.h"
+#include "edit/splices.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -282,6 +283,31 @@ TEST(YamlEdits, HostileTextEndsSoon) {
   EXPECT_EQ(*EditText(bomb, Set("zz", "1")), bomb + "zz: 1\n");
   EXPECT_EQ(EditText(std::string(kMaxFileBytes + 1, ' '), Set("a", "1")).status().code(),
             absl::StatusCode::kResourceExhausted);
+}
+
+TEST(YamlEdits, ByteOrderMarksInsideAreNoReasonToEnd) {
+  const std::string text =
+      "\n\n\n\n\n-\n-\n\n\n\xEF\xBB\xBF"
+      "&6:;:\n-\n\n\n>\n\n-\n\n\n>\n\n---\n&1\n-\n\n\n\xEF\xBB\xBF"
+      "&3:;:>\n\n-\n\n\n\n\n-\n-\n\n\n\xEF\xBB\xBF"
+      "&3:;:\n-\n\n\n\xEF\xBB\xBF"
+      "&3:;:>\n\n-\n\n\n\n\n-\n-\n\n\n\xEF\xBB\xBF"
+      "\n\r\n\xEF\xBB\xBF"
+      "-\n";
+  Selection all;
+  all.kind = Selection::Kind::kAll;
+  const auto edited = Edit(Syntax::kYaml, text, "f", all, [](Model& value) {
+    value = Model::array({1, Model{{"name", "n"}}});
+    return absl::OkStatus();
+  });
+  EXPECT_EQ(edited.status().code(), absl::StatusCode::kFailedPrecondition) << edited.status();
+}
+
+TEST(YamlEdits, SplicesThatDoNotAscendAreRefused) {
+  EXPECT_EQ(*Apply("abc", {{0, 1, "x"}, {1, 1, "y"}, {3, 3, "z"}}), "xybcz");
+  EXPECT_FALSE(Apply("abc", {{2, 1, ""}}).ok());
+  EXPECT_FALSE(Apply("abc", {{1, 2, ""}, {0, 1, ""}}).ok());
+  EXPECT_FALSE(Apply("abc", {{1, 4, ""}}).ok());
 }
 
 TEST(YamlEdits, AThousandOperationsAreOneEdit) {
