@@ -16,6 +16,12 @@ export const ANNOTATION_COST_30_DAYS = 'purser.dev/cost-30d';
 /** Last day of {@link ANNOTATION_COST_30_DAYS}, "2026-11-20". */
 export const ANNOTATION_COST_30_DAYS_UNTIL = 'purser.dev/cost-30d-until';
 
+/** Billed cost of the last complete month, "2026-10: 123.45 USD". */
+export const ANNOTATION_COST_MONTH = 'purser.dev/cost-month';
+
+/** The state of the entity's budgets, "web-2026: 80 % reached". */
+export const ANNOTATION_BUDGETS = 'purser.dev/budgets';
+
 /** The product that an entity belongs to: costs and budgets are kept for products, too. */
 export const ANNOTATION_PRODUCT = 'purser.dev/product';
 
@@ -58,6 +64,16 @@ export const purserAnnotations = [
     name: ANNOTATION_COST_30_DAYS_UNTIL,
     title: 'Last day of the cost',
     description: 'The last day that purser.dev/cost-30d covers, e.g. "2026-11-20".',
+  },
+  {
+    name: ANNOTATION_COST_MONTH,
+    title: 'Cost of the last complete month',
+    description: 'The month, its exact billed cost and the currency, e.g. "2026-10: 123.45 USD".',
+  },
+  {
+    name: ANNOTATION_BUDGETS,
+    title: 'Budgets',
+    description: 'The highest threshold reached of each budget, e.g. "web-2026: 80 % reached".',
   },
   {
     name: ANNOTATION_PRODUCT,

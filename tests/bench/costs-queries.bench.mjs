@@ -1,0 +1,54 @@
+// Answers about costs: one year of 10,000 entities charged daily by two services, allocated to 100
+// groups and 1,000 systems, in the embedded store. What is measured runs in one native process.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { round, row } from './lib/measure.mjs';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+const ENTITIES = Number(process.env.PURSER_BENCH_ENTITIES ?? 10_000);
+const MONTHS = 12;
+const build = path.join(root, 'build/release');
+const made = spawnSync('ninja', ['-C', build, 'costs_meaning_bench'], {
+  stdio: ['ignore', 'ignore', 'inherit'],
+});
+if (made.status !== 0) throw new Error('costs_meaning_bench was not built');
+// On a disk: commits are part of what is measured.
+const folder = mkdtempSync(path.join(tmpdir(), 'purser-bench-costs-'));
+try {
+  const run = spawnSync(
+    path.join(build, 'bin/costs_meaning_bench'),
+    [folder, String(ENTITIES), String(MONTHS)],
+    { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  if (run.status !== 0) throw new Error(`costs_meaning_bench ended with ${run.status}`);
+  const result = JSON.parse(run.stdout.trim().split('\n').at(-1));
+  const timed = (figure, { p50Ms, p99Ms }, goal) => [
+    row(`${figure}, p50`, round(p50Ms), 'ms'),
+    goal
+      ? row(`${figure}, p99`, round(p99Ms), 'ms', `≤ ${goal} ms`, p99Ms <= goal)
+      : row(`${figure}, p99`, round(p99Ms), 'ms'),
+  ];
+  const seconds = (figure, value, goal) =>
+    row(figure, round(value), 's', goal && `≤ ${goal} s`, goal && value <= goal);
+  console.log(
+    JSON.stringify({
+      name: 'costs-queries',
+      rows: [
+        ...timed("a group's daily series of a year", result.groupDailySeries, 5),
+        ...timed('top 20 entities of a year', result.top20Year, 5),
+        ...timed('top 20 entities of 30 days', result.top20Last30Days, 5),
+        ...timed("an entity's last 30 days by day and service", result.entitySummary),
+        seconds('re-statement of one day (file of a month)', result.restatementSeconds, 2),
+        seconds('allocation of the year anew', result.reallocateYearSeconds, 10),
+        row('ingest of the year, monthly files', round(result.ingestYearSeconds), 's'),
+        row('peak memory', result.peakRssMiB, 'MiB'),
+        row('database', result.databaseMiB, 'MiB'),
+      ],
+    }),
+  );
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
