@@ -1,7 +1,10 @@
 // One rendering case a line in, one answer a line out: for conformance checkers and pipes.
 //
 //   {"id","variant","template","context","options"} → {"id","ok":true,"output"} or
-//   {"id","ok":false,"error"}
+//   {"id","ok":false,"error","code","line","column"}
+//
+// The code is "syntax_error", "evaluation_error" or "limit"; line and column stand where the error
+// has a place.
 //
 // Variants: "backstage" (${{ }}), "cookiecutter" ({{ }} and Jinja's extras), "step-input" (the
 // template may be any JSON value and keeps its types; undefined is {"$undefined": true}).
