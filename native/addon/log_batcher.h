@@ -62,10 +62,10 @@ class LogBatcher {
   // Reader: one batch, at most kLogBatchBytes; empty when there is none.
   std::vector<LogSegment> Take();
 
-  // The call has ended: what is left becomes due at once. Waits until at most one batch is left (the
-  // reader takes it together with the end of the call: another turn of the portal's event loop only
-  // for a summary would cost as much as all the rest of a short call), `wait` has passed or stop was
-  // requested.
+  // The call has ended: what is left becomes due at once. Waits until at most one batch is left
+  // (the reader takes it together with the end of the call: another turn of the portal's event loop
+  // only for a summary would cost as much as all the rest of a short call), `wait` has passed or
+  // stop was requested.
   void Finish(absl::Duration wait);
 
  private:
