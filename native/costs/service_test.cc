@@ -338,7 +338,8 @@ TEST_F(CostServiceTest, PagesGoOnWhereTheLastEnded) {
   EXPECT_EQ(service_->Query(request).status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(ParseDimension("colour").status().message(),
             "unknown dimension \"colour\"; known are day, month, entity, service, source, "
-            "charge_category, billing_period");
+            "charge_category, billing_period, owner, group, system, domain, product, "
+            "environment, region, sku, kind, account, invoice, pool");
 }
 
 TEST_F(CostServiceTest, AnswersAreOldOrNewWhileAPeriodIsReplaced) {

@@ -3,35 +3,19 @@
 #include <stop_token>
 #include <thread>
 
-#include "absl/strings/str_cat.h"
 #include "absl/time/civil_time.h"
 #include "base/clock.h"
 #include "base/status.h"
-#include "base/strings.h"
+#include "rpc/cost_convert.h"
 
 namespace purser::rpc {
 namespace {
 
+using costs_convert::DayText;
+using costs_convert::FillRow;
+using costs_convert::ParseDay;
+
 constexpr absl::Duration kLostClientPoll = absl::Milliseconds(500);
-
-absl::StatusOr<absl::CivilDay> ParseDay(const std::string& text, absl::string_view field) {
-  absl::CivilDay day;
-  if (!absl::ParseCivilTime(text, &day)) {
-    return absl::InvalidArgumentError(absl::StrCat(field, ": \"", base::EscapeForDisplay(text),
-                                                   "\" is not a day like 2026-11-20"));
-  }
-  return day;
-}
-
-std::string DayText(absl::CivilDay day) { return absl::FormatCivilTime(day); }
-
-void FillRow(const costs::CostRow& row, purser::v1::CostRow& out) {
-  for (const std::string& key : row.keys) out.add_keys(key);
-  out.set_currency(row.currency);
-  out.set_billed_cost(row.billed.ToString());
-  out.set_effective_cost(row.effective.ToString());
-  out.set_charges(row.charges);
-}
 
 void FillReport(const costs::IngestReport& report, purser::v1::IngestCostsResponse& out) {
   out.set_unchanged(report.unchanged);
@@ -90,13 +74,10 @@ grpc::Status CostService::QueryCosts(grpc::ServerContext* context,
       PURSER_ASSIGN_OR_RETURN(const costs::Dimension dimension, costs::ParseDimension(name));
       query.group_by.push_back(dimension);
     }
-    for (const purser::v1::CostFilter& filter : request->filters()) {
-      PURSER_ASSIGN_OR_RETURN(const costs::Dimension dimension,
-                              costs::ParseDimension(filter.dimension()));
-      query.filters.push_back({dimension, {filter.values().begin(), filter.values().end()}});
-    }
+    PURSER_ASSIGN_OR_RETURN(query.filters, costs_convert::Filters(request->filters()));
     query.page_size = request->page_size();
     query.page_token = request->page_token();
+    query.currency = request->currency();
     PURSER_ASSIGN_OR_RETURN(const costs::QueryPage page, service_.Query(query));
     for (const costs::CostRow& row : page.rows) FillRow(row, *response->add_rows());
     response->set_next_page_token(page.next_page_token);

@@ -1,3 +1,5 @@
+#include "sidecar/app.h"
+
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -37,8 +39,8 @@
 #include "rpc/provisioning_service.h"
 #include "rpc/server.h"
 #include "scaffolder-actions/registry.h"
-#include "sidecar/app.h"
 #include "sidecar/connector_factory.h"
+#include "sidecar/cost_files.h"
 #include "sidecar/cost_overlay.h"
 #include "sidecar/secrets.h"
 #include "store/store.h"
@@ -102,11 +104,6 @@ absl::StatusOr<std::string> ResolveBill(absl::string_view path,
       absl::StrCat("path: ", base::EscapeForDisplay(path), ": no such file"));
 }
 
-absl::StatusOr<std::shared_ptr<const costs::Allocation>> LoadAllocation(const Config& config) {
-  if (config.allocation_file.empty()) return costs::Allocation::Default();
-  return costs::Allocation::Load(config.allocation_file);
-}
-
 struct Network {
   std::unique_ptr<http::Transport> direct;
   std::unique_ptr<http::Transport> retrying;
@@ -159,6 +156,7 @@ struct App::Parts {
   std::unique_ptr<provisioning::ProvisioningService> provisioning;
   std::unique_ptr<costs::InventoryResourceIndex> resource_index;
   std::unique_ptr<costs::CostService> costs;
+  costs::CostPolicy cost_policy;
   std::unique_ptr<CostOverlay> cost_overlay;
   action::Registry actions;
   provider::Registry providers;
@@ -191,6 +189,14 @@ absl::Status App::Parts::OpenState() {
     return absl::FailedPreconditionError(
         absl::StrCat("state: folder ", config.state_folder, " is open to others; chmod 700 it"));
   }
+  if (!config.store.empty()) {
+    store::PostgresOptions options;
+    options.url = config.store;
+    absl::StatusOr<std::unique_ptr<store::Database>> opened = store::OpenPostgres(options);
+    if (!opened.ok()) return base::Annotate(opened.status(), "store");
+    database = *std::move(opened);
+    return absl::OkStatus();
+  }
   store::SqliteOptions options;
   options.path = config.state_folder + "/purser.db";
   PURSER_ASSIGN_OR_RETURN(database, store::OpenSqlite(options));
@@ -221,10 +227,15 @@ absl::Status App::Parts::OpenDomains() {
   cost_options.database = database.get();
   cost_options.resources = resource_index.get();
   cost_options.clock = &base::Clock::System();
-  PURSER_ASSIGN_OR_RETURN(cost_options.allocation, LoadAllocation(config));
+  PURSER_ASSIGN_OR_RETURN(CostFiles cost_files, LoadCostFiles(config));
+  cost_policy = std::move(cost_files.policy);
+  cost_options.allocation = std::move(cost_files.allocation);
+  cost_options.graph = std::move(cost_files.graph);
+  cost_options.rates = std::move(cost_files.rates);
   cost_options.quarantine_folder = config.state_folder + "/quarantine";
   PURSER_ASSIGN_OR_RETURN(costs, costs::CostService::Open(std::move(cost_options)));
-  cost_overlay = std::make_unique<CostOverlay>(*costs, *inventory, *database);
+  if (cost_files.has_metrics) PURSER_RETURN_IF_ERROR(costs->PutMetrics(cost_files.metrics));
+  cost_overlay = std::make_unique<CostOverlay>(*costs, cost_policy, *inventory, *database);
 
   PURSER_RETURN_IF_ERROR(actions::AddSidecarActions(actions, provisioning.get(), &connectors));
   PURSER_ASSIGN_OR_RETURN(http::AddressPolicy policy,
@@ -274,7 +285,7 @@ absl::Status App::Parts::Listen() {
   provisioning_rpc = std::make_unique<rpc::ProvisioningService>(*provisioning, *guard, *threads);
   inventory_rpc = std::make_unique<rpc::InventoryService>(*inventory, *guard, *threads);
   cost_rpc = std::make_unique<rpc::CostService>(
-      *costs, *guard,
+      *costs, cost_policy, *guard,
       [folders = config.billing_folders](absl::string_view path) {
         return ResolveBill(path, folders);
       },
@@ -339,7 +350,7 @@ absl::Status App::Check(const Config& config) {
                           MakeConnectors(config, Dependencies(config, *network.retrying)));
   PURSER_RETURN_IF_ERROR(provisioning::CheckBlueprints(config.blueprint_folders, connectors));
   PURSER_RETURN_IF_ERROR(HttpOptions(config.http_address).status());
-  return LoadAllocation(config).status();
+  return LoadCostFiles(config).status();
 }
 
 absl::StatusOr<std::unique_ptr<App>> App::Start(Config config) {

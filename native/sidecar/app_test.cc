@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "purser/v1/costs.grpc.pb.h"
@@ -67,7 +68,7 @@ spec:
         << "state: state\nlisten: {unix: {path: run/s.sock}}\nhttp: {address: \"127.0.0.1:" << port_
         << "\"}\nlog: {level: error}\nblueprints: [blueprints]\n"
         << "connectors: {core: {}, files: {root: " << folder_ << "/out}}\n"
-        << "costs: {folders: [billing]}\n"
+        << "costs: {folders: [billing]" << costs_ << "}\n"
         << more;
   }
   absl::StatusOr<std::unique_ptr<App>> Start() {
@@ -102,6 +103,7 @@ spec:
   }
 
   std::string folder_;
+  std::string costs_;  // further members of the configuration's costs
   int port_ = 0;
 };
 
@@ -156,6 +158,162 @@ TEST_F(AppTest, ServesRequestsCostsAndHealthAndStops) {
   (*app)->Stop(absl::Seconds(5));
   EXPECT_EQ(Get("/healthz"), "");
   EXPECT_FALSE(std::filesystem::exists(folder_ + "/run/s.sock"));
+}
+
+TEST_F(AppTest, SaysWhatCostsMean) {
+  costs_ =
+      ", allocation: rules.yaml, entities: graph.yaml, budgets: budgets.yaml, prices: "
+      "prices.yaml, metrics: metrics.csv, rates: rates.csv, suppress: suppress.yaml";
+  WriteConfig("");
+  const auto file = [&](const std::string& name, absl::string_view text) {
+    std::ofstream(folder_ + "/" + name) << text;
+  };
+  file("rules.yaml",
+       "apiVersion: purser.dev/v1\nkind: CostAllocation\nspec: {rules: [{name: account, column: "
+       "SubAccountId, entity: 'component:default/{value}'}]}\n");
+  file("graph.yaml",
+       "entities: [{ref: component:default/shop, owner: group:default/web, product: one}]\n");
+  file("budgets.yaml",
+       "budgets: [{name: web, group: group:default/web, amount: 100, currency: USD}]\n");
+  file("prices.yaml", "prices: [{product: one, currency: USD, base: 5}]\n");
+  file("metrics.csv", "day,metric,entity,value\n2026-11-02,orders,component:default/shop,4\n");
+  file("rates.csv", "day,from,to,rate\n2026-11-01,USD,EUR,0.5\n");
+  file("suppress.yaml", "suppress: []\n");
+  std::string bill =
+      "BilledCost,EffectiveCost,BillingCurrency,BillingPeriodStart,ChargePeriodStart,"
+      "ChargeCategory,ServiceName,SubAccountId\n";
+  for (int day = 1; day <= 20; ++day) {
+    absl::StrAppend(&bill, "5,5,USD,2026-11-01,2026-11-", day < 10 ? "0" : "", day,
+                    "T00:00:00Z,Usage,S3,shop\n");
+  }
+  file("billing/b.csv", bill);
+  absl::StatusOr<std::unique_ptr<App>> app = Start();
+  ASSERT_TRUE(app.ok()) << app.status();
+  const auto costs = purser::v1::CostService::NewStub(Channel());
+  const auto call = [&](auto method, const auto& request, auto* response) {
+    grpc::ClientContext context;
+    const grpc::Status status = ((*costs).*method)(&context, request, response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+  };
+  using Stub = purser::v1::CostService::Stub;
+  purser::v1::IngestCostsRequest ingest;
+  ingest.set_source("cloud");
+  ingest.set_path("b.csv");
+  purser::v1::IngestCostsResponse ingested;
+  call(&Stub::IngestCosts, ingest, &ingested);
+
+  purser::v1::TopCostsRequest top;
+  top.set_from_day("2026-11-01");
+  top.set_to_day("2026-11-30");
+  top.set_dimension("group");
+  purser::v1::TopCostsResponse largest;
+  call(&Stub::TopCosts, top, &largest);
+  ASSERT_EQ(largest.rows_size(), 1);
+  EXPECT_EQ(largest.rows(0).keys(0), "group:default/web");
+  EXPECT_EQ(largest.rows(0).billed_cost(), "100");
+  top.set_currency("EUR");
+  largest.Clear();
+  grpc::ClientContext context;
+  // The rate of the first day is too old for the last days.
+  EXPECT_EQ(costs->TopCosts(&context, top, &largest).error_code(),
+            grpc::StatusCode::FAILED_PRECONDITION);
+
+  purser::v1::ReconcileCostsRequest reconcile;
+  reconcile.set_from_day("2026-11-01");
+  reconcile.set_to_day("2026-11-30");
+  purser::v1::ReconcileCostsResponse reconciled;
+  call(&Stub::ReconcileCosts, reconcile, &reconciled);
+  ASSERT_EQ(reconciled.invoices_size(), 1);
+  EXPECT_EQ(reconciled.invoices(0).difference(), "0");
+  EXPECT_EQ(reconciled.invoices(0).coverage_percent(), "100");
+
+  purser::v1::CompareCostsRequest compare;
+  compare.set_from_day("2026-11-11");
+  compare.set_to_day("2026-11-20");
+  compare.set_dimension("service");
+  purser::v1::CompareCostsResponse compared;
+  call(&Stub::CompareCosts, compare, &compared);
+  ASSERT_EQ(compared.rows_size(), 1);
+  EXPECT_EQ(compared.rows(0).before(), "50");
+
+  purser::v1::ListBudgetsResponse budgets;
+  call(&Stub::ListBudgets, purser::v1::ListBudgetsRequest(), &budgets);
+  ASSERT_EQ(budgets.budgets_size(), 1);
+  EXPECT_EQ(budgets.budgets(0).crossed(), 100);
+  EXPECT_EQ(budgets.budgets(0).forecast(), "150");
+
+  purser::v1::ForecastCostsResponse forecast;
+  call(&Stub::ForecastCosts, purser::v1::ForecastCostsRequest(), &forecast);
+  ASSERT_EQ(forecast.forecasts_size(), 1);
+  EXPECT_EQ(forecast.forecasts(0).total(), "150.00");
+
+  purser::v1::EstimateCostsRequest estimate;
+  estimate.set_product("one");
+  purser::v1::EstimateCostsResponse estimated;
+  call(&Stub::EstimateCosts, estimate, &estimated);
+  EXPECT_EQ(estimated.monthly(), "5");
+
+  purser::v1::ExplainCostsRequest explain;
+  explain.set_entity_ref("component:default/shop");
+  explain.set_month("2026-11");
+  purser::v1::ExplainCostsResponse explained;
+  call(&Stub::ExplainCosts, explain, &explained);
+  ASSERT_EQ(explained.parts_size(), 1);
+  EXPECT_EQ(explained.parts(0).rule(), "account");
+
+  purser::v1::GetUnitCostsRequest units;
+  units.set_metric("orders");
+  units.set_entity_ref("component:default/shop");
+  units.set_from_day("2026-11-01");
+  units.set_to_day("2026-11-30");
+  purser::v1::GetUnitCostsResponse unit_costs;
+  call(&Stub::GetUnitCosts, units, &unit_costs);
+  ASSERT_EQ(unit_costs.months_size(), 1);
+  EXPECT_EQ(unit_costs.months(0).unit_cost(), "25");
+
+  purser::v1::GetCostStatementRequest statement;
+  statement.set_owner("group:default/web");
+  statement.set_from_day("2026-11-01");
+  statement.set_to_day("2026-11-30");
+  purser::v1::GetCostStatementResponse page;
+  call(&Stub::GetCostStatement, statement, &page);
+  EXPECT_THAT(page.text(), HasSubstr("component:default/shop,S3,,USD,100,100"));
+
+  purser::v1::ListAnomaliesResponse anomalies;
+  call(&Stub::ListAnomalies, purser::v1::ListAnomaliesRequest(), &anomalies);
+  EXPECT_EQ(anomalies.day(), "2026-11-20");
+  EXPECT_EQ(anomalies.anomalies_size(), 0);
+
+  // Looked at after the ingest, by a thread of its own.
+  purser::v1::ListCostAlertsResponse alerts;
+  for (int i = 0; i < 200 && alerts.alerts_size() < 2; ++i) {
+    base::Clock::System().SleepFor(absl::Milliseconds(50), {});
+    alerts.Clear();
+    call(&Stub::ListCostAlerts, purser::v1::ListCostAlertsRequest(), &alerts);
+  }
+  ASSERT_EQ(alerts.alerts_size(), 2);
+  EXPECT_EQ(alerts.alerts(1).scope(), "2026-11-01 100");
+
+  // The portal hands in its catalog in parts.
+  purser::v1::PutCostGraphRequest graph;
+  graph.set_transfer("t1");
+  graph.set_more(true);
+  graph.add_entities()->set_ref("component:default/shop");
+  graph.mutable_entities(0)->set_owner("group:default/new");
+  purser::v1::PutCostGraphResponse put;
+  call(&Stub::PutCostGraph, graph, &put);
+  graph.clear_entities();
+  graph.set_more(false);
+  graph.add_entities()->set_ref("group:default/new");
+  graph.mutable_entities(0)->set_parent("group:default/all");
+  call(&Stub::PutCostGraph, graph, &put);
+  top.clear_currency();
+  largest.Clear();
+  call(&Stub::TopCosts, top, &largest);
+  ASSERT_EQ(largest.rows_size(), 2);
+  EXPECT_EQ(largest.rows(0).keys(0), "group:default/all");
+
+  (*app)->Stop(absl::Seconds(5));
 }
 
 TEST_F(AppTest, ASecondPurserdOnTheSameStateIsRefused) {

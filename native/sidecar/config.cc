@@ -1,3 +1,5 @@
+#include "sidecar/config.h"
+
 #include <filesystem>
 
 #include "absl/strings/match.h"
@@ -8,7 +10,6 @@
 #include "base/strings.h"
 #include "document/yaml.h"
 #include "json/json.h"
-#include "sidecar/config.h"
 
 namespace purser::sidecar {
 namespace {
@@ -84,6 +85,14 @@ nlohmann::json ConfigSchema() {
       {"required", {"state", "listen"}},
       {"properties",
        {{"state", StringSchema("Folder for all state; made with mode 0700 when absent.")},
+        {"store",
+         {{"type", "string"},
+          {"pattern", "^postgres(ql)?://"},
+          {"description",
+           "URL of a PostgreSQL 15 or newer (CockroachDB, Aurora) that several purserd share, with "
+           "libpq's parameters; a password comes from PGPASSFILE or passfile. Without it: SQLite "
+           "in "
+           "the state folder."}}},
         {"listen", listen},
         {"http",
          {{"type", "object"},
@@ -123,7 +132,14 @@ nlohmann::json ConfigSchema() {
           {"additionalProperties", false},
           {"properties",
            {{"folders", StringsSchema("Folders whose billing files may be read.")},
-            {"allocation", StringSchema("YAML file with allocation rules.")}}}}},
+            {"allocation", StringSchema("YAML file with allocation rules.")},
+            {"entities", StringSchema("YAML file with what costs roll up along; without it the "
+                                      "portal hands in its catalog.")},
+            {"budgets", StringSchema("YAML file with budgets.")},
+            {"suppress", StringSchema("YAML file with anomalies not to be told.")},
+            {"prices", StringSchema("YAML file with the price book.")},
+            {"metrics", StringSchema("CSV file with metrics: day,metric,entity,value.")},
+            {"rates", StringSchema("CSV file with exchange rates: day,from,to,rate.")}}}}},
         {"network",
          {{"type", "object"},
           {"additionalProperties", false},
@@ -163,6 +179,7 @@ absl::StatusOr<Config> LoadConfig(absl::string_view file) {
   Config config;
   config.file = std::string(file);
   config.state_folder = Resolve(folder, value.at("state"));
+  if (value.contains("store")) config.store = value["store"].get<std::string>();
   const nlohmann::json& listen = value.at("listen");
   if (listen.contains("unix")) {
     UnixConfig& unix_socket = config.unix_socket.emplace();
@@ -209,6 +226,13 @@ absl::StatusOr<Config> LoadConfig(absl::string_view file) {
     }
     if (value["costs"].contains("allocation")) {
       config.allocation_file = Resolve(folder, value["costs"]["allocation"]);
+    }
+    const std::pair<const char*, std::string*> files[] = {
+        {"entities", &config.cost_entities_file}, {"budgets", &config.cost_budgets_file},
+        {"suppress", &config.cost_suppress_file}, {"prices", &config.cost_prices_file},
+        {"metrics", &config.cost_metrics_file},   {"rates", &config.cost_rates_file}};
+    for (const auto& [name, out] : files) {
+      if (value["costs"].contains(name)) *out = Resolve(folder, value["costs"][name]);
     }
   }
   if (value.contains("network")) config.network_allow = Strings(value["network"], "allow");

@@ -40,6 +40,7 @@ struct ConnectorConfig {
 struct Config {
   std::string file;
   std::string state_folder;  // all state lives below it
+  std::string store;         // "" = SQLite in the state folder; else a PostgreSQL URL
   std::optional<UnixConfig> unix_socket;
   std::optional<TcpConfig> tcp;
   std::string http_address = "127.0.0.1:9464";  // metrics and health; loopback only
@@ -49,6 +50,14 @@ struct Config {
   std::map<std::string, ConnectorConfig> connectors;  // by name
   std::vector<std::string> billing_folders;           // where IngestCosts may read
   std::string allocation_file;                        // "" = resource ids only
+  // Files of costs, "" when not named: what costs roll up along (beside what the portal hands in),
+  // budgets, anomalies not to be told, prices, metrics, exchange rates.
+  std::string cost_entities_file;
+  std::string cost_budgets_file;
+  std::string cost_suppress_file;
+  std::string cost_prices_file;
+  std::string cost_metrics_file;
+  std::string cost_rates_file;
   std::vector<std::string>
       network_allow;  // addresses the SSRF guard lets pass, CIDR or host[:port]
   std::vector<std::string> catalog_folders;  // below which providers may read folders

@@ -26,7 +26,8 @@ constexpr absl::Duration kAfterError = absl::Seconds(5);
 
 }  // namespace
 
-nlohmann::json CostOverlayOf(const costs::EntityCostSummary& summary) {
+nlohmann::json CostOverlayOf(const costs::EntityCostSummary& summary, const std::string& month,
+                             const std::string& budgets) {
   if (summary.costs.empty() || !summary.to.has_value()) return nlohmann::json::object();
   std::vector<std::string> exact;
   std::vector<std::string> rounded;
@@ -38,6 +39,8 @@ nlohmann::json CostOverlayOf(const costs::EntityCostSummary& summary) {
   nlohmann::json overlay = {{"annotations",
                              {{kCostAnnotation, absl::StrJoin(exact, ", ")},
                               {kCostUntilAnnotation, absl::FormatCivilTime(*summary.to)}}}};
+  if (!month.empty()) overlay["annotations"][kCostMonthAnnotation] = month;
+  if (!budgets.empty()) overlay["annotations"][kBudgetAnnotation] = budgets;
   if (ref.ok()) {
     overlay["links"] = {
         {{"title", absl::StrCat("Cost of the last 30 days: ", absl::StrJoin(rounded, ", "))},
@@ -48,9 +51,10 @@ nlohmann::json CostOverlayOf(const costs::EntityCostSummary& summary) {
   return overlay;
 }
 
-CostOverlay::CostOverlay(costs::CostService& costs, inventory::Inventory& inventory,
-                         store::Database& database)
+CostOverlay::CostOverlay(costs::CostService& costs, const costs::CostPolicy& policy,
+                         inventory::Inventory& inventory, store::Database& database)
     : costs_(costs),
+      policy_(policy),
       inventory_(inventory),
       database_(database),
       thread_([this](std::stop_token stop) { Loop(std::move(stop)); }) {}
@@ -90,7 +94,8 @@ absl::Status CostOverlay::Update(std::string& position) {
     std::swap(all, ingested_);
   }
   if (!all && next.position == position) return absl::OkStatus();
-  const absl::Status updated = Rewrite(all, position);
+  absl::Status updated = Rewrite(all, position);
+  if (all && updated.ok()) updated = costs::LookAtCosts(costs_, policy_).status();
   if (all && !updated.ok()) {
     base::MutexLock lock(mutex_);
     ingested_ = true;
@@ -101,6 +106,7 @@ absl::Status CostOverlay::Update(std::string& position) {
 absl::Status CostOverlay::Rewrite(bool all, std::string& position) {
   PURSER_ASSIGN_OR_RETURN(const int64_t moved, costs_.Reallocate());
   std::string from = all || moved > 0 ? "" : position;
+  PURSER_ASSIGN_OR_RETURN(const auto budgets, BudgetTexts());
   bool more = true;
   while (more) {
     PURSER_ASSIGN_OR_RETURN(const inventory::EntityChanges changes,
@@ -110,7 +116,7 @@ absl::Status CostOverlay::Rewrite(bool all, std::string& position) {
       PURSER_ASSIGN_OR_RETURN(const nlohmann::json entity, json::Parse(text));
       refs.push_back(catalog::RefOf(entity).ToString());
     }
-    PURSER_RETURN_IF_ERROR(Write(refs));
+    PURSER_RETURN_IF_ERROR(Write(refs, budgets));
     from = changes.position;
     more = changes.more;
   }
@@ -118,22 +124,93 @@ absl::Status CostOverlay::Rewrite(bool all, std::string& position) {
   return absl::OkStatus();
 }
 
-absl::Status CostOverlay::Write(const std::vector<std::string>& refs) {
+absl::StatusOr<std::map<std::string, std::string>> CostOverlay::BudgetTexts() {
+  std::map<std::string, std::string> texts;
+  std::vector<costs::Budget> budgets;
+  for (const costs::Budget& budget : policy_.budgets) {
+    if (budget.dimension == costs::Dimension::kEntity) budgets.push_back(budget);
+  }
+  PURSER_ASSIGN_OR_RETURN(const auto days, costs_.DataDays());
+  if (budgets.empty() || !days.has_value()) return texts;
+  PURSER_ASSIGN_OR_RETURN(const std::vector<costs::BudgetState> states,
+                          costs::BudgetStates(costs_, budgets, days->second));
+  for (const costs::BudgetState& state : states) {
+    std::string& text = texts[state.budget.of];
+    absl::StrAppend(&text, text.empty() ? "" : ", ", state.budget.name, ": ",
+                    state.crossed.has_value() ? absl::StrCat(*state.crossed, " % reached")
+                                              : std::string("below"));
+  }
+  return texts;
+}
+
+absl::StatusOr<std::string> CostOverlay::MonthText(const std::string& ref,
+                                                   const std::optional<absl::CivilDay>& last) {
+  if (!last.has_value()) return std::string();
+  // The month of the last day is complete on its own last day.
+  const absl::CivilMonth month = absl::CivilMonth(*last + 1) - 1;
+  costs::QueryRequest request;
+  request.from = absl::CivilDay(month);
+  request.to = absl::CivilDay(month + 1) - 1;
+  request.filters = {{costs::Dimension::kEntity, {ref}}};
+  PURSER_ASSIGN_OR_RETURN(const std::vector<costs::CostRow> rows, costs_.Sums(request));
+  if (rows.empty()) return std::string();
+  std::vector<std::string> amounts;
+  for (const costs::CostRow& row : rows) {
+    amounts.push_back(absl::StrCat(row.billed.ToString(), " ", row.currency));
+  }
+  return absl::StrCat(absl::FormatCivilTime(month), ": ", absl::StrJoin(amounts, ", "));
+}
+
+bool CostOverlay::IsWorthWriting(const std::string& ref, const costs::EntityCostSummary& summary,
+                                 const std::string& rest) {
+  Written now;
+  now.rest = rest;
+  for (const costs::EntityCosts& costs : summary.costs) now.billed[costs.currency] = costs.billed;
+  const auto before = written_.find(ref);
+  bool worth = before == written_.end() || before->second.rest != rest ||
+               before->second.billed.size() != now.billed.size();
+  for (const auto& [currency, billed] : now.billed) {
+    if (worth) break;
+    const auto old = before->second.billed.find(currency);
+    base::Decimal change, hundredfold, limit;
+    worth =
+        old == before->second.billed.end() ||
+        !base::Decimal::Subtract(billed, old->second, &change) ||
+        !base::Decimal::Multiply(change, base::Decimal::FromInteger(100), &hundredfold) ||
+        !base::Decimal::Multiply(old->second, base::Decimal::FromInteger(kWorthPercent), &limit) ||
+        (hundredfold.IsNegative() ? -hundredfold : hundredfold) >
+            (limit.IsNegative() ? -limit : limit);
+  }
+  if (worth) written_[ref] = std::move(now);
+  return worth;
+}
+
+absl::Status CostOverlay::Write(const std::vector<std::string>& refs,
+                                const std::map<std::string, std::string>& budgets) {
   std::vector<std::pair<std::string, nlohmann::json>> overlays;
   for (const std::string& ref : refs) {
     costs::EntitySummaryRequest request;
     request.entity_ref = ref;
     request.days = kDays;
     PURSER_ASSIGN_OR_RETURN(const costs::EntityCostSummary summary, costs_.EntitySummary(request));
-    overlays.emplace_back(ref, CostOverlayOf(summary));
+    PURSER_ASSIGN_OR_RETURN(const std::string month, MonthText(ref, summary.to));
+    const auto budget = budgets.find(ref);
+    const std::string state = budget == budgets.end() ? "" : budget->second;
+    if (!IsWorthWriting(ref, summary, absl::StrCat(month, "\n", state))) continue;
+    overlays.emplace_back(ref, CostOverlayOf(summary, month, state));
   }
   if (overlays.empty()) return absl::OkStatus();
-  PURSER_RETURN_IF_ERROR(database_.Transact([&](store::Connection& connection) -> absl::Status {
-    for (const auto& [ref, overlay] : overlays) {
-      PURSER_RETURN_IF_ERROR(inventory_.PutOverlay(connection, ref, "costs", overlay));
-    }
-    return absl::OkStatus();
-  }));
+  const absl::Status stored =
+      database_.Transact([&](store::Connection& connection) -> absl::Status {
+        for (const auto& [ref, overlay] : overlays) {
+          PURSER_RETURN_IF_ERROR(inventory_.PutOverlay(connection, ref, "costs", overlay));
+        }
+        return absl::OkStatus();
+      });
+  if (!stored.ok()) {
+    for (const auto& [ref, overlay] : overlays) written_.erase(ref);
+    return stored;
+  }
   inventory_.Committed();
   return absl::OkStatus();
 }

@@ -2,10 +2,13 @@
 //
 // The domains do not know each other: provisioning owns the entities, costs the sums. This part of
 // the composition root carries results over: after an ingest, and when provisioning recorded
-// resources, it allocates anew and writes overlays.
+// resources, it allocates anew and writes overlays; then it looks whether budgets or anomalies are
+// to be told.
 #ifndef PURSER_SIDECAR_COST_OVERLAY_H_
 #define PURSER_SIDECAR_COST_OVERLAY_H_
 
+#include <map>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -14,6 +17,7 @@
 #include "absl/status/statusor.h"
 #include "base/mutex.h"
 #include "costs/service.h"
+#include "costs/watch.h"
 #include "inventory/inventory.h"
 #include "store/store.h"
 
@@ -21,16 +25,25 @@ namespace purser::sidecar {
 
 inline constexpr char kCostAnnotation[] = "purser.dev/cost-30d";
 inline constexpr char kCostUntilAnnotation[] = "purser.dev/cost-30d-until";
+// "2026-10: 123.45 USD": the last complete month, which changes once a month.
+inline constexpr char kCostMonthAnnotation[] = "purser.dev/cost-month";
+// "web-2026: 80 % reached": the highest threshold reached of each budget of the entity.
+inline constexpr char kBudgetAnnotation[] = "purser.dev/budgets";
+// The last 30 days' cost is written again when it changed by more than this part, or when something
+// else changes: not every day is a change of every entity.
+inline constexpr int kWorthPercent = 5;
 
 // What stands on the entity: annotations "<exact billed cost> <currency>" (several joined by ", ")
-// and the last day counted, and a link whose title shows the rounded cost. {} without costs.
-nlohmann::json CostOverlayOf(const costs::EntityCostSummary& summary);
+// and the last day counted, the last complete month and the state of budgets (texts, "" for none),
+// and a link whose title shows the rounded cost. {} without costs.
+nlohmann::json CostOverlayOf(const costs::EntityCostSummary& summary, const std::string& month,
+                             const std::string& budgets);
 
 // One thread; start once. All arguments must outlive it.
 class CostOverlay {
  public:
-  CostOverlay(costs::CostService& costs, inventory::Inventory& inventory,
-              store::Database& database);
+  CostOverlay(costs::CostService& costs, const costs::CostPolicy& policy,
+              inventory::Inventory& inventory, store::Database& database);
   ~CostOverlay();
   // Something was ingested: every entity is looked at again.
   void Ingested();
@@ -40,13 +53,29 @@ class CostOverlay {
   // Does nothing unless the inventory moved on or something was ingested.
   absl::Status Update(std::string& position);
   absl::Status Rewrite(bool all, std::string& position);
-  absl::Status Write(const std::vector<std::string>& refs);
+  absl::Status Write(const std::vector<std::string>& refs,
+                     const std::map<std::string, std::string>& budgets);
+  // By entity, the state of its budgets.
+  absl::StatusOr<std::map<std::string, std::string>> BudgetTexts();
+  // "" when the data has no complete month.
+  absl::StatusOr<std::string> MonthText(const std::string& ref,
+                                        const std::optional<absl::CivilDay>& last);
+  // Whether `summary` differs enough from what was last written of the entity.
+  bool IsWorthWriting(const std::string& ref, const costs::EntityCostSummary& summary,
+                      const std::string& rest);
 
   costs::CostService& costs_;
+  const costs::CostPolicy& policy_;
   inventory::Inventory& inventory_;
   store::Database& database_;
   base::Mutex mutex_;
   bool ingested_ ABSL_GUARDED_BY(mutex_) = true;
+  // What was last written in this process. Of the thread alone.
+  struct Written {
+    std::map<std::string, base::Decimal> billed;  // by currency
+    std::string rest;
+  };
+  std::map<std::string, Written> written_;
   std::jthread thread_;
 };
 

@@ -14,7 +14,12 @@ export function sidecarConfig(paths, blueprints) {
       files: { root: paths.gitops },
       git: { remotes: [{ url: fileUrl(paths.gitopsRemote) }] },
     },
-    costs: { folders: [paths.billing], allocation: at('examples/billing/allocation.yaml') },
+    costs: {
+      folders: [paths.billing],
+      allocation: at('examples/billing/allocation.yaml'),
+      budgets: at('examples/billing/budgets.yaml'),
+      prices: at('examples/billing/prices.yaml'),
+    },
   };
   return `${JSON.stringify(config, null, 2)}\n`;
 }
