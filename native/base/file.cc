@@ -28,7 +28,9 @@ FileKind KindOf(mode_t mode) {
 
 DirectoryEntry EntryOf(std::string path, const struct stat& info) {
   const FileKind kind = KindOf(info.st_mode);
-  return {std::move(path), kind, static_cast<mode_t>(info.st_mode & 07777),
+  return {std::move(path),
+          kind,
+          static_cast<mode_t>(info.st_mode & 07777),
           kind == FileKind::kFile ? static_cast<int64_t>(info.st_size) : 0,
           int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec,
           static_cast<uint64_t>(info.st_ino)};
