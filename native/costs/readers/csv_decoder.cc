@@ -1,5 +1,7 @@
 #include "costs/readers/csv_decoder.h"
 
+#include <algorithm>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -10,6 +12,8 @@
 
 namespace purser::costs {
 namespace {
+
+constexpr size_t kLookupBlock = 32;
 
 bool IsText(absl::string_view raw) {
   return raw.find('\0') == absl::string_view::npos && base::IsValidUtf8(raw);
@@ -77,21 +81,36 @@ void CsvDecoder::DecodeText(const CsvChunk& chunk, const TextSource& source,
     }
     return;
   }
-  // Neighbours are often alike: then neither hash nor table is needed.
+  // Neighbours are often alike: then neither hash nor table is needed. The others are looked up a
+  // block at a time, in passes, so that memory is on its way while the rest of the block is looked
+  // at.
+  absl::string_view raws[kLookupBlock];
+  uint64_t hashes[kLookupBlock];
+  bool same[kLookupBlock];
   absl::string_view last;
   uint32_t last_code = 0;
-  bool have_last = false;
   const size_t column = static_cast<size_t>(source.column);
-  for (size_t row = 0; row < rows; ++row) {
-    const absl::string_view raw = chunk.Field(row, column);
-    if (have_last && raw.size() == last.size() && SameBytes(raw.data(), last.data(), raw.size())) {
-      codes[row] = last_code;
-      continue;
+  for (size_t first = 0; first < rows; first += kLookupBlock) {
+    const size_t count = std::min(kLookupBlock, rows - first);
+    for (size_t i = 0; i < count; ++i) {
+      const absl::string_view raw = chunk.Field(first + i, column);
+      raws[i] = raw;
+      same[i] = first + i > 0 && raw.size() == last.size() &&
+                SameBytes(raw.data(), last.data(), raw.size());
+      last = raw;
+      if (same[i]) continue;
+      hashes[i] = HashBytes(raw.data(), raw.size());
+      dictionary.texts.PrefetchSlot(hashes[i]);
     }
-    last_code = dictionary.texts.CodeOf(raw.data(), raw.size());
-    codes[row] = last_code;
-    last = raw;
-    have_last = true;
+    for (size_t i = 0; i < count; ++i) {
+      if (!same[i]) dictionary.texts.PrefetchText(hashes[i]);
+    }
+    for (size_t i = 0; i < count; ++i) {
+      if (!same[i]) {
+        last_code = dictionary.texts.CodeOf(raws[i].data(), raws[i].size(), hashes[i]);
+      }
+      codes[first + i] = last_code;
+    }
   }
 }
 

@@ -73,7 +73,17 @@ class TextDictionary {
 
   // The number of the text, a new one when it was not seen before.
   uint32_t CodeOf(const char* text, size_t size) {
-    const uint64_t hash = HashBytes(text, size);
+    return CodeOf(text, size, HashBytes(text, size));
+  }
+  // With the text's hash at hand. Of many texts, those called first bring into the cache what the
+  // others will look at.
+  void PrefetchSlot(uint64_t hash) const { __builtin_prefetch(&slots_[hash & mask()]); }
+  void PrefetchText(uint64_t hash) const {
+    const Slot slot = slots_[hash & mask()];
+    if (slot.code_plus_one == 0) return;
+    __builtin_prefetch(bytes_.data() + entries_[slot.code_plus_one - 1].offset);
+  }
+  uint32_t CodeOf(const char* text, size_t size, uint64_t hash) {
     const uint32_t tag = static_cast<uint32_t>(hash >> 32);
     for (size_t at = hash & mask();; at = (at + 1) & mask()) {
       const Slot slot = slots_[at];
