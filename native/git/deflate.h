@@ -1,9 +1,11 @@
 // Compression of whole objects as git stores and sends them (zlib's format), by libdeflate: at its
-// fastest level it takes half the time of zlib's for the same size.
+// fastest level it takes half the time of zlib's for the same size. It cannot be stopped, so large
+// ones are compressed by zlib, piece by piece.
 #ifndef PURSER_GIT_DEFLATE_H_
 #define PURSER_GIT_DEFLATE_H_
 
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include "absl/status/status.h"
@@ -20,8 +22,10 @@ class Deflater {
   Deflater(const Deflater&) = delete;
   Deflater& operator=(const Deflater&) = delete;
 
-  // Appends the zlib stream of `content`. RESOURCE_EXHAUSTED when there is no memory.
-  absl::Status Append(absl::string_view content, std::string& out);
+  // Appends the zlib stream of `content`. RESOURCE_EXHAUSTED when there is no memory, CANCELLED
+  // soon after a stop, however large the content is.
+  absl::Status Append(absl::string_view content, std::string& out,
+                      const std::stop_token& stop = {});
 
  private:
   struct State;

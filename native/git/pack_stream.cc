@@ -36,12 +36,13 @@ void AppendEntryHead(const PackItem& item, std::string& out) {
 }
 
 // The entry of the pack; lets go of the content.
-absl::StatusOr<std::string> PackOne(PackItem& item, Deflater& deflater) {
+absl::StatusOr<std::string> PackOne(PackItem& item, Deflater& deflater,
+                                    const std::stop_token& stop) {
   std::string out;
   AppendEntryHead(item, out);
   if (!item.load) {
     const std::string content = std::exchange(item.content, {});
-    PURSER_RETURN_IF_ERROR(deflater.Append(content, out));
+    PURSER_RETURN_IF_ERROR(deflater.Append(content, out, stop));
     return out;
   }
   PURSER_ASSIGN_OR_RETURN(const std::string content, item.load());
@@ -51,7 +52,7 @@ absl::StatusOr<std::string> PackOne(PackItem& item, Deflater& deflater) {
     return absl::FailedPreconditionError(
         absl::StrCat(item.name, " was changed while it was published; publish again"));
   }
-  PURSER_RETURN_IF_ERROR(deflater.Append(content, out));
+  PURSER_RETURN_IF_ERROR(deflater.Append(content, out, stop));
   return out;
 }
 
@@ -147,7 +148,7 @@ class PackStream::State {
       // An exception must not leave a thread: it would end the whole process.
       Packed entry = absl::ResourceExhaustedError("no memory to make the pack");
       try {
-        entry = PackOne(items_[index], deflater);
+        entry = PackOne(items_[index], deflater, stop_);
       } catch (const std::exception&) {
       }
       Put(index, std::move(entry));
@@ -174,7 +175,7 @@ class PackStream::State {
         }
         index = Claim();
       }
-      Put(index, PackOne(items_[index], deflater_));
+      Put(index, PackOne(items_[index], deflater_, stop_));
     }
   }
 

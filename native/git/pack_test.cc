@@ -218,6 +218,24 @@ TEST(PackTest, NoiseIsStored) {
   EXPECT_LT(out.size(), 1000u);
 }
 
+TEST(PackTest, LargeContentsCanBeStopped) {
+  std::string content;
+  while (content.size() < 9u << 20) absl::StrAppend(&content, "line ", content.size(), "\n");
+  Deflater deflater;
+  std::string out;
+  ASSERT_TRUE(deflater.Append(content, out).ok());
+  EXPECT_LT(out.size(), content.size() / 2);
+  std::string back(content.size(), '\0');
+  uLongf size = back.size();
+  ASSERT_EQ(uncompress(reinterpret_cast<Bytef*>(back.data()), &size,
+                       reinterpret_cast<const Bytef*>(out.data()), out.size()),
+            Z_OK);
+  EXPECT_TRUE(back == content);
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_EQ(deflater.Append(content, out, stop.get_token()).code(), absl::StatusCode::kCancelled);
+}
+
 TEST(PackTest, ReadsOffsetAndReferenceDeltasOfGit) {
   DeltaRepository repository;
   for (const bool offsets : {false, true}) {
