@@ -131,6 +131,12 @@ absl::Status WorkspaceFiles::Put(const std::string& path, std::string text, mode
 
 absl::Status WorkspaceFiles::WriteAll(const action::Context& context,
                                       const std::vector<const std::string*>& paths) {
+  // Folders that are made on the way go, too, when it ends in an error.
+  std::vector<std::string> made;
+  for (const std::string* path : paths) {
+    PURSER_ASSIGN_OR_RETURN(std::optional<std::string> missing, FirstMissingFolder(*path));
+    if (missing.has_value()) made.push_back(*std::move(missing));
+  }
   size_t done = 0;
   absl::Status status;
   for (; done < paths.size() && status.ok(); ++done) {
@@ -149,7 +155,20 @@ absl::Status WorkspaceFiles::WriteAll(const action::Context& context,
                              : folder_.Remove(*paths[done]))
         .IgnoreError();
   }
+  for (const std::string& folder : made) folder_.Remove(folder).IgnoreError();
   return status;
+}
+
+absl::StatusOr<std::optional<std::string>> WorkspaceFiles::FirstMissingFolder(
+    const std::string& path) const {
+  for (size_t slash = path.find('/'); slash != std::string::npos;
+       slash = path.find('/', slash + 1)) {
+    const std::string folder = path.substr(0, slash);
+    const absl::Status there = folder_.Stat(folder).status();
+    if (absl::IsNotFound(there)) return folder;
+    PURSER_RETURN_IF_ERROR(there);
+  }
+  return std::nullopt;
 }
 
 absl::Status WorkspaceFiles::Commit(action::Context& context, absl::string_view summary) {

@@ -58,6 +58,7 @@ class WorkspaceFiles {
   explicit WorkspaceFiles(base::Directory folder) : folder_(std::move(folder)) {}
   absl::Status WriteAll(const action::Context& context,
                         const std::vector<const std::string*>& paths);
+  absl::StatusOr<std::optional<std::string>> FirstMissingFolder(const std::string& path) const;
 
   base::Directory folder_;
   std::map<std::string, File> files_;

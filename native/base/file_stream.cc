@@ -111,6 +111,11 @@ absl::Status FileWriter::WriteAt(int64_t offset, absl::string_view bytes) {
   return absl::OkStatus();
 }
 
+absl::Status FileWriter::SetMode(mode_t mode) {
+  if (fchmod(fd_, mode) == 0) return absl::OkStatus();
+  return ErrnoStatus(errno, absl::StrCat("writing ", shown_));
+}
+
 absl::Status FileWriter::Commit() {
   // Some file systems (quota, network) report a full disk only here.
   if (close(std::exchange(fd_, -1)) != 0) {

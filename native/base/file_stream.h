@@ -60,6 +60,8 @@ class FileWriter {
   absl::Status Append(absl::string_view bytes);
   // Over bytes that were appended before.
   absl::Status WriteAt(int64_t offset, absl::string_view bytes);
+  // Exactly these permission bits, whatever the umask.
+  absl::Status SetMode(mode_t mode);
   // Closes the file and puts it in its place. To be called once, last.
   absl::Status Commit();
 

@@ -40,10 +40,12 @@ TEST_F(FileStreamTest, PiecesBecomeAFileAtOnce) {
     ASSERT_TRUE(writer->WriteAt(2, "ab").ok());
     EXPECT_FALSE(writer->WriteAt(7, "xx").ok());
     EXPECT_EQ(writer->bytes(), 8);
+    ASSERT_TRUE(writer->SetMode(0777).ok());
     EXPECT_EQ(*folder_->ReadFile("a/b", 100), "old");
     ASSERT_TRUE(writer->Commit().ok());
   }
   EXPECT_EQ(*folder_->ReadFile("a/b", 100), "01ab4567");
+  EXPECT_EQ(folder_->Stat("a/b")->mode, 0777);
   const auto reader = FileReader::Open(*folder_, "a/b");
   ASSERT_TRUE(reader.ok()) << reader.status();
   EXPECT_EQ(reader->bytes(), 8);

@@ -135,12 +135,23 @@ absl::Status PackAction::Run(action::Context& context) {
   const nlohmann::json& input = context.input();
   PURSER_ASSIGN_OR_RETURN(const std::string path,
                           WorkspacePath(input["path"].get_ref<const std::string&>()));
+  PURSER_ASSIGN_OR_RETURN(const base::Directory workspace,
+                          base::Directory::Open(context.workspace()));
+  // What a killed run left goes first, and in the end all that was not moved into its place.
+  PURSER_RETURN_IF_ERROR(workspace.Remove(base::kStageName));
+  const absl::Status status = Pack(context, workspace, path);
+  workspace.Remove(base::kStageName).IgnoreError();
+  return status;
+}
+
+absl::Status PackAction::Pack(action::Context& context, const base::Directory& workspace,
+                              const std::string& path) const {
+  const nlohmann::json& input = context.input();
   PURSER_ASSIGN_OR_RETURN(const std::string source_path,
                           WorkspacePath(input.value("sourcePath", ".")));
   PURSER_ASSIGN_OR_RETURN(const std::string prefix, WorkspacePath(input.value("prefix", "")));
   PURSER_ASSIGN_OR_RETURN(tmpl::GlobSet exclude, tmpl::GlobSet::Compile(input.value(
                                                      "exclude", std::vector<std::string>())));
-  PURSER_ASSIGN_OR_RETURN(base::Directory workspace, base::Directory::Open(context.workspace()));
   absl::StatusOr<base::Directory> source = source_path.empty()
                                                ? base::Directory::Open(context.workspace())
                                                : workspace.OpenAt(source_path);
@@ -148,7 +159,8 @@ absl::Status PackAction::Run(action::Context& context) {
   PURSER_ASSIGN_OR_RETURN(const std::vector<base::DirectoryEntry> listed,
                           source->List({.stop = context.stop()}));
 
-  PURSER_ASSIGN_OR_RETURN(base::FileWriter archive, base::FileWriter::Create(workspace, path));
+  const std::string staged = absl::StrCat(base::kStageName, "/archive");
+  PURSER_ASSIGN_OR_RETURN(base::FileWriter archive, base::FileWriter::Create(workspace, staged));
   FileSink sink(archive);
   Pace pace(context);
   const Packing* counted = nullptr;
@@ -170,6 +182,10 @@ absl::Status PackAction::Run(action::Context& context) {
   }
   PURSER_RETURN_IF_ERROR(writer->Finish());
   PURSER_RETURN_IF_ERROR(archive.Commit());
+  if (const size_t slash = path.rfind('/'); slash != std::string::npos) {
+    PURSER_RETURN_IF_ERROR(workspace.MakeAt(path.substr(0, slash)).status());
+  }
+  PURSER_RETURN_IF_ERROR(workspace.Rename(staged, path));
   Report(
       context, packing.counts(), path,
       absl::StrCat("packed into ", base::EscapeForDisplay(path), ", ", archive.bytes(), " bytes:"));

@@ -2,7 +2,10 @@
 #ifndef PURSER_SCAFFOLDER_ACTIONS_ARCHIVE_ARCHIVE_ACTION_H_
 #define PURSER_SCAFFOLDER_ACTIONS_ARCHIVE_ARCHIVE_ACTION_H_
 
+#include <string>
+
 #include "action/action.h"
+#include "base/file.h"
 
 namespace purser::actions {
 
@@ -16,6 +19,9 @@ class PackAction final : public action::Action {
   absl::Status Run(action::Context& context) override;
 
  private:
+  absl::Status Pack(action::Context& context, const base::Directory& workspace,
+                    const std::string& path) const;
+
   const ArchiveForm form_;
   const action::Description description_;
 };

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/file_stream.h"
 #include "base/status.h"
 #include "base/strings.h"
 #include "scaffolder-actions/progress.h"
@@ -17,6 +18,8 @@
 
 namespace purser::actions {
 namespace {
+
+constexpr size_t kCopyBytes = 1 << 20;  // at once
 
 nlohmann::json TargetProperty(const char* description) {
   nlohmann::json target = Property("string", "Target path", description);
@@ -147,17 +150,33 @@ absl::Status CopyFile(action::Context& context, const std::string& source_path,
                           base::Directory::Open(slash == 0 ? "/" : source_path.substr(0, slash)));
   PURSER_ASSIGN_OR_RETURN(const base::DirectoryEntry entry,
                           folder.Stat(source_path.substr(slash + 1)));
-  PURSER_ASSIGN_OR_RETURN(const std::string bytes, ReadSourceFile(source_path));
+  PURSER_ASSIGN_OR_RETURN(const base::FileReader source,
+                          base::FileReader::Open(folder, source_path.substr(slash + 1)));
+  if (const int64_t limit = tmpl::TreeLimits().max_file_bytes; source.bytes() > limit) {
+    return absl::ResourceExhaustedError(absl::StrCat(base::EscapeForDisplay(source_path),
+                                                     ": larger than the limit of ", limit,
+                                                     " bytes (max_file_bytes)"));
+  }
   PURSER_ASSIGN_OR_RETURN(const tmpl::Place place, tmpl::FindPlace(workspace, target));
   if (place.entry.has_value() && place.entry->kind == base::FileKind::kDirectory) {
     return absl::FailedPreconditionError(absl::StrCat(
         "/targetPath: ", base::EscapeForDisplay(target), " is a folder, name the file to write"));
   }
-  if (context.stop().stop_requested()) return absl::CancelledError("copying was cancelled");
-  PURSER_RETURN_IF_ERROR(workspace.WriteFileExactly(place.path, bytes, entry.mode));
+  PURSER_ASSIGN_OR_RETURN(base::FileWriter copy, base::FileWriter::Create(workspace, place.path));
+  PURSER_RETURN_IF_ERROR(copy.SetMode(entry.mode));
+  std::string piece(kCopyBytes, '\0');
+  for (bool more = true; more;) {
+    if (context.stop().stop_requested()) return absl::CancelledError("copying was cancelled");
+    PURSER_ASSIGN_OR_RETURN(const size_t got,
+                            source.ReadAt(copy.bytes(), piece.data(), piece.size()));
+    PURSER_RETURN_IF_ERROR(copy.Append(absl::string_view(piece).substr(0, got)));
+    // No further than it was long at first, should it grow meanwhile.
+    more = got == piece.size() && copy.bytes() < source.bytes();
+  }
+  PURSER_RETURN_IF_ERROR(copy.Commit());
   tmpl::TreeCounts counts;
   counts.files = counts.copied = 1;
-  counts.bytes = static_cast<int64_t>(bytes.size());
+  counts.bytes = copy.bytes();
   counts.paths = {target};
   Report(context, counts, base::EscapeForDisplay(target));
   return absl::OkStatus();

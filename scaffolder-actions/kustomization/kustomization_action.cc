@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
@@ -167,15 +168,20 @@ absl::Status AddTo(Model& kustomization, const Addition& addition,
            Plain(a.get_ref<const std::string&>()) < Plain(b.get_ref<const std::string&>());
   };
   const bool sorted = addition.sort && std::is_sorted(list.begin(), list.end(), less);
+  absl::flat_hash_set<std::string> known;
+  for (const Model& item : list) {
+    if (item.is_string()) known.emplace(Plain(item.get_ref<const std::string&>()));
+  }
+  auto& items = list.get_ref<Model::array_t&>();
+  const auto old_size = static_cast<ptrdiff_t>(items.size());
   for (const std::string& resource : addition.resources) {
-    const bool there = std::any_of(list.begin(), list.end(), [&](const Model& item) {
-      return item.is_string() && Plain(item.get_ref<const std::string&>()) == Plain(resource);
-    });
-    if (there) continue;
+    if (!known.emplace(Plain(resource)).second) continue;
     added->push_back(resource);
-    const Model item = resource;
-    const auto place = sorted ? std::upper_bound(list.begin(), list.end(), item, less) : list.end();
-    list.insert(place, item);
+    items.emplace_back(resource);
+  }
+  if (sorted) {
+    std::stable_sort(items.begin() + old_size, items.end(), less);
+    std::inplace_merge(items.begin(), items.begin() + old_size, items.end(), less);
   }
   return absl::OkStatus();
 }
