@@ -56,9 +56,7 @@ class ExpressionParser {
   bool ExpectName(Token* out);
   bool ExpectEnd();
   // Whether what stands `ahead` ends an argument.
-  bool IsLastOfArgument(size_t ahead) const {
-    return Is(')', ahead) || Is(',', ahead);
-  }
+  bool IsLastOfArgument(size_t ahead) const { return Is(')', ahead) || Is(',', ahead); }
   bool CheckName(absl::string_view name, uint32_t offset);
   bool Unexpected(absl::string_view wanted);
   std::optional<CompareOp> Comparator(int level) const;
