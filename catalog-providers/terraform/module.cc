@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "base/status.h"
+#include "document/hcl.h"
 
 namespace purser::catalog_providers::terraform {
 namespace {
@@ -164,6 +165,8 @@ class Reader {
     for (const Found& found : blocks_) {
       const HclBlock& block = found.block;
       if (block.type != "variable" || block.labels.size() != 1) continue;
+      // Terraform takes no other name; expressions are made with it.
+      if (!document::IsHclIdentifier(block.labels[0])) continue;
       if (!seen.insert(block.labels[0]).second) continue;
       Variable variable;
       variable.name = block.labels[0];

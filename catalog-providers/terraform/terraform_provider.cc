@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -337,6 +338,13 @@ class Round {
   bool IsTemplate(absl::string_view path) const {
     const auto templates = config_.find("templates");
     if (templates == config_.end()) return false;
+    // The path stands in a step, whose texts are expressions: "${{ … }}" in a folder's name would
+    // be one of the repository's, not of the operator's.
+    const bool plain = std::all_of(path.begin(), path.end(), [](char c) {
+      return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '/' || c == '-' ||
+             c == '_' || c == '.';
+    });
+    if (!plain) return false;
     const json& patterns = templates->at("modules");
     return std::any_of(patterns.begin(), patterns.end(), [&](const json& pattern) {
       return provider::WildcardMatches(pattern.get_ref<const std::string&>(), path);

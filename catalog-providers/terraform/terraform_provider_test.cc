@@ -199,6 +199,25 @@ TEST_F(TerraformProviderTest, ModulesBecomeTemplates) {
   EXPECT_EQ(spec["steps"][1]["action"], "publish:github:pull-request");
 }
 
+TEST_F(TerraformProviderTest, ARepositoryCannotPutExpressionsIntoATemplate) {
+  PutPlatform();
+  Put("tree/apps/${{ secrets.x }}/kubernetes/main.tf", "variable \"a\" {}\n");
+  Put("tree/apps/other/kubernetes/main.tf",
+      "variable \"x'] }} ${{ secrets.y }}\" {}\nvariable \"b\" {}\n");
+  provider::FakeContext context(
+      Config({{"templates", {{"modules", {"apps/*"}}, {"publish", {{"action", "debug:log"}}}}}}));
+  ASSERT_TRUE(provider_.Snapshot(context).ok());
+  int templates = 0;
+  for (const auto& [ref, entity] : context.entities) {
+    if (entity["kind"] != "Template") continue;
+    ++templates;
+    EXPECT_THAT(entity["spec"]["steps"].dump(), Not(HasSubstr("secrets")));
+  }
+  EXPECT_EQ(templates, 2);
+  const json& steps = context.entities["template:default/apps.other.kubernetes"]["spec"]["steps"];
+  EXPECT_EQ(steps[0]["input"]["modules"][0]["inputs"].size(), 1u);
+}
+
 TEST_F(TerraformProviderTest, OnlyFoldersThatPurserdMayReadAreRead) {
   PutPlatform();
   TerraformProvider closed;
