@@ -2,11 +2,23 @@
 
 #include <sys/mman.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
+#include <new>
 
 namespace purser::tmpl {
+namespace {
+
+// Told as all of C++ tells it: operator new is asked for what nobody has.
+void OutOfMemory() {
+  const volatile size_t too_much = std::numeric_limits<ptrdiff_t>::max();
+  ::operator delete(::operator new(too_much));
+}
+
+}  // namespace
 
 void AdviseHuge(void* data, size_t bytes) {
   if (bytes < kHugeFromBytes) return;
@@ -20,14 +32,14 @@ void AdviseHuge(void* data, size_t bytes) {
 void* GrowMemory(void* data, size_t old_bytes, size_t bytes) {
   if (bytes < kHugeFromBytes) {
     void* grown = std::realloc(data, bytes);
-    if (grown == nullptr) throw std::bad_alloc();
+    if (grown == nullptr) OutOfMemory();
     return grown;
   }
   const bool mapped = old_bytes >= kHugeFromBytes;
   void* grown =
       mapped ? mremap(data, old_bytes, bytes, MREMAP_MAYMOVE)
              : mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (grown == MAP_FAILED) throw std::bad_alloc();
+  if (grown == MAP_FAILED) OutOfMemory();
   // All of the mapping: a hint for a part would split it, and then it could not grow.
   madvise(grown, bytes, MADV_HUGEPAGE);
   if (!mapped && data != nullptr) {

@@ -91,6 +91,10 @@ class Parser {
     const uint32_t offset = OffsetOf(TrimCode(names).empty() ? rest.substr(rest.size()) : names);
     return ExpressionParser(builder_, names, offset).Targets(out);
   }
+  // Where failures of a signature are told: as Backstage's engine does, where its text stands last.
+  uint32_t SignatureOffset(absl::string_view parameters, const Piece& tag) const {
+    return OffsetOf(tag.value().substr(tag.value().rfind(parameters)));
+  }
   bool Missing(absl::string_view end, const Piece& tag) {
     lost_ = true;
     return builder_.Fail(tag.offset, absl::StrCat("missing ", end, " tag"));
@@ -348,7 +352,7 @@ bool Parser::Macro(absl::string_view rest, const Piece& tag, NodeId* out) {
   ProgramBuilder::Region outer = builder_.Enter(builder_.NewFrame(false));
   info.frame = builder_.region().frame;
   if (!parameters.empty() &&
-      !ExpressionParser(builder_, parameters, OffsetOf(parameters)).Signature(&info) &&
+      !ExpressionParser(builder_, parameters, SignatureOffset(parameters, tag)).Signature(&info) &&
       !Recovered()) {
     return false;
   }
@@ -391,7 +395,7 @@ bool Parser::Call(absl::string_view rest, const Piece& tag, NodeId* out) {
   info.frame = builder_.region().frame;
   std::optional<Run::Failure> failure;
   if (!parameters.empty() &&
-      !ExpressionParser(builder_, parameters, OffsetOf(parameters)).Signature(&info)) {
+      !ExpressionParser(builder_, parameters, SignatureOffset(parameters, tag)).Signature(&info)) {
     // Told behind the failures of the body.
     failure = builder_.run().TakeFailure();
     if (!failure.has_value()) return false;
