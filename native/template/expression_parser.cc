@@ -190,6 +190,7 @@ bool ExpressionParser::Not(NodeId* out) {
       break;
     }
     parent = inner;
+    builder_.node(parent).offset = offset;  // `not` is where it begins now
     inner = builder_.node(inner).a;
   }
   const NodeId made = builder_.Make(NodeType::kNot, offset);
