@@ -247,8 +247,11 @@ absl::StatusOr<std::string> NormalizeDn(absl::string_view dn) {
     }
     if (quoted) return fail("a quote is not closed");
     value.resize(kept);
-    for (const char c : value) {
-      if (c == ',' || c == '+' || c == '\\' || static_cast<unsigned char>(c) < 0x20) {
+    for (size_t i = 0; i < value.size(); ++i) {
+      const char c = value[i];
+      const bool at_edge = i == 0 || i + 1 == value.size();
+      if (absl::string_view(",;+\"\\").find(c) != absl::string_view::npos ||
+          static_cast<unsigned char>(c) < 0x20 || (c == ' ' && at_edge)) {
         absl::StrAppendFormat(&out, "\\%02x", static_cast<unsigned char>(c));
       } else {
         out.push_back(absl::ascii_tolower(static_cast<unsigned char>(c)));

@@ -84,6 +84,9 @@ TEST(LdapNameTest, NamesOfOneEntryAreOne) {
   EXPECT_EQ(*NormalizeDn("cn=a\\,b,dc=x"), "cn=a\\2cb,dc=x");
   EXPECT_EQ(*NormalizeDn("cn=a\\2Cb,dc=x"), "cn=a\\2cb,dc=x");
   EXPECT_EQ(*NormalizeDn("cn=a+uid=b,dc=x"), "cn=a+uid=b,dc=x");
+  // What is escaped stays so: a value never becomes a separator (found by the fuzzer).
+  EXPECT_EQ(*NormalizeDn("cn=a\\;b\\\"\\ ,dc=x"), "cn=a\\3bb\\22\\20,dc=x");
+  EXPECT_NE(*NormalizeDn("cn=a\\;dc=x"), *NormalizeDn("cn=a;dc=x"));
   EXPECT_EQ(*NormalizeDn(""), "");
   for (const char* dn : {"cn", "=a", "cn=a,", "cn=a\\", "cn=\"a", "cn=a,,dc=b"}) {
     EXPECT_FALSE(NormalizeDn(dn).ok()) << dn;
