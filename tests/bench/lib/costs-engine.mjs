@@ -79,7 +79,12 @@ async function runChdb() {
   const text = format.startsWith('csv');
   const structure = columns.map(name => `${name} Nullable(String)`).join(', ');
   const [kind] = format.split('-');
-  const glob = files.length === 1 ? files[0] : `{${files.join(',')}}`;
+  // Files of one folder.
+  const names = files.map(file => path.basename(file));
+  const glob = path.join(
+    path.dirname(files[0]),
+    names.length === 1 ? names[0] : `{${names.join(',')}}`,
+  );
   const from = text
     ? `file('${glob}', 'CSVWithNames', '${structure}')`
     : `file('${glob}', 'Parquet')`;

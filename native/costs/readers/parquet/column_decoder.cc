@@ -39,6 +39,21 @@ class Numbers {
     if (code == kUnknown) code = Look(reader, reader.dictionary(), number, texts);
     return code;
   }
+  // Of a page without missing values that uses its dictionary: all at once. True when one is no
+  // text.
+  bool CodesOfPage(const LeafReader& reader, TextDictionary& texts, uint64_t generation,
+                   std::vector<uint32_t>& out) {
+    CodeOf(reader, 0, texts, generation);  // brings the numbers up to date
+    const std::vector<uint32_t>& numbers = reader.codes();
+    bool some_no_text = false;
+    for (size_t i = 0; i < numbers.size(); ++i) {
+      uint32_t& code = codes_[numbers[i]];
+      if (code == kUnknown) code = Look(reader, reader.dictionary(), numbers[i], texts);
+      some_no_text |= code == kNoText;
+      out[i] = code;
+    }
+    return some_no_text;
+  }
 
  private:
   uint32_t Look(const LeafReader& reader, const Values& values, size_t index,
@@ -96,6 +111,10 @@ class FlatText final : public TextDecoder {
     codes_.resize(entries);
     next_ = 0;
     some_no_text_ = false;
+    if (reader_.uses_dictionary() && reader_.codes().size() == entries) {
+      some_no_text_ = numbers_.CodesOfPage(reader_, dictionary.texts, dictionary.epoch, codes_);
+      return absl::OkStatus();
+    }
     const uint32_t missing = dictionary.texts.CodeOf("");
     const std::vector<uint32_t>& levels = reader_.definitions();
     const auto full = static_cast<uint32_t>(reader_.leaf().max_definition);
@@ -180,6 +199,8 @@ class Cursor {
     entry_ = value_ = 0;
     loaded_ = false;
   }
+  // Whether an entry of the page is left; else ask Has.
+  bool Ready() const { return loaded_ && entry_ < reader_.entries(); }
   // False behind the last entry.
   absl::StatusOr<bool> Has() {
     while (!loaded_ || entry_ == reader_.entries()) {
@@ -237,8 +258,13 @@ class MapText final : public TextDecoder {
       row_.clear();
       bool good = true;
       for (bool first = true;; first = false) {
-        PURSER_ASSIGN_OR_RETURN(const bool has_key, keys_.Has());
-        PURSER_ASSIGN_OR_RETURN(const bool has_value, values_.Has());
+        bool has_key = keys_.Ready(), has_value = values_.Ready();
+        if (!has_key) {
+          PURSER_ASSIGN_OR_RETURN(has_key, keys_.Has());
+        }
+        if (!has_value) {
+          PURSER_ASSIGN_OR_RETURN(has_value, values_.Has());
+        }
         if (has_key != has_value || (first && !has_key)) return TooFewRows(keys_.reader());
         if (!has_key || (!first && keys_.BeginsRow())) break;
         if (keys_.BeginsRow() != values_.BeginsRow() ||
@@ -398,6 +424,15 @@ absl::Status AmountDecoder::Input::LoadPage() {
   const std::vector<uint32_t>& levels = reader.definitions();
   const auto full = static_cast<uint32_t>(leaf.max_definition);
   size_t value = 0;
+  if (reader.uses_dictionary() && reader.codes().size() == entries) {
+    const std::vector<uint32_t>& numbers = reader.codes();
+    for (size_t i = 0; i < entries; ++i) {
+      units[i] = dictionary_units[numbers[i]];
+      kinds[i] = dictionary_kinds[numbers[i]];
+      all_exact &= kinds[i] == kExact;
+    }
+    return absl::OkStatus();
+  }
   for (size_t i = 0; i < entries; ++i) {
     if (!levels.empty() && levels[i] < full) {
       units[i] = 0;

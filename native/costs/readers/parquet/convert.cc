@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -50,6 +51,14 @@ AmountKind Rescale(__int128 unscaled, int scale, __int128* units) {
 
 // Big-endian, with sign.
 bool UnscaledOf(absl::string_view bytes, __int128* value) {
+  if (bytes.size() == 16) {  // what writers use for 38 digits
+    uint64_t high, low;
+    std::memcpy(&high, bytes.data(), 8);
+    std::memcpy(&low, bytes.data() + 8, 8);
+    *value = static_cast<__int128>(static_cast<unsigned __int128>(__builtin_bswap64(high)) << 64 |
+                                   __builtin_bswap64(low));
+    return true;
+  }
   if (bytes.empty() || bytes.size() > 16) return false;
   unsigned __int128 bits =
       static_cast<int8_t>(bytes[0]) < 0 ? ~static_cast<unsigned __int128>(0) : 0;
