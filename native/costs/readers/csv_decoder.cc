@@ -190,7 +190,9 @@ BadRow DescribeRow(const CsvChunk& chunk, const std::vector<std::string>& column
   bad.reason = problem.reason;
   if (problem.column >= 0) {
     bad.column = columns[static_cast<size_t>(problem.column)];
-    bad.value = std::string(Inside(chunk.Field(problem.row, static_cast<size_t>(problem.column))));
+    const absl::string_view raw = chunk.Field(problem.row, static_cast<size_t>(problem.column));
+    // As it is meant; a NULL without quotes as it stands.
+    bad.value = raw == "NULL" ? "NULL" : FieldValue(raw);
   }
   if (billed >= 0 && currency >= 0) {
     const auto amount =
