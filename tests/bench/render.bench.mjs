@@ -140,6 +140,8 @@ try {
       );
     }
   }
+  const tenfold = perByte['10 MB, four tags a line'] / perByte['1.08 MB, four tags a line'];
+  rows.push(row('time per byte, 10 MB against 1 MB', round(tenfold), 'times', '<= 1.2 times', tenfold <= 1.2));
   const growth = perByte['100 MB, four tags a line'] / perByte['10 MB, four tags a line'];
   rows.push(row('time per byte, 100 MB against 10 MB', round(growth), 'times', '<= 1.5 times', growth <= 1.5));
 } finally {
