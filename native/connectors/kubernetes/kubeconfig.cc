@@ -8,9 +8,11 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "connectors/kubernetes/exec_credential.h"
 #include "document/yaml.h"
 #include "http/url.h"
 #include "json/json.h"
@@ -62,7 +64,7 @@ class Reader {
                      "is not supported; give the cluster's certificate authority");
       }
     }
-    for (const char* refused : {"exec", "auth-provider", "username", "password"}) {
+    for (const char* refused : {"auth-provider", "username", "password"}) {
       if (user.value->contains(refused)) {
         return Error(user, refused, "is not supported; use a token, a token file or a certificate");
       }
@@ -86,8 +88,13 @@ class Reader {
       access.token = TokenFile(Beside(token_file));
     } else if (!token.empty()) {
       access.token = [token]() -> absl::StatusOr<std::string> { return token; };
+    } else if (const auto exec = user.value->find("exec"); exec != user.value->end()) {
+      absl::StatusOr<std::function<absl::StatusOr<std::string>()>> credential =
+          ExecCredential(*exec, Folder(), base::Clock::System());
+      if (!credential.ok()) return Error(user, "exec", credential.status().message());
+      access.token = *std::move(credential);
     } else if (tls->certificate_pem.empty()) {
-      return Error(user, "", "has neither token, tokenFile nor client-certificate");
+      return Error(user, "", "has neither token, tokenFile, exec nor client-certificate");
     }
     access.tls = std::move(tls);
     PURSER_ASSIGN_OR_RETURN(const std::string name, Text(context, "namespace"));
@@ -153,6 +160,11 @@ class Reader {
     PURSER_ASSIGN_OR_RETURN(const std::string file, Text(block, key));
     if (file.empty()) return "";
     return base::ReadFile(Beside(file), kMaxCredentialBytes);
+  }
+
+  std::string Folder() const {
+    const size_t slash = path_.rfind('/');
+    return slash == std::string::npos ? "." : path_.substr(0, slash);
   }
 
   std::string Beside(absl::string_view file) const {

@@ -26,9 +26,10 @@ struct ClusterAccess {
   std::string default_namespace = "default";
 };
 
-// The named context ("" = current-context) of a kubeconfig file. Token, token file and client
-// certificate, as data or files relative to the kubeconfig. What cannot be honoured safely is
-// refused by name: exec and auth-provider plugins, basic auth, insecure-skip-tls-verify, proxy-url.
+// The named context ("" = current-context) of a kubeconfig file. Token, token file, credential
+// program (exec, for tokens) and client certificate, as data or files relative to the kubeconfig.
+// What cannot be honoured safely is refused by name: auth-provider plugins, basic auth,
+// insecure-skip-tls-verify, proxy-url.
 absl::StatusOr<ClusterAccess> ReadKubeconfig(absl::string_view path, absl::string_view context);
 
 // The account of the pod we run in: KUBERNETES_SERVICE_HOST/PORT and the mounted account folder.

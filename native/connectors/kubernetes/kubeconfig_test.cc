@@ -74,6 +74,36 @@ TEST_F(KubeconfigTest, TokenFilesAreReadAnew) {
   EXPECT_EQ(*access->token(), "two");
 }
 
+TEST_F(KubeconfigTest, ProgramsGiveTokens) {
+  // Counts its calls; the first token ends at once, the second in a year.
+  Write("login", R"(#!/bin/sh
+echo "$KUBERNETES_EXEC_INFO" | grep -q '"interactive":false' || exit 3
+[ "$CLUSTER/$1" = "prod/get-token" ] || exit 4
+echo . >> "$(dirname "$0")/calls"
+calls=$(wc -l < "$(dirname "$0")/calls")
+end=2001-01-01T00:00:00Z; [ "$calls" -gt 1 ] && end=2199-01-01T00:00:00Z
+echo "{\"kind\":\"ExecCredential\",\"status\":{\"token\":\"t$calls\",\"expirationTimestamp\":\"$end\"}}"
+)");
+  ASSERT_EQ(chmod((folder_ + "/login").c_str(), 0700), 0);
+  const std::string exec =
+      "exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: ./login, args: "
+      "[get-token], "
+      "env: [{name: CLUSTER, value: prod}]}";
+  const auto access = Read("server: https://h", exec);
+  ASSERT_TRUE(access.ok()) << access.status();
+  EXPECT_EQ(access->token().value_or("none"), "t1");
+  EXPECT_EQ(access->token().value_or("none"), "t2");
+  EXPECT_EQ(access->token().value_or("none"), "t2");
+  Write("login", "#!/bin/sh\necho no account >&2; exit 1\n");
+  const auto failing = Read("server: https://h", exec);
+  ASSERT_TRUE(failing.ok()) << failing.status();
+  EXPECT_EQ(failing->token().status().code(), absl::StatusCode::kUnauthenticated);
+  EXPECT_THAT(std::string(failing->token().status().message()), HasSubstr("no account"));
+  Write("login", "#!/bin/sh\necho '{\"kind\":\"Other\"}'\n");
+  EXPECT_THAT(std::string(Read("server: https://h", exec)->token().status().message()),
+              HasSubstr("no ExecCredential"));
+}
+
 TEST_F(KubeconfigTest, FaultsNameTheirPlace) {
   const auto message = [this](const std::string& cluster, const std::string& user,
                               absl::string_view context = "") {
@@ -81,8 +111,16 @@ TEST_F(KubeconfigTest, FaultsNameTheirPlace) {
   };
   EXPECT_THAT(message("server: https://h, insecure-skip-tls-verify: true", "token: a"),
               HasSubstr("config:5:"));
-  EXPECT_THAT(message("server: https://h", "exec: {command: x}"),
-              HasSubstr("exec is not supported"));
+  EXPECT_THAT(message("server: https://h", "exec: {command: x}"), HasSubstr("exec.apiVersion"));
+  const std::string version = "apiVersion: client.authentication.k8s.io/v1";
+  EXPECT_THAT(message("server: https://h", "exec: {" + version + "}"), HasSubstr("exec.command"));
+  EXPECT_THAT(message("server: https://h", "exec: {" + version +
+                                               ", command: x, env: [{name: AWS_SECRET_ACCESS_KEY, "
+                                               "value: v}]}"),
+              HasSubstr("looks like a secret"));
+  EXPECT_THAT(
+      message("server: https://h", "exec: {" + version + ", command: x, interactiveMode: Always}"),
+      HasSubstr("nobody is there"));
   EXPECT_THAT(message("server: https://h", "username: a, password: b"), HasSubstr("not supported"));
   EXPECT_THAT(message("server: https://h", ""), HasSubstr("neither token"));
   EXPECT_THAT(message("server: https://h", "client-certificate-data: eA=="),
