@@ -8,7 +8,6 @@
 #define PURSER_CONNECTORS_KUBERNETES_FIELD_SELECTION_H_
 
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -39,12 +38,14 @@ class FieldSelection {
 
  private:
   struct Node {
+    std::string name;
     bool all = false;
     bool drop = false;
-    std::vector<std::pair<std::string, Node>> members;
+    std::vector<Node> members;
 
-    Node* Make(const std::string& name);
-    const Node* Find(absl::string_view name) const;
+    Node* Make(const std::string& member);
+    const Node* Find(absl::string_view member) const;
+    void Widen();
   };
   class Reader;
   Node* At(const Path& path);
