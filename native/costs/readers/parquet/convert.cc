@@ -16,6 +16,7 @@ namespace {
 
 constexpr int kScale = base::Decimal::kScale;
 constexpr int kMaxPower = 38;
+constexpr __int128 kSmallest = static_cast<__int128>(static_cast<unsigned __int128>(1) << 127);
 
 __int128 PowerOfTen(int power) {
   __int128 value = 1;
@@ -191,7 +192,8 @@ AmountKind AmountOf(const Leaf& leaf, const Values& values, size_t index, __int1
     const absl::string_view bytes = values.bytes[index];
     if (leaf.meaning != Meaning::kDecimal) return ParseAmount(bytes.data(), bytes.size(), units);
     __int128 unscaled;
-    if (!UnscaledOf(bytes, &unscaled)) return AmountKind::kBad;
+    // The smallest number has no opposite; no amount comes near it.
+    if (!UnscaledOf(bytes, &unscaled) || unscaled == kSmallest) return AmountKind::kBad;
     if (leaf.scale == kScale) {
       *units = unscaled;
       return AmountKind::kExact;
