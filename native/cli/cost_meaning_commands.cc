@@ -147,7 +147,7 @@ class NothingRecorded final : public costs::ResourceIndex {
 
 // The columns of one row of a CSV file.
 absl::StatusOr<std::map<std::string, std::string>> RowOf(const std::string& path, int64_t number) {
-  PURSER_ASSIGN_OR_RETURN(const auto file, costs::FileSource::Open(path));
+  PURSER_ASSIGN_OR_RETURN(const auto file, costs::FileSource::Open(path, nullptr));
   PURSER_ASSIGN_OR_RETURN(const auto bytes, costs::Unpacked(*file, path));
   costs::CsvScanner scanner(*bytes, path);
   std::vector<std::string> header;
