@@ -1,0 +1,132 @@
+// The durable engine: steps per second on SQLite and on PostgreSQL, the overhead of a step, the start
+// with many open runs, a claim among a million parked ones; and pg-boss, graphile-worker and DBOS on the
+// same PostgreSQL. Peers are installed on demand from tests/bench/peers/workflow.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { round, row } from './lib/measure.mjs';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const root = path.resolve(here, '../..');
+const program = path.join(root, 'build/release/bin/workflow_bench');
+const peers = path.join(here, 'peers/workflow');
+const STEPS = 5;
+
+const scratch = [];
+function folder() {
+  const made = mkdtempSync(path.join(tmpdir(), 'purser-bench-'));
+  scratch.push(made);
+  return made;
+}
+
+function measure(...args) {
+  const run = spawnSync(program, args.map(String), {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  if (run.status !== 0)
+    throw new Error(`workflow_bench ${args.join(' ')}: exit code ${run.status}`);
+  return JSON.parse(run.stdout.trim().split('\n').at(-1));
+}
+
+/** A PostgreSQL with durable commits; each call of `database` gives the URL of a new database. */
+function startServer() {
+  const child = spawn(program, ['serve'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  let first = true;
+  return {
+    async database() {
+      if (!first) child.stdin.write('\n');
+      first = false;
+      const { value, done } = await lines.next();
+      return done ? undefined : JSON.parse(value).url;
+    },
+    stop() {
+      child.stdin.end();
+      return new Promise(resolve => child.on('exit', resolve));
+    },
+  };
+}
+
+const rows = [];
+const perSecond = (figure, value, goal) =>
+  rows.push(
+    row(figure, round(value, 0), '/s', goal && `>= ${goal}`, goal ? value >= goal : undefined),
+  );
+const millis = (figure, value, goal) =>
+  rows.push(
+    row(figure, round(value, 3), 'ms', goal && `<= ${goal}`, goal ? value <= goal : undefined),
+  );
+
+const server = startServer();
+try {
+  const one = measure('one', folder(), 2000, STEPS);
+  perSecond('SQLite, one run after another: steps', one.stepsPerSecond, 4000);
+  millis('SQLite: overhead of a step p50', one.overheadP50Ms, 0.3);
+  millis('SQLite: overhead of a step p99', one.overheadP99Ms);
+  const flight = measure('flight', folder(), 40_000, STEPS, 1);
+  perSecond('SQLite, many runs at once: steps', flight.stepsPerSecond);
+  perSecond('SQLite, many runs at once: steps per core used', flight.stepsPerCpuSecond, 60_000);
+  const open = measure('open', folder(), 100_000);
+  rows.push(
+    row(
+      'SQLite, 100,000 open runs: first call after',
+      round(open.firstCallSeconds, 2),
+      's',
+      '<= 2',
+      open.firstCallSeconds <= 2,
+    ),
+  );
+  rows.push(
+    row(
+      'SQLite, 100,000 open runs: memory',
+      round(open.residentMiB, 0),
+      'MiB',
+      '<= 200',
+      open.residentMiB <= 200,
+    ),
+  );
+  const claim = measure('claim', folder(), 1_000_000, 100);
+  millis('SQLite, 1,000,000 parked runs: claim of 100 due, whole round, p50', claim.p50Ms);
+  millis('SQLite, 1,000,000 parked runs: claim of 100 due, whole round, p99', claim.p99Ms, 4);
+
+  const first = await server.database();
+  if (first === undefined) throw new Error('no PostgreSQL: apt-get install postgresql');
+  const oneOfServer = measure('one', first, 500, STEPS);
+  millis('PostgreSQL: overhead of a step p50', oneOfServer.overheadP50Ms, 1);
+  millis('PostgreSQL: overhead of a step p99', oneOfServer.overheadP99Ms);
+  perSecond('PostgreSQL, one run after another: steps', oneOfServer.stepsPerSecond);
+  const many = measure('flight', await server.database(), 10_000, STEPS, 2);
+  perSecond('PostgreSQL, many runs at once, commits shared: steps', many.runStepsPerSecond, 30_000);
+
+  const npm = path.join(path.dirname(process.execPath), 'npm');
+  if (!existsSync(path.join(peers, 'node_modules'))) {
+    spawnSync(existsSync(npm) ? npm : 'npm', ['ci'], { cwd: peers, stdio: ['ignore', 2, 2] });
+  }
+  for (const peer of ['pg-boss', 'graphile-worker', 'dbos']) {
+    const url = await server.database();
+    const run = spawnSync(
+      process.execPath,
+      [path.join(here, 'lib/workflow-peer.mjs'), peer, url, peers],
+      {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'inherit'],
+        timeout: 120_000,
+      },
+    );
+    const last = run.stdout.trim().split('\n').at(-1) ?? '';
+    if (run.status !== 0 || !last.startsWith('{')) {
+      rows.push(row(`PostgreSQL, ${peer}`, 'failed', ''));
+      continue;
+    }
+    const result = JSON.parse(last);
+    perSecond(`PostgreSQL, ${peer}: ${result.what}`, result.perSecond);
+  }
+} finally {
+  await server.stop();
+  for (const each of scratch) rmSync(each, { recursive: true, force: true });
+}
+console.log(JSON.stringify({ name: 'workflow', rows }));
