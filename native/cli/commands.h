@@ -20,6 +20,8 @@ std::function<int(const Args&)> Printing(absl::StatusOr<int> (*run)(const Args&)
 
 std::vector<Entry> RequestCommands();
 std::vector<Entry> CostCommands();
+std::vector<Entry> AggregateCommands();  // costs without purserd
+std::vector<Entry> CostMeaningCommands();
 std::vector<Entry> RenderCommands();
 std::vector<Entry> TerraformCommands();
 std::vector<Entry> CatalogCommands();

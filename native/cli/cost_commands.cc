@@ -9,7 +9,6 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/output.h"
-#include "costs/aggregate.h"
 #include "purser/v1/costs.grpc.pb.h"
 
 namespace purser::cli {
@@ -162,44 +161,6 @@ absl::StatusOr<int> Entity(const Args& args) {
   return kOk;
 }
 
-absl::StatusOr<int> Aggregate(const Args& args) {
-  PURSER_RETURN_IF_ERROR(args.ExpectWords(1, 10'000, "costs aggregate FILE… [--group-by COLUMN]…"));
-  costs::AggregateRequest request;
-  request.paths = args.words();
-  request.group_by = args.All("group-by");
-  request.bad_rows = args.Has("quarantine") ? costs::BadRows::kQuarantine : costs::BadRows::kRefuse;
-  PURSER_ASSIGN_OR_RETURN(const costs::AggregateResult result, costs::Aggregate(request));
-  if (args.Has("json")) {
-    nlohmann::json groups = nlohmann::json::array();
-    for (const costs::CostRow& row : result.rows) {
-      groups.push_back({{"keys", row.keys},
-                        {"currency", row.currency},
-                        {"billedCost", row.billed.ToString()},
-                        {"effectiveCost", row.effective.ToString()},
-                        {"charges", row.charges}});
-    }
-    PrintJson({{"rowsRead", result.rows_read},
-               {"rowsBad", result.rows_bad},
-               {"problems", result.problems},
-               {"rows", groups}});
-    return kOk;
-  }
-  for (const std::string& problem : result.problems) {
-    std::cerr << "  " << base::EscapeForDisplay(problem, 1000) << "\n";
-  }
-  std::vector<std::vector<std::string>> rows;
-  for (const costs::CostRow& row : result.rows) {
-    std::vector<std::string> cells = row.keys;
-    cells.push_back(row.currency);
-    cells.push_back(row.billed.ToString());
-    cells.push_back(row.effective.ToString());
-    cells.push_back(absl::StrCat(row.charges));
-    rows.push_back(std::move(cells));
-  }
-  PrintTable(CostHeader(request.group_by), rows);
-  return kOk;
-}
-
 }  // namespace
 
 std::vector<Entry> CostCommands() {
@@ -222,14 +183,6 @@ std::vector<Entry> CostCommands() {
         WithConnection({{"days", "N", "how many days back (default 30)"},
                         {"as-of", "DAY", "last day (default: the last day with data)"}})},
        Printing(Entity)},
-      {{"costs aggregate",
-        "FILE…",
-        "sum billing files here, without purserd",
-        {{"group-by", "COLUMN", "FOCUS column, or day; may be repeated", true},
-         {"quarantine", "", "leave bad rows out instead of refusing the file"},
-         {"json", "", "print JSON"},
-         {"help", "", "show this help"}}},
-       Printing(Aggregate)},
   };
 }
 

@@ -47,7 +47,8 @@ void PrintCommandHelp(const Command& command) {
 
 int Run(const std::vector<std::string>& words) {
   std::vector<Entry> entries = RequestCommands();
-  for (auto&& group : {CostCommands(), RenderCommands(), TerraformCommands(), CatalogCommands()}) {
+  for (auto&& group : {CostCommands(), AggregateCommands(), CostMeaningCommands(), RenderCommands(),
+                       TerraformCommands(), CatalogCommands()}) {
     entries.insert(entries.end(), group.begin(), group.end());
   }
   if (words.empty() || words[0] == "--help" || words[0] == "help") {

@@ -1,0 +1,237 @@
+// `purser costs aggregate`: sums of billing files, without purserd.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "base/status.h"
+#include "base/strings.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "costs/aggregate.h"
+
+namespace purser::cli {
+namespace {
+
+constexpr size_t kWriteBytes = 1 << 20;
+constexpr int kBarWidth = 24;
+
+// A line on the terminal that shows how far the reading is.
+class ProgressBar {
+ public:
+  ProgressBar() : shown_(isatty(STDERR_FILENO) == 1) {}
+  ~ProgressBar() {
+    if (drawn_) std::cerr << "\r\x1b[K";
+  }
+  void Show(const costs::ScanProgress& progress) {
+    const double seconds = Seconds();
+    if (!shown_ || seconds < next_) return;
+    next_ = seconds + 0.1;
+    const double share = progress.total_bytes > 0 ? static_cast<double>(progress.bytes) /
+                                                        static_cast<double>(progress.total_bytes)
+                                                  : 1;
+    const int full = static_cast<int>(share * kBarWidth);
+    std::cerr << absl::StrFormat("\r[%s%s] %3.0f %%  %.1f M rows, %.2f M rows/s, %.2f GB/s\x1b[K",
+                                 std::string(full, '#'), std::string(kBarWidth - full, ' '),
+                                 share * 100, static_cast<double>(progress.rows) / 1e6,
+                                 static_cast<double>(progress.rows) / 1e6 / seconds,
+                                 static_cast<double>(progress.bytes) / 1e9 / seconds);
+    drawn_ = true;
+  }
+
+ private:
+  double Seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  const bool shown_;
+  bool drawn_ = false;
+  double next_ = 0.2;
+};
+
+// Text to a file that appears only when it is whole, or to the standard output.
+class Output {
+ public:
+  // "" is the standard output.
+  static absl::StatusOr<std::unique_ptr<Output>> Open(const std::string& path) {
+    auto output = std::make_unique<Output>(path);
+    if (path.empty()) return output;
+    output->fd_ = open(output->temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (output->fd_ < 0) return base::ErrnoStatus(errno, absl::StrCat("write ", path));
+    return output;
+  }
+  explicit Output(const std::string& path)
+      : path_(path), temporary_(absl::StrCat(path, ".", getpid(), ".new")) {}
+  ~Output() {
+    if (path_.empty() || fd_ < 0) return;
+    close(fd_);
+    unlink(temporary_.c_str());
+  }
+
+  std::string& text() { return text_; }
+  absl::Status WriteWhenLarge() { return text_.size() < kWriteBytes ? absl::OkStatus() : Write(); }
+  absl::Status Finish() {
+    PURSER_RETURN_IF_ERROR(Write());
+    if (path_.empty()) return absl::OkStatus();
+    const bool closed = close(fd_) == 0;
+    fd_ = -1;
+    if (!closed || rename(temporary_.c_str(), path_.c_str()) != 0) {
+      const absl::Status status = base::ErrnoStatus(errno, absl::StrCat("write ", path_));
+      unlink(temporary_.c_str());
+      return status;
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status Write() {
+    size_t written = 0;
+    while (written < text_.size()) {
+      const ssize_t count = write(fd_, text_.data() + written, text_.size() - written);
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) {
+        return base::ErrnoStatus(errno, path_.empty() ? "write" : absl::StrCat("write ", path_));
+      }
+      written += static_cast<size_t>(count);
+    }
+    text_.clear();
+    return absl::OkStatus();
+  }
+
+  const std::string path_;
+  const std::string temporary_;
+  int fd_ = STDOUT_FILENO;
+  std::string text_;
+};
+
+// A cell of CSV. What a spreadsheet would take for a formula stays as it is: this is data.
+void AppendCell(std::string& out, absl::string_view value) {
+  if (value.find_first_of(",\"\n\r") == absl::string_view::npos) {
+    absl::StrAppend(&out, value);
+  } else {
+    absl::StrAppend(&out, "\"", absl::StrReplaceAll(value, {{"\"", "\"\""}}), "\"");
+  }
+}
+
+absl::Status PrintCsv(const costs::AggregateRequest& request, const costs::AggregateResult& result,
+                      Output& output) {
+  std::string& text = output.text();
+  for (const std::string& name : request.group_by) {
+    AppendCell(text, name);
+    text += ',';
+  }
+  text += "BillingCurrency,";
+  for (const std::string& name : request.measures) {
+    AppendCell(text, name);
+    text += ',';
+  }
+  text += "charges\n";
+  return result.ForEach([&](const costs::AggregateRow& row) {
+    for (const absl::string_view key : row.keys) {
+      AppendCell(text, key);
+      text += ',';
+    }
+    absl::StrAppend(&text, row.currency, ",");
+    for (const base::Decimal sum : row.sums) absl::StrAppend(&text, sum.ToString(), ",");
+    absl::StrAppend(&text, row.charges, "\n");
+    return output.WriteWhenLarge();
+  });
+}
+
+// One object; rows as they come, so that their number does not matter.
+absl::Status PrintJsonRows(const costs::AggregateRequest& request,
+                           const costs::AggregateResult& result, Output& output) {
+  std::string& text = output.text();
+  absl::StrAppend(&text, "{\"rowsRead\":", result.rows_read, ",\"rowsBad\":", result.rows_bad,
+                  ",\"roundedNumbers\":", result.rounded_numbers,
+                  ",\"problems\":", nlohmann::json(result.problems).dump(),
+                  ",\"groupBy\":", nlohmann::json(request.group_by).dump(),
+                  ",\"measures\":", nlohmann::json(request.measures).dump(), ",\"rows\":[");
+  bool first = true;
+  const absl::Status status = result.ForEach([&](const costs::AggregateRow& row) {
+    nlohmann::json keys = nlohmann::json::array();
+    for (const absl::string_view key : row.keys) keys.push_back(std::string(key));
+    nlohmann::json sums = nlohmann::json::array();
+    for (const base::Decimal sum : row.sums) sums.push_back(sum.ToString());
+    absl::StrAppend(&text, first ? "\n" : ",\n", "{\"keys\":", keys.dump(), ",\"currency\":\"",
+                    row.currency, "\",\"sums\":", sums.dump(), ",\"charges\":", row.charges, "}");
+    first = false;
+    return output.WriteWhenLarge();
+  });
+  text += "]}\n";
+  return status;
+}
+
+absl::StatusOr<int> Aggregate(const Args& args) {
+  PURSER_RETURN_IF_ERROR(args.ExpectWords(1, 10'000, "costs aggregate FILE… [--by COLUMN,…]"));
+  costs::AggregateRequest request;
+  request.paths = args.words();
+  if (args.Has("by")) request.group_by = absl::StrSplit(args.Get("by"), ',');
+  if (args.Has("measure")) request.measures = absl::StrSplit(args.Get("measure"), ',');
+  request.leave_out_bad_rows = args.Has("quarantine");
+  PURSER_ASSIGN_OR_RETURN(const int64_t threads, args.Int("threads", 0, 1, costs::kMaxScanThreads));
+  request.threads = static_cast<int>(threads);
+  absl::StatusOr<costs::AggregateResult> result;
+  {
+    ProgressBar bar;
+    request.on_progress = [&](const costs::ScanProgress& progress) { bar.Show(progress); };
+    result = costs::Aggregate(request);
+  }
+  PURSER_RETURN_IF_ERROR(result.status());
+  for (const std::string& problem : result->problems) {
+    std::cerr << base::EscapeForDisplay(problem, 1000) << "\n";
+  }
+  if (result->rows_bad > 0) {
+    std::cerr << result->rows_bad << " of " << result->rows_read << " rows were left out\n";
+  }
+  if (args.Has("json") || args.Has("out")) {
+    PURSER_ASSIGN_OR_RETURN(const std::unique_ptr<Output> output, Output::Open(args.Get("out")));
+    PURSER_RETURN_IF_ERROR(args.Has("json") ? PrintJsonRows(request, *result, *output)
+                                            : PrintCsv(request, *result, *output));
+    PURSER_RETURN_IF_ERROR(output->Finish());
+    return kOk;
+  }
+  std::vector<std::string> header = request.group_by;
+  header.push_back("CURRENCY");
+  header.insert(header.end(), request.measures.begin(), request.measures.end());
+  header.push_back("CHARGES");
+  std::vector<std::vector<std::string>> rows;
+  PURSER_RETURN_IF_ERROR(result->ForEach([&](const costs::AggregateRow& row) {
+    std::vector<std::string>& cells = rows.emplace_back();
+    for (const absl::string_view key : row.keys) cells.emplace_back(key);
+    cells.emplace_back(row.currency);
+    for (const base::Decimal sum : row.sums) cells.push_back(sum.ToString());
+    cells.push_back(absl::StrCat(row.charges));
+    return absl::OkStatus();
+  }));
+  PrintTable(header, rows);
+  return kOk;
+}
+
+}  // namespace
+
+std::vector<Entry> AggregateCommands() {
+  return {{{"costs aggregate",
+            "FILE…",
+            "sum billing files here, without purserd",
+            {{"by", "COLUMN,…", "day, month, tag:KEY or columns of the files"},
+             {"measure", "COLUMN,…", "what is summed (default BilledCost,EffectiveCost)"},
+             {"out", "FILE", "write CSV (or JSON) there instead of a table here"},
+             {"json", "", "write JSON"},
+             {"quarantine", "", "leave bad rows out and tell them instead of refusing the file"},
+             {"threads", "N", "as many threads (default: one a core)"},
+             {"help", "", "show this help"}}},
+           Printing(Aggregate)}};
+}
+
+}  // namespace purser::cli
