@@ -6,12 +6,10 @@
 #include <thread>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
 #include "base/status.h"
-#include "base/strings.h"
-#include "catalog/entity.h"
+#include "catalog-providers/cluster_ledger.h"
 #include "connectors/kubernetes/http_kubernetes_client.h"
 #include "connectors/kubernetes/kind_follower.h"
 #include "json/json.h"
@@ -33,139 +31,6 @@ std::string IdOf(const KindQuery& query) {
   if (!query.label_selector.empty()) absl::StrAppend(&id, "?", query.label_selector);
   return id;
 }
-
-// What the catalog was told, object by object, and which object stands for a ref that several give.
-// Not thread-safe.
-class Ledger {
- public:
-  enum class Action { kEmit, kRemove, kMove };  // kMove: removed here, to be emitted elsewhere
-  struct Change {
-    Action action;
-    std::string ref;
-    std::string partition;
-    std::shared_ptr<const Json> entity;
-  };
-
-  // The object `key` of `partition` now stands for just these entities.
-  void Put(const std::string& partition, const std::string& key, uint64_t generation,
-           std::vector<MappedEntity> entities, std::vector<Change>* changes) {
-    Object& object = objects_[key];
-    object.partition = partition;
-    object.generation = generation;
-    std::vector<std::string> refs;
-    for (MappedEntity& mapped : entities) {
-      std::string ref = catalog::RefOf(mapped.entity).ToString();
-      if (std::find(refs.begin(), refs.end(), ref) != refs.end()) continue;
-      Entry& entry = refs_[ref];
-      Claimant claimant{key, partition, mapped.rank,
-                        std::make_shared<const Json>(std::move(mapped.entity)), mapped.shared};
-      const auto known = Find(entry, key);
-      if (known != entry.claimants.end()) {
-        *known = std::move(claimant);
-      } else {
-        entry.claimants.push_back(std::move(claimant));
-      }
-      Settle(ref, entry, key, changes);
-      refs.push_back(std::move(ref));
-    }
-    for (const std::string& ref : object.refs) {
-      if (std::find(refs.begin(), refs.end(), ref) == refs.end()) Disclaim(ref, key, changes);
-    }
-    object.refs = std::move(refs);
-  }
-
-  // It is still there, as it was.
-  void Touch(const std::string& key, uint64_t generation) {
-    const auto found = objects_.find(key);
-    if (found != objects_.end()) found->second.generation = generation;
-  }
-
-  void Delete(const std::string& key, std::vector<Change>* changes) {
-    const auto found = objects_.find(key);
-    if (found == objects_.end()) return;
-    for (const std::string& ref : found->second.refs) Disclaim(ref, key, changes);
-    objects_.erase(found);
-  }
-
-  // The objects of the partition that the list of this generation did not show.
-  std::vector<std::string> Missing(const std::string& partition, uint64_t generation) const {
-    std::vector<std::string> missing;
-    for (const auto& [key, object] : objects_) {
-      if (object.partition == partition && object.generation != generation) missing.push_back(key);
-    }
-    return missing;
-  }
-
- private:
-  struct Object {
-    std::string partition;
-    uint64_t generation = 0;
-    std::vector<std::string> refs;
-  };
-  struct Claimant {
-    std::string key;
-    std::string partition;
-    int64_t rank = 0;
-    // Kept where several claim a ref; most are alone, and their entity is in the catalog only.
-    std::shared_ptr<const Json> entity;
-    bool shared = false;
-
-    // The highest rank, then the first key: the same whatever came first.
-    bool Beats(const Claimant& other) const {
-      return rank != other.rank ? rank > other.rank : key < other.key;
-    }
-  };
-  struct Entry {
-    std::vector<Claimant> claimants;
-    std::string shown;  // key of the one in the catalog
-    std::string partition;
-  };
-
-  static std::vector<Claimant>::iterator Find(Entry& entry, const std::string& key) {
-    return std::find_if(entry.claimants.begin(), entry.claimants.end(),
-                        [&key](const Claimant& claimant) { return claimant.key == key; });
-  }
-
-  // Shows the best claimant, of which `changed` is new.
-  static void Settle(const std::string& ref, Entry& entry, const std::string& changed,
-                     std::vector<Change>* changes) {
-    Claimant* best = nullptr;
-    for (Claimant& claimant : entry.claimants) {
-      // One that was alone when it came is known by the catalog only.
-      if (claimant.entity == nullptr && claimant.key != entry.shown) continue;
-      if (best == nullptr || claimant.Beats(*best)) best = &claimant;
-    }
-    if (best == nullptr) {
-      changes->push_back({Action::kRemove, ref, entry.partition, nullptr});
-      entry.shown.clear();
-      return;
-    }
-    if (best->key == entry.shown && best->key != changed) return;
-    // A ref belongs to one partition at a time.
-    if (!entry.shown.empty() && entry.partition != best->partition) {
-      changes->push_back({Action::kMove, ref, entry.partition, nullptr});
-    }
-    changes->push_back({Action::kEmit, ref, best->partition, best->entity});
-    entry.shown = best->key;
-    entry.partition = best->partition;
-    if (entry.claimants.size() == 1 && !best->shared) best->entity = nullptr;
-  }
-
-  void Disclaim(const std::string& ref, const std::string& key, std::vector<Change>* changes) {
-    const auto found = refs_.find(ref);
-    if (found == refs_.end()) return;
-    Entry& entry = found->second;
-    const auto claimant = Find(entry, key);
-    if (claimant == entry.claimants.end()) return;
-    const bool shown = entry.shown == key;
-    entry.claimants.erase(claimant);
-    if (shown) Settle(ref, entry, "", changes);
-    if (entry.claimants.empty()) refs_.erase(found);
-  }
-
-  absl::flat_hash_map<std::string, Object> objects_;
-  absl::flat_hash_map<std::string, Entry> refs_;
-};
 
 class Run {
  public:
@@ -256,7 +121,7 @@ class Run {
     absl::Status OnPut(Json object) override { return Take(std::move(object)); }
     absl::Status OnDelete(Json object) override {
       const ClusterObject gone(cluster_.name, std::move(object));
-      std::vector<Ledger::Change> changes;
+      std::vector<ClusterLedger::Change> changes;
       absl::Status status;
       {
         base::MutexLock lock(run_.mutex_);
@@ -272,7 +137,7 @@ class Run {
       {
         base::MutexLock lock(run_.mutex_);
         missing = run_.ledger_.Missing(partition_, generation_);
-        std::vector<Ledger::Change> changes;
+        std::vector<ClusterLedger::Change> changes;
         for (const std::string& key : missing) run_.ledger_.Delete(key, &changes);
         status = run_.Tell(changes, /*whole_list=*/true);
       }
@@ -329,7 +194,7 @@ class Run {
       }
       {
         base::MutexLock lock(run_.mutex_);
-        std::vector<Ledger::Change> changes;
+        std::vector<ClusterLedger::Change> changes;
         run_.ledger_.Put(partition_, key, generation_, std::move(entities), &changes);
         PURSER_RETURN_IF_ERROR(run_.Tell(changes, /*whole_list=*/false));
       }
@@ -492,17 +357,17 @@ class Run {
     return context_.CompleteSnapshot("");
   }
 
-  absl::Status Tell(const std::vector<Ledger::Change>& changes, bool whole_list)
+  absl::Status Tell(const std::vector<ClusterLedger::Change>& changes, bool whole_list)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    for (const Ledger::Change& change : changes) {
-      if (change.action == Ledger::Action::kEmit) {
+    for (const ClusterLedger::Change& change : changes) {
+      if (change.action == ClusterLedger::Action::kEmit) {
         const absl::Status status = context_.EmitIn(change.partition, *change.entity);
         if (status.code() == absl::StatusCode::kInvalidArgument) {
           Problem(absl::StrCat(change.ref, ": ", status.message()));
         } else if (!status.ok()) {
           return status;
         }
-      } else if (change.action == Ledger::Action::kMove || !whole_list) {
+      } else if (change.action == ClusterLedger::Action::kMove || !whole_list) {
         PURSER_RETURN_IF_ERROR(context_.Remove(change.ref));
       }
       // What a list no longer shows is removed by the host, behind its guard.
@@ -551,7 +416,7 @@ class Run {
     base::MutexLock lock(mutex_);
     if (tasks_.contains(partition)) return absl::OkStatus();  // asked for again meanwhile
     PURSER_RETURN_IF_ERROR(context_.BeginSnapshot(partition));
-    std::vector<Ledger::Change> changes;
+    std::vector<ClusterLedger::Change> changes;
     for (const std::string& key : ledger_.Missing(partition, 0)) ledger_.Delete(key, &changes);
     PURSER_RETURN_IF_ERROR(Tell(changes, /*whole_list=*/true));
     return context_.CompleteSnapshot(partition);
@@ -565,7 +430,7 @@ class Run {
   base::Mutex mutex_;
   base::CondVar changed_;
   std::map<std::string, std::unique_ptr<Cluster>> clusters_;
-  Ledger ledger_ ABSL_GUARDED_BY(mutex_);
+  ClusterLedger ledger_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::unique_ptr<Task>> tasks_;  // by partition
   std::vector<std::unique_ptr<Task>> ended_;
   std::vector<std::string> ended_partitions_ ABSL_GUARDED_BY(mutex_);
@@ -580,156 +445,7 @@ class Run {
   std::stop_callback<std::function<void()>> on_stop_;  // last: it may run at once
 };
 
-constexpr char kConfig[] = R"json({
-  "clusters": {
-    "type": "object", "minProperties": 1, "maxProperties": 100,
-    "propertyNames": {"pattern": "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", "maxLength": 40},
-    "description": "The clusters to read, by the name they have in entities.",
-    "additionalProperties": {"type": "object", "additionalProperties": false}
-  },
-  "namespaces": {
-    "type": "array", "maxItems": 200, "default": [], "items": {"type": "string", "minLength": 1},
-    "description": "Namespaces to read, * for any characters; all when empty. Without any * each is read for itself, so that rights in just these do."
-  },
-  "excludeNamespaces": {
-    "type": "array", "maxItems": 200, "items": {"type": "string", "minLength": 1},
-    "default": ["kube-system", "kube-public", "kube-node-lease"],
-    "description": "Namespaces to leave out."
-  },
-  "labelSelector": {
-    "type": "string", "maxLength": 2000, "default": "",
-    "description": "Of objects to read, as kubectl takes it."
-  },
-  "defaults": {
-    "type": "object", "additionalProperties": false, "default": {},
-    "description": "For entities whose object does not say.",
-    "properties": {
-      "owner": {"type": "string", "minLength": 1, "default": "unknown"},
-      "system": {"type": "string", "minLength": 1},
-      "lifecycle": {"type": "string", "minLength": 1, "default": "production"}
-    }
-  },
-  "onlyMatched": {
-    "type": "boolean", "default": false,
-    "description": "Objects that no rule takes become no entity."
-  },
-  "maxObjects": {
-    "type": "integer", "minimum": 1, "maximum": 1000000, "default": 200000,
-    "description": "More objects of one kind in a cluster fail the kind: what the catalog has of it stays."
-  }
-})json";
-
 }  // namespace
-
-const Json* JsonAt(const Json& value, std::initializer_list<absl::string_view> path) {
-  const Json* at = &value;
-  for (const absl::string_view key : path) {
-    if (!at->is_object()) return nullptr;
-    const auto found = at->find(base::ToStd(key));
-    if (found == at->end()) return nullptr;
-    at = &*found;
-  }
-  return at;
-}
-
-std::string JsonText(const Json& value, std::initializer_list<absl::string_view> path) {
-  const Json* const found = JsonAt(value, path);
-  return found != nullptr && found->is_string() ? found->get<std::string>() : "";
-}
-
-ClusterObject::ClusterObject(std::string cluster_name, Json value)
-    : cluster(std::move(cluster_name)), object(std::move(value)) {
-  api_version = TextAt({"apiVersion"});
-  kind = TextAt({"kind"});
-  namespace_name = TextAt({"metadata", "namespace"});
-  name = TextAt({"metadata", "name"});
-}
-
-const Json* ClusterObject::labels() const { return At({"metadata", "labels"}); }
-const Json* ClusterObject::annotations() const { return At({"metadata", "annotations"}); }
-const Json* ClusterObject::At(std::initializer_list<absl::string_view> path) const {
-  return JsonAt(object, path);
-}
-std::string ClusterObject::TextAt(std::initializer_list<absl::string_view> path) const {
-  return JsonText(object, path);
-}
-
-std::string ClusterObject::Id() const {
-  const size_t slash = api_version.find('/');
-  return absl::StrCat(cluster, "/",
-                      slash == std::string::npos ? "core" : api_version.substr(0, slash), "/", kind,
-                      "/", namespace_name.empty() ? "-" : namespace_name, "/", name);
-}
-
-bool ClusterOptions::TakesNamespace(absl::string_view name) const {
-  const auto any = [name](const std::vector<std::string>& patterns) {
-    return std::any_of(patterns.begin(), patterns.end(), [name](const std::string& pattern) {
-      return provider::WildcardMatches(pattern, name);
-    });
-  };
-  return (namespaces.empty() || any(namespaces)) && !any(excluded_namespaces);
-}
-
-Json ClusterConfigSchema(Json properties, const Json& defaults) {
-  Json all = Json::parse(kConfig);
-  connectors::AddAccessSchema(&all["clusters"]["additionalProperties"]);
-  all["rules"] = provider::Mapping::Schema();
-  for (const auto& [name, value] : defaults.items()) all[name]["default"] = value;
-  all.update(properties);
-  return {{"$schema", "http://json-schema.org/draft-07/schema#"},
-          {"type", "object"},
-          {"required", {"clusters"}},
-          {"additionalProperties", false},
-          {"properties", std::move(all)}};
-}
-
-absl::StatusOr<ClusterOptions> ReadClusterOptions(provider::Context& context) {
-  const Json& config = context.config();
-  ClusterOptions options;
-  for (const auto& [name, block] : config["clusters"].items()) options.clusters[name] = block;
-  options.namespaces = config.value("namespaces", std::vector<std::string>());
-  options.excluded_namespaces = config.value("excludeNamespaces", std::vector<std::string>());
-  options.label_selector = config.value("labelSelector", "");
-  options.max_objects = config.value("maxObjects", connectors::kDefaultMaxListObjects);
-  options.only_matched = config.value("onlyMatched", false);
-  options.defaults = config.value("defaults", Json::object());
-  if (!options.defaults.contains("owner")) options.defaults["owner"] = "unknown";
-  if (!options.defaults.contains("lifecycle")) options.defaults["lifecycle"] = "production";
-  PURSER_ASSIGN_OR_RETURN(options.rules,
-                          provider::Mapping::Compile(config.value("rules", Json::array())));
-  return options;
-}
-
-connectors::FieldSelection CommonFields(const ClusterOptions& options) {
-  connectors::FieldSelection fields;
-  for (const char* field : {"name", "namespace", "labels", "annotations", "creationTimestamp",
-                            "deletionTimestamp", "generation", "ownerReferences"}) {
-    fields.Add({"metadata", field});
-  }
-  for (const provider::FieldPath& path : options.rules.FieldsOf("object")) fields.Add(path);
-  fields.Drop({"metadata", "managedFields"});
-  // The whole object once more, and at times what was meant to be secret.
-  fields.Drop({"metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"});
-  return fields;
-}
-
-std::vector<FollowedKind> FollowedKinds(const ClusterOptions& options, const KindQuery& query,
-                                        const connectors::FieldSelection& fields, bool namespaced) {
-  FollowedKind kind{query, fields};
-  if (kind.query.label_selector.empty()) kind.query.label_selector = options.label_selector;
-  const bool each = namespaced && !options.namespaces.empty() &&
-                    std::none_of(options.namespaces.begin(), options.namespaces.end(),
-                                 [](const std::string& pattern) {
-                                   return pattern.find_first_of("*?") != std::string::npos;
-                                 });
-  if (!each) return {std::move(kind)};
-  std::vector<FollowedKind> kinds;
-  for (const std::string& name : options.namespaces) {
-    kind.query.namespace_name = name;
-    kinds.push_back(kind);
-  }
-  return kinds;
-}
 
 absl::Status FollowClusters(provider::Context& context, const ClusterOptions& options,
                             ClusterMapper& mapper) {
