@@ -26,10 +26,12 @@ class Converter {
     *form = Json::object();
     if (!schema.is_object()) return false;
     Copy(schema,
-         {"title", "enum", "default", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
+         {"enum", "default", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
           "multipleOf", "minLength", "maxLength", "pattern", "minItems", "maxItems", "uniqueItems",
           "minProperties", "maxProperties"},
          form);
+    const auto title = schema.find("title");
+    if (title != schema.end() && title->is_string()) (*form)["title"] = *title;
     // OpenAPI 3.0 has booleans where JSON Schema has numbers.
     for (const auto& [flag, limit] :
          {std::pair{"exclusiveMinimum", "minimum"}, std::pair{"exclusiveMaximum", "maximum"}}) {

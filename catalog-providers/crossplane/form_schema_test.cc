@@ -25,7 +25,8 @@ TEST(FormSchemaTest, KeepsWhatAFormCanShow) {
         "a": {"type": "boolean", "title": "The A"},
         "list": {"type": "array", "minItems": 1, "items": {"type": "object", "properties": {
           "cidr": {"type": "string", "pattern": "^[0-9./]+$"}}}}}},
-      "odd": {"type": "null"}, "none": 7
+      "odd": {"type": "null"}, "none": 7,
+      "titled": {"type": "string", "title": 7, "description": ["x"]}
     }})");
   int64_t left_out = 0;
   const Json form = FormSchema(schema, &left_out);
@@ -42,6 +43,7 @@ TEST(FormSchemaTest, KeepsWhatAFormCanShow) {
       "labels": {"type": "object", "title": "Labels",
                  "additionalProperties": {"type": "string", "maxLength": 63}},
       "free": {"type": "object", "title": "Free", "additionalProperties": {"type": "string"}},
+      "titled": {"type": "string", "title": "Titled"},
       "parameters": {"type": "object", "title": "Parameters", "required": ["a"], "properties": {
         "a": {"type": "boolean", "title": "The A"},
         "list": {"type": "array", "title": "List", "minItems": 1,
