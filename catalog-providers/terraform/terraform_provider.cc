@@ -166,6 +166,8 @@ class Round {
         action::LogLevel::kInfo,
         absl::StrCat(tree.roots().size(), " roots, ", tree.modules().size() + tree.faults().size(),
                      " folders, ", resources_, " resources of states, ", problems_, " problems"));
+    // While a file is wrong every round says so.
+    if (!tree.faults().empty()) return context_.Remember(kCommitMemory, "");
     return RememberCommit();
   }
 

@@ -270,6 +270,15 @@ TEST_F(TerraformProviderTest, ARepositoryIsReadOnceForEachTip) {
   ASSERT_TRUE(provider_.Snapshot(context).ok());
   EXPECT_FALSE(context.unchanged);
   EXPECT_EQ(context.entities.size(), 9u);
+  // While a file is wrong it is read again, and said again.
+  files["infra/new/main.tf"] = {git::kModeFile, "{{{"};
+  publish();
+  for (int round = 0; round < 2; ++round) {
+    context.kept.clear();
+    ASSERT_TRUE(provider_.Snapshot(context).ok());
+    EXPECT_FALSE(context.unchanged);
+    EXPECT_EQ(context.kept.size(), 1u);
+  }
   // A repository that does not answer leaves everything as it is.
   transport.required_authorization = "Basic other";
   EXPECT_FALSE(provider_.Snapshot(context).ok());
