@@ -1,6 +1,8 @@
 #include "store/sqlite_connection.h"
 
 #include <cerrno>
+#include <functional>
+#include <utility>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/ascii.h"
@@ -173,18 +175,19 @@ absl::StatusOr<std::unique_ptr<SqliteConnection::Statement>> SqliteConnection::P
   return statement;
 }
 
-absl::StatusOr<std::unique_ptr<SqliteConnection::Statement>> SqliteConnection::Take(
-    absl::string_view sql) {
+absl::StatusOr<SqliteConnection::Statement*> SqliteConnection::Take(absl::string_view sql) {
   const auto found = by_sql_.find(sql);
   if (found != by_sql_.end()) {
-    if ((*found->second)->control && !control_) {
+    Statement* known = found->second->get();
+    if (known->control && !control_) {
       return absl::InternalError(
           absl::StrCat("\"", sql, "\" is for the database, not for its users"));
     }
-    std::unique_ptr<Statement> statement = std::move(*found->second);
-    cache_.erase(found->second);
-    by_sql_.erase(found);
-    return statement;
+    if (!known->in_use) {
+      known->in_use = true;
+      cache_.splice(cache_.begin(), cache_, found->second);
+      return known;
+    }
   }
   size_t used = 0;
   PURSER_ASSIGN_OR_RETURN(std::unique_ptr<Statement> statement, Prepare(sql, &used));
@@ -196,23 +199,28 @@ absl::StatusOr<std::unique_ptr<SqliteConnection::Statement>> SqliteConnection::T
   }
   statement->sql = std::string(sql);
   statement->control = control_;
-  return statement;
-}
-
-void SqliteConnection::Return(std::unique_ptr<Statement> statement) {
-  sqlite3_reset(statement->handle);
-  sqlite3_clear_bindings(statement->handle);
-  if (by_sql_.contains(statement->sql)) {
-    sqlite3_finalize(statement->handle);
-    return;
-  }
+  statement->in_use = true;
+  if (found != by_sql_.end()) return statement.release();
+  statement->cached = true;
   cache_.push_front(std::move(statement));
   by_sql_[cache_.front()->sql] = cache_.begin();
-  if (cache_.size() > kMaxCachedStatements) {
+  if (cache_.size() > kMaxCachedStatements && !cache_.back()->in_use) {
     sqlite3_finalize(cache_.back()->handle);
     by_sql_.erase(cache_.back()->sql);
     cache_.pop_back();
   }
+  return cache_.front().get();
+}
+
+void SqliteConnection::Return(Statement* statement) {
+  if (!statement->cached) {
+    sqlite3_finalize(statement->handle);
+    delete statement;
+    return;
+  }
+  sqlite3_reset(statement->handle);
+  sqlite3_clear_bindings(statement->handle);
+  statement->in_use = false;
 }
 
 absl::Status SqliteConnection::Bind(Statement& statement, absl::Span<const Value> parameters) {
@@ -249,36 +257,42 @@ absl::Status SqliteConnection::Bind(Statement& statement, absl::Span<const Value
 }
 
 absl::Status SqliteConnection::Step(Statement& statement,
-                                    const std::function<absl::Status(const Row&)>& on_row) {
+                                    const std::function<absl::Status(Row&)>& on_row) {
   while (true) {
     const int code = sqlite3_step(statement.handle);
     if (code == SQLITE_DONE) return absl::OkStatus();
     if (code != SQLITE_ROW) return Error(statement.sql);
     if (on_row == nullptr) continue;
-    PURSER_ASSIGN_OR_RETURN(const Row row, ReadRow(statement.handle));
+    PURSER_ASSIGN_OR_RETURN(Row row, ReadRow(statement.handle));
     PURSER_RETURN_IF_ERROR(on_row(row));
   }
 }
 
-absl::Status SqliteConnection::ForEach(absl::string_view sql, absl::Span<const Value> parameters,
-                                       const std::function<absl::Status(const Row&)>& on_row) {
-  PURSER_ASSIGN_OR_RETURN(std::unique_ptr<Statement> statement, Take(sql));
+absl::Status SqliteConnection::Run(absl::string_view sql, absl::Span<const Value> parameters,
+                                   const std::function<absl::Status(Row&)>& on_row) {
+  PURSER_ASSIGN_OR_RETURN(Statement* const statement, Take(sql));
   absl::Status status = Bind(*statement, parameters);
   if (status.ok()) status = Step(*statement, on_row);
-  Return(std::move(statement));
+  Return(statement);
   return status;
+}
+
+absl::Status SqliteConnection::ForEach(absl::string_view sql, absl::Span<const Value> parameters,
+                                       const std::function<absl::Status(const Row&)>& on_row) {
+  if (on_row == nullptr) return Run(sql, parameters, nullptr);
+  return Run(sql, parameters, std::cref(on_row));
 }
 
 absl::StatusOr<Rows> SqliteConnection::Query(absl::string_view sql,
                                              absl::Span<const Value> parameters) {
   Rows rows;
-  PURSER_RETURN_IF_ERROR(ForEach(sql, parameters, [&](const Row& row) {
+  PURSER_RETURN_IF_ERROR(Run(sql, parameters, [&](Row& row) {
     if (rows.size() >= static_cast<size_t>(kMaxQueryRows)) {
       return absl::ResourceExhaustedError(
           absl::StrCat("\"", base::EscapeForDisplay(sql, kMaxShownSql), "\" has more than ",
                        kMaxQueryRows, " rows"));
     }
-    rows.push_back(row);
+    rows.push_back(std::move(row));
     return absl::OkStatus();
   }));
   return rows;
@@ -288,7 +302,7 @@ absl::StatusOr<int64_t> SqliteConnection::Execute(absl::string_view sql,
                                                   absl::Span<const Value> parameters) {
   // sqlite3_changes keeps its value over statements that change no rows; the total tells.
   const int64_t before = sqlite3_total_changes64(handle_);
-  PURSER_RETURN_IF_ERROR(ForEach(sql, parameters, nullptr));
+  PURSER_RETURN_IF_ERROR(Run(sql, parameters, nullptr));
   return sqlite3_total_changes64(handle_) == before ? 0 : sqlite3_changes64(handle_);
 }
 
@@ -312,7 +326,7 @@ absl::Status SqliteConnection::RunScript(absl::string_view sql) {
 absl::Status SqliteConnection::Control(absl::string_view sql) {
   control_ = true;
   const absl::Cleanup done = [this] { control_ = false; };
-  return ForEach(sql, {}, nullptr);
+  return Run(sql, {}, nullptr);
 }
 
 bool SqliteConnection::InTransaction() const { return sqlite3_get_autocommit(handle_) == 0; }

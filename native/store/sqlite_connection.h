@@ -46,16 +46,20 @@ class SqliteConnection final : public Connection {
     sqlite3_stmt* handle = nullptr;
     std::vector<int> places;  // places[i]: SQLite's index of $i+1
     bool control = false;     // prepared by Control
+    bool cached = false;
+    bool in_use = false;
   };
 
   SqliteConnection(sqlite3* handle, std::string path) : handle_(handle), path_(std::move(path)) {}
 
-  // A statement is out of the cache while in use, so that a callback may use the same text again.
-  absl::StatusOr<std::unique_ptr<Statement>> Take(absl::string_view sql);
-  void Return(std::unique_ptr<Statement> statement);
+  // A statement that is in use already, by a callback's caller, is prepared once more.
+  absl::StatusOr<Statement*> Take(absl::string_view sql);
+  void Return(Statement* statement);
+  absl::Status Run(absl::string_view sql, absl::Span<const Value> parameters,
+                   const std::function<absl::Status(Row&)>& on_row);
   absl::StatusOr<std::unique_ptr<Statement>> Prepare(absl::string_view sql, size_t* used);
   absl::Status Bind(Statement& statement, absl::Span<const Value> parameters);
-  absl::Status Step(Statement& statement, const std::function<absl::Status(const Row&)>& on_row);
+  absl::Status Step(Statement& statement, const std::function<absl::Status(Row&)>& on_row);
   absl::Status Error(absl::string_view sql) const;
   static int Authorize(void* self, int action, const char*, const char*, const char*, const char*);
 

@@ -290,14 +290,15 @@ class DurableEngine final : public Engine {
         if (!log.empty()) core_.AddLog(call->task(), std::move(log));
       }
       core_.GiveBackReady(/*all=*/false);
-      if (!core_.exclusive() && clock_.Monotonic() - beaten >= kSharedPoll) {
+      const absl::Duration poll = std::min(kSharedPoll, options_.beat);
+      if (!core_.exclusive() && clock_.Monotonic() - beaten >= poll) {
         beaten = clock_.Monotonic();
         // A failure is in Health already, and the next beat tries again.
         core_.Beat().IgnoreError();
       }
       while (core_.HasInbox() && core_.TryRound()) {
       }
-      const absl::Duration pause = running_.IsEmpty() ? kSharedPoll : options_.log_flush;
+      const absl::Duration pause = running_.IsEmpty() ? poll : std::min(poll, options_.log_flush);
       if (!clock_.SleepFor(pause, stop_.get_token())) return;
     }
   }

@@ -68,6 +68,7 @@ absl::Status EngineCore::Init() {
 absl::Time EngineCore::Now() { return anchor_ + (clock_.Monotonic() - anchor_monotonic_); }
 
 absl::Status EngineCore::Start() {
+  const absl::Duration began = clock_.Monotonic();
   absl::Status status = database_.Transact([this](Connection& connection) -> absl::Status {
     PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
         "INSERT INTO workflow_engine (boot, beats) VALUES ($1, 1) ON CONFLICT (boot) DO NOTHING",
@@ -85,6 +86,7 @@ absl::Status EngineCore::Start() {
   base::MutexLock lock(mutex_);
   started_ = true;
   claim_wanted_ = true;
+  confirmed_ = began;
   return absl::OkStatus();
 }
 
@@ -166,6 +168,9 @@ void EngineCore::Changed() {
 std::shared_ptr<const Task> EngineCore::Pop() {
   base::MutexLock lock(mutex_);
   if (ready_.empty() || draining_) return nullptr;
+  // Others may have taken over by now what this engine could not say it lives for: nothing begins
+  // before the next beat has told whether they did.
+  if (!exclusive_ && clock_.Monotonic() - confirmed_ >= options_.lease) return nullptr;
   std::shared_ptr<const Task> task = std::move(ready_.front().task);
   ready_.pop_front();
   ++performing_;
@@ -258,7 +263,9 @@ bool EngineCore::WantsRoundLocked() const {
   if (in_round_) return false;
   const bool claim = claim_wanted_ && started_ && !draining_ &&
                      static_cast<int64_t>(ready_.size()) + performing_ < Target();
-  if (inbox_.empty() && !claim) return false;
+  const bool timer = !timers_.empty() && !draining_ &&
+                     timers_.begin()->first <= anchor_ + (clock_.Monotonic() - anchor_monotonic_);
+  if (inbox_.empty() && !claim && !timer && !look_at_leases_ && !all_lost_) return false;
   return clock_.Monotonic() >= not_before_;
 }
 
@@ -270,9 +277,11 @@ bool EngineCore::WantsRound() const {
 absl::Duration EngineCore::NextWake() const {
   base::MutexLock lock(mutex_);
   absl::Duration wake = absl::InfiniteDuration();
-  if (due_ < absl::InfiniteFuture()) wake = anchor_monotonic_ + (due_ - anchor_);
+  absl::Time due = due_;
+  if (!timers_.empty()) due = std::min(due, timers_.begin()->first);
+  if (due < absl::InfiniteFuture()) wake = anchor_monotonic_ + (due - anchor_);
   // Work that waits because the store refused it.
-  if (!inbox_.empty() || claim_wanted_) {
+  if (!inbox_.empty() || claim_wanted_ || look_at_leases_) {
     if (not_before_ > clock_.Monotonic()) wake = std::min(wake, not_before_);
   }
   return wake;
@@ -319,7 +328,6 @@ uint64_t EngineCore::EventMark() const {
 
 bool EngineCore::TryRound() {
   RoundState round;
-  bool all_lost = false;
   {
     base::MutexLock lock(mutex_);
     if (!WantsRoundLocked()) return false;
@@ -330,14 +338,29 @@ bool EngineCore::TryRound() {
       round.items.push_back(std::move(inbox_.front()));
       inbox_.pop_front();
     }
+    const absl::Time now = Now();
+    while (!draining_ && !timers_.empty() && timers_.begin()->first <= now) {
+      Item item;
+      item.kind = Item::Kind::kWake;
+      item.run_id = std::move(timers_.begin()->second);
+      timers_.erase(timers_.begin());
+      round.items.push_back(std::move(item));
+    }
     round.busy = static_cast<int64_t>(ready_.size()) + performing_;
     round.claim = claim_wanted_ && started_ && !draining_;
     // What is stored from now on asks again.
     if (round.claim) claim_wanted_ = false;
-    all_lost = std::exchange(all_lost_, false);
-  }
-  if (all_lost) {
-    for (auto& [id, owned] : owned_) owned->stale = true;
+    round.look_at_leases = std::exchange(look_at_leases_, false);
+    if (std::exchange(all_lost_, false)) {
+      // Nobody began what is ready, and others do now.
+      for (const ReadyTask& ready : ready_) {
+        const auto owned = owned_.find(ready.task->run_id);
+        if (owned != owned_.end()) owned->second->under_way.erase(ready.task->step_id);
+      }
+      ready_.clear();
+      for (auto& [id, owned] : owned_) owned->stale = true;
+      round.look_at_leases = true;
+    }
   }
   const absl::Status status = Round(round);
   NoteHealth(status);
@@ -366,6 +389,7 @@ absl::Status EngineCore::Round(RoundState& round) {
     round.touched.clear();
     round.tasks.clear();
     round.stop_runs.clear();
+    round.wakes.clear();
     round.lost_runs.clear();
     round.answers.clear();
     round.refused = 0;
@@ -373,6 +397,7 @@ absl::Status EngineCore::Round(RoundState& round) {
     round.due = absl::InfiniteFuture();
     PURSER_ASSIGN_OR_RETURN(Journal journal, Journal::Open(connection, Now(), rows_per_statement_));
     for (Item& item : round.items) PURSER_RETURN_IF_ERROR(Process(round, journal, item));
+    if (round.look_at_leases) PURSER_RETURN_IF_ERROR(LookAtLeases(round, journal));
     if (round.claim) PURSER_RETURN_IF_ERROR(Claim(round, journal));
     Settle(round, journal);
     PURSER_RETURN_IF_ERROR(journal.Write());
@@ -444,6 +469,8 @@ absl::Status EngineCore::Process(RoundState& round, Journal& journal, Item& item
       return ProcessControl(round, journal, item);
     case Item::Kind::kLook:
       return ProcessLook(round, journal, item);
+    case Item::Kind::kWake:
+      return ProcessWake(round, journal, item);
     default:
       return ProcessResult(round, journal, item);
   }
@@ -533,6 +560,40 @@ absl::Status EngineCore::ProcessLook(RoundState& round, Journal& journal, Item& 
   PURSER_RETURN_IF_ERROR(transition.StartDue(&round.tasks));
   if ((*touched)->run->record.goal == Goal::kCancel) round.stop_runs.push_back(item.run_id);
   return transition.Save();
+}
+
+absl::Status EngineCore::ProcessWake(RoundState& round, Journal& journal, const Item& item) {
+  const auto found = owned_.find(item.run_id);
+  // Given back meanwhile: then the queue has it.
+  if (found == owned_.end()) return absl::OkStatus();
+  PURSER_ASSIGN_OR_RETURN(Touched* const touched, Touch(round, journal, item.run_id));
+  if (!touched->owned || NextDue(*touched->run) > journal.now()) return absl::OkStatus();
+  touched->changed = true;
+  Transition transition(context_, journal, *touched->run);
+  PURSER_RETURN_IF_ERROR(transition.StartDue(&round.tasks));
+  return transition.Save();
+}
+
+absl::Status EngineCore::LookAtLeases(RoundState& round, Journal& journal) {
+  PURSER_ASSIGN_OR_RETURN(
+      const Rows rows,
+      journal.connection().Query("SELECT run_id FROM workflow_lease WHERE boot = $1", {boot_}));
+  absl::flat_hash_set<std::string> leased;
+  for (const Row& row : rows) {
+    const std::string& id = row.Text(0);
+    leased.insert(id);
+    const auto owned = owned_.find(id);
+    if (round.touched.contains(id) || (owned != owned_.end() && !owned->second->stale)) continue;
+    PURSER_ASSIGN_OR_RETURN(Touched* const touched, Touch(round, journal, id));
+    Transition transition(context_, journal, *touched->run);
+    touched->changed = true;
+    PURSER_RETURN_IF_ERROR(transition.StartDue(&round.tasks));
+    PURSER_RETURN_IF_ERROR(transition.Save());
+  }
+  for (const auto& [id, owned] : owned_) {
+    if (owned->stale && !leased.contains(id)) round.lost_runs.push_back(id);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status EngineCore::Claim(RoundState& round, Journal& journal) {
@@ -636,7 +697,10 @@ void EngineCore::Settle(RoundState& round, Journal& journal) {
     journal.UpdateState(run);
     const absl::Time due = NextDue(run);
     if (touched.owned) {
-      if (IsCalling(run)) continue;
+      if (IsCalling(run)) {
+        if (due < absl::InfiniteFuture()) round.wakes.emplace_back(due, id);
+        continue;
+      }
       // Nothing under way: whoever has a worker free when it is due goes on with it.
       touched.released = true;
       journal.Release(id, boot_);
@@ -663,8 +727,12 @@ void EngineCore::Committed(RoundState& round) {
       owned->second->under_way.erase(under_way);
     }
   }
+  for (const std::string& id : round.lost_runs) owned_.erase(id);
+  // What is ready of runs that were lost, and perhaps claimed again, is of an older fence.
+  std::vector<std::string> outdated = round.lost_runs;
   for (auto& [id, touched] : round.touched) {
     if (!touched.owned) continue;
+    if (touched.claimed && owned_.contains(id)) outdated.push_back(id);
     if (touched.released) {
       owned_.erase(id);
     } else if (touched.claimed) {
@@ -673,7 +741,6 @@ void EngineCore::Committed(RoundState& round) {
       owned_[id] = std::move(owned);
     }
   }
-  for (const std::string& id : round.lost_runs) owned_.erase(id);
   for (const Task& task : round.tasks) {
     const auto owned = owned_.find(task.run_id);
     if (owned != owned_.end()) owned->second->under_way[task.step_id] = task.fence;
@@ -685,7 +752,7 @@ void EngineCore::Committed(RoundState& round) {
     in_round_ = false;
     pause_ = kFirstStorePause;
     item_limit_ = std::min(item_limit_ * 2, kMaxRoundItems);
-    for (const std::string& id : round.lost_runs) {
+    for (const std::string& id : outdated) {
       std::erase_if(ready_, [&](const ReadyTask& ready) { return ready.task->run_id == id; });
     }
     for (Task& task : round.tasks) {
@@ -693,6 +760,7 @@ void EngineCore::Committed(RoundState& round) {
     }
     if (round.claim_more) claim_wanted_ = true;
     due_ = std::min(due_, round.due);
+    for (auto& [due, id] : round.wakes) timers_.emplace(due, std::move(id));
     stats_.refused_results += round.refused;
     for (auto& [call, status] : round.answers) {
       call->status = status;
@@ -711,10 +779,12 @@ void EngineCore::Failed(RoundState& round, const absl::Status& status) {
   base::MutexLock lock(mutex_);
   in_round_ = false;
   if (round.claim) claim_wanted_ = true;
+  // It may have been stored all the same: runs that were claimed are then ours without our knowing.
+  if (!absl::IsAborted(status) || round.look_at_leases) look_at_leases_ = true;
   // An effect that happened is not forgotten: results wait until the store takes them. Smaller
   // rounds, the failed items last, so that one that always fails does not hold up the others.
   item_limit_ = std::max<size_t>(1, round.items.size() / 2);
-  bool waits = round.claim;
+  bool waits = round.claim || look_at_leases_;
   for (Item& item : round.items) {
     if (item.kind == Item::Kind::kControl) {
       item.control->status = status;
@@ -797,11 +867,13 @@ absl::Status EngineCore::Beat() {
   });
   NoteHealth(status);
   PURSER_RETURN_IF_ERROR(status);
-  if (now - beaten_ >= options_.beat) beaten_ = now;
+  const bool told = now - beaten_ >= options_.beat;
+  if (told) beaten_ = now;
   for (const std::string& boot : dead) neighbours_.erase(boot);
   {
     base::MutexLock lock(mutex_);
     if (buried) all_lost_ = true;
+    if (told) confirmed_ = now;
     // Others may have stored what is due.
     claim_wanted_ = true;
     ++event_mark_;

@@ -102,7 +102,7 @@ class EngineCore {
 
  private:
   struct Item {
-    enum class Kind { kResult, kGiveBack, kLog, kControl, kLook };
+    enum class Kind { kResult, kGiveBack, kLog, kControl, kLook, kWake };
     Kind kind = Kind::kResult;
     std::string run_id;
     std::shared_ptr<const Task> task;
@@ -138,11 +138,14 @@ class EngineCore {
     std::map<std::string, Touched> touched;
     std::vector<Task> tasks;
     std::vector<std::string> stop_runs;
+    // Runs that stay with this engine and have something to do later, beside a call under way.
+    std::vector<std::pair<absl::Time, std::string>> wakes;
     std::vector<std::string> lost_runs;
     std::vector<std::pair<std::shared_ptr<ControlCall>, absl::Status>> answers;
     int64_t refused = 0;
     int64_t busy = 0;  // tasks ready or under way when the round began
     bool claim = false;
+    bool look_at_leases = false;
     bool claim_more = false;
     bool claimed = false;
     bool stored = false;  // results
@@ -155,7 +158,10 @@ class EngineCore {
   absl::Status ProcessResult(RoundState& round, Journal& journal, Item& item);
   absl::Status ProcessControl(RoundState& round, Journal& journal, Item& item);
   absl::Status ProcessLook(RoundState& round, Journal& journal, Item& item);
+  absl::Status ProcessWake(RoundState& round, Journal& journal, const Item& item);
   absl::Status Claim(RoundState& round, Journal& journal);
+  // Finds what this engine holds and does not know of, or knows and holds no more.
+  absl::Status LookAtLeases(RoundState& round, Journal& journal);
   absl::Status ClaimOne(RoundState& round, Journal& journal, Run run);
   void Postpone(RoundState& round, Journal& journal, const std::string& run_id);
   void Settle(RoundState& round, Journal& journal);
@@ -191,12 +197,15 @@ class EngineCore {
   bool started_ ABSL_GUARDED_BY(mutex_) = false;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   bool claim_wanted_ ABSL_GUARDED_BY(mutex_) = false;
+  bool look_at_leases_ ABSL_GUARDED_BY(mutex_) = false;
   bool all_lost_ ABSL_GUARDED_BY(mutex_) = false;  // another engine declared this one dead
   std::deque<Item> inbox_ ABSL_GUARDED_BY(mutex_);
   std::deque<ReadyTask> ready_ ABSL_GUARDED_BY(mutex_);
+  std::multimap<absl::Time, std::string> timers_ ABSL_GUARDED_BY(mutex_);  // of runs held
   int64_t performing_ ABSL_GUARDED_BY(mutex_) = 0;
   double call_micros_ ABSL_GUARDED_BY(mutex_);  // moving average
   size_t item_limit_ ABSL_GUARDED_BY(mutex_) = kMaxRoundItems;
+  absl::Duration confirmed_ ABSL_GUARDED_BY(mutex_);  // when this engine last said that it lives
   absl::Time due_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
   absl::Duration not_before_ ABSL_GUARDED_BY(mutex_) = -absl::InfiniteDuration();
   absl::Duration pause_ ABSL_GUARDED_BY(mutex_);

@@ -34,6 +34,8 @@ struct Shape {
   }
 };
 
+constexpr size_t kUsualEventBytes = 192;
+
 std::string Statement(const Shape& shape, size_t rows) {
   if (rows == 1 && shape.single != nullptr) return shape.single;
   std::string sql = shape.head;
@@ -145,7 +147,7 @@ absl::Status WriteRows(Connection& connection, const Shape& shape, std::vector<V
   return absl::OkStatus();
 }
 
-void AppendText(std::string* out, absl::string_view text) {
+void AppendQuoted(std::string* out, absl::string_view text) {
   const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
     return static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\' &&
            static_cast<unsigned char>(c) < 0x80;
@@ -162,16 +164,15 @@ void AppendText(std::string* out, absl::string_view text) {
 
 std::string ChainHash(absl::string_view previous, const EventRow& row, int64_t at_micros) {
   // Fields are length-prefixed, so that no two different rows hash the same bytes.
-  const std::array<std::string, 3> numbers = {absl::StrCat(row.sequence), absl::StrCat(row.count),
-                                              absl::StrCat(at_micros)};
-  std::string head;
-  for (const absl::string_view field :
-       {previous, absl::string_view(numbers[0]), absl::string_view(numbers[1]),
-        absl::string_view(numbers[2]), absl::string_view(row.run_id), absl::string_view(row.events),
-        absl::string_view(row.outputs)}) {
-    absl::StrAppend(&head, field.size(), ":", field);
-  }
-  return base::Sha256(head);
+  thread_local base::Hasher hasher(base::HashKind::kSha256);
+  const std::string head =
+      absl::StrCat(previous.size(), ":", previous, row.sequence, ",", row.count, ",", at_micros,
+                   ",", row.run_id.size(), ":", row.run_id, row.events.size(), ":");
+  hasher.Update(head);
+  hasher.Update(row.events);
+  hasher.Update(absl::StrCat(row.outputs.size(), ":"));
+  hasher.Update(row.outputs);
+  return hasher.Finish();
 }
 
 absl::StatusOr<Journal> Journal::Open(Connection& connection, absl::Time now,
@@ -186,23 +187,29 @@ absl::StatusOr<Journal> Journal::Open(Connection& connection, absl::Time now,
 void Journal::BeginRow(absl::string_view run_id) {
   row_ = EventRow();
   row_.run_id = std::string(run_id);
-  row_.events = "[";
+  row_.events.reserve(kUsualEventBytes);
+  row_.events.push_back('[');
 }
 
 int64_t Journal::Append(absl::string_view step_id, absl::string_view type,
                         absl::string_view message, const nlohmann::json& data) {
+  return AppendText(step_id, type, message,
+                    data.is_null()
+                        ? std::string()
+                        : data.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+int64_t Journal::AppendText(absl::string_view step_id, absl::string_view type,
+                            absl::string_view message, absl::string_view data) {
   ++row_.count;
   if (row_.count > 1) row_.events.push_back(',');
-  row_.events.append("[\"");
-  row_.events.append(step_id.data(), step_id.size());
-  row_.events.append("\",\"");
-  row_.events.append(type.data(), type.size());
-  row_.events.append("\",");
-  AppendText(&row_.events, CleanMessage(message));
-  if (!data.is_null()) {
-    row_.events.push_back(',');
-    row_.events.append(data.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  absl::StrAppend(&row_.events, "[\"", step_id, "\",\"", type, "\",");
+  if (message.empty()) {
+    row_.events.append("\"\"");
+  } else {
+    AppendQuoted(&row_.events, CleanMessage(message));
   }
+  if (!data.empty()) absl::StrAppend(&row_.events, ",", data);
   row_.events.push_back(']');
   return ++sequence_;
 }

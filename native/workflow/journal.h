@@ -44,6 +44,9 @@ class Journal {
   void BeginRow(absl::string_view run_id);
   int64_t Append(absl::string_view step_id, absl::string_view type, absl::string_view message,
                  const nlohmann::json& data);
+  // The same with data that is JSON text already.
+  int64_t AppendText(absl::string_view step_id, absl::string_view type, absl::string_view message,
+                     absl::string_view data);
   // The present row carries these outputs; they are found by what EndRow returns.
   void SetOutputs(std::string outputs);
   // The sequence number of the row's last event; 0 when nothing was appended.

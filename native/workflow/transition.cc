@@ -209,11 +209,13 @@ absl::Status Transition::Start(StepRecord& step, std::vector<Task>* tasks) {
     }
     if (step.deadline == absl::InfiniteFuture()) step.deadline = now_ + definition->timeout;
     step.state = undo ? StepState::kUndoing : StepState::kRunning;
-    json data = {{"uses", definition->uses},
-                 {"attempt", undo ? step.failures + 1 : step.attempts},
-                 {"incarnation", step.incarnation}};
-    if (task.recovering) data["recovering"] = true;
-    AppendEvent(step.id, undo ? "step.compensating" : "step.started", "", data);
+    // Written with every call, so by hand.
+    run_.sequence =
+        journal_.AppendText(step.id, undo ? "step.compensating" : "step.started", "",
+                            absl::StrCat("{\"attempt\":", undo ? step.failures + 1 : step.attempts,
+                                         ",\"incarnation\":", step.incarnation,
+                                         task.recovering ? ",\"recovering\":true" : "",
+                                         ",\"uses\":", json(definition->uses).dump(), "}"));
     if (run_.state == RunState::kWaiting) SetState(RunState::kRunning, "");
   }
   task.run_id = run_.id;
@@ -422,8 +424,8 @@ absl::Status Transition::CompleteUndo(StepRecord& step, const StepDefinition& de
 
 absl::Status Transition::Save(bool is_new) {
   if (run_.state != loaded_state_ || is_new) {
-    const RunView view = View(nullptr);
-    PURSER_RETURN_IF_ERROR(context_.observer.OnRunState(journal_.connection(), run_, view));
+    if (!final_view_.has_value()) final_view_ = View(nullptr);
+    PURSER_RETURN_IF_ERROR(context_.observer.OnRunState(journal_.connection(), run_, *final_view_));
   }
   if (completed_ != nullptr) journal_.SetOutputs(completed_->outputs);
   const int64_t row = journal_.EndRow();

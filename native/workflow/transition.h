@@ -131,6 +131,7 @@ class Transition {
   Run& whole_;
   std::vector<StepRecord>& steps_;
   const RunState loaded_state_;
+  std::optional<RunView> final_view_;  // of a run whose steps are all done
   // Its outputs go into the row of this change's events.
   StepRecord* completed_ = nullptr;
 };

@@ -71,8 +71,8 @@ absl::Status Transition::AdvanceForward() {
 }
 
 void Transition::Finish() {
-  const RunView view = View(nullptr);
-  absl::StatusOr<json> outputs = context_.executor.Finish(view);
+  final_view_ = View(nullptr);
+  absl::StatusOr<json> outputs = context_.executor.Finish(*final_view_);
   if (!outputs.ok()) {
     run_.goal = Goal::kFail;
     run_.message = absl::StrCat("outputs: ", outputs.status().message());
