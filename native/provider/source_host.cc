@@ -36,8 +36,13 @@ absl::string_view WithoutFull(absl::string_view position) {
 SourceHost::SourceHost(const Registry& registry, SourceServices services, absl::Duration linger)
     : registry_(registry),
       services_([&] {
-        if (services.owner.empty())
-          services.owner = base::NewId("", *services.clock, *services.rng);
+        if (services.owner.empty()) {
+          // Nobody else can be at work on a store of this process alone: after a crash the lease is
+          // taken up at once.
+          services.owner = services.log->is_shared()
+                               ? base::NewId("", *services.clock, *services.rng)
+                               : std::string("purserd");
+        }
         return std::move(services);
       }()),
       linger_(linger),

@@ -270,6 +270,50 @@ TEST_F(SourceHostTest, AFailedOrEmptySourceRemovesNothing) {
   ASSERT_TRUE(EventuallyStatus([](const auto& s) { return s.record.held == 0; }));
 }
 
+// A known fault of another plugin: its lists of failed clusters counted as empty, and every entity
+// of theirs was deleted.
+TEST_F(SourceHostTest, AListThatFailsInOneClusterDeletesNothingThere) {
+  snapshot_->Set([](Context& context) -> absl::Status {
+    for (const char* cluster : {"one", "two"}) {
+      for (int i = 0; i < 5; ++i) {
+        PURSER_RETURN_IF_ERROR(context.EmitIn(cluster, Entity(absl::StrCat(cluster, "-", i))));
+      }
+    }
+    return absl::OkStatus();
+  });
+  Portal portal(*host_, Request("snap", {{"guard", {{"minRemoved", 1000}}}}));
+  ASSERT_TRUE(portal.Eventually([](const auto& entities) { return entities.size() == 10; }));
+  snapshot_->Set([](Context& context) -> absl::Status {
+    context.KeepPartition("one", absl::UnavailableError("list of deployments: 500"));
+    // The other one goes on, its removals included.
+    for (int i = 0; i < 4; ++i) {
+      PURSER_RETURN_IF_ERROR(context.EmitIn("two", Entity(absl::StrCat("two-", i))));
+    }
+    return absl::OkStatus();
+  });
+  ASSERT_TRUE(portal.Eventually([](const auto& entities) { return entities.size() == 9; }));
+  ASSERT_TRUE(
+      portal.Eventually([](const auto& entities) { return !entities.contains(Ref("two-4")); }));
+}
+
+// A known fault of another plugin: a full mutation with what was read until an error in the middle.
+TEST_F(SourceHostTest, APartOfTheAnswerIsNotTheWhole) {
+  GivesMany(30);
+  Portal portal(*host_, Request("snap", {{"guard", {{"minRemoved", 1000}}}}));
+  ASSERT_TRUE(portal.Eventually([](const auto& entities) { return entities.size() == 30; }));
+  snapshot_->Set([](Context& context) -> absl::Status {
+    for (int i = 0; i < 3; ++i) {
+      PURSER_RETURN_IF_ERROR(context.Emit(Entity(absl::StrCat("r", i), "new title")));
+    }
+    return absl::ResourceExhaustedError("429 on page 2");
+  });
+  // What was read is true and comes; what was not read stays.
+  ASSERT_TRUE(portal.Eventually(
+      [](const auto& entities) { return entities.at(Ref("r2")) == "new title"; }));
+  ASSERT_TRUE(EventuallyStatus([](const auto& s) { return s.stats.failures > 0; }));
+  ASSERT_TRUE(portal.Eventually([](const auto& entities) { return entities.size() == 30; }));
+}
+
 TEST_F(SourceHostTest, ALargeDropWaitsForAnOperator) {
   GivesMany(100);
   Portal portal(*host_, Request());

@@ -147,10 +147,12 @@ absl::StatusOr<int64_t> CountOf(Connection& connection, absl::string_view condit
 }
 
 absl::Status Count(Connection& connection, SourceRecord& record) {
-  PURSER_ASSIGN_OR_RETURN(record.entities,
-                          CountOf(connection, "body IS NOT NULL AND state <> 2", record.id));
+  // Each count is read from an index alone; the bodies stay where they are.
+  PURSER_ASSIGN_OR_RETURN(const int64_t all, CountOf(connection, "position > 0", record.id));
+  PURSER_ASSIGN_OR_RETURN(const int64_t tombstones, CountOf(connection, "body IS NULL", record.id));
   PURSER_ASSIGN_OR_RETURN(record.held, CountOf(connection, "state = 1", record.id));
   PURSER_ASSIGN_OR_RETURN(record.waiting, CountOf(connection, "state = 2", record.id));
+  record.entities = all - tombstones - record.waiting;
   return absl::OkStatus();
 }
 
@@ -536,6 +538,8 @@ absl::StatusOr<LogPage> SourceLog::Changes(int64_t source, absl::string_view pos
     const bool ours = behind.epoch == epoch;
     page.full = !ours || behind.full || behind.number < head[0].Int(2);
     const int64_t after = ours && (behind.full || !page.full) ? behind.number : 0;
+    // Who begins holds nothing of this log; who goes on may hold what was removed meanwhile.
+    const bool begins = page.full && !(ours && behind.full);
     int64_t last = after;
     size_t bytes = 0;
     int count = 0;
@@ -544,7 +548,7 @@ absl::StatusOr<LogPage> SourceLog::Changes(int64_t source, absl::string_view pos
         connection.Query(
             absl::StrCat("SELECT position, ref, body FROM catalog_entity WHERE source = $1 AND "
                          "position > $2 AND state <> 2 AND ",
-                         page.full ? "body <> ''" : "(body IS NULL OR body <> '')",
+                         begins ? "body <> ''" : "(body IS NULL OR body <> '')",
                          " ORDER BY position LIMIT $3"),
             {source, after, static_cast<int64_t>(max_entities) + 1}));
     for (const Row& row : rows) {

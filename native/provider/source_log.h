@@ -84,6 +84,9 @@ class SourceLog {
   static absl::StatusOr<std::unique_ptr<SourceLog>> Open(store::Database& database,
                                                          base::Clock& clock, base::Rng& rng);
 
+  // Whether other processes may write the same store.
+  bool is_shared() const { return database_.IsShared(); }
+
   // The record of `name`, made when it is new.
   absl::StatusOr<SourceRecord> Register(absl::string_view name);
   absl::StatusOr<std::optional<SourceRecord>> Find(absl::string_view name);

@@ -90,6 +90,15 @@ TEST_F(SourceLogTest, EverythingIsNotAllUntilTheSourceWasReadOnce) {
   EXPECT_FALSE(Read(a_, page.position).full);
 }
 
+TEST_F(SourceLogTest, RemovalsAreToldAlsoWhileNotEverythingWasRead) {
+  ASSERT_TRUE(log_->Append(a_, "", {Put("r1", "1"), Put("r2", "2")}).ok());
+  LogPage page = Read(a_, "");
+  ASSERT_TRUE(log_->Append(a_, "", {Gone("r1")}).ok());
+  page = Read(a_, page.position);
+  EXPECT_TRUE(page.full);
+  EXPECT_THAT(page.removed, ElementsAre("r1"));
+}
+
 TEST_F(SourceLogTest, PositionsOfALostLogBeginAnew) {
   ASSERT_TRUE(log_->Append(a_, "", {Put("r1", "1")}).ok());
   Complete(a_);
