@@ -17,21 +17,23 @@ struct Armed {
   int64_t pass = 0;  // 0: not armed
 };
 
-const Armed& ArmedPoint() {
-  // Never destroyed: workers may pass points while the process ends.
-  static const Armed& armed = *new Armed([] {
-    Armed result;
-    const char* text = std::getenv("PURSER_FAULT_KILL");
-    if (text == nullptr) return result;
-    const absl::string_view value(text);
-    const size_t colon = value.rfind(':');
-    if (colon == absl::string_view::npos ||
-        !absl::SimpleAtoi(value.substr(colon + 1), &result.pass)) {
-      result.pass = 0;
-      return result;
-    }
-    result.name = std::string(value.substr(0, colon));
+Armed Parse(absl::string_view value) {
+  Armed result;
+  const size_t colon = value.rfind(':');
+  if (colon == absl::string_view::npos ||
+      !absl::SimpleAtoi(value.substr(colon + 1), &result.pass)) {
+    result.pass = 0;
     return result;
+  }
+  result.name = std::string(value.substr(0, colon));
+  return result;
+}
+
+Armed& ArmedPoint() {
+  // Never destroyed: workers may pass points while the process ends.
+  static Armed& armed = *new Armed([] {
+    const char* text = std::getenv("PURSER_FAULT_KILL");
+    return text == nullptr ? Armed() : Parse(text);
   }());
   return armed;
 }
@@ -47,6 +49,8 @@ void PassFaultPoint(absl::string_view name) {
     kill(getpid(), SIGKILL);
   }
 }
+
+void ArmFaultPoint(absl::string_view value) { ArmedPoint() = Parse(value); }
 
 const std::vector<absl::string_view>& FaultPoints() {
   static const auto& points =

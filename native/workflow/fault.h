@@ -16,6 +16,10 @@ namespace purser::workflow {
 // Kills the process when it is `name`'s turn. Thread-safe; a load of one flag when not armed.
 void PassFaultPoint(absl::string_view name);
 
+// Arms the process as PURSER_FAULT_KILL=`value` would; for one that was forked from a process which
+// has read the environment already. Before any thread passes a point.
+void ArmFaultPoint(absl::string_view value);
+
 // Every point there is, so that a test can visit each; a point that is not listed is never armed.
 const std::vector<absl::string_view>& FaultPoints();
 
