@@ -23,17 +23,18 @@ const purser = path.join(root, 'build/release/bin/purser');
 const { DuckDBInstance } = createRequire(path.join(root, 'package.json'))('@duckdb/node-api');
 
 let folder;
+let instance; // held: a connection does not keep it
 let connection;
 
 before(async () => {
   folder = mkdtempSync(path.join(tmpdir(), 'purser-parquet-'));
-  const instance = await DuckDBInstance.create(':memory:', { threads: '2' });
+  instance = await DuckDBInstance.create(':memory:', { threads: '2' });
   connection = await instance.connect();
   // Amounts with 18 digits, missing accounts, days over two months, texts that grow out of each other.
   await connection.run(`
     CREATE TABLE bill AS SELECT
-      CAST(((i * 7919) % 100003) * 1e-3 - 20 AS DECIMAL(38,18)) + CAST(i AS DECIMAL(38,18)) / 1000000000000 AS BilledCost,
-      CAST((i % 4096) AS DECIMAL(18,4)) / 100 AS EffectiveCost,
+      CAST(((i * 7919) % 100003 - 20000) || '.' || lpad(CAST(i AS VARCHAR), 18, '0') AS DECIMAL(38,18)) AS BilledCost,
+      CAST((i % 4096) || '.25' AS DECIMAL(18,4)) AS EffectiveCost,
       'USD' AS BillingCurrency,
       TIMESTAMP '2026-10-25 00:00:00' + INTERVAL (i % 400) HOUR AS ChargePeriodStart,
       CASE WHEN i % 11 = 0 THEN NULL ELSE 'account-' || (i % 37) END AS SubAccountId,
@@ -56,7 +57,7 @@ function aggregate(file, by, measures) {
   );
   return {
     status: done.status,
-    error: done.stderr,
+    error: done.stderr || done.stdout,
     answer: done.status === 0 ? JSON.parse(done.stdout) : undefined,
   };
 }
@@ -96,10 +97,12 @@ async function check(
     FROM '${file}' GROUP BY ALL`);
   const shape = (keys, charges, sums) =>
     [...keys, charges, ...sums.map(sum => units(sum).toString())].join('|');
-  assert.deepEqual(
-    answer.rows.map(row => shape(row.keys, row.charges, row.sums)).sort(),
-    expected.map(row => shape(row.slice(0, 5), row[5], row.slice(6))).sort(),
-  );
+  // The first difference: a whole one of so many rows takes minutes.
+  const mine = answer.rows.map(row => shape(row.keys, row.charges, row.sums)).sort();
+  const theirs = expected.map(row => shape(row.slice(0, 5), row[5], row.slice(6))).sort();
+  assert.equal(mine.length, theirs.length);
+  const differs = mine.findIndex((row, index) => row !== theirs[index]);
+  assert.equal(mine[differs], theirs[differs]);
   assert.equal(answer.rowsRead, 60000);
 }
 
@@ -213,7 +216,7 @@ describe('Parquet as DuckDB writes it', () => {
     );
     assert.match(
       aggregate(file, 'day', 'BilledCost').error,
-      /null\.parquet: column BilledCost: value "": no amount.*\(row 42\)/,
+      /null\.parquet: column BilledCost: value .*: no amount.*\(row 42\)/,
     );
   });
 

@@ -140,8 +140,10 @@ bool AppendFixed(const Leaf& leaf, const char* at, Values& values) {
     case PhysicalType::kInt32: {
       int32_t value;
       std::memcpy(&value, at, 4);
-      values.integers.push_back(leaf.meaning == Meaning::kUnsigned ? static_cast<uint32_t>(value)
-                                                                   : value);
+      // Both as 64 bits: of an unsigned and a signed number of 32 the common type is unsigned.
+      values.integers.push_back(leaf.meaning == Meaning::kUnsigned
+                                    ? static_cast<int64_t>(static_cast<uint32_t>(value))
+                                    : static_cast<int64_t>(value));
       return true;
     }
     case PhysicalType::kFloat: {
