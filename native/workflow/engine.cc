@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <exception>
 #include <thread>
 #include <utility>
@@ -27,6 +28,9 @@ constexpr absl::Duration kSharedPoll = absl::Seconds(1);
 constexpr absl::Duration kQuickCall = absl::Milliseconds(1);
 // … which comes after this, should the next call be a long one.
 constexpr absl::Duration kTidyPause = absl::Milliseconds(1);
+// At the end, results that somebody else's change made wait are tried again so often.
+constexpr int kLastTries = 50;
+constexpr std::chrono::milliseconds kLastPause(2);
 // A caller who waits for another thread's round looks again after this at the latest.
 constexpr absl::Duration kControlPoll = absl::Milliseconds(10);
 
@@ -90,7 +94,8 @@ class DurableEngine final : public Engine {
     // What the last calls gave, and what nobody began. If the store refuses, the leases stay and
     // the next engine calls again with the same effect keys.
     core_.GiveBackReady(/*all=*/true);
-    while (core_.HasInbox() && core_.TryRound()) {
+    for (int i = 0; i < kLastTries && core_.HasInbox(); ++i) {
+      if (!core_.TryRound()) std::this_thread::sleep_for(kLastPause);
     }
     if (retire) core_.Retire();
   }

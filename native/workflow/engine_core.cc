@@ -168,6 +168,8 @@ void EngineCore::Changed() {
 std::shared_ptr<const Task> EngineCore::Pop() {
   base::MutexLock lock(mutex_);
   if (ready_.empty() || draining_) return nullptr;
+  // What is ready was claimed before others took this engine's runs over: the next round drops it.
+  if (all_lost_) return nullptr;
   // Others may have taken over by now what this engine could not say it lives for: nothing begins
   // before the next beat has told whether they did.
   if (!exclusive_ && clock_.Monotonic() - confirmed_ >= options_.lease) return nullptr;

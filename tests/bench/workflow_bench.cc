@@ -175,13 +175,13 @@ absl::Status Open(const std::string& where, int workers, Bench& bench) {
   return absl::OkStatus();
 }
 
-workflow::NewRun MakeRun(int64_t number, const json& body,
+workflow::NewRun MakeRun(int64_t number, const std::string& body,
                          const std::shared_ptr<const workflow::Definition>& definition) {
   workflow::NewRun run;
   run.id = absl::StrCat("run_", absl::Hex(getpid()), "_", absl::Dec(number, absl::kZeroPad10));
   run.subject = absl::StrCat("req_", absl::Hex(getpid()), "_", absl::Dec(number, absl::kZeroPad10));
   run.definition = definition;
-  run.body = body.dump();
+  run.body = body;
   run.input = {{"n", number}};
   return run;
 }
@@ -190,10 +190,11 @@ template <typename EngineType>
 absl::Status Submit(Bench& bench, EngineType& engine, int64_t runs, int steps) {
   const json body = Body(steps);
   const auto definition = Build(body);
+  const std::string text = body.dump();
   for (int64_t first = 0; first < runs; first += kBatch) {
     PURSER_RETURN_IF_ERROR(bench.database->Transact([&](Connection& connection) -> absl::Status {
       for (int64_t i = first; i < std::min<int64_t>(runs, first + kBatch); ++i) {
-        PURSER_RETURN_IF_ERROR(engine.Begin(connection, MakeRun(i, body, definition)));
+        PURSER_RETURN_IF_ERROR(engine.Begin(connection, MakeRun(i, text, definition)));
       }
       return absl::OkStatus();
     }));
@@ -232,11 +233,12 @@ absl::StatusOr<json> OneAfterAnother(const std::string& where, int64_t runs, int
   PURSER_RETURN_IF_ERROR(engine->Start());
   const json body = Body(steps);
   const auto definition = Build(body);
+  const std::string text = body.dump();
   const double began = Seconds();
   uint64_t mark = 0;
   for (int64_t i = 0; i < runs; ++i) {
     PURSER_RETURN_IF_ERROR(bench.database->Transact([&](Connection& connection) {
-      return engine->Begin(connection, MakeRun(i, body, definition));
+      return engine->Begin(connection, MakeRun(i, text, definition));
     }));
     engine->Committed();
     while (bench.executor.ended < i + 1) mark = engine->WaitForEvents(mark, {});
