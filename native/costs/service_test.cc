@@ -229,7 +229,7 @@ TEST_F(CostServiceTest, BadRowsAreSetAsideWithTheirMoney) {
   ASSERT_EQ(report->quarantined_money.size(), 1u);
   EXPECT_EQ(report->quarantined_money[0].billed.ToString(), "6.5");
   ASSERT_EQ(report->problems.size(), 4u);
-  EXPECT_THAT(report->problems[2], HasSubstr("b.csv:5: column Tags: value \"{\"\"team\"\": {}}\""));
+  EXPECT_THAT(report->problems[2], HasSubstr("b.csv:5: column Tags: value \"{\"team\": {}}\""));
   std::ifstream file(report->quarantine_path);
   std::stringstream text;
   text << file.rdbuf();
