@@ -433,7 +433,7 @@ describe('providers', () => {
     assert.deepEqual(sizes, [1000, 1000, 500]);
     assert.deepEqual(summary, {
       read: 2500, emitted: 2500, dropped: 0, added: 2500, changed: 0, removed: 0,
-      heldRemovals: 0, kept: 0, duplicates: 0, chunks: 3, full: true,
+      heldRemovals: 0, kept: 0, duplicates: 0, chunks: 3, full: true, entities: 2500,
     });
     const again = JSON.parse(await refresh({ count: 2499, first: 1 }, {
       chunk: (upserts, removed) => {
