@@ -340,7 +340,9 @@ TEST_F(EnginePostgres, AZombiesOneResultIsRefused) {
   other.before_effect = nullptr;
   EXPECT_EQ(Wait(Begin(other)), 0);
   kill(zombie, SIGCONT);
-  EXPECT_EQ(Wait(zombie), 1);  // refused results
+  // Refused results: the store refuses the one; or the zombie's heartbeat sees first that the lease
+  // is gone, and it is given up unwritten.
+  EXPECT_LE(Wait(zombie), 1);
   const Verdict verdict = JudgeAll(life);
   EXPECT_EQ(verdict.lost, 0);
   EXPECT_EQ(verdict.doubled, 0);
