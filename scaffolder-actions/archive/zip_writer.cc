@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "scaffolder-actions/archive/deflate_into.h"
 #include "scaffolder-actions/archive/entries.h"
 #include "scaffolder-actions/archive/zip_format.h"
 
@@ -232,18 +233,7 @@ class ZipWriter final : public ArchiveWriter {
   }
 
   absl::Status Deflate(absl::string_view bytes, bool last) {
-    stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
-    stream_.avail_in = static_cast<uInt>(bytes.size());
-    int result = Z_OK;
-    do {
-      stream_.next_out = reinterpret_cast<Bytef*>(out_.data());
-      stream_.avail_out = static_cast<uInt>(out_.size());
-      result = deflate(&stream_, last ? Z_FINISH : Z_NO_FLUSH);
-      if (result == Z_STREAM_ERROR) return absl::InternalError("deflate failed");
-      PURSER_RETURN_IF_ERROR(
-          sink_.Append(absl::string_view(out_).substr(0, out_.size() - stream_.avail_out)));
-    } while (last ? result != Z_STREAM_END : stream_.avail_out == 0 || stream_.avail_in > 0);
-    return absl::OkStatus();
+    return DeflateInto(stream_, bytes, last, out_, sink_);
   }
 
   ByteSink& sink_;
