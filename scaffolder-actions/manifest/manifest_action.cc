@@ -13,8 +13,9 @@
 #include "base/strings.h"
 #include "document/yaml.h"
 #include "edit/edit.h"
+#include "json/crd_schema.h"
+#include "json/json.h"
 #include "scaffolder-actions/file_support.h"
-#include "scaffolder-actions/manifest/crd_schema.h"
 
 namespace purser::actions {
 namespace {
@@ -291,9 +292,9 @@ absl::Status ManifestAction::Run(action::Context& context) {
   if (judged) {
     PURSER_ASSIGN_OR_RETURN(const std::vector<nlohmann::json> definitions, Definitions(context));
     PURSER_ASSIGN_OR_RETURN(
-        const CrdSchema schema,
-        CrdSchema::Find(definitions, input["apiVersion"].get_ref<const std::string&>(),
-                        input["kind"].get_ref<const std::string&>()));
+        const json::CrdSchema schema,
+        json::CrdSchema::Find(definitions, input["apiVersion"].get_ref<const std::string&>(),
+                              input["kind"].get_ref<const std::string&>()));
     violations = schema.Validate(plain);
     note = "fits its definition";
     if (schema.unchecked_rules() > 0) {
@@ -301,7 +302,7 @@ absl::Status ManifestAction::Run(action::Context& context) {
                       " rules of it can only be judged by the cluster");
     }
   } else {
-    violations = CheckMetadata(plain["metadata"]);
+    violations = json::CheckMetadata(plain["metadata"]);
   }
   const std::string shown =
       absl::StrCat(base::EscapeForDisplay(input["kind"].get_ref<const std::string&>(), 63), " ",

@@ -4,8 +4,8 @@
 
 #include "document/yaml.h"
 #include "gmock/gmock.h"
+#include "json/crd_schema.h"
 #include "scaffolder-actions/fake_context.h"
-#include "scaffolder-actions/manifest/crd_schema.h"
 
 namespace purser::actions {
 namespace {
@@ -191,7 +191,7 @@ TEST_F(ManifestActionTest, ADefinitionByValue) {
   ASSERT_TRUE(documents.ok());
   json input = Bucket({{"regions", "eu"}});
   input.erase("crds");
-  input["crd"] = TrimDefinition((*documents)[1].value);
+  input["crd"] = purser::json::TrimDefinition((*documents)[1].value);
   EXPECT_THAT(Error(input), HasSubstr("did you mean \"region\"?"));
   input.erase("crd");
   ASSERT_TRUE(Perform(action_, input).ok());
@@ -259,13 +259,13 @@ TEST_F(ManifestActionTest, RealDefinitions) {
       const json& spec = one.value["spec"];
       for (const json& version : spec["versions"]) {
         if (!version.value("served", true)) continue;
-        const auto schema = CrdSchema::Find(
+        const auto schema = purser::json::CrdSchema::Find(
             {one.value},
             absl::StrCat(spec["group"].get<std::string>(), "/", version["name"].get<std::string>()),
             spec["names"]["kind"].get<std::string>());
         EXPECT_TRUE(schema.ok()) << entry.path() << " " << schema.status();
-        const auto trimmed = CrdSchema::Find(
-            {TrimDefinition(one.value)},
+        const auto trimmed = purser::json::CrdSchema::Find(
+            {purser::json::TrimDefinition(one.value)},
             absl::StrCat(spec["group"].get<std::string>(), "/", version["name"].get<std::string>()),
             spec["names"]["kind"].get<std::string>());
         EXPECT_TRUE(trimmed.ok()) << entry.path() << " " << trimmed.status();

@@ -7,8 +7,8 @@
 #include "base/status.h"
 #include "base/strings.h"
 #include "connectors/kubernetes/kubernetes_connector.h"
+#include "json/crd_schema.h"
 #include "json/json.h"
-#include "scaffolder-actions/manifest/crd_schema.h"
 
 namespace purser::actions {
 namespace {
@@ -128,7 +128,7 @@ absl::Status ManifestCrdAction::Run(action::Context& context) {
   const std::string name = input["name"].get<std::string>();
   PURSER_ASSIGN_OR_RETURN(const nlohmann::json definition,
                           client->Get({kCrdVersion, kCrdKind, "", name}, limits));
-  nlohmann::json trimmed = TrimDefinition(definition);
+  nlohmann::json trimmed = json::TrimDefinition(definition);
   trimmed["kind"] = kCrdKind;
   const size_t bytes = json::Dump(trimmed).size();
   if (bytes > kMaxCrdOutputBytes) {

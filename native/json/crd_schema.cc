@@ -1,4 +1,4 @@
-#include "scaffolder-actions/manifest/crd_schema.h"
+#include "json/crd_schema.h"
 
 #include <algorithm>
 #include <utility>
@@ -11,7 +11,7 @@
 #include "base/strings.h"
 #include "json/pattern.h"
 
-namespace purser::actions {
+namespace purser::json {
 namespace {
 
 using Json = nlohmann::json;
@@ -74,8 +74,7 @@ class Converter {
     Bound(schema, "maximum", "exclusiveMaximum", out);
     if (const auto pattern = schema.find("pattern"); pattern != schema.end()) {
       // Go's syntax; nearly all patterns mean the same in both.
-      if (pattern->is_string() &&
-          json::Pattern::Compile(pattern->get_ref<const std::string&>()).ok()) {
+      if (pattern->is_string() && Pattern::Compile(pattern->get_ref<const std::string&>()).ok()) {
         out["pattern"] = *pattern;
       } else {
         ++unchecked;
@@ -138,8 +137,8 @@ std::string UnknownText(const std::string& name, const std::vector<std::string>&
 
 // Fields that the server would drop. `value` is bounded in depth by whoever read it.
 void FindUnknown(const Json& schema, const Json& value, const std::string& pointer, bool root,
-                 std::vector<json::Violation>* out) {
-  if (!schema.is_object() || out->size() >= json::kMaxViolations) return;
+                 std::vector<Violation>* out) {
+  if (!schema.is_object() || out->size() >= kMaxViolations) return;
   if (value.is_array()) {
     const auto items = schema.find("items");
     if (items == schema.end()) return;
@@ -160,7 +159,7 @@ void FindUnknown(const Json& schema, const Json& value, const std::string& point
     return;
   }
   for (const auto& [name, member] : value.items()) {
-    const std::string at = absl::StrCat(pointer, "/", json::PointerToken(name));
+    const std::string at = absl::StrCat(pointer, "/", PointerToken(name));
     if (const auto property = properties.find(name); property != properties.end()) {
       // The server knows metadata better than a definition may say.
       if (embedded && name == "metadata") continue;
@@ -200,14 +199,13 @@ bool IsLabelWord(absl::string_view text, bool may_be_empty) {
                      [&](char c) { return outer(c) || c == '-' || c == '_' || c == '.'; });
 }
 
-void CheckWords(const Json& words, const char* name, bool label,
-                std::vector<json::Violation>* out) {
+void CheckWords(const Json& words, const char* name, bool label, std::vector<Violation>* out) {
   if (!words.is_object()) {
     out->push_back({absl::StrCat("/metadata/", name), "must be an object"});
     return;
   }
   for (const auto& [key, value] : words.items()) {
-    const std::string at = absl::StrCat("/metadata/", name, "/", json::PointerToken(key));
+    const std::string at = absl::StrCat("/metadata/", name, "/", PointerToken(key));
     const size_t slash = key.find('/');
     const bool fits = slash == std::string::npos
                           ? IsLabelWord(key, false)
@@ -256,16 +254,15 @@ std::string NearestName(absl::string_view name, const std::vector<std::string>& 
   return best;
 }
 
-std::vector<json::Violation> CheckMetadata(const Json& metadata) {
-  std::vector<json::Violation> out;
+std::vector<Violation> CheckMetadata(const Json& metadata) {
+  std::vector<Violation> out;
   if (!metadata.is_object()) return {{"/metadata", "must be an object"}};
   static const std::vector<std::string>* const kKnown =
       new std::vector<std::string>{"annotations", "finalizers", "generateName",   "labels",
                                    "name",        "namespace",  "ownerReferences"};
   for (const auto& [name, value] : metadata.items()) {
     if (std::find(kKnown->begin(), kKnown->end(), name) == kKnown->end()) {
-      out.push_back(
-          {absl::StrCat("/metadata/", json::PointerToken(name)), UnknownText(name, *kKnown)});
+      out.push_back({absl::StrCat("/metadata/", PointerToken(name)), UnknownText(name, *kKnown)});
     }
   }
   const std::string name = metadata.value("name", "");
@@ -334,7 +331,7 @@ absl::StatusOr<CrdSchema> CrdSchema::Find(const std::vector<Json>& definitions,
       Converter converter;
       PURSER_ASSIGN_OR_RETURN(Json converted, converter.Convert(source, 0));
       converted["type"] = "object";
-      absl::StatusOr<json::Schema> schema = json::Schema::Compile(std::move(converted));
+      absl::StatusOr<Schema> schema = Schema::Compile(std::move(converted));
       if (!schema.ok()) {
         return base::Annotate(schema.status(), absl::StrCat("the definition of ", kind));
       }
@@ -356,21 +353,26 @@ absl::StatusOr<CrdSchema> CrdSchema::Find(const std::vector<Json>& definitions,
                    known.empty() ? "none" : absl::StrJoin(known, ", ")));
 }
 
-std::vector<json::Violation> CrdSchema::Validate(const Json& object) const {
-  std::vector<json::Violation> out = CheckMetadata(object.value("metadata", Json::object()));
+std::vector<Violation> CrdSchema::Validate(const Json& object) const {
+  std::vector<Violation> out = CheckMetadata(object.value("metadata", Json::object()));
   const bool in_namespace = object.value("metadata", Json::object()).contains("namespace");
   if (in_namespace && !namespaced_) {
     out.push_back({"/metadata/namespace", "objects of this kind stand in no namespace"});
   }
-  for (json::Violation& violation : schema_.Validate(object)) {
+  for (Violation& violation : schema_.Validate(object)) {
     // What CheckMetadata has judged already.
     if (absl::StartsWith(violation.pointer, "/metadata/")) continue;
     out.push_back(std::move(violation));
   }
   FindUnknown(source_, object, "", true, &out);
-  std::stable_sort(out.begin(), out.end(), [](const json::Violation& a, const json::Violation& b) {
-    return a.pointer < b.pointer;
-  });
+  std::stable_sort(out.begin(), out.end(),
+                   [](const Violation& a, const Violation& b) { return a.pointer < b.pointer; });
+  return out;
+}
+
+std::vector<Violation> CrdSchema::UnknownFields(const Json& object) const {
+  std::vector<Violation> out;
+  FindUnknown(source_, object, "", true, &out);
   return out;
 }
 
@@ -423,4 +425,4 @@ Json TrimDefinition(const Json& definition) {
           {"spec", std::move(trimmed)}};
 }
 
-}  // namespace purser::actions
+}  // namespace purser::json
