@@ -31,6 +31,7 @@ struct StepDefinition {
   nlohmann::json with;             // for the executor: input, expressions not yet evaluated
   absl::Duration timeout = absl::Minutes(30);  // from the first call until it is ready
   RetryPolicy retry;
+  bool undo = true;  // false: never compensated, even where the executor could
 };
 
 // Immutable once built. `hash` names it in the store.
@@ -38,6 +39,7 @@ struct Definition {
   std::string name;
   std::string hash;
   std::vector<StepDefinition> steps;
+  int parallel = 0;  // steps under way at the same time, those that wait included; 0: no limit
 
   const StepDefinition* Find(absl::string_view id) const;  // nullptr when unknown
 };

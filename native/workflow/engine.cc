@@ -117,6 +117,10 @@ class DurableEngine final : public Engine {
   absl::Status Retry(absl::string_view run_id, const Actor& actor) override {
     return Control(run_id, [actor](Transition& transition) { return transition.Retry(actor); });
   }
+  absl::Status Change(absl::string_view run_id,
+                      std::function<absl::Status(Transition&)> act) override {
+    return Control(run_id, std::move(act));
+  }
 
   absl::Status Health() const override { return core_.Health(); }
   EngineStats Stats() const override { return core_.Stats(); }

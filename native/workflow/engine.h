@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -58,6 +59,9 @@ struct NewRun {
   bool held = false;          // waits for Release
   std::string message;        // why it is held
   nlohmann::json event_data;  // of the "<noun>.created" event
+  // Steps that count as done from the start, with their outputs (a run that goes on where another
+  // stopped). They are not this run's to undo.
+  std::map<std::string, nlohmann::json> done;
 };
 
 struct EngineStats {
@@ -87,6 +91,11 @@ class Engine {
   virtual absl::Status Release(absl::string_view run_id, const Actor& actor) = 0;
   virtual absl::Status Cancel(absl::string_view run_id, const Actor& actor) = 0;
   virtual absl::Status Retry(absl::string_view run_id, const Actor& actor) = 0;
+  // Any other change: `act` uses the transition's verbs and events, and may write rows of its own
+  // through its connection; all of it is one transaction. It may be called again (another try), and
+  // must check before it writes: what it wrote before an error of its own is not taken back.
+  virtual absl::Status Change(absl::string_view run_id,
+                              std::function<absl::Status(Transition&)> act) = 0;
 
   // OK, or why no new effect starts now (the store's last error); OK again after the next write.
   virtual absl::Status Health() const = 0;

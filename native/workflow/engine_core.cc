@@ -135,7 +135,7 @@ absl::Status EngineCore::Begin(Connection& connection, const NewRun& run) {
   record.message = run.message;
   record.input = run.input.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   PURSER_ASSIGN_OR_RETURN(Journal journal, Journal::Open(connection, Now(), rows_per_statement_));
-  Run whole = Transition::NewRun(std::move(record), run.definition, journal.now());
+  Run whole = Transition::NewRun(std::move(record), run.definition, journal.now(), run.done);
   Transition transition(context_, journal, whole);
   transition.AppendEvent("", absl::StrCat(options_.noun, ".created"), run.message, run.event_data);
   PURSER_RETURN_IF_ERROR(transition.Advance());

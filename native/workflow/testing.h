@@ -34,11 +34,13 @@ class ScriptedExecutor final : public StepExecutor {
   std::map<std::string, ScriptedOperation> operations;  // fixed before the engine starts
   std::function<absl::StatusOr<nlohmann::json>(const RunView&)> finish;
 
-  // The body is {"name", "steps": [{"id","uses","needs","attempts","timeoutMs","skip"}]}.
+  // The body is {"name", "parallel",
+  //              "steps": [{"id","uses","needs","attempts","timeoutMs","skip","undo"}]}.
   static std::shared_ptr<const Definition> Build(const nlohmann::json& body) {
     auto definition = std::make_shared<Definition>();
     definition->name = body.value("name", "test");
     definition->hash = base::Sha256Hex(body.dump());
+    definition->parallel = body.value("parallel", 0);
     for (const nlohmann::json& text : body.at("steps")) {
       StepDefinition step;
       step.id = text.at("id");
@@ -50,6 +52,7 @@ class ScriptedExecutor final : public StepExecutor {
       step.retry.initial = absl::Milliseconds(text.value("initialMs", 1));
       step.retry.cap = absl::Milliseconds(text.value("capMs", 5));
       step.timeout = absl::Milliseconds(text.value("timeoutMs", 3'600'000));
+      step.undo = text.value("undo", true);
       definition->steps.push_back(std::move(step));
     }
     return definition;

@@ -53,7 +53,7 @@ std::string Task::EffectKey() const {
 }
 
 Run Transition::NewRun(RunRecord record, std::shared_ptr<const Definition> definition,
-                       absl::Time now) {
+                       absl::Time now, const std::map<std::string, json>& done) {
   Run run;
   run.record = std::move(record);
   run.record.outputs = "{}";
@@ -65,6 +65,12 @@ Run Transition::NewRun(RunRecord record, std::shared_ptr<const Definition> defin
     StepRecord step;
     step.id = definition_step.id;
     step.index = static_cast<int64_t>(run.steps.size());
+    if (const auto known = done.find(step.id); known != done.end()) {
+      step.state = StepState::kSucceeded;
+      step.outputs = Dump(known->second);
+      step.message = "taken over from an earlier run";
+      step.ended_at = now;
+    }
     run.steps.push_back(std::move(step));
   }
   run.outputs.resize(run.steps.size());
@@ -136,7 +142,7 @@ bool Transition::NeedsMet(const StepDefinition& definition) {
 
 bool Transition::HasUndo(const StepRecord& step) const {
   const StepDefinition* definition = whole_.definition->Find(step.id);
-  if (definition == nullptr) return false;
+  if (definition == nullptr || !definition->undo) return false;
   const absl::StatusOr<StepTraits> traits = context_.executor.Traits(*definition, Direction::kDo);
   return !traits.ok() || traits->has_undo;
 }

@@ -3,6 +3,7 @@
 #ifndef PURSER_WORKFLOW_TRANSITION_H_
 #define PURSER_WORKFLOW_TRANSITION_H_
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -78,7 +79,8 @@ class Transition {
   }
 
   // A run that is not in the store yet.
-  static Run NewRun(RunRecord record, std::shared_ptr<const Definition> definition, absl::Time now);
+  static Run NewRun(RunRecord record, std::shared_ptr<const Definition> definition, absl::Time now,
+                    const std::map<std::string, nlohmann::json>& done);
   // The calls that were under way are those of an engine that is gone: they are due again.
   void TakeOver();
 
@@ -91,6 +93,22 @@ class Transition {
   absl::Status Release(const Actor& actor);
   absl::Status Cancel(const Actor& actor);
   absl::Status Retry(const Actor& actor);
+  // An operator's word on a step that does not go on by itself: it failed, its outcome is unknown,
+  // it waits or is tried again, or its undo failed. Skipped, it counts as done without outputs, and
+  // what it made stays; done, it has `outputs`; of a failed undo, done means that somebody undid it
+  // by hand. A failed run goes on as by Retry.
+  absl::Status SkipStep(absl::string_view step_id, const Actor& actor);
+  absl::Status MarkDone(absl::string_view step_id, const nlohmann::json& outputs,
+                        const Actor& actor);
+  // Something a waiting step waits for may have come: it is looked at now. False when the step does
+  // not wait.
+  bool Wake(absl::string_view step_id);
+  // Of the transaction, for rows of the domain.
+  store::Connection& connection() const { return journal_.connection(); }
+  const RunRecord& run() const { return run_; }
+  absl::Time now() const { return now_; }
+  // Outputs of all completed steps.
+  RunView View() { return View(nullptr); }
   void AppendEvent(absl::string_view step_id, absl::string_view type, absl::string_view message,
                    const nlohmann::json& data);
   // Schedules what may go on and settles the run's state.
@@ -116,6 +134,9 @@ class Transition {
   void Fail(StepRecord& step, absl::string_view message);
   void Finish();
   void SetState(RunState state, absl::string_view message);
+  void ResetUnfinished(const StepRecord* except);
+  absl::StatusOr<StepRecord*> FindStuck(absl::string_view step_id);
+  absl::Status GoOn(const StepRecord* settled);
   absl::Status Start(StepRecord& step, std::vector<Task>* tasks);
   RunView View(const StepDefinition* only_needs_of);
   const nlohmann::json& OutputsOf(const StepRecord& step);

@@ -37,15 +37,22 @@ absl::Status Transition::Advance() {
 
 absl::Status Transition::AdvanceForward() {
   if (run_.state == RunState::kHeld || IsFinal(run_.state)) return absl::OkStatus();
+  const auto under_way = std::count_if(steps_.begin(), steps_.end(), [](const StepRecord& step) {
+    return IsForwardActive(step.state);
+  });
+  const int64_t limit = whole_.definition->parallel;
+  int64_t room = limit == 0 ? static_cast<int64_t>(steps_.size()) : limit - under_way;
   for (const StepDefinition& definition : whole_.definition->steps) {
     StepRecord* step = FindStep(definition.id);
     if (step == nullptr) {
       return absl::DataLossError(
           absl::StrCat("workflow: run ", run_.id, " has no step ", definition.id));
     }
+    if (room <= 0) break;
     if (step->state != StepState::kPending || !NeedsMet(definition)) continue;
     step->state = StepState::kDue;
     step->due = now_;
+    --room;
   }
   bool all_done = true;
   bool active = false;
@@ -235,9 +242,16 @@ absl::Status Transition::Retry(const Actor& actor) {
     SetState(RunState::kRunning, run_.message);
     return Advance();
   }
+  ResetUnfinished(nullptr);
+  SetState(RunState::kRunning, "");
+  return Advance();
+}
+
+void Transition::ResetUnfinished(const StepRecord* except) {
   run_.goal = Goal::kFinish;
+  run_.retries = 0;
   for (StepRecord& step : steps_) {
-    if (step.state == StepState::kSucceeded) continue;
+    if (step.state == StepState::kSucceeded || &step == except) continue;
     // A call known to have failed, or undone since, is a new effect; one that happened, or of which
     // nobody knows, keeps its key, so that the other side can tell the repeat.
     if (!step.unknown && !step.effect && step.attempts > 0) ++step.incarnation;
@@ -254,8 +268,6 @@ absl::Status Transition::Retry(const Actor& actor) {
     step.message.clear();
     whole_.outputs[static_cast<size_t>(step.index)] = json();
   }
-  SetState(RunState::kRunning, "");
-  return Advance();
 }
 
 }  // namespace purser::workflow
