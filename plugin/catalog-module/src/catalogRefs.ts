@@ -8,6 +8,8 @@ const PAGE_SIZE = 1_000;
 /** Tells what the catalog holds of a source, whatever its host remembers. */
 export interface CatalogRefs {
   of(source: string): Promise<string[]>;
+  /** Those that are not in `known`. */
+  beyond(source: string, known: ReadonlySet<string>): Promise<string[]>;
 }
 
 /** {@link CatalogRefs} over the catalog's own API. */
@@ -35,5 +37,9 @@ export class ServiceCatalogRefs implements CatalogRefs {
       refs.push(...page.map(entity => stringifyEntityRef(entity)));
     }
     return refs;
+  }
+
+  async beyond(source: string, known: ReadonlySet<string>): Promise<string[]> {
+    return (await this.of(source)).filter(ref => !known.has(ref));
   }
 }

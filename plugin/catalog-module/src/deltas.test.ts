@@ -29,17 +29,17 @@ function writerTo(apply: (mutation: EntityProviderMutation & { type: 'delta' }) 
 }
 
 describe('writing deltas', () => {
-  it('gives the catalog at most 1,000 entities at once', async () => {
+  it('gives the catalog at most 250 entities at once', async () => {
     const sizes: Array<[number, number]> = [];
     const writer = writerTo(({ added, removed }) => sizes.push([added.length, removed.length]));
     await writer.apply(
-      Array.from({ length: 2_500 }, (_, i) => entity(`e${i}`)),
-      Array.from({ length: 1_200 }, (_, i) => `resource:default/old${i}`),
+      Array.from({ length: 600 }, (_, i) => entity(`e${i}`)),
+      Array.from({ length: 300 }, (_, i) => `resource:default/old${i}`),
     );
     assert.deepEqual(sizes, [
-      [1000, 1000],
-      [1000, 200],
-      [500, 0],
+      [250, 250],
+      [250, 50],
+      [100, 0],
     ]);
   });
 

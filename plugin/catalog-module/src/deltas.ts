@@ -9,9 +9,13 @@ import {
 import type { DeferredEntity, EntityProviderConnection } from '@backstage/plugin-catalog-node';
 import type { JsonObject } from '@backstage/types';
 import { ANNOTATION_SOURCE } from '@purser/plugin-purser-common';
+import type { StoredEntities } from './storedEntities';
 
-/** Entities of one mutation: the catalog hashes them all in one go on the event loop. */
-export const MAX_MUTATION_ENTITIES = 1_000;
+/**
+ * Entities of one mutation: the catalog checks and hashes them all in one go on the event loop, and on
+ * SQLite writes them in the same go.
+ */
+export const MAX_MUTATION_ENTITIES = 250;
 
 function isEntity(value: JsonObject): value is JsonObject & Entity {
   const { metadata } = value;
@@ -54,6 +58,7 @@ export class DeltaWriter {
   readonly #source: string;
   readonly #logger: LoggerService;
   readonly #absoluteUrl: AbsoluteUrl;
+  readonly #stored: StoredEntities | undefined;
 
   constructor(options: {
     connection: EntityProviderConnection;
@@ -62,26 +67,52 @@ export class DeltaWriter {
     source: string;
     logger: LoggerService;
     absoluteUrl: AbsoluteUrl;
+    /** Undefined: every change goes through the connection. */
+    stored?: StoredEntities;
   }) {
     this.#connection = options.connection;
     this.#locationKey = options.locationKey;
     this.#source = options.source;
     this.#logger = options.logger;
     this.#absoluteUrl = options.absoluteUrl;
+    this.#stored = options.stored;
   }
 
-  async apply(upserts: JsonObject[], removedRefs: string[]): Promise<void> {
-    const added = upserts.flatMap(entity => this.#deferred(entity));
-    const removed = removedRefs.map(entityRef => ({ entityRef, locationKey: this.#locationKey }));
-    for (let start = 0; start < added.length || start < removed.length;) {
+  /** `isNew`: the catalog holds nothing of this provider yet. */
+  async apply(upserts: JsonObject[], removedRefs: string[], isNew = false): Promise<void> {
+    for (let start = 0; start < upserts.length || start < removedRefs.length;) {
       const end = start + MAX_MUTATION_ENTITIES;
-      await this.#write(added.slice(start, end), removed.slice(start, end));
+      const entities = upserts.slice(start, end).flatMap(entity => this.#complete(entity));
+      const added = isNew ? entities : await this.#updateStored(entities);
+      await this.#write(
+        added.map(entity => ({ entity, locationKey: this.#locationKey })),
+        removedRefs
+          .slice(start, end)
+          .map(entityRef => ({ entityRef, locationKey: this.#locationKey })),
+      );
+      if (isNew) {
+        await this.#stored?.added(added.length);
+      }
       start = end;
       await new Promise(resolve => setImmediate(resolve));
     }
   }
 
-  #deferred(entity: JsonObject): DeferredEntity[] {
+  /** Those that are left to `applyMutation`. */
+  async #updateStored(entities: Entity[]): Promise<Entity[]> {
+    if (!this.#stored || entities.length === 0) {
+      return entities;
+    }
+    try {
+      return await this.#stored.update(entities, this.#locationKey);
+    } catch (error) {
+      // A deadlock with the catalog's own processing, say, which applyMutation waits out.
+      this.#logger.debug(`changed entities are written one by one: ${(error as Error).message}`);
+      return entities;
+    }
+  }
+
+  #complete(entity: JsonObject): Entity[] {
     if (!isEntity(entity)) {
       this.#logger.error('an entity without apiVersion, kind or metadata.name was left out');
       return [];
@@ -101,18 +132,16 @@ export class DeltaWriter {
         : link,
     );
     const metadata = { ...entity.metadata, annotations, ...(links && { links }) };
-    return [
-      {
-        entity: { ...entity, metadata },
-        locationKey: this.#locationKey,
-      },
-    ];
+    return [{ ...entity, metadata }];
   }
 
   async #write(
     added: DeferredEntity[],
     removed: Array<{ entityRef: string; locationKey: string }>,
   ): Promise<void> {
+    if (added.length === 0 && removed.length === 0) {
+      return;
+    }
     try {
       await this.#connection.applyMutation({ type: 'delta', added, removed });
     } catch (error) {

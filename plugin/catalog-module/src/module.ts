@@ -13,8 +13,9 @@ import { ServiceCatalogRefs } from './catalogRefs';
 import { readInstances } from './config';
 import type { AbsoluteUrl } from './deltas';
 import { purserModelSource } from './model';
-import { DatabaseProviderPositions } from './positions';
+import { DatabaseProviderPositions, forgetOtherPositions, RememberedPositions } from './positions';
 import { PurserEntityProvider } from './purserEntityProvider';
+import { StoredEntities } from './storedEntities';
 
 // Time a run has to store its last changes before the scheduler takes its lock away.
 const MAX_MARGIN_MS = 5_000;
@@ -60,30 +61,40 @@ export const catalogModulePurser = createBackendModule({
       }) {
         model.addModelSource(purserModelSource);
         const instances = readInstances(config);
+        const knex = await database.getClient();
+        const positions = new RememberedPositions(
+          await DatabaseProviderPositions.create(knex, database),
+        );
         if (instances.length === 0) {
           logger.info('no purser providers are configured below catalog.providers.purser');
+          await forgetOtherPositions(knex, []);
           return;
         }
         const stateDirectory = config.getOptionalString('purser.stateDirectory');
         const absoluteUrl = absoluteUrlOf(config);
         const catalogRefs = new ServiceCatalogRefs({ catalog: catalogService, auth });
-        const positions = await DatabaseProviderPositions.create(database);
-        catalog.addEntityProvider(
-          ...instances.map(
-            instance =>
-              new PurserEntityProvider({
-                instance,
-                purser,
-                positions,
-                catalogRefs,
-                logger,
-                taskRunner: scheduler.createScheduledTaskRunner(instance.schedule),
-                followFor: followForOf(instance.schedule),
-                absoluteUrl,
-                stateDirectory: stateDirectory && resolve(stateDirectory),
-              }),
-          ),
+        let opened: Promise<StoredEntities | undefined> | undefined;
+        const storedEntities = () => (opened ??= StoredEntities.open(knex, logger));
+        const providers = instances.map(
+          instance =>
+            new PurserEntityProvider({
+              instance,
+              purser,
+              positions,
+              catalogRefs,
+              logger,
+              taskRunner: scheduler.createScheduledTaskRunner(instance.schedule),
+              followFor: followForOf(instance.schedule),
+              absoluteUrl,
+              storedEntities,
+              stateDirectory: stateDirectory && resolve(stateDirectory),
+            }),
         );
+        await forgetOtherPositions(
+          knex,
+          providers.map(provider => provider.getProviderName()),
+        );
+        catalog.addEntityProvider(...providers);
       },
     });
   },
