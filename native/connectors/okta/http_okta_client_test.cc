@@ -270,7 +270,7 @@ TEST_F(OktaClientTest, AServiceSignsInByItsKey) {
   EXPECT_EQ(shell("openssl dgst -sha256 -verify pub.pem -signature signature text"), 0);
   // A token that is refused in the middle is renewed once.
   organisation_.calls = 0;
-  organisation_.spoil = [this](const std::string&, int call) {
+  organisation_.spoil = [](const std::string&, int call) {
     return call == 2 ? http::Response{401, {}, "{}"} : http::Response{0, {}, ""};
   };
   ASSERT_TRUE(List(*client).ok());

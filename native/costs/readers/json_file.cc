@@ -63,17 +63,27 @@ constexpr absl::string_view kAllocationColumnsAtLeast[] = {"name",
                                                            "properties.providerID"};
 
 // A value with its numbers as texts.
+struct Member;
+
 struct Node {
   enum Kind { kNull, kText, kNumber, kTruth, kObject, kArray } kind = kNull;
   std::string text;
-  std::vector<std::pair<std::string, Node>> members;  // of arrays without names
-  const Node* Find(absl::string_view name) const {
-    for (const auto& [key, value] : members) {
-      if (key == base::ToStd(name)) return &value;
-    }
-    return nullptr;
-  }
+  std::vector<Member> members;
+  const Node* Find(absl::string_view name) const;
 };
+
+// A type of its own, as std::pair may not hold what is not yet complete.
+struct Member {
+  std::string name;  // empty in arrays
+  Node node;
+};
+
+const Node* Node::Find(absl::string_view name) const {
+  for (const Member& member : members) {
+    if (member.name == base::ToStd(name)) return &member.node;
+  }
+  return nullptr;
+}
 
 // Builds a Node from nlohmann's events, which give numbers as they are written.
 class Builder final : public nlohmann::json_sax<nlohmann::json> {
@@ -113,7 +123,7 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
     if (open_.empty()) {
       root = std::move(node);
     } else {
-      open_.back()->members.emplace_back(std::move(name_), std::move(node));
+      open_.back()->members.push_back({std::move(name_), std::move(node)});
       name_.clear();
     }
     return true;
@@ -127,7 +137,7 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
     node.kind = kind;
     Add(std::move(node));
     // Members move when their list grows, but those of open objects are the last ones.
-    open_.push_back(open_.empty() ? &root : &open_.back()->members.back().second);
+    open_.push_back(open_.empty() ? &root : &open_.back()->members.back().node);
     return true;
   }
   bool Close() {
