@@ -86,12 +86,13 @@ absl::StatusOr<std::set<std::string>> Gone(const TreeChange& change, const Plan&
 }
 
 absl::Status Apply(const TreeChange& change, const Plan& plan, TreeBuilder& tree,
-                   PackWriter& writer, CommitResult& result) {
+                   PackWriter& writer, const Call& call, CommitResult& result) {
   // First, so that a file may come where a folder was.
   PURSER_ASSIGN_OR_RETURN(const std::set<std::string> gone, Gone(change, plan, tree));
   for (const std::string& path : gone) PURSER_RETURN_IF_ERROR(tree.Remove(path));
   result.deleted = static_cast<int64_t>(gone.size());
   for (size_t i = 0; i < plan.files.size(); ++i) {
+    if (call.stop.stop_requested()) return absl::CancelledError("the commit was stopped");
     const NamedFile& file = plan.files[i];
     PURSER_ASSIGN_OR_RETURN(const std::optional<TreeEntry> now, tree.Find(plan.paths[i]));
     if (now.has_value() && now->mode == file.mode && now->id == file.id) continue;
@@ -134,9 +135,9 @@ absl::StatusOr<CommitResult> CommitTree(Remote& remote, absl::string_view branch
                   } else {
                     tree.emplace();
                   }
-                  PURSER_RETURN_IF_ERROR(Apply(change, plan, *tree, writer, counted));
+                  PURSER_RETURN_IF_ERROR(Apply(change, plan, *tree, writer, call, counted));
                   result.files = counted.files;
-                  PURSER_ASSIGN_OR_RETURN(result.tree, WriteTree(*tree, writer));
+                  PURSER_ASSIGN_OR_RETURN(result.tree, WriteTree(*tree, writer, call));
                   if (counted.files == 0) {
                     if (parent.has_value()) result.commit = *parent;
                     counted.new_branch = false;

@@ -208,12 +208,13 @@ class SlowSource final : public FileSource {
   absl::Status ForEach(const Visit& visit) const override {
     for (const char* path : {"a", "b", "c"}) {
       clock_.Advance(absl::Milliseconds(1500));
-      if (absl::Status status = visit(path, kModeFile, path); !status.ok()) return status;
+      Content content{std::string(path)};
+      if (absl::Status status = visit(path, kModeFile, content); !status.ok()) return status;
     }
     return absl::OkStatus();
   }
-  absl::StatusOr<std::string> Read(absl::string_view path, uint32_t) const override {
-    return std::string(path);
+  absl::StatusOr<Content> Open(absl::string_view path, uint32_t) const override {
+    return Content(std::string(path));
   }
 
  private:

@@ -1,5 +1,7 @@
 #include "git/files.h"
 
+#include <memory>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/file_stream.h"
@@ -21,21 +23,35 @@ bool IsLeftOut(absl::string_view path) {
 
 absl::Status MapSource::ForEach(const Visit& visit) const {
   for (const auto& [path, file] : files_) {
-    PURSER_RETURN_IF_ERROR(visit(path, file.mode, file.content));
+    Content content(file.content);
+    PURSER_RETURN_IF_ERROR(visit(path, file.mode, content));
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> MapSource::Read(absl::string_view path, uint32_t) const {
+absl::StatusOr<Content> MapSource::Open(absl::string_view path, uint32_t) const {
   const auto found = files_.find(std::string(path));
   if (found == files_.end()) return absl::NotFoundError("no such file");
-  return found->second.content;
+  return Content(found->second.content);
 }
 
-absl::StatusOr<std::string> DirectorySource::Read(absl::string_view path, uint32_t mode) const {
-  absl::StatusOr<std::string> content = mode == kModeSymlink
-                                            ? directory_.ReadSymlink(path)
-                                            : directory_.ReadFile(path, limits_.max_file_bytes);
+absl::StatusOr<Content> DirectorySource::Open(absl::string_view path, uint32_t mode) const {
+  const auto open = [&]() -> absl::StatusOr<Content> {
+    if (mode == kModeSymlink) {
+      PURSER_ASSIGN_OR_RETURN(std::string target, directory_.ReadSymlink(path));
+      return Content(std::move(target));
+    }
+    PURSER_ASSIGN_OR_RETURN(base::FileReader opened, base::FileReader::Open(directory_, path));
+    const auto file = std::make_shared<const base::FileReader>(std::move(opened));
+    if (file->bytes() > limits_.max_file_bytes) {
+      return absl::ResourceExhaustedError(absl::StrCat(
+          file->bytes(), " bytes, more than ", limits_.max_file_bytes, " (max_file_bytes)"));
+    }
+    return Content(file->bytes(), [file](int64_t offset, char* buffer, size_t size) {
+      return file->ReadAt(offset, buffer, size);
+    });
+  };
+  absl::StatusOr<Content> content = open();
   if (content.ok()) return content;
   return base::Annotate(content.status(),
                         absl::StrCat("file \"", base::EscapeForDisplay(path), "\""));
@@ -60,7 +76,7 @@ absl::Status DirectorySource::ForEach(const Visit& visit) const {
     }
     uint32_t mode = (entry.mode & 0100) != 0 ? kModeExecutable : kModeFile;
     if (entry.kind == base::FileKind::kSymlink) mode = kModeSymlink;
-    PURSER_ASSIGN_OR_RETURN(const std::string content, Read(entry.path, mode));
+    PURSER_ASSIGN_OR_RETURN(Content content, Open(entry.path, mode));
     PURSER_RETURN_IF_ERROR(visit(entry.path, mode, content));
   }
   return absl::OkStatus();

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/file.h"
+#include "git/content.h"
 #include "git/object.h"
 
 namespace purser::git {
@@ -27,12 +28,12 @@ struct File {
 class FileSource {
  public:
   using Visit =
-      std::function<absl::Status(absl::string_view path, uint32_t mode, absl::string_view content)>;
+      std::function<absl::Status(absl::string_view path, uint32_t mode, Content& content)>;
   virtual ~FileSource() = default;
   // A status other than OK from `visit` ends the walk with it.
   virtual absl::Status ForEach(const Visit& visit) const = 0;
   // The content of one of the files, as ForEach gave it. From any thread.
-  virtual absl::StatusOr<std::string> Read(absl::string_view path, uint32_t mode) const = 0;
+  virtual absl::StatusOr<Content> Open(absl::string_view path, uint32_t mode) const = 0;
 };
 
 // Files in memory, by path.
@@ -40,7 +41,7 @@ class MapSource final : public FileSource {
  public:
   explicit MapSource(std::map<std::string, File> files) : files_(std::move(files)) {}
   absl::Status ForEach(const Visit& visit) const override;
-  absl::StatusOr<std::string> Read(absl::string_view path, uint32_t mode) const override;
+  absl::StatusOr<Content> Open(absl::string_view path, uint32_t mode) const override;
 
  private:
   std::map<std::string, File> files_;
@@ -62,7 +63,7 @@ class DirectorySource final : public FileSource {
                   const DirectorySourceLimits& limits = {})
       : directory_(directory), stop_(std::move(stop)), limits_(limits) {}
   absl::Status ForEach(const Visit& visit) const override;
-  absl::StatusOr<std::string> Read(absl::string_view path, uint32_t mode) const override;
+  absl::StatusOr<Content> Open(absl::string_view path, uint32_t mode) const override;
 
  private:
   const base::Directory& directory_;

@@ -218,10 +218,11 @@ TEST_P(HostileRemoteTest, AfterALostAnswerTheBranchTellsWhetherThePushLanded) {
 class ChangingSource final : public FileSource {
  public:
   absl::Status ForEach(const Visit& visit) const override {
-    return visit("large", kModeFile, Noise(kMaxKept));
+    Content content(Noise(kMaxKept));
+    return visit("large", kModeFile, content);
   }
-  absl::StatusOr<std::string> Read(absl::string_view, uint32_t) const override {
-    return Noise(kMaxKept) + "more";
+  absl::StatusOr<Content> Open(absl::string_view, uint32_t) const override {
+    return Content(Noise(kMaxKept) + "more");
   }
   static constexpr size_t kMaxKept = 9 << 20;
 };

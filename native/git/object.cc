@@ -9,7 +9,6 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "base/hash.h"
 #include "base/strings.h"
 
 namespace purser::git {
@@ -85,11 +84,16 @@ absl::string_view TypeName(ObjectType type) {
   return "object";
 }
 
+ObjectHasher::ObjectHasher(ObjectType type, int64_t size) {
+  hasher_.Update(absl::StrCat(TypeName(type), " ", size, absl::string_view("\0", 1)));
+}
+
+ObjectId ObjectHasher::Finish() { return *ObjectId::FromRaw(hasher_.Finish()); }
+
 ObjectId HashObject(ObjectType type, absl::string_view content) {
-  base::Hasher hasher(base::HashKind::kSha1);
-  hasher.Update(absl::StrCat(TypeName(type), " ", content.size(), absl::string_view("\0", 1)));
+  ObjectHasher hasher(type, static_cast<int64_t>(content.size()));
   hasher.Update(content);
-  return *ObjectId::FromRaw(hasher.Finish());
+  return hasher.Finish();
 }
 
 std::string EncodeTree(std::vector<TreeEntry> entries) {

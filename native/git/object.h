@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "base/hash.h"
 #include "git/object_id.h"
 
 namespace purser::git {
@@ -28,6 +29,17 @@ struct Object {
 };
 
 ObjectId HashObject(ObjectType type, absl::string_view content);
+
+// The same of a content that comes piece by piece. Not thread-safe.
+class ObjectHasher {
+ public:
+  ObjectHasher(ObjectType type, int64_t size);  // of the whole content
+  void Update(absl::string_view piece) { hasher_.Update(piece); }
+  ObjectId Finish();  // once, last
+
+ private:
+  base::Hasher hasher_{base::HashKind::kSha1};
+};
 
 // The modes git knows; nothing else may be in a tree.
 inline constexpr uint32_t kModeFile = 0100644;

@@ -19,6 +19,7 @@ constexpr size_t kHeaderBytes = 12;
 constexpr int kOffsetDelta = 6;
 constexpr int kReferenceDelta = 7;
 constexpr size_t kInflateStep = 64 << 10;
+constexpr size_t kHashStep = 256 << 10;
 
 uint32_t ReadUint32(absl::string_view bytes) {
   uint32_t value = 0;
@@ -83,6 +84,11 @@ class Reader {
         absl::StrCat("pack: ", what, " (", limit, " is ", value, ")"));
   }
 
+  absl::Status Look() const {
+    if (!options_.stop.stop_requested()) return absl::OkStatus();
+    return absl::CancelledError("reading a pack was stopped");
+  }
+
   absl::Status Count(int64_t inflated) {
     inflated_ += inflated;
     if (inflated_ > limits_.max_inflated_bytes) {
@@ -110,10 +116,7 @@ class Reader {
       return TooMuch(absl::StrCat(count, " objects"), "max_objects", limits_.max_objects);
     }
     end_ = pack_.size() - ObjectId::kBytes;
-    if (base::Sha1(pack_.substr(0, end_)) != pack_.substr(end_)) {
-      offset_ = end_;
-      return Bad("the checksum does not match");
-    }
+    PURSER_RETURN_IF_ERROR(CheckSum());
     if (inflateInit(&inflater_) != Z_OK)
       return absl::ResourceExhaustedError("no memory to inflate");
     inflater_ready_ = true;
@@ -121,6 +124,18 @@ class Reader {
     for (int64_t i = 0; i < count; ++i) PURSER_RETURN_IF_ERROR(ReadEntry());
     if (offset_ != end_) return Bad("bytes behind the last object");
     return absl::OkStatus();
+  }
+
+  absl::Status CheckSum() {
+    base::Hasher hasher(base::HashKind::kSha1);
+    for (absl::string_view rest = pack_.substr(0, end_); !rest.empty();) {
+      PURSER_RETURN_IF_ERROR(Look());
+      hasher.Update(rest.substr(0, kHashStep));
+      rest.remove_prefix(std::min(kHashStep, rest.size()));
+    }
+    if (hasher.Finish() == pack_.substr(end_)) return absl::OkStatus();
+    offset_ = end_;
+    return Bad("the checksum does not match");
   }
 
   absl::StatusOr<unsigned char> Byte() {
@@ -197,6 +212,7 @@ class Reader {
     uint64_t done = 0;
     int code = Z_OK;
     while (code != Z_STREAM_END) {
+      PURSER_RETURN_IF_ERROR(Look());
       std::string& out = keep ? entry.content : scratch;
       const size_t at = keep ? static_cast<size_t>(done) : 0;
       // One byte more than allowed, so that a stream longer than declared is seen.
@@ -302,6 +318,7 @@ class Reader {
   }
 
   absl::Status Build(const Entry& base, Entry& child) {
+    PURSER_RETURN_IF_ERROR(Look());
     offset_ = child.offset;
     child.depth = base.depth + 1;
     if (child.depth > limits_.max_delta_depth) {

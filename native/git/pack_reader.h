@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <stop_token>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
@@ -33,6 +34,8 @@ struct PackReaderOptions {
   bool skip_blobs = false;
   // Finds an object outside the pack that a delta builds on (a "thin" pack); may be empty.
   std::function<std::optional<Object>(const ObjectId&)> find_base;
+  // Looked at for each object and each piece of one: CANCELLED.
+  std::stop_token stop = {};
 };
 
 // Version 2 packs with offset and reference deltas. The trailing checksum must match.

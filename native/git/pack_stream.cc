@@ -1,5 +1,6 @@
 // Two threads make a pack: the one that sends it, and a helper that runs ahead of it by at most
-// kWindowBytes. Whoever is free takes the next object; the sender takes the results in order.
+// kWindowBytes. Whoever is free takes the next object; the sender takes the results in order. A
+// large object is made by the sender alone, when its turn comes, piece by piece.
 #include <deque>
 #include <exception>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "base/mutex.h"
 #include "base/status.h"
 #include "git/deflate.h"
+#include "git/pack_entry.h"
 #include "git/pack_writer.h"
 
 namespace purser::git {
@@ -22,38 +24,6 @@ constexpr int64_t kMinBytesForHelper = 512 << 10;
 
 void AppendUint32(std::string& out, uint32_t value) {
   for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(value >> shift & 0xFF);
-}
-
-// Type and size: four bits, then seven a byte, low ones first.
-void AppendEntryHead(const PackItem& item, std::string& out) {
-  auto size = static_cast<uint64_t>(item.size);
-  auto byte = static_cast<unsigned char>(static_cast<unsigned>(item.type) << 4 | (size & 15));
-  for (size >>= 4; size != 0; size >>= 7) {
-    out += static_cast<char>(byte | 0x80);
-    byte = static_cast<unsigned char>(size & 0x7F);
-  }
-  out += static_cast<char>(byte);
-}
-
-// The entry of the pack; lets go of the content.
-absl::StatusOr<std::string> PackOne(PackItem& item, Deflater& deflater,
-                                    const std::stop_token& stop) {
-  std::string out;
-  AppendEntryHead(item, out);
-  if (!item.load) {
-    const std::string content = std::exchange(item.content, {});
-    PURSER_RETURN_IF_ERROR(deflater.Append(content, out, stop));
-    return out;
-  }
-  PURSER_ASSIGN_OR_RETURN(const std::string content, item.load());
-  // It was read once to be named: a pack with another content under that name would be refused by
-  // the receiver as corrupt, with no word about the file.
-  if (HashObject(item.type, content) != item.id) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(item.name, " was changed while it was published; publish again"));
-  }
-  PURSER_RETURN_IF_ERROR(deflater.Append(content, out, stop));
-  return out;
 }
 
 }  // namespace
@@ -86,16 +56,21 @@ class PackStream::State {
   absl::StatusOr<std::string> Next() {
     while (out_.size() < kPieceBytes && !finished_) {
       if (stop_.stop_requested()) return absl::CancelledError("the push was stopped");
-      PURSER_ASSIGN_OR_RETURN(const std::optional<std::string> entry, Take());
-      if (entry.has_value()) {
-        Emit(*entry);
-        ++emitted_;
+      std::string bytes;
+      if (large_ == nullptr) {
+        PURSER_ASSIGN_OR_RETURN(const bool more, Take(bytes));
+        if (!more) {
+          bytes = hasher_.Finish();
+          finished_ = true;
+        }
       } else {
-        const std::string sum = hasher_.Finish();
-        out_ += sum;
-        bytes_ += static_cast<int64_t>(sum.size());
-        finished_ = true;
+        PURSER_ASSIGN_OR_RETURN(const bool more, large_->Next(bytes));
+        if (!more) {
+          large_.reset();
+          ++emitted_;
+        }
       }
+      Emit(bytes);
       if (bytes_ > limits_.max_pack_bytes) {
         return absl::ResourceExhaustedError(absl::StrCat("the push is larger than ",
                                                          limits_.max_pack_bytes,
@@ -117,10 +92,17 @@ class PackStream::State {
     bytes_ += static_cast<int64_t>(bytes.size());
   }
 
-  // The next free object may be taken: the first one always, others within the window.
+  // The next free object may be made by either thread: the first one always, others within the
+  // window, a large one never.
   bool MayClaim() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return claimed_ < items_.size() &&
+    return claimed_ < items_.size() && !IsStreamed(items_[claimed_]) &&
            (claimed_ == taken_ || under_way_ + items_[claimed_].size <= kWindowBytes);
+  }
+  bool IsReady() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return taken_ < claimed_ && packed_.front().has_value();
+  }
+  bool LargeIsNext() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return taken_ == claimed_ && IsStreamed(items_[taken_]);
   }
   size_t Claim() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     under_way_ += items_[claimed_].size;
@@ -148,34 +130,46 @@ class PackStream::State {
       // An exception must not leave a thread: it would end the whole process.
       Packed entry = absl::ResourceExhaustedError("no memory to make the pack");
       try {
-        entry = PackOne(items_[index], deflater, stop_);
+        entry = PackEntry(items_[index], deflater);
       } catch (const std::exception&) {
       }
       Put(index, std::move(entry));
     }
   }
 
-  // The next entry in order; nullopt behind the last.
-  absl::StatusOr<std::optional<std::string>> Take() {
+  // Appends the next entry in order, or makes ready to stream it; false behind the last.
+  absl::StatusOr<bool> Take(std::string& out) {
     while (true) {
       size_t index = 0;
+      bool large = false;
       {
         base::MutexLock lock(mutex_);
-        if (taken_ == items_.size()) return std::nullopt;
-        while (!(taken_ < claimed_ && packed_.front().has_value()) && !MayClaim()) {
-          changed_.Wait(mutex_);
-        }
-        if (taken_ < claimed_ && packed_.front().has_value()) {
+        if (taken_ == items_.size()) return false;
+        while (!IsReady() && !MayClaim() && !LargeIsNext()) changed_.Wait(mutex_);
+        if (IsReady()) {
           Packed entry = *std::move(packed_.front());
           packed_.pop_front();
           under_way_ -= items_[taken_++].size;
           changed_.NotifyAll();
           PURSER_RETURN_IF_ERROR(entry.status());
-          return *std::move(entry);
+          out = *std::move(entry);
+          ++emitted_;
+          return true;
         }
-        index = Claim();
+        large = LargeIsNext();
+        if (large) {
+          index = taken_++;
+          ++claimed_;  // the helper goes on behind it
+          changed_.NotifyAll();
+        } else {
+          index = Claim();
+        }
       }
-      Put(index, PackOne(items_[index], deflater_, stop_));
+      if (large) {
+        PURSER_ASSIGN_OR_RETURN(large_, EntryStream::Open(items_[index], deflater_));
+        return true;
+      }
+      Put(index, PackEntry(items_[index], deflater_));
     }
   }
 
@@ -188,6 +182,7 @@ class PackStream::State {
   int64_t bytes_ = 0;
   int64_t emitted_ = 0;
   bool finished_ = false;
+  std::unique_ptr<EntryStream> large_;  // the object that is being streamed
 
   base::Mutex mutex_;
   base::CondVar changed_;

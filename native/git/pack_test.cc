@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/rng.h"
 #include "git/deflate.h"
+#include "git/files.h"
 #include "git/pack_reader.h"
 #include "git/pack_writer.h"
 #include "git/test_repository.h"
@@ -91,13 +92,13 @@ class DeltaRepository {
   std::vector<std::string> ids_;
 };
 
-// A blob named by `content`, which `load` is to give when it is packed.
-PackItem LaterItem(const std::string& content, std::function<absl::StatusOr<std::string>()> load) {
+// A blob named by `content`, which `open` is to give when it is packed.
+PackItem LaterItem(const std::string& content, std::function<absl::StatusOr<Content>()> open) {
   PackItem item;
   item.id = HashObject(ObjectType::kBlob, content);
   item.name = "file a";
   item.size = static_cast<int64_t>(content.size());
-  item.load = std::move(load);
+  item.open = std::move(open);
   return item;
 }
 
@@ -156,7 +157,7 @@ TEST(PackTest, ALargePackIsMadeInPiecesAndInOrder) {
   }
   PackWriter writer;
   for (const std::string& content : contents) {
-    ASSERT_TRUE(writer.AddItem(LaterItem(content, [&content] { return content; })).ok());
+    ASSERT_TRUE(writer.AddItem(LaterItem(content, [&content] { return Content(content); })).ok());
   }
   const std::unique_ptr<PackStream> stream = std::move(writer).Stream("head", {});
   std::string all;
@@ -179,12 +180,13 @@ TEST(PackTest, ALargePackIsMadeInPiecesAndInOrder) {
 }
 
 TEST(PackTest, AFileThatChangedMeanwhileEndsThePack) {
-  for (const size_t size : {10, 1'000'000}) {
+  for (const size_t size : {10, 1'000'000, 3'000'000}) {
     PackWriter writer;
     ASSERT_TRUE(writer.Add(ObjectType::kBlob, Text(1, 50)).ok());
-    ASSERT_TRUE(
-        writer.AddItem(LaterItem(std::string(size, 'x'), [size] { return std::string(size, 'y'); }))
-            .ok());
+    ASSERT_TRUE(writer
+                    .AddItem(LaterItem(std::string(size, 'x'),
+                                       [size] { return Content(std::string(size, 'y')); }))
+                    .ok());
     const auto pack = std::move(writer).Finish("");
     EXPECT_EQ(pack.status().code(), absl::StatusCode::kFailedPrecondition);
     EXPECT_THAT(pack.status().message(), HasSubstr("file a was changed while it was published"));
@@ -218,22 +220,101 @@ TEST(PackTest, NoiseIsStored) {
   EXPECT_LT(out.size(), 1000u);
 }
 
-TEST(PackTest, LargeContentsCanBeStopped) {
-  std::string content;
-  while (content.size() < 9u << 20) absl::StrAppend(&content, "line ", content.size(), "\n");
-  Deflater deflater;
-  std::string out;
-  ASSERT_TRUE(deflater.Append(content, out).ok());
-  EXPECT_LT(out.size(), content.size() / 2);
-  std::string back(content.size(), '\0');
-  uLongf size = back.size();
-  ASSERT_EQ(uncompress(reinterpret_cast<Bytef*>(back.data()), &size,
-                       reinterpret_cast<const Bytef*>(out.data()), out.size()),
-            Z_OK);
-  EXPECT_TRUE(back == content);
+// Large ones among small ones, text and noise, read from files and given.
+TEST(PackTest, LargeObjectsAreStreamedInTheirTurn) {
+  TempFolder folder;
+  const std::string repository = MakeBareRepository(folder.path());
+  base::SeededRng rng(8);
+  std::vector<std::string> contents;
+  for (int i = 0; i < 12; ++i) {
+    std::string content = absl::StrCat(i, "\n");
+    const size_t size = i % 3 == 0 ? kStreamedBytes + 1000 * static_cast<size_t>(i) : 5000;
+    while (content.size() < size) {
+      if (i % 2 == 0) absl::StrAppend(&content, "line ", content.size(), "\n");
+      if (i % 2 == 1) content += static_cast<char>(rng.Next());
+    }
+    std::ofstream(absl::StrCat(folder.path(), "/", i), std::ios::binary) << content;
+    contents.push_back(std::move(content));
+  }
+  const base::Directory directory = *base::Directory::Open(folder.path());
+  const DirectorySource files(directory, {});
+  PackWriter writer;
+  for (size_t i = 0; i < contents.size(); ++i) {
+    if (i % 6 == 0) {
+      ASSERT_TRUE(writer.Add(ObjectType::kBlob, contents[i]).ok());
+      continue;
+    }
+    ASSERT_TRUE(
+        writer
+            .AddItem(LaterItem(contents[i],
+                               [&files, i] { return files.Open(absl::StrCat(i), kModeFile); }))
+            .ok());
+  }
+  const std::string pack = *std::move(writer).Finish("");
+  Git({"-C", repository, "index-pack", "--strict", "--stdin"}, pack);
+  const auto objects = ReadPack(pack);
+  ASSERT_TRUE(objects.ok()) << objects.status();
+  size_t total = 0;
+  for (const std::string& content : contents) {
+    total += content.size();
+    EXPECT_TRUE(objects->at(HashObject(ObjectType::kBlob, content)).content == content);
+  }
+  EXPECT_LT(pack.size(), total);
+}
+
+// A large content that asks for a stop after some pieces, and counts those that are read.
+class StoppingContent {
+ public:
+  static constexpr int64_t kPieces = 100;
+  static constexpr int64_t kStopAfter = 5;
+
+  Content Open() {
+    return Content(kPieces * static_cast<int64_t>(Content::kPieceBytes),
+                   [this](int64_t, char* buffer, size_t size) -> absl::StatusOr<size_t> {
+                     EXPECT_LE(size, Content::kPieceBytes);
+                     std::fill_n(buffer, size, 'x');
+                     if (++pieces_ == kStopAfter) stop_.request_stop();
+                     return size;
+                   });
+  }
+  int64_t pieces() const { return pieces_; }
+  std::stop_token stop() const { return stop_.get_token(); }
+
+ private:
+  std::stop_source stop_;
+  int64_t pieces_ = 0;
+};
+
+TEST(PackTest, AStopEndsNamingALargeFileAtItsNextPiece) {
+  StoppingContent file;
+  Content content = file.Open();
+  EXPECT_EQ(NameBlob(content, file.stop()).status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(file.pieces(), StoppingContent::kStopAfter);
+}
+
+TEST(PackTest, AStopEndsPackingALargeFileAtItsNextPiece) {
+  StoppingContent file;
+  PackItem item;
+  item.name = "file a";
+  item.size = file.Open().size();
+  item.open = [&file] { return file.Open(); };
+  PackWriter writer;
+  ASSERT_TRUE(writer.AddItem(std::move(item)).ok());
+  const std::unique_ptr<PackStream> stream = std::move(writer).Stream("", file.stop());
+  EXPECT_EQ(stream->Next().status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(file.pieces(), StoppingContent::kStopAfter);
+}
+
+TEST(PackTest, AStopEndsReadingAPack) {
+  PackWriter writer;
+  ASSERT_TRUE(writer.Add(ObjectType::kBlob, Text(4, 50)).ok());
+  const std::string pack = *std::move(writer).Finish("");
   std::stop_source stop;
+  PackReaderOptions options;
+  options.stop = stop.get_token();
+  EXPECT_TRUE(ReadPack(pack, options).ok());
   stop.request_stop();
-  EXPECT_EQ(deflater.Append(content, out, stop.get_token()).code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(ReadPack(pack, options).status().code(), absl::StatusCode::kCancelled);
 }
 
 TEST(PackTest, ReadsOffsetAndReferenceDeltasOfGit) {

@@ -6,8 +6,8 @@
 //
 // One pack, undeltified: for new content deltas save little, and finding them is what makes a push
 // slow; thin changes stay small anyway because only new objects are written. The writer collects
-// what the pack will hold; objects are compressed while the pack is sent, two at a time, so that
-// neither the pack nor the files stand in memory as a whole.
+// what the pack will hold; objects are compressed while the pack is sent, two at a time and large
+// ones piece by piece, so that neither the pack nor the files stand in memory as a whole.
 #ifndef PURSER_GIT_PACK_WRITER_H_
 #define PURSER_GIT_PACK_WRITER_H_
 
@@ -21,6 +21,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "git/content.h"
 #include "git/object.h"
 #include "git/object_id.h"
 #include "http/transport.h"
@@ -39,8 +40,8 @@ struct PackItem {
   ObjectId id;
   std::string name;  // for errors: where a loaded content comes from
   int64_t size = 0;
-  std::string content;                                // when `load` is empty
-  std::function<absl::StatusOr<std::string>()> load;  // gives the content, from any thread
+  std::string content;                            // when `open` is empty
+  std::function<absl::StatusOr<Content>()> open;  // gives the content, from any thread
 };
 
 // The bytes of a pack as they are made. Ends its helper thread when it goes away.
@@ -51,9 +52,9 @@ class PackStream final : public http::BodySource {
              std::stop_token stop);
   ~PackStream() override;
 
-  // About kPieceBytes at a time. FAILED_PRECONDITION when an object that was loaded is not the one
+  // About kPieceBytes at a time. FAILED_PRECONDITION when an object that was opened is not the one
   // that was named (a file changed meanwhile); RESOURCE_EXHAUSTED names the limit that was met;
-  // CANCELLED after a stop.
+  // CANCELLED after a stop, behind the object (or the piece of a large one) that is being made.
   absl::StatusOr<std::string> Next() override;
 
   // Of the pack so far, without the head.

@@ -14,13 +14,14 @@ namespace purser::git {
 namespace {
 
 absl::StatusOr<ObjectId> WriteFiles(const FileSource& source, const std::vector<NamedFile>& files,
-                                    PackWriter& writer) {
+                                    PackWriter& writer, const Call& call) {
   TreeBuilder tree;
   for (const NamedFile& file : files) {
+    if (call.stop.stop_requested()) return absl::CancelledError("the push was stopped");
     PURSER_RETURN_IF_ERROR(tree.Put(file.path, file.mode, file.id));
     PURSER_RETURN_IF_ERROR(WriteFile(source, file, writer));
   }
-  return WriteTree(tree, writer);
+  return WriteTree(tree, writer, call);
 }
 
 std::optional<ObjectId> ParentOf(const std::optional<Tip>& tip) {
@@ -34,7 +35,7 @@ absl::StatusOr<PublishResult> BuildTree(const FileSource& files, const Call& cal
   PackWriter writer;
   PublishResult result;
   PURSER_ASSIGN_OR_RETURN(const std::vector<NamedFile> named, NameFiles(files, call));
-  PURSER_ASSIGN_OR_RETURN(result.tree, WriteFiles(files, named, writer));
+  PURSER_ASSIGN_OR_RETURN(result.tree, WriteFiles(files, named, writer, call));
   result.files = static_cast<int64_t>(named.size());
   result.objects = writer.objects();
   // What a push would send is known only when it has been made.
@@ -61,7 +62,7 @@ absl::StatusOr<PublishResult> PublishTree(Remote& remote, absl::string_view bran
       [&](const std::optional<Tip>& tip, PackWriter& writer,
           PublishResult& result) -> absl::StatusOr<bool> {
         if (tip.has_value()) MarkKnown(tip->objects, writer);
-        PURSER_ASSIGN_OR_RETURN(result.tree, WriteFiles(files, named, writer));
+        PURSER_ASSIGN_OR_RETURN(result.tree, WriteFiles(files, named, writer, call));
         result.files = static_cast<int64_t>(named.size());
         if (tip.has_value() && tip->tree == result.tree) {
           result.commit = tip->id;
@@ -109,7 +110,7 @@ absl::StatusOr<PublishResult> CommitFiles(Remote& remote, absl::string_view bran
           const bool executable = now.has_value() && now->mode == kModeExecutable;
           PURSER_RETURN_IF_ERROR(tree->Put(path, executable ? kModeExecutable : kModeFile, blob));
         }
-        PURSER_ASSIGN_OR_RETURN(result.tree, WriteTree(*tree, writer));
+        PURSER_ASSIGN_OR_RETURN(result.tree, WriteTree(*tree, writer, call));
         if (tip.has_value() && tip->tree == result.tree) {
           result.commit = tip->id;
           return false;

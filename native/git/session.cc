@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "git/deflate.h"
 #include "git/message.h"
 #include "git/signer.h"
 
@@ -70,6 +71,10 @@ bool Landed(Session& session, const ObjectId& commit) {
   return now.ok() && now->Tip(session.branch()) == commit;
 }
 
+std::string FileName(absl::string_view path) {
+  return absl::StrCat("file \"", base::EscapeForDisplay(path), "\"");
+}
+
 absl::StatusOr<CommitSummary> CommitOf(const ObjectMap& objects, const ObjectId& id) {
   const auto found = objects.find(id);
   if (found == objects.end() || found->second.type != ObjectType::kCommit) {
@@ -114,6 +119,7 @@ absl::StatusOr<ObjectMap> Session::Fetch(const Advertisement& advertisement, con
       answer = std::string();  // the pack is a copy; both would double what a large fetch holds
       PackReaderOptions reading;
       reading.skip_blobs = true;
+      reading.stop = call_.stop;
       absl::StatusOr<ObjectMap> objects = ReadPack(*pack, reading);
       return objects.ok() ? std::move(objects) : Where(objects.status());
     }
@@ -277,19 +283,22 @@ absl::StatusOr<std::vector<NamedFile>> NameFiles(const FileSource& files, const 
   std::vector<NamedFile> named;
   Reporter report(call);
   int64_t kept = 0;
-  PURSER_RETURN_IF_ERROR(files.ForEach(
-      [&](absl::string_view path, uint32_t mode, absl::string_view content) -> absl::Status {
+  PURSER_RETURN_IF_ERROR(
+      files.ForEach([&](absl::string_view path, uint32_t mode, Content& content) -> absl::Status {
         PURSER_RETURN_IF_ERROR(CheckPath(path));
         report([&named] { return absl::StrCat("read ", named.size(), " files"); });
         NamedFile& file = named.emplace_back();
         file.path = std::string(path);
         file.mode = mode;
-        file.id = HashObject(ObjectType::kBlob, content);
-        file.size = static_cast<int64_t>(content.size());
-        if (kept + file.size <= kMaxKeptBytes) {
+        file.size = content.size();
+        const bool keep = file.size < kStreamedBytes && kept + file.size <= kMaxKeptBytes;
+        if (keep) {
           kept += file.size;
-          file.content = std::string(content);
+          file.content.emplace();
         }
+        absl::StatusOr<ObjectId> id = NameBlob(content, call.stop, keep ? &*file.content : nullptr);
+        if (!id.ok()) return base::Annotate(id.status(), FileName(path));
+        file.id = *id;
         return absl::OkStatus();
       }));
   return named;
@@ -299,19 +308,21 @@ absl::Status WriteFile(const FileSource& files, const NamedFile& file, PackWrite
   PackItem item;
   item.id = file.id;
   item.size = file.size;
-  item.name = absl::StrCat("file \"", base::EscapeForDisplay(file.path), "\"");
+  item.name = FileName(file.path);
   if (file.content.has_value()) {
     item.content = *file.content;
   } else {
-    item.load = [&files, path = file.path, mode = file.mode] { return files.Read(path, mode); };
+    item.open = [&files, path = file.path, mode = file.mode] { return files.Open(path, mode); };
   }
   const std::string name = item.name;
   return base::Annotate(writer.AddItem(std::move(item)), name);
 }
 
-absl::StatusOr<ObjectId> WriteTree(TreeBuilder& tree, PackWriter& writer) {
-  return tree.Write(
-      [&writer](absl::string_view content) { return writer.Add(ObjectType::kTree, content); });
+absl::StatusOr<ObjectId> WriteTree(TreeBuilder& tree, PackWriter& writer, const Call& call) {
+  return tree.Write([&](absl::string_view content) -> absl::StatusOr<ObjectId> {
+    if (call.stop.stop_requested()) return absl::CancelledError("the push was stopped");
+    return writer.Add(ObjectType::kTree, content);
+  });
 }
 
 absl::StatusOr<ObjectId> WriteCommit(const CommitInfo& info, const std::string& message,

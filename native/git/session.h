@@ -116,14 +116,15 @@ struct NamedFile {
   std::optional<std::string> content;  // of the first few (kMaxKeptBytes)
 };
 
-// Contents kept between naming and sending; files beyond are read again when they are sent.
+// Contents of small files (below kStreamedBytes) that are kept between naming and sending; others
+// are read again when they are sent.
 inline constexpr int64_t kMaxKeptBytes = 8 << 20;
 
 // Reads all files once, before anything is asked of the server.
 absl::StatusOr<std::vector<NamedFile>> NameFiles(const FileSource& files, const Call& call);
 // Puts a file into the pack, unless the receiver knows it. `files` must outlive the push.
 absl::Status WriteFile(const FileSource& files, const NamedFile& file, PackWriter& writer);
-absl::StatusOr<ObjectId> WriteTree(TreeBuilder& tree, PackWriter& writer);
+absl::StatusOr<ObjectId> WriteTree(TreeBuilder& tree, PackWriter& writer, const Call& call);
 // `message` as ComposeMessage made it.
 absl::StatusOr<ObjectId> WriteCommit(const CommitInfo& info, const std::string& message,
                                      const ObjectId& tree, const std::optional<ObjectId>& parent,
