@@ -117,7 +117,7 @@ class Reader {
     for (const auto& [name, text] : files_) {
       if (!IsTerraformFile(name)) continue;
       PURSER_ASSIGN_OR_RETURN(HclBlock root, ReadFile(name, text));
-      const absl::string_view stem = name.substr(0, name.find('.'));
+      const absl::string_view stem = absl::string_view(name).substr(0, name.find('.'));
       const bool is_override = stem == "override" || absl::EndsWith(stem, "_override");
       for (HclBlock& block : root.blocks)
         blocks_.push_back({std::move(block), FileOf(name), is_override});
