@@ -1,6 +1,7 @@
 #include "base/strings.h"
 
 #include <cstdint>
+#include <cstring>
 
 #include "absl/strings/str_format.h"
 
@@ -42,6 +43,14 @@ bool MayMisleadAScreen(uint32_t point) {
 
 bool IsValidUtf8(absl::string_view text) {
   while (!text.empty()) {
+    // Most texts are ASCII: eight bytes at a time while they are.
+    uint64_t word = 0;
+    while (text.size() >= sizeof(word)) {
+      std::memcpy(&word, text.data(), sizeof(word));
+      if ((word & 0x8080808080808080u) != 0) break;
+      text.remove_prefix(sizeof(word));
+    }
+    if (text.empty()) break;
     const Decoded decoded = DecodeOne(text);
     if (decoded.length == 0) return false;
     text.remove_prefix(decoded.length);

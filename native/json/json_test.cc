@@ -75,6 +75,17 @@ TEST(WriterTest, WritesNestedValues) {
   EXPECT_TRUE(Parse(out).ok());
 }
 
+TEST(WriterTest, ValuesAreWrittenAsTheLibraryDoes) {
+  const nlohmann::json value = {
+      {"text", "a\"b\\c\n\x01 \xC3\xA4 \xE2\x82\xAC"},
+      {"numbers", {0, -7, INT64_MIN, UINT64_MAX, 1.5, 1e300}},
+      {"empty", {{"object", nlohmann::json::object()}, {"array", nlohmann::json::array()}}},
+      {"others", {nullptr, true, false}}};
+  std::string out;
+  AppendValue(value, &out);
+  EXPECT_EQ(out, Dump(value));
+}
+
 TEST(WriterTest, QuotesAsTheLibraryDoes) {
   for (const char* text : {"", "plain", "\xC3\xA9\xF0\x9F\x98\x80", "\x7F\t\b\f\r", "a/b"}) {
     std::string out;

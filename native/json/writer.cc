@@ -90,6 +90,36 @@ void AppendQuoted(absl::string_view text, std::string* out) {
   out->push_back('"');
 }
 
+void AppendValue(const nlohmann::json& value, std::string* out) {
+  if (value.is_string()) {
+    AppendQuoted(value.get_ref<const std::string&>(), out);
+  } else if (value.is_object()) {
+    char before = '{';
+    for (const auto& [name, member] : value.items()) {
+      out->push_back(before);
+      AppendQuoted(name, out);
+      out->push_back(':');
+      AppendValue(member, out);
+      before = ',';
+    }
+    out->append(before == '{' ? "{}" : "}");
+  } else if (value.is_array()) {
+    char before = '[';
+    for (const nlohmann::json& element : value) {
+      out->push_back(before);
+      AppendValue(element, out);
+      before = ',';
+    }
+    out->append(before == '[' ? "[]" : "]");
+  } else if (value.is_number_unsigned()) {
+    absl::StrAppend(out, value.get<uint64_t>());
+  } else if (value.is_number_integer()) {
+    absl::StrAppend(out, value.get<int64_t>());
+  } else {
+    out->append(Dump(value));
+  }
+}
+
 void Writer::BeforeValue() {
   if (after_key_) {
     after_key_ = false;
@@ -160,7 +190,12 @@ Writer& Writer::Uint(uint64_t value) {
 Writer& Writer::Bool(bool value) { return Raw(value ? "true" : "false"); }
 Writer& Writer::Null() { return Raw("null"); }
 Writer& Writer::Number(absl::string_view decimal_text) { return Raw(decimal_text); }
-Writer& Writer::Value(const nlohmann::json& value) { return Raw(Dump(value)); }
+
+Writer& Writer::Value(const nlohmann::json& value) {
+  BeforeValue();
+  AppendValue(value, out_);
+  return *this;
+}
 
 Writer& Writer::Raw(absl::string_view json) {
   BeforeValue();
