@@ -20,6 +20,7 @@
 #include "store/migrate.h"
 #include "store/scope.h"
 #include "store/sqlite_connection.h"
+#include "store/sqlite_log.h"
 #include "store/store.h"
 
 namespace purser::store {
@@ -28,6 +29,12 @@ namespace {
 // The write-ahead log is cut back to this after a large transaction.
 constexpr int64_t kMaxIdleLogBytes = 64 << 20;
 constexpr int64_t kPageBytes = 4096;
+// The log is copied into the database when it has grown to this, and is laid out so long at start:
+// with some room, since a commit goes on to its end.
+constexpr int64_t kLogBytes = 4 << 20;
+constexpr int64_t kLaidOutLogBytes = kLogBytes + (4 << 20);
+// Pages that the writer keeps in memory: those that every change of a run touches.
+constexpr int64_t kWriterCacheKibibytes = 32 << 10;
 
 // The one connection that writes.
 class SqliteWriter final : public WriteSession {
@@ -111,10 +118,15 @@ absl::Status SqliteDatabase::Start(const SqliteOptions& options) {
   PURSER_RETURN_IF_ERROR(writer.Control("PRAGMA foreign_keys=ON"));
   PURSER_RETURN_IF_ERROR(
       writer.Control(absl::StrCat("PRAGMA journal_size_limit=", kMaxIdleLogBytes)));
+  PURSER_RETURN_IF_ERROR(
+      writer.Control(absl::StrCat("PRAGMA wal_autocheckpoint=", kLogBytes / kPageBytes)));
+  PURSER_RETURN_IF_ERROR(
+      writer.Control(absl::StrCat("PRAGMA cache_size=-", kWriterCacheKibibytes)));
   if (options.max_bytes > 0) {
     PURSER_RETURN_IF_ERROR(writer.Control(absl::StrCat(
         "PRAGMA max_page_count=", std::max<int64_t>(1, options.max_bytes / kPageBytes))));
   }
+  if (folder_ == nullptr) LayOutLog(path_ + "-wal", kLaidOutLogBytes);
   base::MutexLock lock(readers_mutex_);
   for (int i = 0; i < std::max(1, options.read_connections); ++i) {
     PURSER_ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> reader,
