@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/hash.h"
 #include "base/status.h"
+#include "json/writer.h"
 
 namespace purser::workflow {
 namespace {
@@ -147,19 +148,6 @@ absl::Status WriteRows(Connection& connection, const Shape& shape, std::vector<V
   return absl::OkStatus();
 }
 
-void AppendQuoted(std::string* out, absl::string_view text) {
-  const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
-    return static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\' &&
-           static_cast<unsigned char>(c) < 0x80;
-  });
-  if (plain) {
-    absl::StrAppend(out, "\"", text, "\"");
-    return;
-  }
-  out->append(nlohmann::json(std::string(text))
-                  .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-}
-
 }  // namespace
 
 std::string ChainHash(absl::string_view previous, const EventRow& row, int64_t at_micros) {
@@ -207,7 +195,7 @@ int64_t Journal::AppendText(absl::string_view step_id, absl::string_view type,
   if (message.empty()) {
     row_.events.append("\"\"");
   } else {
-    AppendQuoted(&row_.events, CleanMessage(message));
+    json::AppendQuoted(CleanMessage(message), &row_.events);
   }
   if (!data.empty()) absl::StrAppend(&row_.events, ",", data);
   row_.events.push_back(']');

@@ -72,45 +72,6 @@ const std::vector<store::Migration>& Migrations() {
 // Rows of one query that names several keys.
 constexpr size_t kMaxKeysOfQuery = 32;
 
-constexpr int64_t kUnknownFlag = 1;
-constexpr int64_t kEffectFlag = 2;
-constexpr int64_t kCallingFlag = 4;
-constexpr int64_t kNoTime = -1;
-
-int64_t Micros(absl::Time time) {
-  return time == absl::InfiniteFuture() ? kNoTime : absl::ToUnixMicros(time);
-}
-int64_t Micros(const std::optional<absl::Time>& time) {
-  return time.has_value() ? absl::ToUnixMicros(*time) : kNoTime;
-}
-absl::Time FromMicros(int64_t micros) {
-  return micros == kNoTime ? absl::InfiniteFuture() : absl::FromUnixMicros(micros);
-}
-
-void AppendJsonText(std::string* out, absl::string_view text) {
-  out->push_back('"');
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      out->push_back('\\');
-      out->push_back(c);
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      static constexpr char kHex[] = "0123456789abcdef";
-      out->append("\\u00");
-      out->push_back(kHex[static_cast<unsigned char>(c) >> 4]);
-      out->push_back(kHex[c & 15]);
-    } else {
-      out->push_back(c);
-    }
-  }
-  out->push_back('"');
-}
-
-absl::Status DamagedSteps() {
-  return absl::DataLossError(
-      "workflow: the steps of a run cannot be read; is the store of a newer "
-      "program, or damaged?");
-}
-
 std::string Places(size_t count) {
   std::string places;
   for (size_t i = 1; i <= count; ++i) absl::StrAppend(&places, i == 1 ? "$" : ", $", i);
@@ -150,90 +111,6 @@ absl::Status MigrateWorkflow(store::Database& database) {
 }
 
 absl::string_view ToString(Goal goal) { return kGoals[static_cast<size_t>(goal)]; }
-
-std::string EncodeSteps(const std::vector<StepRecord>& steps) {
-  std::string out;
-  out.reserve(steps.size() * 96);
-  out.push_back('[');
-  for (const StepRecord& step : steps) {
-    if (out.size() > 1) out.push_back(',');
-    out.push_back('[');
-    AppendJsonText(&out, step.id);
-    const std::array<int64_t, 13> numbers = {static_cast<int64_t>(step.state),
-                                             step.attempts,
-                                             step.failures,
-                                             step.recoveries,
-                                             step.incarnation,
-                                             step.fence,
-                                             (step.unknown ? kUnknownFlag : 0) |
-                                                 (step.effect ? kEffectFlag : 0) |
-                                                 (step.calling ? kCallingFlag : 0),
-                                             step.output_at,
-                                             step.done_order,
-                                             Micros(step.deadline),
-                                             Micros(step.due),
-                                             Micros(step.started_at),
-                                             Micros(step.ended_at)};
-    for (const int64_t number : numbers) absl::StrAppend(&out, ",", number);
-    // Outputs that an event carries are not written again with every change.
-    const absl::string_view outputs =
-        step.output_at == 0 ? absl::string_view(step.outputs) : absl::string_view();
-    // What connectors say may be any bytes.
-    const std::string message = CleanMessage(step.message);
-    const std::array<absl::string_view, 3> texts = {message, outputs, step.pending};
-    size_t last = texts.size();
-    while (last > 0 && texts[last - 1].empty()) --last;
-    for (size_t i = 0; i < last; ++i) {
-      out.push_back(',');
-      AppendJsonText(&out, texts[i]);
-    }
-    out.push_back(']');
-  }
-  out.push_back(']');
-  return out;
-}
-
-absl::StatusOr<std::vector<StepRecord>> DecodeSteps(absl::string_view text) {
-  const nlohmann::json rows =
-      nlohmann::json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
-  if (!rows.is_array()) return DamagedSteps();
-  std::vector<StepRecord> steps;
-  steps.reserve(rows.size());
-  for (const nlohmann::json& row : rows) {
-    if (!row.is_array() || row.size() < 14 || row.size() > 17 || !row[0].is_string()) {
-      return DamagedSteps();
-    }
-    for (size_t i = 1; i < row.size(); ++i) {
-      if (i < 14 ? !row[i].is_number_integer() : !row[i].is_string()) return DamagedSteps();
-    }
-    StepRecord step;
-    step.id = row[0].get_ref<const std::string&>();
-    step.index = static_cast<int64_t>(steps.size());
-    const int64_t state = row[1];
-    if (state < 0 || state >= static_cast<int64_t>(kStepStates.size())) return DamagedSteps();
-    step.state = static_cast<StepState>(state);
-    step.attempts = row[2];
-    step.failures = row[3];
-    step.recoveries = row[4];
-    step.incarnation = row[5];
-    step.fence = row[6];
-    const int64_t flags = row[7];
-    step.unknown = (flags & kUnknownFlag) != 0;
-    step.effect = (flags & kEffectFlag) != 0;
-    step.calling = (flags & kCallingFlag) != 0;
-    step.output_at = row[8];
-    step.done_order = row[9];
-    step.deadline = FromMicros(row[10]);
-    step.due = FromMicros(row[11]);
-    if (row[12] != kNoTime) step.started_at = FromMicros(row[12]);
-    if (row[13] != kNoTime) step.ended_at = FromMicros(row[13]);
-    if (row.size() > 14) step.message = row[14].get_ref<const std::string&>();
-    if (row.size() > 15) step.outputs = row[15].get_ref<const std::string&>();
-    if (row.size() > 16) step.pending = row[16].get_ref<const std::string&>();
-    steps.push_back(std::move(step));
-  }
-  return steps;
-}
 
 namespace {
 

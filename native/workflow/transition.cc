@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "json/writer.h"
 #include "workflow/retry.h"
 
 namespace purser::workflow {
@@ -15,7 +16,9 @@ namespace {
 using nlohmann::json;
 
 std::string Dump(const json& value) {
-  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+  std::string text;
+  purser::json::AppendValue(value, &text);
+  return text;
 }
 
 json ParseOr(absl::string_view text, json fallback) {
