@@ -84,12 +84,39 @@ target_link_libraries(purser_common INTERFACE
   nlohmann_json::nlohmann_json absl::status absl::statusor absl::strings absl::str_format
   absl::time absl::span absl::flat_hash_map absl::flat_hash_set Threads::Threads)
 
+# The headers that nearly every file reads, compiled once per kind of target: half of the time of a
+# sanitizer build. Other builds do without, so that the compiler cache serves any checkout and a
+# missing #include is seen.
+set(PURSER_COMMON_HEADERS <algorithm> <cstdint> <filesystem> <fstream> <functional> <map> <memory>
+  <optional> <string> <utility> <vector> <absl/container/flat_hash_map.h>
+  <absl/container/flat_hash_set.h> <absl/status/status.h> <absl/status/statusor.h>
+  <absl/strings/match.h> <absl/strings/str_cat.h> <absl/strings/str_format.h>
+  <absl/strings/str_join.h> <absl/strings/str_split.h> <absl/time/time.h> <absl/types/span.h>
+  <nlohmann/json.hpp>)
+if(PURSER_SANITIZE)
+  # Without times in it, the same headers give the same bytes for the compiler cache.
+  add_compile_options("SHELL:$<$<COMPILE_LANGUAGE:CXX>:-Xclang -fno-pch-timestamp>")
+  add_library(purser_precompiled STATIC ${CMAKE_SOURCE_DIR}/native/cmake/precompiled.cc)
+  target_link_libraries(purser_precompiled PRIVATE purser_common)
+  target_precompile_headers(purser_precompiled PRIVATE ${PURSER_COMMON_HEADERS})
+  if(PURSER_TESTS)
+    add_executable(purser_precompiled_test ${CMAKE_SOURCE_DIR}/native/cmake/precompiled.cc)
+    target_link_libraries(purser_precompiled_test
+      PRIVATE purser_common GTest::gmock GTest::gtest_main)
+    target_precompile_headers(purser_precompiled_test
+      PRIVATE ${PURSER_COMMON_HEADERS} <gmock/gmock.h> <gtest/gtest.h>)
+  endif()
+endif()
+
 # purser_library(<folder> SRCS a.cc … DEPS purser_base …): static library purser_<folder>.
 function(purser_library name)
   cmake_parse_arguments(arg "" "" "SRCS;DEPS;PRIVATE_DEPS" ${ARGN})
   string(REPLACE "-" "_" target purser_${name})
   add_library(${target} STATIC ${arg_SRCS})
   target_link_libraries(${target} PUBLIC purser_common ${arg_DEPS} PRIVATE ${arg_PRIVATE_DEPS})
+  if(PURSER_SANITIZE)
+    target_precompile_headers(${target} REUSE_FROM purser_precompiled)
+  endif()
 endfunction()
 
 # purser_test(<name> SRCS a_test.cc … DEPS purser_x … [LABELS concurrent]): one GoogleTest program.
@@ -109,6 +136,9 @@ function(purser_test name)
   endforeach()
   add_executable(${name} ${arg_SRCS})
   target_link_libraries(${name} PRIVATE ${arg_DEPS} purser_common GTest::gmock GTest::gtest_main)
+  if(PURSER_SANITIZE)
+    target_precompile_headers(${name} REUSE_FROM purser_precompiled_test)
+  endif()
   # Tests are compiled once and run once; what they test keeps the build type's own level.
   if(NOT PURSER_SANITIZE)
     target_compile_options(${name} PRIVATE -O1)
