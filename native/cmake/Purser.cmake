@@ -148,6 +148,11 @@ function(purser_test name)
     return()
   endif()
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
+  # Seconds; a sanitizer slows some programs twentyfold.
+  set(timeout 120)
+  if(PURSER_SANITIZE)
+    set(timeout 600)
+  endif()
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
-    PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 120)
+    PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${timeout})
 endfunction()

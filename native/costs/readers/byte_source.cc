@@ -124,8 +124,7 @@ std::string PieceHasher::Finish() {
 }
 
 absl::StatusOr<size_t> StringSource::Read(char* buffer, size_t size) {
-  const size_t count = std::min(size, rest_.size());
-  std::memcpy(buffer, rest_.data(), count);
+  const size_t count = rest_.copy(buffer, size);
   rest_.remove_prefix(count);
   return count;
 }

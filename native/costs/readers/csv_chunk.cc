@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <cstring>
 
 #include "absl/strings/str_cat.h"
 #include "base/hash.h"
@@ -422,7 +421,7 @@ class StreamCsvFile final : public CsvFile {
       chunk.rows_ = 0;
       chunk.broken_.clear();
       if (chunk.bytes_.size() < kept_.size()) chunk.bytes_.resize(kept_.size());
-      std::memcpy(chunk.bytes_.data(), kept_.data(), kept_.size());
+      std::copy(kept_.begin(), kept_.end(), chunk.bytes_.begin());
       size_t want = options_.chunk_bytes + kCsvOverlapBytes;
       CsvPlace after;
       CsvFinder finder(chunk, path_, columns_);

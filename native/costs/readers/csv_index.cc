@@ -64,6 +64,7 @@ bool CsvIndexMethodWorksHere(CsvIndexMethod method) {
 }
 
 CsvIndex::CsvIndex(CsvIndexMethod method) : scan_(ScanCsvPortable) {
+  MakeRoom(0);  // ends() has its sentinel's place from the beginning
 #if defined(__x86_64__)
   const bool best = method == CsvIndexMethod::kBest;
   if ((best || method == CsvIndexMethod::kAvx512) &&
