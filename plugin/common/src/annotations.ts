@@ -42,7 +42,7 @@ export const purserAnnotations = [
     name: ANNOTATION_STATE,
     title: 'Provisioning state',
     description:
-      'Where the request stands: waiting-approval, running, waiting, succeeded, failed, cancelled or needs-operator.',
+      'Where the request stands: waiting-approval, running, waiting, succeeded, failed, cancelled or needs-operator; of one of its resources: active, or what provisioning says of it.',
   },
   {
     name: ANNOTATION_RESOURCE_IDS,
@@ -275,6 +275,41 @@ export const sourceAnnotations = [
     name: 'purser.dev/disabled',
     title: 'Disabled',
     description: '"true" for users that are disabled in their directory.',
+  },
+  {
+    name: 'keycloak.org/id',
+    title: 'Keycloak id',
+    description: 'Id of a user or group in Keycloak.',
+  },
+  {
+    name: 'keycloak.org/realm',
+    title: 'Keycloak realm',
+    description: 'Realm of Keycloak that a user or group was read from.',
+  },
+  {
+    name: 'okta.com/id',
+    title: 'Okta id',
+    description: 'Id of a user or group in Okta.',
+  },
+  {
+    name: 'app.kubernetes.io/version',
+    title: 'App version',
+    description: 'Version of the application, as the label of its Kubernetes object says.',
+  },
+  {
+    name: 'app.kubernetes.io/managed-by',
+    title: 'Managed by',
+    description: 'The tool that manages the Kubernetes object, as its label says.',
+  },
+  {
+    name: 'backstage.io/ldap-dn',
+    title: 'LDAP name',
+    description: 'Distinguished name of a user or group in the directory.',
+  },
+  {
+    name: 'backstage.io/ldap-uuid',
+    title: 'LDAP id',
+    description: 'Unique id of a user or group in the directory: entryUUID or objectGUID.',
   },
 ] as const;
 
