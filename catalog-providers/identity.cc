@@ -6,9 +6,9 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "base/hash.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "catalog-providers/fold_name.h"
 #include "catalog/entity.h"
 
 namespace purser::catalog_providers {
@@ -18,40 +18,6 @@ using nlohmann::json;
 
 constexpr char kIdAnnotation[] = "purser.dev/directory-id";
 constexpr char kDisabledAnnotation[] = "purser.dev/disabled";
-
-constexpr char kSchemaProperties[] = R"json({
-  "namespace": {"type": "string", "minLength": 1, "maxLength": 63, "default": "default",
-    "description": "Namespace of the users and groups."},
-  "userNames": {"type": "string", "enum": ["name", "email", "emailLocalPart"], "default": "name",
-    "description": "What a user is called: the name to sign in with, the address, or what stands before its @."},
-  "emailDomains": {"type": "array", "maxItems": 100, "items": {"type": "string", "minLength": 1}, "default": [],
-    "description": "Only users with an address of one of these; all when empty."},
-  "disabledUsers": {"type": "string", "enum": ["drop", "mark"], "default": "drop",
-    "description": "Users that are disabled: left out, or kept without memberships and marked."},
-  "profileEmail": {"type": "boolean", "default": true, "description": "Show addresses in profiles."},
-  "excludeUsers": {"type": "array", "maxItems": 100, "items": {"type": "string", "minLength": 1}, "default": [],
-    "description": "Patterns of names, e.g. service-account-*; * stands for any characters."},
-  "includeGroups": {"type": "array", "maxItems": 100, "items": {"type": "string", "minLength": 1}, "default": [],
-    "description": "Patterns of names; all groups when empty."},
-  "excludeGroups": {"type": "array", "maxItems": 100, "items": {"type": "string", "minLength": 1}, "default": [],
-    "description": "Patterns of names."},
-  "reservedGroups": {"type": "array", "maxItems": 100, "items": {"type": "string", "minLength": 1}, "default": [],
-    "description": "Patterns of names that no group of this source may take, also not by look-alikes or titles, but the trusted ones."},
-  "trustedGroups": {"type": "object", "maxProperties": 100, "additionalProperties": {"type": "string", "minLength": 1}, "default": {},
-    "description": "Reserved names and the id of the one group that may have each."},
-  "maxUsers": {"type": "integer", "minimum": 1, "maximum": 500000, "default": 100000,
-    "description": "More users fail the round."},
-  "maxGroups": {"type": "integer", "minimum": 1, "maximum": 100000, "default": 20000,
-    "description": "More groups fail the round."}
-})json";
-
-std::vector<std::string> Texts(const json& config, const char* name) {
-  std::vector<std::string> texts;
-  const auto found = config.find(name);
-  if (found == config.end()) return texts;
-  for (const json& text : *found) texts.push_back(text.get<std::string>());
-  return texts;
-}
 
 bool AnyMatches(const std::vector<std::string>& patterns, absl::string_view text) {
   return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
@@ -63,114 +29,9 @@ std::string Bounded(std::string text) {
   return text.size() > kMaxIdentityTextBytes || !base::IsValidUtf8(text) ? "" : text;
 }
 
-// Twins of Latin letters, as they look in lower case.
-struct Twin {
-  const char* bytes;
-  char letter;
-};
-constexpr Twin kTwins[] = {
-    {"а", 'a'}, {"А", 'a'}, {"В", 'b'}, {"с", 'c'}, {"С", 'c'}, {"ԁ", 'd'}, {"е", 'e'}, {"Е", 'e'},
-    {"ё", 'e'}, {"Н", 'h'}, {"і", 'i'}, {"І", 'i'}, {"ј", 'j'}, {"К", 'k'}, {"к", 'k'}, {"М", 'm'},
-    {"м", 'm'}, {"о", 'o'}, {"О", 'o'}, {"р", 'p'}, {"Р", 'p'}, {"ѕ", 's'}, {"Т", 't'}, {"т", 't'},
-    {"у", 'y'}, {"У", 'y'}, {"х", 'x'}, {"Х", 'x'}, {"α", 'a'}, {"Α", 'a'}, {"Β", 'b'}, {"ε", 'e'},
-    {"Ε", 'e'}, {"Η", 'h'}, {"ι", 'i'}, {"Ι", 'i'}, {"Κ", 'k'}, {"κ", 'k'}, {"Μ", 'm'}, {"Ν", 'n'},
-    {"ο", 'o'}, {"Ο", 'o'}, {"ρ", 'p'}, {"Ρ", 'p'}, {"Τ", 't'}, {"τ", 't'}, {"υ", 'u'}, {"Χ", 'x'},
-    {"Υ", 'y'}, {"Ζ", 'z'}, {"ı", 'i'}, {"ⅼ", 'i'},
-};
-
 std::string RefNameOf(const json& draft) { return catalog::RefOf(draft).name; }
 
 }  // namespace
-
-std::string FoldName(absl::string_view name, bool pattern) {
-  std::string folded;
-  for (size_t at = 0; at < name.size();) {
-    const auto byte = static_cast<unsigned char>(name[at]);
-    if (byte < 0x80) {
-      char c = absl::ascii_tolower(byte);
-      // l, I, 1 and | look alike, as O and 0 do.
-      if (c == 'l' || c == '1' || c == '|') c = 'i';
-      if (c == '0') c = 'o';
-      if (absl::ascii_isalnum(static_cast<unsigned char>(c)) || (pattern && c == '*')) {
-        folded.push_back(c);
-      }
-      ++at;
-      continue;
-    }
-    size_t length = 1;
-    while (at + length < name.size() &&
-           (static_cast<unsigned char>(name[at + length]) & 0xC0) == 0x80) {
-      ++length;
-    }
-    const absl::string_view character = name.substr(at, length);
-    // Full-width forms of ASCII, U+FF01 to U+FF5E.
-    if (length == 3 && byte == 0xEF) {
-      const int code = (static_cast<unsigned char>(name[at + 1]) & 0x3F) << 6 |
-                       (static_cast<unsigned char>(name[at + 2]) & 0x3F);
-      if (code >= 0xF01 && code <= 0xF5E) {
-        const char plain = static_cast<char>(code - 0xF01 + '!');
-        absl::StrAppend(&folded, FoldName(absl::string_view(&plain, 1)));
-        at += length;
-        continue;
-      }
-    }
-    const auto* const twin =
-        std::find_if(std::begin(kTwins), std::end(kTwins),
-                     [&](const Twin& item) { return character == item.bytes; });
-    if (twin != std::end(kTwins)) {
-      folded.push_back(twin->letter);
-    } else if (!(length == 3 && (byte == 0xE2 || byte == 0xEF)) && character != "\xC2\xAD") {
-      // General punctuation holds zero-width and bidirectional characters, which nobody sees.
-      absl::StrAppend(&folded, character);
-    }
-    at += length;
-  }
-  return folded;
-}
-
-const json& IdentityOptions::SchemaProperties() {
-  static const json& properties = *new json([] {
-    json made = json::parse(kSchemaProperties);
-    made["rules"] = provider::Mapping::Schema();
-    return made;
-  }());
-  return properties;
-}
-
-absl::StatusOr<IdentityOptions> IdentityOptions::FromConfig(const json& config) {
-  IdentityOptions options;
-  options.hash = base::Sha256Hex(config.dump()).substr(0, 16);
-  options.namespace_name = config.value("namespace", "default");
-  const std::string names = config.value("userNames", "name");
-  options.user_name = names == "email"            ? UserName::kEmail
-                      : names == "emailLocalPart" ? UserName::kEmailLocalPart
-                                                  : UserName::kName;
-  options.disabled =
-      config.value("disabledUsers", "drop") == "mark" ? Disabled::kMark : Disabled::kDrop;
-  options.profile_email = config.value("profileEmail", true);
-  options.max_users = std::min(config.value("maxUsers", options.max_users), kMaxIdentityUsers);
-  options.max_groups = std::min(config.value("maxGroups", options.max_groups), kMaxIdentityGroups);
-  for (const std::string& name : Texts(config, "reservedGroups")) {
-    options.reserved_groups.push_back(FoldName(name, true));
-  }
-  if (const auto trusted = config.find("trustedGroups"); trusted != config.end()) {
-    for (const auto& [name, id] : trusted->items()) {
-      options.trusted_groups.emplace(absl::AsciiStrToLower(name), id.get<std::string>());
-      // A trusted name is reserved for its group.
-      options.reserved_groups.push_back(FoldName(name));
-    }
-  }
-  options.include_groups = Texts(config, "includeGroups");
-  options.exclude_groups = Texts(config, "excludeGroups");
-  options.exclude_users = Texts(config, "excludeUsers");
-  for (const std::string& domain : Texts(config, "emailDomains")) {
-    options.email_domains.push_back(absl::AsciiStrToLower(domain));
-  }
-  if (const auto rules = config.find("rules"); rules != config.end()) {
-    PURSER_ASSIGN_OR_RETURN(options.rules, provider::Mapping::Compile(*rules));
-  }
-  return options;
-}
 
 absl::Status DirectoryBuilder::AddUser(DirectoryUser user) {
   if (users_.size() >= options_.max_users) {

@@ -22,14 +22,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "catalog-providers/identity_options.h"
 #include "nlohmann/json.hpp"
-#include "provider/mapping.h"
 #include "provider/provider.h"
 
 namespace purser::catalog_providers {
 
-inline constexpr size_t kMaxIdentityUsers = 500'000;
-inline constexpr size_t kMaxIdentityGroups = 100'000;
 inline constexpr size_t kMaxIdentityMemberships = 10'000'000;
 inline constexpr size_t kMaxIdentityTextBytes =
     1024;  // of a name or address; longer ones are left out
@@ -54,31 +52,6 @@ struct DirectoryGroup {
   std::string email = {};
   std::map<std::string, std::string> annotations = {};
   nlohmann::json attributes = {};  // for rules, as `group`
-};
-
-struct IdentityOptions {
-  enum class UserName { kName, kEmail, kEmailLocalPart };
-  enum class Disabled { kDrop, kMark };
-
-  // The part of a config schema that is the same for all: properties to be merged in.
-  static const nlohmann::json& SchemaProperties();
-  // Of a config that passed the schema. INVALID_ARGUMENT for rules that are wrong.
-  static absl::StatusOr<IdentityOptions> FromConfig(const nlohmann::json& config);
-  // Of everything that decides what becomes of the directory's content.
-  std::string hash;
-
-  std::string namespace_name = "default";
-  UserName user_name = UserName::kName;
-  Disabled disabled = Disabled::kDrop;
-  bool profile_email = true;
-  size_t max_users = 100'000;
-  size_t max_groups = 20'000;
-  std::vector<std::string> reserved_groups;           // patterns, folded (see FoldName)
-  std::map<std::string, std::string> trusted_groups;  // name → the group's id in the directory
-  std::vector<std::string> include_groups, exclude_groups;  // patterns of names; none: all
-  std::vector<std::string> exclude_users;
-  std::vector<std::string> email_domains;  // lower case; none: all
-  provider::Mapping rules;
 };
 
 // Where the entities are from.
@@ -145,11 +118,6 @@ class DirectoryBuilder {
   int64_t emitted_users_ = 0;
   int64_t emitted_groups_ = 0;
 };
-
-// A name as a person reads it, for comparing: lower case, letters and digits only, look-alikes of
-// letters that are common in spoofing (0, 1, and the Cyrillic and Greek twins) folded. '*' stays
-// when `pattern`.
-std::string FoldName(absl::string_view name, bool pattern = false);
 
 }  // namespace purser::catalog_providers
 

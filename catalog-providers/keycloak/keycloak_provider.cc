@@ -12,11 +12,13 @@
 #include "catalog-providers/identity.h"
 #include "catalog/entity.h"
 #include "http/url.h"
+#include "json/fields.h"
 
 namespace purser::catalog_providers {
 namespace {
 
 using nlohmann::json;
+using purser::json::TextAt;
 
 constexpr char kConfigSchema[] = R"json({
   "$schema": "http://json-schema.org/draft-07/schema#",
@@ -38,17 +40,6 @@ constexpr char kConfigSchema[] = R"json({
       "description": "path: /eng/pay becomes eng.pay, so that groups of one name below others differ."}
   }
 })json";
-
-json ConfigSchema() {
-  json schema = json::parse(kConfigSchema);
-  schema["properties"].update(IdentityOptions::SchemaProperties());
-  return schema;
-}
-
-std::string TextAt(const json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
 
 DirectoryUser UserOf(const json& source, const std::string& realm) {
   DirectoryUser user;
@@ -147,12 +138,8 @@ KeycloakProvider::KeycloakProvider()
       }) {}
 
 KeycloakProvider::KeycloakProvider(NewClient new_client) : new_client_(std::move(new_client)) {
-  description_.id = "keycloak";
-  description_.description = "Users and groups of a realm of Keycloak.";
-  description_.host = action::Host::kSidecar;
-  description_.config_schema = ConfigSchema();
-  description_.kinds = {"User", "Group"};
-  description_.refresh_every = absl::Minutes(15);
+  description_ =
+      DescribeDirectory("keycloak", "Users and groups of a realm of Keycloak.", kConfigSchema);
 }
 
 absl::Status KeycloakProvider::Snapshot(provider::Context& context) {

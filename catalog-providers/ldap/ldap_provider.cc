@@ -89,12 +89,6 @@ constexpr char kConfigSchema[] = R"json({
   }
 })json";
 
-json ConfigSchema() {
-  json schema = json::parse(kConfigSchema);
-  schema["properties"].update(IdentityOptions::SchemaProperties());
-  return schema;
-}
-
 // Active Directory's 16 bytes are shown as everybody shows them: the first three parts are
 // little-endian.
 std::string IdOf(const std::string& value, bool is_guid) {
@@ -393,12 +387,7 @@ LdapProvider::LdapProvider(http::AddressPolicy policy)
       }) {}
 
 LdapProvider::LdapProvider(NewClient new_client) : new_client_(std::move(new_client)) {
-  description_.id = "ldap";
-  description_.description = "Users and groups of an LDAP directory.";
-  description_.host = action::Host::kSidecar;
-  description_.config_schema = ConfigSchema();
-  description_.kinds = {"User", "Group"};
-  description_.refresh_every = absl::Minutes(15);
+  description_ = DescribeDirectory("ldap", "Users and groups of an LDAP directory.", kConfigSchema);
 }
 
 absl::Status LdapProvider::Snapshot(provider::Context& context) {

@@ -11,11 +11,13 @@
 #include "absl/strings/strip.h"
 #include "base/status.h"
 #include "catalog-providers/identity.h"
+#include "json/fields.h"
 
 namespace purser::catalog_providers {
 namespace {
 
 using nlohmann::json;
+using purser::json::TextAt;
 
 constexpr char kConfigSchema[] = R"json({
   "$schema": "http://json-schema.org/draft-07/schema#",
@@ -43,16 +45,6 @@ constexpr char kConfigSchema[] = R"json({
   }
 })json";
 
-json ConfigSchema() {
-  json schema = json::parse(kConfigSchema);
-  schema["properties"].update(IdentityOptions::SchemaProperties());
-  return schema;
-}
-
-std::string TextAt(const json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
 const json& ProfileOf(const json& object) {
   static const json& empty = *new json(json::object());
   const auto found = object.find("profile");
@@ -174,12 +166,8 @@ OktaProvider::OktaProvider()
       }) {}
 
 OktaProvider::OktaProvider(NewClient new_client) : new_client_(std::move(new_client)) {
-  description_.id = "okta";
-  description_.description = "Users and groups of an Okta organisation.";
-  description_.host = action::Host::kSidecar;
-  description_.config_schema = ConfigSchema();
-  description_.kinds = {"User", "Group"};
-  description_.refresh_every = absl::Minutes(15);
+  description_ =
+      DescribeDirectory("okta", "Users and groups of an Okta organisation.", kConfigSchema);
 }
 
 absl::Status OktaProvider::Snapshot(provider::Context& context) {

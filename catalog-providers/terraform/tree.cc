@@ -12,11 +12,13 @@
 #include "base/status.h"
 #include "base/strings.h"
 #include "document/hcl.h"
+#include "json/fields.h"
 
 namespace purser::catalog_providers::terraform {
 namespace {
 
 using nlohmann::json;
+using purser::json::TextAt;
 
 absl::string_view FolderOf(absl::string_view path) {
   const size_t slash = path.rfind('/');
@@ -30,11 +32,6 @@ absl::string_view NameOf(absl::string_view path) {
 bool IsLocalSource(absl::string_view source) {
   return absl::StartsWith(source, "./") || absl::StartsWith(source, "../") || source == "." ||
          source == "..";
-}
-
-std::string TextAt(const json& config, absl::string_view name) {
-  const auto found = config.find(std::string(name));
-  return found != config.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
 // The setting in which states of one backend differ.

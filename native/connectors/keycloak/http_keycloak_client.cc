@@ -6,20 +6,18 @@
 #include "base/status.h"
 #include "base/strings.h"
 #include "http/url.h"
+#include "json/fields.h"
 
 namespace purser::connectors {
 namespace {
 
 using nlohmann::json;
+using purser::json::TextAt;
 
 // A token that ends sooner is taken for ended: the call it is for takes time.
 constexpr absl::Duration kTokenMargin = absl::Seconds(20);
 constexpr absl::Duration kMaxTokenLife = absl::Hours(12);
 
-std::string TextAt(const json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
 int64_t IntAt(const json& object, const char* name) {
   const auto found = object.find(name);
   return found != object.end() && found->is_number_integer() ? found->get<int64_t>() : 0;

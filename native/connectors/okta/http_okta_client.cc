@@ -15,12 +15,14 @@
 #include "base/strings.h"
 #include "http/status.h"
 #include "http/url.h"
+#include "json/fields.h"
 #include "json/json.h"
 
 namespace purser::connectors {
 namespace {
 
 using Json = nlohmann::json;
+using purser::json::TextAt;
 
 constexpr absl::Duration kTokenMargin = absl::Seconds(30);
 constexpr absl::Duration kAssertionLife = absl::Minutes(5);
@@ -28,11 +30,6 @@ constexpr absl::Duration kMaxTokenLife = absl::Hours(12);
 // Of a window's calls this part is left to others.
 constexpr int64_t kSpareFraction = 20;  // a twentieth
 constexpr int kTooManyRequests = 429;
-
-std::string TextAt(const Json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
 
 // "a.b": base 64 without padding, as JSON Web Tokens have it.
 std::string Base64Url(absl::string_view bytes) {
