@@ -1,5 +1,6 @@
 #include "inventory/inventory.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -10,6 +11,11 @@
 #include "base/status.h"
 #include "base/strings.h"
 #include "catalog/entity.h"
+#include "inventory/derived.h"
+#include "inventory/derived_entities.h"
+#include "inventory/shown_entities.h"
+#include "inventory/tables.h"
+#include "json/json.h"
 
 namespace purser::inventory {
 namespace {
@@ -21,49 +27,11 @@ using store::Rows;
 
 constexpr size_t kMaxResourceIdBytes = 2048;
 constexpr int64_t kMaxResourcesOfEntity = 10'000;
-
-const std::vector<store::Migration>& Migrations() {
-  // Never destroyed; used at start only.
-  static const auto& steps = *new std::vector<store::Migration>{
-      {1, "resources, and entities by position of their last change",
-       "CREATE TABLE inventory_resource ("
-       "  id TEXT PRIMARY KEY, connector TEXT NOT NULL, type TEXT NOT NULL, name TEXT NOT NULL,"
-       "  entity_ref TEXT NOT NULL, owner TEXT NOT NULL, request_id TEXT NOT NULL,"
-       "  step_id TEXT NOT NULL, state TEXT NOT NULL, attributes TEXT NOT NULL,"
-       "  created_at BIGINT NOT NULL);"
-       "CREATE INDEX inventory_resource_entity ON inventory_resource (entity_ref, created_at, id);"
-       // own: as PutEntity gave it; body: with the overlays, as followers see it. NULL: a
-       // tombstone.
-       "CREATE TABLE inventory_entity ("
-       "  ref TEXT PRIMARY KEY, position BIGINT NOT NULL, hash TEXT NOT NULL, own TEXT, body TEXT);"
-       "CREATE TABLE inventory_overlay ("
-       "  ref TEXT NOT NULL, source TEXT NOT NULL, overlay TEXT NOT NULL, "
-       "  PRIMARY KEY (ref, source));"
-       "CREATE UNIQUE INDEX inventory_entity_position ON inventory_entity (position);"
-       // One row. `epoch` tells this store from another, whose positions mean nothing here.
-       "CREATE TABLE inventory_head ("
-       "  id BIGINT PRIMARY KEY, epoch TEXT NOT NULL, position BIGINT NOT NULL)"},
-      {2, "entities move into the change logs of all sources; here stays what overlays change",
-       "INSERT INTO catalog_source (id, name, epoch, position, floor, complete, paused, resync, "
-       "  fresh_at, failed_at, error, lease_owner, lease_until) "
-       "SELECT (SELECT COALESCE(MAX(id), 0) FROM catalog_source) + 1, "
-       "  'purser-inventory/inventory', epoch, position, 0, 1, 0, 0, 0, 0, '', '', 0 "
-       "FROM inventory_head;"
-       "INSERT INTO catalog_entity (source, ref, position, hash, part, state, body) "
-       "SELECT (SELECT id FROM catalog_source WHERE name = 'purser-inventory/inventory'), "
-       "  ref, position, hash, '', 0, body FROM inventory_entity;"
-       "CREATE TABLE inventory_own (ref TEXT PRIMARY KEY, own TEXT NOT NULL);"
-       "INSERT INTO inventory_own (ref, own) SELECT ref, own FROM inventory_entity "
-       "  WHERE own IS NOT NULL;"
-       "DROP TABLE inventory_entity;"
-       "DROP TABLE inventory_head"},
-  };
-  return steps;
-}
+constexpr size_t kMaxNeeds = 100;
 
 constexpr char kResourceColumns[] =
     "id, connector, type, name, entity_ref, owner, request_id, step_id, state, attributes, "
-    "created_at";
+    "created_at, needs";
 
 Resource ToResource(const Row& row) {
   Resource resource;
@@ -78,24 +46,21 @@ Resource ToResource(const Row& row) {
   resource.state = row.Text(8);
   resource.attributes = json::parse(row.Text(9), nullptr, /*allow_exceptions=*/false);
   resource.created_at = absl::FromUnixMicros(row.Int(10));
+  const json needs = json::parse(row.Text(11), nullptr, /*allow_exceptions=*/false);
+  for (const json& step : needs) resource.needs.push_back(step.get<std::string>());
   return resource;
-}
-
-absl::Status InvalidEntity(const std::vector<catalog::Problem>& problems) {
-  std::string text = "entity is not valid:";
-  for (const catalog::Problem& problem : problems) {
-    absl::StrAppend(&text, " ", problem.pointer.empty() ? "it" : problem.pointer, " ",
-                    problem.message, ";");
-  }
-  text.pop_back();
-  return absl::InvalidArgumentError(text);
 }
 
 class StoredInventory final : public Inventory {
  public:
   StoredInventory(store::Database& database, base::Clock& clock,
                   std::unique_ptr<provider::SourceLog> log, int64_t source)
-      : database_(database), clock_(clock), log_(std::move(log)), source_(source) {}
+      : database_(database),
+        clock_(clock),
+        log_(std::move(log)),
+        source_(source),
+        shown_(*log_, source),
+        derived_(shown_) {}
 
   provider::SourceLog& log() override { return *log_; }
 
@@ -106,70 +71,63 @@ class StoredInventory final : public Inventory {
     }
     const absl::Time created =
         resource.created_at == absl::Time() ? clock_.Now() : resource.created_at;
-    return connection
-        .Execute(absl::StrCat("INSERT INTO inventory_resource (", kResourceColumns,
-                              ") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11) "
-                              "ON CONFLICT (id) DO UPDATE SET connector = excluded.connector, "
-                              "type = excluded.type, name = excluded.name, "
-                              "entity_ref = excluded.entity_ref, owner = excluded.owner, "
-                              "request_id = excluded.request_id, step_id = excluded.step_id, "
-                              "state = excluded.state, attributes = excluded.attributes"),
-                 {resource.id, resource.connector, resource.type, resource.name,
-                  resource.entity_ref, resource.owner, resource.request_id, resource.step_id,
-                  resource.state.empty() ? std::string("active") : resource.state,
-                  catalog::Canonical(resource.attributes), absl::ToUnixMicros(created)})
-        .status();
+    const json needs(std::vector<std::string>(
+        resource.needs.begin(),
+        resource.needs.begin() + std::min(resource.needs.size(), kMaxNeeds)));
+    PURSER_RETURN_IF_ERROR(
+        connection
+            .Execute(absl::StrCat("INSERT INTO inventory_resource (", kResourceColumns,
+                                  ") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12) "
+                                  "ON CONFLICT (id) DO UPDATE SET connector = excluded.connector, "
+                                  "type = excluded.type, name = excluded.name, "
+                                  "entity_ref = excluded.entity_ref, owner = excluded.owner, "
+                                  "request_id = excluded.request_id, step_id = excluded.step_id, "
+                                  "state = excluded.state, attributes = excluded.attributes, "
+                                  "needs = excluded.needs"),
+                     {resource.id, resource.connector, resource.type, resource.name,
+                      resource.entity_ref, resource.owner, resource.request_id, resource.step_id,
+                      resource.state.empty() ? std::string(kActiveState) : resource.state,
+                      catalog::Canonical(resource.attributes), absl::ToUnixMicros(created),
+                      purser::json::Dump(needs)})
+            .status());
+    return Show(connection, resource);
   }
 
   absl::Status MarkDeleted(Connection& connection, absl::string_view resource_id) override {
-    return connection
-        .Execute("UPDATE inventory_resource SET state = 'deleted' WHERE id = $1",
-                 {std::string(resource_id)})
-        .status();
+    PURSER_RETURN_IF_ERROR(connection
+                               .Execute("UPDATE inventory_resource SET state = $1 WHERE id = $2",
+                                        {std::string(kDeletedState), std::string(resource_id)})
+                               .status());
+    return derived_.HideResource(connection, std::string(resource_id));
   }
 
   absl::Status PutEntity(Connection& connection, const json& entity) override {
-    const std::vector<catalog::Problem> problems = catalog::Validate(entity);
-    if (!problems.empty()) return InvalidEntity(problems);
-    return WriteMerged(connection, catalog::RefOf(entity).ToString(), entity);
+    PURSER_RETURN_IF_ERROR(ShownEntities::Check(entity));
+    const std::string ref = catalog::RefOf(entity).ToString();
+    PURSER_ASSIGN_OR_RETURN(const std::vector<std::string> displaced,
+                            derived_.MakeRoom(connection, ref));
+    PURSER_ASSIGN_OR_RETURN(const std::optional<json> before, shown_.Find(connection, ref));
+    PURSER_RETURN_IF_ERROR(shown_.Put(connection, entity));
+    for (const std::string& id : displaced) {
+      PURSER_ASSIGN_OR_RETURN(const std::optional<Resource> other, Find(connection, id));
+      if (other.has_value()) PURSER_RETURN_IF_ERROR(Show(connection, *other));
+    }
+    if (before.has_value() && HeritageOf(*before) == HeritageOf(entity)) return absl::OkStatus();
+    PURSER_RETURN_IF_ERROR(
+        derived_.Enter(connection, ref, EnvironmentOf(entity), HeritageOf(entity).owner));
+    return ShowResourcesOf(connection, ref, entity);
   }
 
   absl::Status PutOverlay(Connection& connection, absl::string_view ref, absl::string_view source,
                           const json& overlay) override {
-    if (!overlay.is_object()) {
-      return absl::InvalidArgumentError(absl::StrCat("overlay of ", ref, ": must be an object"));
-    }
-    if (overlay.empty()) {
-      PURSER_RETURN_IF_ERROR(
-          connection
-              .Execute("DELETE FROM inventory_overlay WHERE ref = $1 AND source = $2",
-                       {std::string(ref), std::string(source)})
-              .status());
-    } else {
-      PURSER_RETURN_IF_ERROR(
-          connection
-              .Execute("INSERT INTO inventory_overlay (ref, source, overlay) VALUES ($1,$2,$3) "
-                       "ON CONFLICT (ref, source) DO UPDATE SET overlay = excluded.overlay",
-                       {std::string(ref), std::string(source), catalog::Canonical(overlay)})
-              .status());
-    }
-    PURSER_ASSIGN_OR_RETURN(
-        const Rows known,
-        connection.Query("SELECT own FROM inventory_own WHERE ref = $1", {std::string(ref)}));
-    if (known.empty()) return absl::OkStatus();
-    const json own = json::parse(known[0].Text(0), nullptr, /*allow_exceptions=*/false);
-    return WriteMerged(connection, std::string(ref), own);
+    return shown_.PutOverlay(connection, std::string(ref), source, overlay);
   }
 
   absl::Status RemoveEntity(Connection& connection, absl::string_view ref) override {
-    PURSER_RETURN_IF_ERROR(
-        connection.Execute("DELETE FROM inventory_own WHERE ref = $1", {std::string(ref)})
-            .status());
-    PURSER_ASSIGN_OR_RETURN(const std::string known, KnownHash(connection, std::string(ref)));
-    if (known.empty()) return absl::OkStatus();
-    provider::LogWrite write;
-    write.ref = std::string(ref);
-    return log_->Append(connection, source_, "", {write});
+    const std::string parent(ref);
+    PURSER_RETURN_IF_ERROR(derived_.HideResourcesOf(connection, parent));
+    PURSER_RETURN_IF_ERROR(derived_.Enter(connection, parent, "", ""));
+    return shown_.Remove(connection, parent);
   }
 
   void Committed() override { log_->Committed(source_); }
@@ -177,11 +135,7 @@ class StoredInventory final : public Inventory {
   absl::StatusOr<std::optional<Resource>> FindResource(absl::string_view id) override {
     std::optional<Resource> resource;
     PURSER_RETURN_IF_ERROR(database_.Read([&](Connection& connection) -> absl::Status {
-      PURSER_ASSIGN_OR_RETURN(
-          const Rows rows, connection.Query(absl::StrCat("SELECT ", kResourceColumns,
-                                                         " FROM inventory_resource WHERE id = $1"),
-                                            {std::string(id)}));
-      if (!rows.empty()) resource = ToResource(rows[0]);
+      PURSER_ASSIGN_OR_RETURN(resource, Find(connection, id));
       return absl::OkStatus();
     }));
     return resource;
@@ -215,56 +169,44 @@ class StoredInventory final : public Inventory {
   }
 
  private:
-  // Stores `own` and what followers see of it; content that is the same for them is no change.
-  absl::Status WriteMerged(Connection& connection, const std::string& ref, const json& own) {
-    json merged = own;
-    PURSER_ASSIGN_OR_RETURN(
-        const Rows overlays,
-        connection.Query("SELECT overlay FROM inventory_overlay WHERE ref = $1 ORDER BY source",
-                         {ref}));
-    for (const Row& row : overlays) {
-      const json overlay = json::parse(row.Text(0), nullptr, /*allow_exceptions=*/false);
-      if (overlay.contains("annotations")) {
-        merged["metadata"]["annotations"].update(overlay["annotations"]);
-      }
-      if (overlay.contains("links")) {
-        json& links = merged["metadata"]["links"];
-        for (const json& link : overlay["links"]) links.push_back(link);
-      }
-    }
-    const std::vector<catalog::Problem> problems = catalog::Validate(merged);
-    if (!problems.empty()) return InvalidEntity(problems);
-    provider::LogWrite write;
-    write.ref = ref;
-    write.body = catalog::Canonical(merged);
-    write.hash = catalog::ContentHash(*write.body);
-    PURSER_RETURN_IF_ERROR(
-        connection
-            .Execute("INSERT INTO inventory_own (ref, own) VALUES ($1,$2) ON CONFLICT (ref) DO "
-                     "UPDATE SET own = excluded.own",
-                     {ref, catalog::Canonical(own)})
-            .status());
-    PURSER_ASSIGN_OR_RETURN(const std::string known, KnownHash(connection, ref));
-    if (known == write.hash) return absl::OkStatus();
-    // What Purser itself made is shown whoever else tells of it.
-    write.yields = false;
-    return log_->Append(connection, source_, "", {write});
+  absl::StatusOr<std::optional<Resource>> Find(Connection& connection, absl::string_view id) {
+    PURSER_ASSIGN_OR_RETURN(const Rows rows,
+                            connection.Query(absl::StrCat("SELECT ", kResourceColumns,
+                                                          " FROM inventory_resource WHERE id = $1"),
+                                             {std::string(id)}));
+    std::optional<Resource> resource;
+    if (!rows.empty()) resource = ToResource(rows[0]);
+    return resource;
   }
 
-  // Of what followers see; "" when they see nothing.
-  absl::StatusOr<std::string> KnownHash(Connection& connection, const std::string& ref) {
-    PURSER_ASSIGN_OR_RETURN(
-        const Rows known,
-        connection.Query("SELECT hash FROM catalog_entity WHERE source = $1 AND ref = $2 AND body "
-                         "<> ''",
-                         {source_, ref}));
-    return known.empty() ? std::string() : known[0].Text(0);
+  absl::Status Show(Connection& connection, const Resource& resource) {
+    PURSER_ASSIGN_OR_RETURN(const std::optional<json> entity,
+                            shown_.Find(connection, resource.entity_ref));
+    return derived_.ShowResource(connection, entity, resource);
+  }
+
+  absl::Status ShowResourcesOf(Connection& connection, const std::string& ref, const json& entity) {
+    std::vector<Resource> resources;
+    PURSER_RETURN_IF_ERROR(connection.ForEach(
+        absl::StrCat("SELECT ", kResourceColumns,
+                     " FROM inventory_resource WHERE entity_ref = $1 AND state <> $2 "
+                     "ORDER BY created_at, id LIMIT $3"),
+        {ref, std::string(kDeletedState), kMaxResourcesOfEntity}, [&](const Row& row) {
+          resources.push_back(ToResource(row));
+          return absl::OkStatus();
+        }));
+    for (const Resource& resource : resources) {
+      PURSER_RETURN_IF_ERROR(derived_.ShowResource(connection, entity, resource));
+    }
+    return absl::OkStatus();
   }
 
   store::Database& database_;
   base::Clock& clock_;
   const std::unique_ptr<provider::SourceLog> log_;
   const int64_t source_;
+  ShownEntities shown_;
+  DerivedEntities derived_;
 };
 
 }  // namespace

@@ -24,6 +24,9 @@
 
 namespace purser::inventory {
 
+inline constexpr char kActiveState[] = "active";
+inline constexpr char kDeletedState[] = "deleted";
+
 struct Resource {
   std::string id;  // the outside system's id, as billing names it
   std::string connector;
@@ -33,8 +36,9 @@ struct Resource {
   std::string owner;
   std::string request_id;
   std::string step_id;
-  std::string state;  // "active", "deleted"
+  std::string state;  // kActiveState, kDeletedState, or what else provisioning says of it
   nlohmann::json attributes;
+  std::vector<std::string> needs;  // steps of the same request whose resources it depends on
   absl::Time created_at;
 };
 
@@ -57,11 +61,15 @@ class Inventory {
                                                          base::Clock& clock);
   virtual ~Inventory() = default;
 
-  // For use inside another domain's transaction.
+  // For use inside another domain's transaction. A resource whose entity_ref is in the inventory is
+  // in the catalog as well, as an entity of its own (see derived.h), until it is deleted or that
+  // entity goes; it follows that entity's owner, system, environment and expiry.
   virtual absl::Status PutResource(store::Connection& connection, const Resource& resource) = 0;
   virtual absl::Status MarkDeleted(store::Connection& connection,
                                    absl::string_view resource_id) = 0;
-  // Unchanged content (by hash) is no change. Validates; INVALID_ARGUMENT lists all problems.
+  // Unchanged content (by hash) is no change. Validates; INVALID_ARGUMENT lists all problems. An
+  // entity with the annotation or label purser.dev/environment brings the environment's entity
+  // along, which goes when nothing is in it any more.
   virtual absl::Status PutEntity(store::Connection& connection, const nlohmann::json& entity) = 0;
   virtual absl::Status RemoveEntity(store::Connection& connection, absl::string_view ref) = 0;
   // What another domain (`source`, e.g. "costs") adds to an entity: {"annotations": {…}, "links":

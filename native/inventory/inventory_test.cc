@@ -1,6 +1,7 @@
 #include "inventory/inventory.h"
 
 #include <atomic>
+#include <map>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -50,6 +51,58 @@ class InventoryTest : public testing::Test {
     inventory_->Committed();
   }
 
+  // An entity that owns resources, in `environment` ("" = none).
+  static json Workspace(const std::string& name, const std::string& environment,
+                        const std::string& owner = "group:default/a") {
+    json entity = Entity(name);
+    entity["spec"]["type"] = "workspace";
+    entity["spec"]["owner"] = owner;
+    if (!environment.empty()) {
+      entity["metadata"]["annotations"]["purser.dev/environment"] = environment;
+    }
+    return entity;
+  }
+  void PutResource(const std::string& id, const std::string& of, const std::string& step,
+                   std::vector<std::string> needs = {}) {
+    Resource resource;
+    resource.id = id;
+    resource.connector = "files";
+    resource.type = "bucket";
+    resource.name = step;
+    resource.entity_ref = "resource:default/" + of;
+    resource.request_id = "req_" + of;
+    resource.step_id = step;
+    resource.needs = std::move(needs);
+    ASSERT_TRUE(database_
+                    ->Transact([&](Connection& connection) {
+                      return inventory_->PutResource(connection, resource);
+                    })
+                    .ok());
+  }
+  void Delete(const std::string& id) {
+    ASSERT_TRUE(database_
+                    ->Transact([&](Connection& connection) {
+                      return inventory_->MarkDeleted(connection, id);
+                    })
+                    .ok());
+  }
+  // All entities as followers see them, by name.
+  std::map<std::string, json> Shown() {
+    std::map<std::string, json> shown;
+    const EntityChanges changes = *inventory_->Changes("", 1000);
+    for (const std::string& text : changes.upserts) {
+      json entity = json::parse(text);
+      const std::string name = entity["metadata"]["name"];
+      shown.emplace(name, std::move(entity));
+    }
+    return shown;
+  }
+  std::vector<std::string> Names() {
+    std::vector<std::string> names;
+    for (const auto& [name, entity] : Shown()) names.push_back(name);
+    return names;
+  }
+
   base::FakeClock clock_;
   std::unique_ptr<store::Database> database_;
   std::unique_ptr<Inventory> inventory_;
@@ -85,7 +138,8 @@ TEST_F(InventoryTest, IsSeenByReadersOfAllSources) {
   const provider::SourceRecord record = *inventory_->log().Find(kLogName).value();
   EXPECT_EQ(record.entities, 1);
   EXPECT_TRUE(record.complete);
-  // Another source that tells of the same entity waits; the inventory shows its own in any case.
+  // Another source that tells of the same entity waits. What that shows already waits for the other
+  // to let go of it: a catalog takes an entity from one source at a time.
   const int64_t other = inventory_->log().Register("kubernetes/a")->id;
   provider::LogWrite write;
   write.ref = "resource:default/b";
@@ -93,7 +147,8 @@ TEST_F(InventoryTest, IsSeenByReadersOfAllSources) {
   write.hash = "h";
   ASSERT_TRUE(inventory_->log().Append(other, "", {write}).ok());
   ASSERT_TRUE(Put(Entity("b")).ok());
-  EXPECT_EQ(inventory_->log().Find(kLogName).value()->entities, 2);
+  const provider::SourceRecord both = *inventory_->log().Find(kLogName).value();
+  EXPECT_EQ(both.entities + both.waiting, 2);
   write.ref = "resource:default/a";
   ASSERT_TRUE(inventory_->log().Append(other, "", {write}).ok());
   EXPECT_EQ(inventory_->log().Find("kubernetes/a").value()->waiting, 1);
@@ -176,6 +231,84 @@ TEST_F(InventoryTest, OverlaysOutliveTheEntitysOwnChanges) {
   EXPECT_THAT(changes.upserts[0], HasSubstr("new"));
   ASSERT_TRUE(overlay(json::object()).ok());
   EXPECT_THAT(inventory_->Changes("", 10)->upserts[0], testing::Not(HasSubstr("cost-30d")));
+}
+
+TEST_F(InventoryTest, ResourcesAreEntitiesAsLongAsTheyLive) {
+  ASSERT_TRUE(Put(Workspace("w", "")).ok());
+  PutResource("urn:net", "w", "net");
+  PutResource("urn:data", "w", "data", {"net", "no-such-step"});
+  std::map<std::string, json> shown = Shown();
+  ASSERT_THAT(Names(), ElementsAre("w", "w-bucket-data", "w-bucket-net"));
+  EXPECT_EQ(shown["w-bucket-data"]["spec"]["dependsOn"], json({"resource:default/w-bucket-net"}));
+  EXPECT_EQ(shown["w-bucket-data"]["spec"]["dependencyOf"], json({"resource:default/w"}));
+  const std::string position = inventory_->Changes("", 10)->position;
+  PutResource("urn:data", "w", "data", {"net"});
+  EXPECT_THAT(inventory_->Changes(position, 10)->upserts, IsEmpty()) << "nothing is new";
+  Delete("urn:data");
+  EXPECT_THAT(inventory_->Changes(position, 10)->removed,
+              ElementsAre("resource:default/w-bucket-data"));
+  EXPECT_EQ((*inventory_->FindResource("urn:data"))->needs, std::vector<std::string>{"net"});
+}
+
+TEST_F(InventoryTest, EntitiesOfResourcesComeAndGoWithTheOneOfTheirRequest) {
+  PutResource("urn:early", "w", "early");
+  EXPECT_THAT(Names(), IsEmpty()) << "nothing in the catalog owns it";
+  ASSERT_TRUE(Put(Workspace("w", "")).ok());
+  EXPECT_THAT(Names(), ElementsAre("w", "w-bucket-early"));
+  ASSERT_TRUE(Put(Workspace("w", "", "group:default/b")).ok());
+  EXPECT_EQ(Shown()["w-bucket-early"]["spec"]["owner"], "group:default/b");
+  // A change that resources have no part in does not touch them.
+  const std::string position = inventory_->Changes("", 10)->position;
+  json renamed = Workspace("w", "", "group:default/b");
+  renamed["metadata"]["title"] = "new";
+  ASSERT_TRUE(Put(renamed).ok());
+  EXPECT_EQ(inventory_->Changes(position, 10)->upserts.size(), 1u);
+  Remove("resource:default/w");
+  EXPECT_THAT(Names(), IsEmpty());
+  ASSERT_TRUE(Put(Workspace("w", "")).ok());
+  EXPECT_THAT(Names(), ElementsAre("w", "w-bucket-early")) << "it is still there";
+}
+
+TEST_F(InventoryTest, NamesOfResourcesMeetNothing) {
+  ASSERT_TRUE(Put(Workspace("w", "")).ok());
+  ASSERT_TRUE(Put(Entity("w-bucket-s")).ok());
+  PutResource("urn:1", "w", "s");
+  ASSERT_EQ(Names().size(), 3u);
+  EXPECT_EQ(Shown()["w-bucket-s"]["spec"]["type"], "bucket");
+  EXPECT_EQ(Shown()["w-bucket-s"]["metadata"]["title"], "t") << "who was there first keeps it";
+  // The name stays when the other goes: an address in the portal is not to change.
+  const std::vector<std::string> before = Names();
+  Remove("resource:default/w-bucket-s");
+  PutResource("urn:1", "w", "s");
+  EXPECT_THAT(Names(), ElementsAre("w", before[2]));
+  // Two of one name.
+  PutResource("urn:2", "w", "s");
+  EXPECT_EQ(Names().size(), 3u);
+  // The entity of a request goes before that of a resource, which gets another name.
+  ASSERT_TRUE(Put(Entity("w-bucket-s", "mine")).ok());
+  EXPECT_EQ(Shown()["w-bucket-s"]["metadata"]["title"], "mine");
+  EXPECT_EQ(Names().size(), 4u);
+}
+
+TEST_F(InventoryTest, EnvironmentsAreThereWhileSomethingIsInThem) {
+  ASSERT_TRUE(Put(Workspace("a", "production")).ok());
+  ASSERT_TRUE(Put(Workspace("b", "production", "group:default/b")).ok());
+  PutResource("urn:1", "a", "s");
+  std::map<std::string, json> shown = Shown();
+  ASSERT_THAT(Names(), ElementsAre("a", "a-bucket-s", "b", "environment-production"));
+  EXPECT_EQ(shown["environment-production"]["spec"]["owner"], "group:default/a");
+  const json in_it = {"resource:default/environment-production"};
+  EXPECT_EQ(shown["a"]["spec"]["dependsOn"], in_it);
+  EXPECT_EQ(shown["a-bucket-s"]["spec"]["dependsOn"], in_it);
+  ASSERT_TRUE(Put(Workspace("a", "staging")).ok());
+  EXPECT_THAT(Names(),
+              ElementsAre("a", "a-bucket-s", "b", "environment-production", "environment-staging"));
+  EXPECT_EQ(Shown()["a-bucket-s"]["spec"]["dependsOn"],
+            json({"resource:default/environment-staging"}));
+  Remove("resource:default/b");
+  ASSERT_TRUE(Put(Workspace("a", "domain:default/prod")).ok());
+  EXPECT_THAT(Names(), ElementsAre("a", "a-bucket-s"));
+  EXPECT_EQ(Shown()["a"]["spec"]["dependsOn"], json({"domain:default/prod"}));
 }
 
 TEST_F(InventoryTest, WaitersWakeOnCommitStopAndTimeout) {
