@@ -5,8 +5,12 @@
 import { buildAll } from './lib/build.mjs';
 import { ensureDebianPackages } from './lib/debian.mjs';
 import { ensureNpmPackages } from './lib/npm.mjs';
+import { beginApiServer } from './lib/peers.mjs';
 import { Failure, main, say } from './lib/repo.mjs';
 import { suites } from './lib/suites.mjs';
+
+/** Suites with tests of a real Kubernetes API server. */
+const NEEDS_API_SERVER = new Set(['cpp', 'asan', 'tsan', 'e2e']);
 
 function chosen(words) {
   if (words.length === 0 || (words.length === 1 && words[0] === 'all')) {
@@ -26,8 +30,12 @@ function chosen(words) {
 await main(async () => {
   const plan = chosen(process.argv.slice(2));
   await ensureDebianPackages({ withTests: true });
+  const apiServerMade = plan.some(([name]) => NEEDS_API_SERVER.has(name))
+    ? beginApiServer()
+    : async () => {};
   await ensureNpmPackages();
   await buildAll({ withTests: true });
+  await apiServerMade();
 
   const total = { passed: 0, failed: 0, skipped: 0 };
   const lines = [];
