@@ -1,13 +1,16 @@
 // Keeping a real catalog of Backstage true: the module with the addon's source-tree, and beside it an
 // upstream provider's full mutation of the same entities; on SQLite and PostgreSQL, each side in a
-// process and a database of its own.
+// process and a database of its own. SQLite's file lies in memory where the system has such a place:
+// it waits for the disk on the event loop, which would be all that is measured.
+//
+// Takes about ten minutes; what is not done after LIMIT_SECONDS is given up and counts as that long.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writeTree } from './lib/catalog-entities.mjs';
-import { round, row } from './lib/measure.mjs';
+import { round, row, scratchFolder } from './lib/measure.mjs';
 import { postgresPrograms, startPostgres } from './lib/postgres.mjs';
 
 const script = path.join(path.dirname(fileURLToPath(import.meta.url)), 'lib/catalog-side.mjs');
@@ -17,8 +20,11 @@ const sized = count => Math.max(100, Math.round((count * SCALE) / 100) * 100);
 const STEADY = sized(100_000);
 const FIRST = sized(50_000);
 const STITCHED = sized(2_000);
+/** A full mutation of 50,000 on an empty PostgreSQL took 106 s on a quiet machine of two processors. */
+const LIMIT_SECONDS = 400;
 
 const rows = [];
+const scratch = [];
 const work = mkdtempSync(path.join(tmpdir(), 'purser-bench-catalog-'));
 
 /** One side on a database of its own. */
@@ -27,8 +33,8 @@ async function run(side, mode, count, client) {
   const postgres = client === 'pg' ? await startPostgres() : undefined;
   try {
     if (side === 'purser') writeTree(path.join(folder, 'tree'), count);
-    const sqlite = path.join(folder, 'database');
-    mkdirSync(sqlite);
+    const sqlite = mkdtempSync(path.join(scratchFolder(), 'purser-bench-catalog-'));
+    scratch.push(sqlite);
     const database = postgres?.connection ?? {
       client: 'better-sqlite3',
       connection: { directory: sqlite },
@@ -36,28 +42,42 @@ async function run(side, mode, count, client) {
     process.stderr.write(`  ${client}: ${side}, ${mode}, ${count} entities\n`);
     const text = execFileSync(
       process.execPath,
-      ['--expose-gc', '--no-warnings', '--no-node-snapshot', script, side, mode, `${count}`, JSON.stringify(database), folder],
+      [
+        '--expose-gc',
+        '--no-warnings',
+        '--no-node-snapshot',
+        script,
+        side,
+        mode,
+        `${count}`,
+        JSON.stringify(database),
+        folder,
+        `${LIMIT_SECONDS}`,
+      ],
       { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 64 << 20 },
     );
     return JSON.parse(text.trim().split('\n').at(-1));
   } finally {
     await postgres?.stop();
-    rmSync(folder, { recursive: true, force: true });
+    for (const used of [folder, ...scratch.splice(0)]) rmSync(used, { recursive: true, force: true });
   }
 }
 
 async function steady(client, name) {
   const ours = await run('purser', 'steady', STEADY, client);
   const theirs = await run('upstream', 'steady', STEADY, client);
-  rows.push(row(`${name}, ${STEADY} entities, none changed: CPU of the main thread`, round(ours.unchanged.cpu, 1), 'ms'));
+  const quiet = ours.unchanged.statements === 0;
+  rows.push(row(`${name}, ${STEADY} entities, none changed: CPU of the main thread`, round(ours.unchanged.cpu, 1), 'ms', '<= 5 ms', ours.unchanged.cpu <= 5));
   rows.push(row('  a full mutation', round(theirs.unchanged.cpu, 0), 'ms'));
-  rows.push(row('  statements in the database', ours.unchanged.statements, '', '0', ours.unchanged.statements === 0));
+  rows.push(row('  statements in the database', ours.unchanged.statements, '', '0', quiet));
   rows.push(row('  a full mutation', theirs.unchanged.statements, ''));
   rows.push(row('  until the round was done', round(ours.unchanged.wall, 0), 'ms'));
   const ratio = theirs.changed.cpu / ours.changed.cpu;
   rows.push(row(`${name}, one in a hundred changed: CPU of the main thread`, round(ours.changed.cpu, 0), 'ms'));
   rows.push(row('  a full mutation', round(theirs.changed.cpu, 0), 'ms'));
   rows.push(row('  less CPU', round(ratio, 1), 'times', '>= 20 times', ratio >= 20));
+  rows.push(row('  statements in the database', ours.changed.statements, ''));
+  rows.push(row('  a full mutation', theirs.changed.statements, ''));
   for (const [what, one] of [['changed', ours.changed], ['none changed', ours.unchanged]]) {
     rows.push(row(`  event-loop delay max, ${what}`, round(one.delayMax, 1), 'ms', '<= 25 ms', one.delayMax <= 25));
     rows.push(row(`  memory over idle, ${what}`, round(one.peak, 0), 'MB', '<= 64 MB', one.peak <= 64));
@@ -69,11 +89,13 @@ async function first(client, name) {
   const ours = (await run('purser', 'first', FIRST, client)).first;
   const theirs = (await run('upstream', 'first', FIRST, client)).first;
   const ratio = theirs.wall / ours.wall;
+  const more = theirs.unfinished ? 'more than ' : '';
   rows.push(row(`${name}, first load of ${FIRST} entities`, round(ours.wall / 1000, 1), 's'));
-  rows.push(row('  one full mutation', round(theirs.wall / 1000, 1), 's'));
-  rows.push(row('  faster', round(ratio, 1), 'times', '>= 6 times', ratio >= 6));
+  rows.push(row('  one full mutation', `${more}${round(theirs.wall / 1000, 1)}`, 's'));
+  rows.push(row('  faster', `${more}${round(ratio, 1)}`, 'times', '>= 6 times', ratio >= 6));
   rows.push(row('  longest transaction', round(ours.longestTransaction / 1000, 2), 's', '<= 1.5 s', ours.longestTransaction <= 1_500));
-  rows.push(row('  event-loop delay max', round(ours.delayMax, 0), 'ms'));
+  rows.push(row('  CPU of the main thread', round(ours.cpu / 1000, 1), 's'));
+  rows.push(row('  one full mutation', round(theirs.cpu / 1000, 1), 's'));
 }
 
 async function stitched(client, name) {
@@ -95,6 +117,6 @@ try {
     process.stderr.write('  PostgreSQL is not installed: its rows are left out\n');
   }
 } finally {
-  rmSync(work, { recursive: true, force: true });
+  for (const used of [work, ...scratch]) rmSync(used, { recursive: true, force: true });
 }
 console.log(JSON.stringify({ name: 'catalog', rows }));

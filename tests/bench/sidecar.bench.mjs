@@ -116,23 +116,28 @@ const unary = (client, method, message) =>
     ),
   );
 
-/** Copies the one entity there is until there are ENTITIES, as if so many had been made. */
+/** Copies one entity that was made until there are ENTITIES, as if so many had been. */
 function fillInventory() {
   const database = new DatabaseSync(path.join(folder, 'state/purser.db'));
   const one = database
-    .prepare('SELECT ref, own, body FROM inventory_entity WHERE body IS NOT NULL LIMIT 1')
+    .prepare("SELECT source, ref, body FROM catalog_entity WHERE body <> '' LIMIT 1")
     .get();
   const name = JSON.parse(one.body).metadata.name;
-  const head = database.prepare('SELECT position FROM inventory_head WHERE id = 1').get();
+  const { position } = database
+    .prepare('SELECT position FROM catalog_source WHERE id = ?')
+    .get(one.source);
   const insert = database.prepare(
-    'INSERT INTO inventory_entity (ref, position, hash, own, body) VALUES (?,?,?,?,?)',
+    "INSERT INTO catalog_entity (source, ref, position, hash, part, state, body) VALUES (?,?,?,?,'',0,?)",
   );
   database.exec('BEGIN');
   for (let i = 1; i <= ENTITIES; i += 1) {
     const renamed = text => text.replaceAll(name, `copy-${i}`);
-    insert.run(renamed(one.ref), head.position + i, `copy-${i}`, renamed(one.own), renamed(one.body));
+    insert.run(one.source, renamed(one.ref), position + i, `copy-${i}`, renamed(one.body));
   }
-  database.exec(`UPDATE inventory_head SET position = position + ${ENTITIES}; COMMIT`);
+  database
+    .prepare('UPDATE catalog_source SET position = position + ? WHERE id = ?')
+    .run(ENTITIES, one.source);
+  database.exec('COMMIT');
   database.close();
 }
 

@@ -14,7 +14,7 @@ export interface InstanceConfig {
   instance: string;
   /** What the provider itself reads. */
   config: JsonObject;
-  /** What may be set for every provider: guard, allowedKinds, allowedNamespaces, refreshEvery (seconds). */
+  /** What may be set for every provider: guard, allowedKinds, allowedNamespaces, priority, refreshEvery (seconds). */
   options: JsonObject;
   schedule: SchedulerServiceTaskScheduleDefinition;
 }
@@ -40,7 +40,7 @@ function checkName(name: string, path: string): void {
 /** Options that every provider's host knows, in its words. */
 function readOptions(entry: Config): JsonObject {
   const options: JsonObject = {};
-  for (const key of ['guard', 'allowedKinds', 'allowedNamespaces']) {
+  for (const key of ['guard', 'allowedKinds', 'allowedNamespaces', 'priority']) {
     if (entry.has(key)) {
       options[key] = entry.get(key);
     }
@@ -66,6 +66,7 @@ export function readInstances(rootConfig: Config): InstanceConfig[] {
         guard: _guard,
         allowedKinds: _kinds,
         allowedNamespaces: _namespaces,
+        priority: _priority,
         refreshEvery: _refreshEvery,
         ...config
       } = entry.get<JsonObject>();

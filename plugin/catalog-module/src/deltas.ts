@@ -29,6 +29,10 @@ function isEntity(value: JsonObject): value is JsonObject & Entity {
   );
 }
 
+/** With sorted keys, as all objects of an entity are that comes from a host. */
+const sorted = <T extends object>(value: T): T =>
+  Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : Number(a > b)))) as T;
+
 /** Makes the path of a page of this portal ("/search?query=…") a whole URL. */
 export type AbsoluteUrl = (path: string) => string;
 
@@ -117,21 +121,21 @@ export class DeltaWriter {
       this.#logger.error('an entity without apiVersion, kind or metadata.name was left out');
       return [];
     }
-    // Both are required by the catalog; a source that knows better has set them.
-    const annotations = {
+    const annotations = sorted({
+      // Both are required by the catalog; a source that knows better has set them.
       [ANNOTATION_LOCATION]: this.#locationKey,
       [ANNOTATION_ORIGIN_LOCATION]: this.#locationKey,
       ...entity.metadata.annotations,
       // By it the catalog is asked what it holds of the source.
       [ANNOTATION_SOURCE]: this.#source,
-    };
+    });
     // The sidecar does not know where the portal is; the catalog takes whole URLs only.
     const links = entity.metadata.links?.map(link =>
       link.url.startsWith('/')
         ? { ...link, url: this.#absoluteUrl(pageOf(link.url, entity)) }
         : link,
     );
-    const metadata = { ...entity.metadata, annotations, ...(links && { links }) };
+    const metadata = sorted({ ...entity.metadata, annotations, ...(links && { links }) });
     return [{ ...entity, metadata }];
   }
 

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -35,7 +37,7 @@ const resource = (name: string, extra: JsonObject = {}): JsonObject => ({
   apiVersion: 'backstage.io/v1alpha1',
   kind: 'Resource',
   metadata: { name, annotations: { 'purser.dev/state': 'running' } },
-  spec: { type: 'workspace', owner: 'group:default/analytics' },
+  spec: { owner: 'group:default/analytics', type: 'workspace' },
   ...extra,
 });
 
@@ -44,9 +46,17 @@ const schedule = {
   timeout: { seconds: 3 },
 };
 
+/** As the catalog computes it, with the package it does it with. */
+const stableStringify: (value: unknown) => string = createRequire(
+  require.resolve('@backstage/plugin-catalog-backend/package.json'),
+)('fast-json-stable-stringify');
+const hashOfCatalog = (entity: JsonObject) =>
+  createHash('sha1').update(stableStringify(entity)).digest('hex');
+
 class TestAddon implements NativeAddonService {
   readonly rounds: NativeRefreshOptions[] = [];
   failure: Error | undefined;
+  refreshFailure: Error | undefined;
   /** It knows nothing of earlier rounds, and its source holds nothing. */
   lost = false;
 
@@ -67,6 +77,9 @@ class TestAddon implements NativeAddonService {
   }
   async refreshProvider(options: NativeRefreshOptions) {
     this.rounds.push(options);
+    if (this.refreshFailure) {
+      throw this.refreshFailure;
+    }
     const full = (options.forceFull ?? false) || this.lost;
     if (options.forceFull) {
       await options.onChunk([resource('from-tree')], []);
@@ -174,6 +187,42 @@ describe('the catalog module', () => {
 
   const has = (name: string) => async () => (await names()).includes(name);
 
+  it('forgets how far providers were that are gone', async () => {
+    await startCatalog({ 'purser-inventory': { default: { schedule } } });
+    await eventually(has('first'));
+    const stored = () => knex('purser_provider_positions').pluck('provider_name');
+    await eventually(async () => (await stored()).length === 1);
+    await stop();
+    await startCatalog({ 'source-tree': { platform: { root: '/src', schedule } } });
+    assert.ok(!(await stored()).includes('purser-purser-inventory:default'));
+    await stop();
+    await startCatalog({ 'purser-inventory': { default: { schedule } } });
+    // Backstage had removed it as an orphan.
+    await eventually(has('first'));
+  });
+
+  it('takes up changes of entities that the catalog holds', async () => {
+    await startCatalog({ 'purser-inventory': { default: { schedule } } });
+    await eventually(has('first'));
+    const changed = resource('first', { metadata: { name: 'first', title: 'Changed' } });
+    sidecar.publish('purser-inventory', {
+      upserts: [changed, resource('second')],
+      removedRefs: [],
+    });
+    await eventually(async () => {
+      trigger('purser-purser-inventory:default:refresh');
+      const row = await knex('final_entities')
+        .where({ entity_ref: 'resource:default/first' })
+        .first();
+      return row?.final_entity?.includes('"Changed"') && (await has('second')());
+    });
+    const rows = await knex('refresh_state').select('unprocessed_entity', 'unprocessed_hash');
+    assert.equal(rows.length, 2);
+    for (const row of rows) {
+      assert.equal(row.unprocessed_hash, hashOfCatalog(JSON.parse(row.unprocessed_entity)));
+    }
+  });
+
   it('follows the changes of the sidecar', async () => {
     await startCatalog({ 'purser-inventory': { default: { schedule } } });
     await eventually(has('first'));
@@ -267,6 +316,42 @@ describe('the catalog module', () => {
     assert.deepEqual(adopt, ['resource:default/from-tree']);
   });
 
+  it('tells the sidecar of sources that the portal runs, and does what operators want', async () => {
+    const id = 'purser-source-tree:platform:refresh';
+    await startCatalog({ 'source-tree': { platform: { root: '/src', schedule } } });
+    await eventually(async () => sidecar.reported.some(({ round }) => round !== undefined));
+    const { name, round } = sidecar.reported.find(report => report.round)!;
+    assert.equal(name, 'source-tree/platform');
+    assert.equal(round?.added, 1n);
+    assert.equal(round?.error, '');
+
+    sidecar.orders = { resync: true, confirm: true };
+    await eventually(async () => {
+      trigger(id);
+      return sidecar.reported.some(report => report.round?.resynced);
+    });
+    const ordered = addon.rounds.find(options => options.confirm);
+    assert.equal(ordered?.forceFull, true, 'everything is read and given again');
+
+    sidecar.orders = { paused: true };
+    await eventually(async () => {
+      trigger(id);
+      const asked = sidecar.reported.length;
+      const rounds = addon.rounds.length;
+      await new Promise(resolve => setTimeout(resolve, 200));
+      return sidecar.reported.length > asked && addon.rounds.length === rounds;
+    });
+
+    sidecar.orders = {};
+    addon.refreshFailure = new Error('the folder cannot be read');
+    await eventually(async () => {
+      trigger(id);
+      return sidecar.reported.some(report => report.round?.error !== '' && report.round?.failures);
+    });
+    const failed = sidecar.reported.find(report => report.round?.failures)!;
+    assert.equal(failed.round?.error, 'the folder cannot be read');
+  });
+
   it('hands the options of every provider to its host', async () => {
     await startCatalog({
       'purser-inventory': {
@@ -275,6 +360,7 @@ describe('the catalog module', () => {
           allowedKinds: ['Resource'],
           allowedNamespaces: ['default'],
           refreshEvery: { minutes: 2 },
+          priority: 7,
           own: 1,
         },
       },
@@ -286,6 +372,7 @@ describe('the catalog module', () => {
       allowedKinds: ['Resource'],
       allowedNamespaces: ['default'],
       refreshEvery: 120,
+      priority: 7,
     });
   });
 

@@ -14,6 +14,7 @@ import type { InstanceConfig } from './config';
 import { type AbsoluteUrl, DeltaWriter } from './deltas';
 import type { ProviderPositions } from './positions';
 import { SidecarSource } from './sidecarSource';
+import { SourceReports } from './sourceReports';
 import type { StoredEntities } from './storedEntities';
 
 export interface PurserEntityProviderOptions {
@@ -41,6 +42,7 @@ export class PurserEntityProvider implements EntityProvider {
   readonly #logger: LoggerService;
   readonly #addonSource: AddonSource;
   readonly #sidecarSource: SidecarSource;
+  readonly #reports: SourceReports;
   #failing = false;
   #description: ProviderDescription | undefined;
 
@@ -58,6 +60,7 @@ export class PurserEntityProvider implements EntityProvider {
       onSummary: (summary: RefreshSummary) => this.#report(summary),
     };
     this.#addonSource = new AddonSource({ ...common, addon: purser.addon, stateDirectory });
+    this.#reports = new SourceReports(this.#source, purser.sidecar);
     this.#sidecarSource = new SidecarSource({
       ...common,
       sidecar: purser.sidecar,
@@ -119,9 +122,26 @@ export class PurserEntityProvider implements EntityProvider {
     this.#description ??= await this.#describe(signal);
     const { host, hasDeltas } = this.#description;
     if (host === 'portal') {
-      await this.#addonSource.refresh(writer, {}, signal);
+      await this.#refreshFromAddon(writer, signal);
     } else {
       await this.#sidecarSource.refresh(writer, hasDeltas, signal);
+    }
+  }
+
+  async #refreshFromAddon(writer: DeltaWriter, signal: AbortSignal): Promise<void> {
+    const orders = await this.#reports.orders(signal);
+    if (orders.paused) {
+      this.#logger.debug('paused by an operator');
+      return;
+    }
+    try {
+      const summary = await this.#addonSource.refresh(writer, orders, signal);
+      await this.#reports.ended(summary, orders.resync, signal);
+    } catch (error) {
+      if (!signal.aborted) {
+        await this.#reports.failed(error as Error, signal);
+      }
+      throw error;
     }
   }
 

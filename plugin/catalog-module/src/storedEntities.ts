@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { LoggerService } from '@backstage/backend-plugin-api';
 import { type Entity, stringifyEntityRef } from '@backstage/catalog-model';
-import type { JsonValue } from '@backstage/types';
 import type { Knex } from 'knex';
 
 const TABLE = 'refresh_state';
@@ -29,6 +28,8 @@ interface Dialect {
   update: string;
   missing: string;
   analyze?: string;
+  /** Entities of one statement. */
+  atOnce: number;
 }
 
 // What Backstage's own update of one entity does: the description, its hash, due for processing now.
@@ -40,30 +41,15 @@ const DIALECTS: Record<string, Dialect> = {
     update: `UPDATE ${TABLE} SET ${ASSIGNMENTS} FROM (SELECT ref, hash, body::text AS body FROM json_to_recordset(?::json) AS j(ref text, hash text, body json)) AS v WHERE entity_ref = v.ref AND location_key = ? AND unprocessed_hash IS DISTINCT FROM v.hash`,
     missing: `SELECT v.ref AS ref FROM json_array_elements_text(?::json) AS v(ref) LEFT JOIN ${TABLE} ON entity_ref = v.ref AND location_key = ? WHERE entity_ref IS NULL`,
     analyze: `ANALYZE ${TABLE}`,
+    atOnce: 250,
   },
   'better-sqlite3': {
     update: `UPDATE ${TABLE} SET ${ASSIGNMENTS} FROM (SELECT value ->> 'ref' AS ref, value ->> 'hash' AS hash, value -> 'body' AS body FROM json_each(?)) AS v WHERE entity_ref = v.ref AND location_key = ? AND unprocessed_hash IS NOT v.hash`,
     missing: `SELECT v.value AS ref FROM json_each(?) AS v LEFT JOIN ${TABLE} ON entity_ref = v.value AND location_key = ? WHERE entity_ref IS NULL`,
+    // It writes, and waits for the disk, on the event loop.
+    atOnce: 100,
   },
 };
-
-/** JSON with sorted keys: the text whose SHA-1 Backstage takes as an entity's hash. */
-export function stableText(value: JsonValue | undefined): string | undefined {
-  if (Array.isArray(value)) {
-    return `[${value.map(item => stableText(item) ?? 'null').join(',')}]`;
-  }
-  if (typeof value !== 'object' || value === null) {
-    return JSON.stringify(value);
-  }
-  let text = '';
-  for (const key of Object.keys(value).sort()) {
-    const member = stableText(value[key]);
-    if (member !== undefined) {
-      text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${member}`;
-    }
-  }
-  return `{${text}}`;
-}
 
 /**
  * Gives new descriptions to entities that the catalog holds already, many by one statement.
@@ -100,12 +86,25 @@ export class StoredEntities {
 
   /**
    * Updates those of `entities` that the catalog holds under `locationKey` with another content. Gives
-   * back those that it does not hold: they are the caller's to add.
+   * back those that it does not hold: they are the caller's to add. Keys are sorted in all objects: so
+   * the catalog writes an entity whose hash it takes.
    */
   async update(entities: Entity[], locationKey: string): Promise<Entity[]> {
+    const left: Entity[] = [];
+    const { atOnce } = this.#dialect;
+    for (let start = 0; start < entities.length; start += atOnce) {
+      if (start > 0) {
+        await new Promise(resolve => setImmediate(resolve));
+      }
+      left.push(...(await this.#updatePiece(entities.slice(start, start + atOnce), locationKey)));
+    }
+    return left;
+  }
+
+  async #updatePiece(entities: Entity[], locationKey: string): Promise<Entity[]> {
     const refs = entities.map(entity => stringifyEntityRef(entity));
     const rows = entities.map((entity, i) => {
-      const body = stableText(entity as unknown as JsonValue)!;
+      const body = JSON.stringify(entity);
       const hash = createHash('sha1').update(body).digest('hex');
       return `{"ref":${JSON.stringify(refs[i])},"hash":"${hash}","body":${body}}`;
     });

@@ -220,6 +220,10 @@ export interface CatalogSource {
   /** "<provider id>/<instance>". */
   name: string;
   feed: 'snapshot' | 'watch' | 'log';
+  /** Who reads it: the sidecar, or the portal's addon. */
+  host: 'sidecar' | 'portal';
+  /** Of several sources that tell of one entity the highest shows it. */
+  priority: number;
   /** Runs now, or would if it were not paused. */
   active: boolean;
   paused: boolean;

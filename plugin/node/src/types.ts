@@ -135,7 +135,7 @@ export interface RefreshProviderOptions {
   id: string;
   instance: string;
   config: JsonObject;
-  /** Beside the provider's own configuration: guard, allowedKinds, allowedNamespaces, refreshEvery. */
+  /** Beside the provider's own configuration: guard, allowedKinds, allowedNamespaces, refreshEvery, priority. */
   options?: JsonObject;
   /** From the last delta applied; everything when absent. */
   position?: string;
@@ -154,6 +154,39 @@ export interface RefreshSummary {
   dropped: number;
   /** Providers of the addon: nothing was known of earlier rounds, so everything was given. */
   full?: boolean;
+  /** Providers of the addon: entities that the catalog holds of the source. */
+  entities?: number;
+  /** Providers of the addon: refs of held removals, at most 1,000. */
+  heldRefs?: string[];
+  /** Providers of the addon: parts of the source that could not be read, and why; at most 1,000. */
+  degraded?: Record<string, string>;
+}
+
+/** How a source is that the portal runs itself; counts since its process began. */
+export interface SourceReport {
+  entities: number;
+  heldRemovals: number;
+  heldRefs: string[];
+  rounds: number;
+  failures: number;
+  added: number;
+  changed: number;
+  removed: number;
+  /** Of the last round. */
+  dropped: number;
+  /** Why the last round failed. */
+  error?: string;
+  degraded: Record<string, string>;
+  /** The round read and gave everything anew. */
+  resynced: boolean;
+}
+
+/** What operators want of a source that the portal runs. */
+export interface SourceOrders {
+  paused: boolean;
+  resync: boolean;
+  /** Told once. */
+  confirm: boolean;
 }
 
 /** One message of a refresh. */
@@ -186,6 +219,13 @@ export interface ControlSourceOptions {
   verb: SourceVerb;
   /** Entity ref of who wants it. */
   actor: string;
+}
+
+export interface ReportSourceOptions {
+  /** "<provider id>/<instance>". */
+  name: string;
+  /** The round that has ended; absent before a round. */
+  report?: SourceReport;
 }
 
 /**
@@ -230,6 +270,8 @@ export interface SidecarClient {
     call?: CallOptions,
   ): AsyncIterable<ProviderMessage>;
   /** Tells what the catalog holds of a source beyond what that gave it; the source decides. */
+  /** Tells of a source that the portal runs, and asks what operators want of it. Is not repeated. */
+  reportSource(options: ReportSourceOptions, call?: CallOptions): Promise<SourceOrders>;
   adoptEntities(options: AdoptEntitiesOptions, call?: CallOptions): Promise<void>;
   listSources(call?: CallOptions): Promise<CatalogSource[]>;
   getSource(name: string, call?: CallOptions): Promise<CatalogSourceDetails>;
@@ -273,7 +315,7 @@ export interface NativeRefreshOptions {
   /** Let go of the removals that the guard held before. */
   confirm?: boolean;
   onLog(level: LogLevel, text: string): void;
-  /** A chunk of at most 1,000 changes; the next comes after the promise is settled. */
+  /** A chunk of at most 250 changes; the next comes after the promise is settled. */
   onChunk(upserts: JsonObject[], removedRefs: string[]): Promise<void>;
 }
 

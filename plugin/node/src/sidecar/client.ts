@@ -26,8 +26,10 @@ import type {
   ProviderMessage,
   QueryCostsOptions,
   RefreshProviderOptions,
+  ReportSourceOptions,
   RunActionOptions,
   SidecarClient,
+  SourceOrders,
   WatchRequestsOptions,
 } from '../types';
 import { backoff, pause, SidecarChannel } from './channel';
@@ -44,11 +46,14 @@ import {
   parseJson,
   parseJsonObject,
   toRequestStateNumber,
+  toPortalRound,
 } from './convert';
 
 // Reading a large billing file takes longer than other calls.
 const INGEST_DEADLINE_MS = 10 * 60_000;
 const HEALTH_DEADLINE_MS = 2_000;
+// A round does not wait for a sidecar that is not there.
+const REPORT_DEADLINE_MS = 2_000;
 
 const LEVELS = new Set<string>(['debug', 'info', 'warn', 'error']);
 const levelOf = (level: string): LogLevel => (LEVELS.has(level) ? (level as LogLevel) : 'info');
@@ -403,6 +408,17 @@ export class GrpcSidecarClient implements SidecarClient {
       { name: options.source, refs: options.entityRefs, more: options.more ?? false },
       { idempotent: true, ...call },
     );
+  }
+
+  async reportSource(options: ReportSourceOptions, call?: CallOptions): Promise<SourceOrders> {
+    const { catalog, unary } = this.#bind();
+    const { name, report } = options;
+    const response = await unary(
+      catalog.reportSource.bind(catalog),
+      { name, round: report && toPortalRound(report) },
+      { idempotent: false, deadline: REPORT_DEADLINE_MS, ...call },
+    );
+    return { paused: response.paused, resync: response.resync, confirm: response.confirm };
   }
 
   async listSources(call?: CallOptions): Promise<CatalogSource[]> {

@@ -16,6 +16,7 @@ import type {
 import type * as catalog from '../generated/purser/v1/catalog';
 import type * as costs from '../generated/purser/v1/costs';
 import type * as inventory from '../generated/purser/v1/inventory';
+import type { SourceReport } from '../types';
 import * as provisioning from '../generated/purser/v1/provisioning';
 
 const REQUEST_STATES: ReadonlyArray<[provisioning.RequestState, RequestState]> = [
@@ -165,6 +166,8 @@ export function fromSource(source: catalog.Source | undefined): CatalogSource {
   return {
     name,
     feed: FEEDS.has(feed) ? (feed as CatalogSource['feed']) : 'snapshot',
+    host: source.host === 'portal' ? 'portal' : 'sidecar',
+    priority: Number(source.priority),
     active,
     paused,
     followers,
@@ -181,6 +184,23 @@ export function fromSource(source: catalog.Source | undefined): CatalogSource {
     ...(source.failedAt && { failedAt: source.failedAt.toISOString() }),
     ...(source.nextRoundAt && { nextRoundAt: source.nextRoundAt.toISOString() }),
     ...(error !== '' && { error }),
+  };
+}
+
+export function toPortalRound(report: SourceReport): catalog.PortalRound {
+  return {
+    entities: BigInt(report.entities),
+    heldRemovals: BigInt(report.heldRemovals),
+    heldRefs: report.heldRefs,
+    rounds: BigInt(report.rounds),
+    failures: BigInt(report.failures),
+    added: BigInt(report.added),
+    changed: BigInt(report.changed),
+    removed: BigInt(report.removed),
+    dropped: BigInt(report.dropped),
+    error: report.error ?? '',
+    degradedParts: Object.entries(report.degraded).map(([name, error]) => ({ name, error })),
+    resynced: report.resynced,
   };
 }
 

@@ -87,6 +87,8 @@ export interface TestSidecarOptions {
 export function testSource(given: Partial<catalog.Source> & { name: string }): catalog.Source {
   return {
     feed: 'watch',
+    host: 'sidecar',
+    priority: 0n,
     active: true,
     paused: false,
     followers: 1,
@@ -157,6 +159,9 @@ export class TestSidecar {
   readonly refreshes: hosting.RefreshProviderRequest[] = [];
   readonly adopted: catalog.AdoptEntitiesRequest[] = [];
   readonly sources: catalog.Source[] = [];
+  /** What portals told of sources that they run, and what operators want of those. */
+  readonly reported: catalog.ReportSourceRequest[] = [];
+  orders: Partial<catalog.ReportSourceResponse> = {};
   readonly controlled: catalog.ControlSourceRequest[] = [];
   #epoch = 'e';
   readonly #options: TestSidecarOptions;
@@ -765,6 +770,14 @@ export class TestSidecar {
       adoptEntities: this.#unary('AdoptEntities', request => {
         this.adopted.push(request);
         return {};
+      }),
+      reportSource: this.#unary('ReportSource', request => {
+        this.reported.push(request);
+        const orders = { paused: false, resync: false, confirm: false, ...this.orders };
+        if (!request.round) {
+          this.orders.confirm = false;
+        }
+        return orders;
       }),
     } satisfies catalog.CatalogServiceServer);
     server.addService(
