@@ -168,14 +168,16 @@ absl::Status RunMerge(Syntax syntax, action::Context& context) {
     PURSER_ASSIGN_OR_RETURN(const std::string from,
                             WorkspacePath(input["from"].get_ref<const std::string&>()));
     PURSER_ASSIGN_OR_RETURN(const std::string text, files.ReadExisting(from, edit::kMaxFileBytes));
+    edit::StopLook look(context.stop());
     PURSER_ASSIGN_OR_RETURN(const edit::Tree tree, syntax == Syntax::kYaml
-                                                       ? edit::ParseYamlTree(text, from)
-                                                       : edit::ParseJsonTree(text, from));
+                                                       ? edit::ParseYamlTree(text, from, look)
+                                                       : edit::ParseJsonTree(text, from, look));
     if (tree.documents.size() != 1) {
       return absl::FailedPreconditionError(
           absl::StrCat(from, ": must hold one document, not ", tree.documents.size()));
     }
-    merge.value = edit::ToModel(tree, tree.documents[0].root);
+    merge.value = edit::ToModel(tree, tree.documents[0].root, look);
+    PURSER_RETURN_IF_ERROR(look.status());
     if (std::any_of(tree.nodes.begin(), tree.nodes.end(),
                     [](const edit::Node& node) { return node.kind == edit::Kind::kAlias; })) {
       return absl::FailedPreconditionError(

@@ -15,20 +15,32 @@ namespace {
 // one container.
 constexpr int kMaxSteps = 64;
 
-absl::StatusOr<Tree> Parse(Syntax syntax, absl::string_view text, absl::string_view file) {
-  return syntax == Syntax::kYaml ? ParseYamlTree(text, file) : ParseJsonTree(text, file);
+absl::StatusOr<Tree> Parse(Syntax syntax, absl::string_view text, absl::string_view file,
+                           StopLook& look) {
+  return syntax == Syntax::kYaml ? ParseYamlTree(text, file, look)
+                                 : ParseJsonTree(text, file, look);
 }
 
-// The value at a path that only looks.
-absl::StatusOr<bool> Fits(const Model& document, const Model& members) {
+absl::StatusOr<std::vector<Model>> ValuesOf(const Tree& tree, StopLook& look) {
+  std::vector<Model> values;
+  for (const DocumentSpan& document : tree.documents) {
+    values.push_back(ToModel(tree, document.root, look));
+  }
+  PURSER_RETURN_IF_ERROR(look.status());
+  return values;
+}
+
+// Whether the document has these values at these paths.
+absl::StatusOr<bool> Fits(const Model& document, const Model& members, StopLook& look) {
+  Model copy = document;  // a test changes nothing
   for (auto member = members.begin(); member != members.end(); ++member) {
     PURSER_ASSIGN_OR_RETURN(const Path path, ParsePath(absl::string_view(member.key())));
     Operation test;
     test.kind = Operation::Kind::kTest;
     test.path = path;
     test.value = *member;
-    Model copy = document;
-    const absl::Status status = Apply(test, copy);
+    const absl::Status status = Apply(test, copy, look);
+    if (absl::IsCancelled(status)) return status;
     if (!status.ok()) return false;
   }
   return true;
@@ -36,7 +48,7 @@ absl::StatusOr<bool> Fits(const Model& document, const Model& members) {
 
 absl::StatusOr<std::vector<bool>> Select(const Selection& selection,
                                          const std::vector<Model>& documents,
-                                         absl::string_view file) {
+                                         absl::string_view file, StopLook& look) {
   std::vector<bool> chosen(documents.size());
   switch (selection.kind) {
     case Selection::Kind::kOnly:
@@ -63,7 +75,7 @@ absl::StatusOr<std::vector<bool>> Select(const Selection& selection,
       break;
     case Selection::Kind::kMatching:
       for (size_t i = 0; i < documents.size(); ++i) {
-        PURSER_ASSIGN_OR_RETURN(const bool fits, Fits(documents[i], selection.members));
+        PURSER_ASSIGN_OR_RETURN(const bool fits, Fits(documents[i], selection.members, look));
         chosen[i] = fits;
       }
       break;
@@ -99,10 +111,10 @@ absl::StatusOr<Selection> ParseSelection(const Model& selection) {
 
 Change ApplyAll(const std::vector<Operation>& operations, std::stop_token stop) {
   return [operations, stop](Model& value) -> absl::Status {
+    StopLook look(stop);
     for (size_t i = 0; i < operations.size(); ++i) {
-      if (stop.stop_requested()) return absl::CancelledError("the task was cancelled");
       PURSER_RETURN_IF_ERROR(
-          base::Annotate(Apply(operations[i], value),
+          base::Annotate(Apply(operations[i], value, look),
                          absl::StrCat("operation ", i, " at \"",
                                       base::EscapeForDisplay(operations[i].path.text, 120), "\"")));
     }
@@ -113,27 +125,27 @@ Change ApplyAll(const std::vector<Operation>& operations, std::stop_token stop) 
 absl::StatusOr<Edited> Edit(Syntax syntax, absl::string_view text, absl::string_view file,
                             const Selection& selection, const Change& change,
                             std::stop_token stop) {
-  PURSER_ASSIGN_OR_RETURN(Tree tree, Parse(syntax, text, file));
+  StopLook look(std::move(stop));
+  PURSER_ASSIGN_OR_RETURN(Tree tree, Parse(syntax, text, file, look));
   const Manner manner = MannerOf(tree);
-  std::vector<Model> before;
-  for (const DocumentSpan& document : tree.documents) {
-    before.push_back(ToModel(tree, document.root));
-  }
-  PURSER_ASSIGN_OR_RETURN(const std::vector<bool> chosen, Select(selection, before, file));
-  std::vector<Model> after = before;
+  PURSER_ASSIGN_OR_RETURN(std::vector<Model> current, ValuesOf(tree, look));
+  PURSER_ASSIGN_OR_RETURN(const std::vector<bool> chosen, Select(selection, current, file, look));
+  std::vector<Model> after(current.size());  // of those that are chosen
+  std::vector<const Model*> targets(current.size());
   Edited result;
   for (size_t i = 0; i < after.size(); ++i) {
     if (!chosen[i]) continue;
     ++result.documents;
     const std::string where =
         after.size() == 1 ? std::string(file) : absl::StrCat(file, ": document ", i);
+    after[i] = current[i];
+    targets[i] = &after[i];
     PURSER_RETURN_IF_ERROR(base::Annotate(change(after[i]), where));
   }
-  std::vector<const Model*> targets;
-  for (const Model& value : after) targets.push_back(&value);
   for (int step = 0; step < kMaxSteps; ++step) {
-    if (stop.stop_requested()) return absl::CancelledError("the task was cancelled");
-    absl::StatusOr<std::vector<Splice>> splices = PlanStep(tree, manner, targets);
+    PURSER_RETURN_IF_ERROR(look.status());
+    absl::StatusOr<std::vector<Splice>> splices = PlanStep(tree, manner, current, targets, look);
+    if (absl::IsCancelled(splices.status())) return splices.status();
     if (!splices.ok()) return base::Annotate(splices.status(), file);
     if (splices->empty()) {
       result.text = tree.text;
@@ -148,13 +160,15 @@ absl::StatusOr<Edited> Edit(Syntax syntax, absl::string_view text, absl::string_
                                                        " bytes, more than ", kMaxFileBytes,
                                                        " (kMaxFileBytes)"));
     }
-    absl::StatusOr<Tree> parsed = Parse(syntax, next, file);
-    if (!parsed.ok() || parsed->documents.size() != before.size()) {
+    absl::StatusOr<Tree> parsed = Parse(syntax, next, file, look);
+    if (absl::IsCancelled(parsed.status())) return parsed.status();
+    if (!parsed.ok() || parsed->documents.size() != current.size()) {
       return absl::FailedPreconditionError(absl::StrCat(
           "this edit cannot be made: the text would not be readable any more (",
           parsed.ok() ? "another number of documents" : parsed.status().message(), ")"));
     }
     tree = *std::move(parsed);
+    PURSER_ASSIGN_OR_RETURN(current, ValuesOf(tree, look));
   }
   return absl::InternalError(
       absl::StrCat(file, ": the layout around the edited place is not understood"));

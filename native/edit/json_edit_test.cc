@@ -127,7 +127,8 @@ TEST(JsonEdits, Rfc7386) {
   for (const auto& example : kExamples) {
     const Model patch = Model::parse(example[1]);
     const auto edited = Edit(Syntax::kJson, example[0], "f", {}, [&](Model& value) {
-      value = Merge(std::move(value), patch, Lists::kReplace);
+      StopLook look;
+      value = Merge(std::move(value), patch, Lists::kReplace, look);
       return absl::OkStatus();
     });
     ASSERT_TRUE(edited.ok()) << edited.status();

@@ -14,7 +14,8 @@ namespace {
 
 class Reader {
  public:
-  Reader(absl::string_view text, absl::string_view file) : file_(file) {
+  Reader(absl::string_view text, absl::string_view file, StopLook& look)
+      : file_(file), look_(look) {
     tree_.syntax = Syntax::kJson;
     tree_.text = std::string(text);
   }
@@ -55,6 +56,7 @@ class Reader {
       return Fail(absl::StatusCode::kResourceExhausted,
                   absl::StrCat("more than ", kMaxValues, " values (kMaxValues)"));
     }
+    if (look_()) return look_.status();
     const int index = static_cast<int>(tree_.nodes.size());
     tree_.nodes.emplace_back();
     Node node;
@@ -134,13 +136,14 @@ class Reader {
   }
 
   const std::string file_;
+  StopLook& look_;
   Tree tree_;
   size_t at_ = 0;
 };
 
 }  // namespace
 
-absl::StatusOr<Tree> ParseJsonTree(absl::string_view text, absl::string_view file) {
+absl::StatusOr<Tree> ParseJsonTree(absl::string_view text, absl::string_view file, StopLook& look) {
   if (static_cast<int64_t>(text.size()) > kMaxFileBytes) {
     return absl::ResourceExhaustedError(absl::StrCat(file, ": ", text.size(), " bytes, more than ",
                                                      kMaxFileBytes, " (kMaxFileBytes)"));
@@ -148,7 +151,7 @@ absl::StatusOr<Tree> ParseJsonTree(absl::string_view text, absl::string_view fil
   if (!base::IsValidUtf8(text)) {
     return absl::InvalidArgumentError(absl::StrCat(file, ": the text must be UTF-8"));
   }
-  return Reader(text, file).Read();
+  return Reader(text, file, look).Read();
 }
 
 }  // namespace purser::edit

@@ -217,7 +217,7 @@ bool IsInside(const Path& path, const Path& parent) {
   return true;
 }
 
-absl::Status ApplyAt(const Operation& operation, Model& document) {
+absl::Status ApplyAt(const Operation& operation, Model& document, StopLook& look) {
   using Kind = Operation::Kind;
   switch (operation.kind) {
     case Kind::kSet: {
@@ -228,8 +228,8 @@ absl::Status ApplyAt(const Operation& operation, Model& document) {
     case Kind::kMerge: {
       PURSER_ASSIGN_OR_RETURN(Model * at, Make(document, operation.path));
       if (IsOpaque(*at)) return Failed(absl::StrCat("there is ", TypeName(*at)));
-      *at = Merge(std::move(*at), operation.value, operation.lists);
-      return absl::OkStatus();
+      *at = Merge(std::move(*at), operation.value, operation.lists, look);
+      return look.status();
     }
     case Kind::kAppend: {
       PURSER_ASSIGN_OR_RETURN(Model * at, Make(document, operation.path));
@@ -237,8 +237,10 @@ absl::Status ApplyAt(const Operation& operation, Model& document) {
       if (!at->is_array()) {
         return Failed(absl::StrCat("append needs a list, there is ", TypeName(*at)));
       }
-      const bool there = std::any_of(
-          at->begin(), at->end(), [&](const Model& item) { return Equal(item, operation.value); });
+      const bool there = std::any_of(at->begin(), at->end(), [&](const Model& item) {
+        return look() || Equal(item, operation.value);
+      });
+      PURSER_RETURN_IF_ERROR(look.status());
       if (!there || !operation.unique) at->push_back(operation.value);
       return absl::OkStatus();
     }
@@ -372,30 +374,30 @@ absl::StatusOr<std::vector<Operation>> ParseOperations(const Model& operations, 
   return parsed;
 }
 
-absl::Status Apply(const Operation& operation, Model& document) {
-  PURSER_RETURN_IF_ERROR(ApplyAt(operation, document));
-  return absl::OkStatus();
+absl::Status Apply(const Operation& operation, Model& document, StopLook& look) {
+  PURSER_RETURN_IF_ERROR(look.status());
+  return ApplyAt(operation, document, look);
 }
 
-Model Merge(Model target, const Model& patch, Lists lists) {
+Model Merge(Model target, const Model& patch, Lists lists, StopLook& look) {
   if (patch.is_array() && target.is_array() && lists != Lists::kReplace) {
     for (const Model& item : patch) {
-      const bool there =
-          lists == Lists::kUnite && std::any_of(target.begin(), target.end(),
-                                                [&](const Model& old) { return Equal(old, item); });
+      const bool there = lists == Lists::kUnite &&
+                         std::any_of(target.begin(), target.end(),
+                                     [&](const Model& old) { return look() || Equal(old, item); });
       if (!there) target.push_back(item);
     }
     return target;
   }
   if (!patch.is_object()) return patch;
   if (!target.is_object() || IsOpaque(target)) target = Model::object();
-  for (auto member = patch.begin(); member != patch.end(); ++member) {
+  for (auto member = patch.begin(); member != patch.end() && !look(); ++member) {
     if (member->is_null()) {
       target.erase(member.key());
       continue;
     }
     Model& place = target[member.key()];
-    place = Merge(std::move(place), *member, lists);
+    place = Merge(std::move(place), *member, lists, look);
   }
   return target;
 }

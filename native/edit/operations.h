@@ -52,11 +52,12 @@ absl::StatusOr<std::vector<Operation>> ParseOperations(const Model& operations, 
 // are too long.
 absl::Status CheckValue(const Model& value);
 
-// FAILED_PRECONDITION when the document is not as the operation needs it.
-absl::Status Apply(const Operation& operation, Model& document);
+// FAILED_PRECONDITION when the document is not as the operation needs it; CANCELLED.
+absl::Status Apply(const Operation& operation, Model& document, StopLook& look);
 
-// RFC 7386; `lists` says what happens where both are lists.
-Model Merge(Model target, const Model& patch, Lists lists);
+// RFC 7386; `lists` says what happens where both are lists. What it gives after a stop means
+// nothing: look.status() tells.
+Model Merge(Model target, const Model& patch, Lists lists, StopLook& look);
 
 }  // namespace purser::edit
 

@@ -38,7 +38,7 @@ bool SameName(const Model& a, const Model& b) {
 bool Likely(const Model& a, const Model& b) { return Equal(a, b) || SameName(a, b); }
 
 void PairGap(const Model& old, size_t old_begin, size_t old_end, const Model& wanted,
-             size_t new_begin, size_t new_end, Pairing& out) {
+             size_t new_begin, size_t new_end, StopLook& look, Pairing& out) {
   const size_t rows = old_end - old_begin;
   const size_t columns = new_end - new_begin;
   std::vector<std::pair<size_t, size_t>> fixed;
@@ -48,6 +48,7 @@ void PairGap(const Model& old, size_t old_begin, size_t old_end, const Model& wa
     std::vector<bool> likely(rows * columns);
     for (size_t r = rows; r-- > 0;) {
       for (size_t c = columns; c-- > 0;) {
+        if (look()) return;
         const bool same = Likely(old[old_begin + r], wanted[new_begin + c]);
         likely[r * columns + c] = same;
         at(r, c) = same ? at(r + 1, c + 1) + 1 : std::max(at(r + 1, c), at(r, c + 1));
@@ -80,20 +81,21 @@ void PairGap(const Model& old, size_t old_begin, size_t old_end, const Model& wa
 
 }  // namespace
 
-Pairing Pair(const Model& old, const Model& wanted) {
+Pairing Pair(const Model& old, const Model& wanted, StopLook& look) {
   Pairing out;
   const size_t shorter = std::min(old.size(), wanted.size());
   size_t prefix = 0;
-  while (prefix < shorter && Equal(old[prefix], wanted[prefix])) {
+  while (prefix < shorter && !look() && Equal(old[prefix], wanted[prefix])) {
     out.pairs.emplace_back(prefix, prefix);
     ++prefix;
   }
   size_t suffix = 0;
-  while (suffix < shorter - prefix &&
+  while (suffix < shorter - prefix && !look() &&
          Equal(old[old.size() - 1 - suffix], wanted[wanted.size() - 1 - suffix])) {
     ++suffix;
   }
-  PairGap(old, prefix, old.size() - suffix, wanted, prefix, wanted.size() - suffix, out);
+  if (!look.status().ok()) return out;
+  PairGap(old, prefix, old.size() - suffix, wanted, prefix, wanted.size() - suffix, look, out);
   for (size_t i = suffix; i-- > 0;) {
     out.pairs.emplace_back(old.size() - 1 - i, wanted.size() - 1 - i);
   }

@@ -15,8 +15,9 @@ struct Pairing {
   std::vector<std::pair<size_t, size_t>> pairs;
 };
 
-// Equal items and items of the same name belong together; between them, the rest in order.
-Pairing Pair(const Model& old, const Model& wanted);
+// Equal items and items of the same name belong together; between them, the rest in order. What it
+// gives after a stop means nothing: look.status() tells.
+Pairing Pair(const Model& old, const Model& wanted, StopLook& look);
 
 }  // namespace purser::edit
 

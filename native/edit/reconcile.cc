@@ -23,14 +23,14 @@ struct Place {
 
 class Planner {
  public:
-  Planner(const Tree& tree, const Manner& manner) : tree_(tree), manner_(manner) {}
+  Planner(const Tree& tree, const Manner& manner, StopLook& look)
+      : tree_(tree), manner_(manner), look_(look) {}
 
-  absl::StatusOr<std::vector<Splice>> Plan(const std::vector<const Model*>& targets) {
+  absl::StatusOr<std::vector<Splice>> Plan(const std::vector<Model>& current,
+                                           const std::vector<const Model*>& targets) {
     for (size_t i = 0; i < targets.size() && i < tree_.documents.size(); ++i) {
-      if (targets[i] == nullptr) continue;
+      if (targets[i] == nullptr || Equal(current[i], *targets[i])) continue;
       const DocumentSpan& document = tree_.documents[i];
-      const Model current = ToModel(tree_, document.root);
-      if (Equal(current, *targets[i])) continue;
       if (document.root < 0) {
         FillEmpty(document.begin, *targets[i]);
         continue;
@@ -38,8 +38,9 @@ class Planner {
       Place place;
       place.after = document.begin;
       if (tree_.syntax == Syntax::kJson) place.kind = Place::Kind::kFlow;
-      PURSER_RETURN_IF_ERROR(Visit(document.root, current, *targets[i], place));
+      PURSER_RETURN_IF_ERROR(Visit(document.root, current[i], *targets[i], place));
     }
+    PURSER_RETURN_IF_ERROR(look_.status());
     return AcceptGroups(std::move(groups_));
   }
 
@@ -58,6 +59,7 @@ class Planner {
   }
 
   absl::Status Visit(int index, const Model& current, const Model& target, const Place& place) {
+    if (look_()) return look_.status();
     if (Equal(current, target)) return absl::OkStatus();
     const Node& node = tree_.at(index);
     const bool plain = !IsOpaque(current) && !IsOpaque(target) && !node.bare &&
@@ -172,7 +174,8 @@ class Planner {
   }
 
   absl::Status VisitSequence(const Node& node, const Model& current, const Model& target) {
-    const Pairing pairing = Pair(current, target);
+    const Pairing pairing = Pair(current, target, look_);
+    PURSER_RETURN_IF_ERROR(look_.status());
     std::vector<bool> kept(current.size());
     std::vector<bool> present(target.size());
     bool inserts = false;
@@ -542,14 +545,17 @@ class Planner {
 
   const Tree& tree_;
   const Manner& manner_;
+  StopLook& look_;
   std::vector<std::vector<Splice>> groups_;
 };
 
 }  // namespace
 
 absl::StatusOr<std::vector<Splice>> PlanStep(const Tree& tree, const Manner& manner,
-                                             const std::vector<const Model*>& targets) {
-  return Planner(tree, manner).Plan(targets);
+                                             const std::vector<Model>& current,
+                                             const std::vector<const Model*>& targets,
+                                             StopLook& look) {
+  return Planner(tree, manner, look).Plan(current, targets);
 }
 
 }  // namespace purser::edit

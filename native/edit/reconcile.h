@@ -12,11 +12,14 @@
 
 namespace purser::edit {
 
-// One step towards documents that have the values `targets` (nullptr: the document stays as it is).
-// What cannot be done together with another change is left for the next step. Empty when nothing is
-// to be done. FAILED_PRECONDITION for a layout that cannot be changed ("? key" entries).
+// One step from documents that have the values `current` towards `targets` (nullptr: the document
+// stays as it is). What cannot be done together with another change is left for the next step.
+// Empty when nothing is to be done. FAILED_PRECONDITION for a layout that cannot be changed ("?
+// key" entries); CANCELLED.
 absl::StatusOr<std::vector<Splice>> PlanStep(const Tree& tree, const Manner& manner,
-                                             const std::vector<const Model*>& targets);
+                                             const std::vector<Model>& current,
+                                             const std::vector<const Model*>& targets,
+                                             StopLook& look);
 
 }  // namespace purser::edit
 

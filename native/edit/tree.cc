@@ -134,8 +134,8 @@ const std::string& OpaqueSource(const Model& value) {
   return value.begin()->get_ref<const std::string&>();
 }
 
-Model ToModel(const Tree& tree, int index) {
-  if (index < 0) return nullptr;
+Model ToModel(const Tree& tree, int index, StopLook& look) {
+  if (index < 0 || look()) return nullptr;
   const Node& node = tree.at(index);
   const absl::string_view source =
       absl::string_view(tree.text).substr(node.begin, node.end - node.begin);
@@ -147,7 +147,7 @@ Model ToModel(const Tree& tree, int index) {
   }
   if (node.kind == Kind::kSequence) {
     Model items = Model::array();
-    for (const int child : node.children) items.push_back(ToModel(tree, child));
+    for (const int child : node.children) items.push_back(ToModel(tree, child, look));
     return items;
   }
   // Straight into the members: ordered_json searches them all at each insertion.
@@ -162,7 +162,7 @@ Model ToModel(const Tree& tree, int index) {
     } else if (!keys.insert(key.text).second) {
       return Opaque(source);  // which of the two would be meant?
     }
-    members.emplace_back(std::move(name), ToModel(tree, node.children[i + 1]));
+    members.emplace_back(std::move(name), ToModel(tree, node.children[i + 1], look));
   }
   return Model(std::move(members));
 }

@@ -13,6 +13,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "edit/stop_look.h"
 #include "nlohmann/json.hpp"
 
 namespace purser::edit {
@@ -79,12 +80,12 @@ struct Tree {
   std::string Where(size_t offset) const;  // "line:column", from 1
 };
 
-// INVALID_ARGUMENT "file:line:column: …", RESOURCE_EXHAUSTED for a limit above.
-absl::StatusOr<Tree> ParseYamlTree(absl::string_view text, absl::string_view file);
-absl::StatusOr<Tree> ParseJsonTree(absl::string_view text, absl::string_view file);
+// INVALID_ARGUMENT "file:line:column: …", RESOURCE_EXHAUSTED for a limit above, CANCELLED.
+absl::StatusOr<Tree> ParseYamlTree(absl::string_view text, absl::string_view file, StopLook& look);
+absl::StatusOr<Tree> ParseJsonTree(absl::string_view text, absl::string_view file, StopLook& look);
 
-// The value of a node (-1: null).
-Model ToModel(const Tree& tree, int node);
+// The value of a node (-1: null). What it gives after a stop means nothing: look.status() tells.
+Model ToModel(const Tree& tree, int node, StopLook& look);
 
 // The marker of a value that JSON has no words for; `source` is its text.
 Model Opaque(absl::string_view source);

@@ -85,7 +85,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         operation.kind = Operation::Kind::kAppend;
         break;
     }
-    return Apply(operation, value);
+    StopLook look;
+    return Apply(operation, value, look);
   };
   const auto same =
       purser::edit::Edit(syntax, text, "f", all, [](Model&) { return absl::OkStatus(); });

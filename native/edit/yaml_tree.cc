@@ -16,7 +16,8 @@ namespace {
 
 class Builder {
  public:
-  Builder(absl::string_view text, absl::string_view file) : file_(file) {
+  Builder(absl::string_view text, absl::string_view file, StopLook& look)
+      : file_(file), look_(look) {
     tree_.syntax = Syntax::kYaml;
     tree_.text = std::string(text);
     ready_ = yaml_parser_initialize(&parser_) == 1;
@@ -46,6 +47,7 @@ class Builder {
   absl::StatusOr<Tree> Build() {
     if (!ready_) return absl::ResourceExhaustedError("no memory for a YAML parser");
     for (bool more = true; more;) {
+      if (look_()) return look_.status();
       yaml_event_t event;
       if (yaml_parser_parse(&parser_, &event) == 0) return SyntaxError();
       more = event.type != YAML_STREAM_END_EVENT;
@@ -245,6 +247,7 @@ class Builder {
   }
 
   const std::string file_;
+  StopLook& look_;
   Tree tree_;
   yaml_parser_t parser_ = {};
   bool ready_ = false;
@@ -256,7 +259,7 @@ class Builder {
 
 }  // namespace
 
-absl::StatusOr<Tree> ParseYamlTree(absl::string_view text, absl::string_view file) {
+absl::StatusOr<Tree> ParseYamlTree(absl::string_view text, absl::string_view file, StopLook& look) {
   if (static_cast<int64_t>(text.size()) > kMaxFileBytes) {
     return absl::ResourceExhaustedError(absl::StrCat(file, ": ", text.size(), " bytes, more than ",
                                                      kMaxFileBytes, " (kMaxFileBytes)"));
@@ -267,7 +270,7 @@ absl::StatusOr<Tree> ParseYamlTree(absl::string_view text, absl::string_view fil
           file, ": a carriage return that ends no line; save the file with LF or CRLF line ends"));
     }
   }
-  return Builder(text, file).Build();
+  return Builder(text, file, look).Build();
 }
 
 }  // namespace purser::edit
