@@ -6,7 +6,7 @@
 // Templates are drawn from a grammar (some damaged on purpose), are all of a matrix of filters,
 // tests, methods and operators by kinds of values, or are recorded templates with changes. Both
 // engines must succeed with the same result, or fail in the same phase at the same line and column.
-// Random filters and limits are left out.
+// Random filters and limits are left out. Differences that docs/templates.md names are counted apart.
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
@@ -103,7 +103,18 @@ function failure({ code, line, column }) {
   return `${code === 'capability_error' ? 'evaluation_error' : code} ${line}:${column}`;
 }
 
-const counts = { same: 0, rendered: 0, failed: 0 };
+/** Line ends in a regular expression: Backstage's engine counts them as columns of one line. */
+const LINES_IN_REGEX = /\br\/(?:[^/\\\n]|\\.)*\n/;
+/** A macro declared in a loop over several names and called before that. */
+const MACRO_IN_LOOP = /\{%-?\s*for\s[^%]*,[^%]*\sin\s[^]*\{%-?\s*macro\b/;
+
+/** Whether a difference is one of those that docs/templates.md names. */
+function isKnown({ template }, wanted, got) {
+  if (!wanted.ok && !got.ok) return wanted.code === got.code && LINES_IN_REGEX.test(template);
+  return MACRO_IN_LOOP.test(template);
+}
+
+const counts = { same: 0, rendered: 0, failed: 0, known: 0 };
 const differences = [];
 
 function compare(one, wanted, got) {
@@ -113,6 +124,10 @@ function compare(one, wanted, got) {
     (wanted.ok
       ? isDeepStrictEqual(wanted.output, got.output)
       : failure(wanted) === failure(got));
+  if (!agree && isKnown(one, wanted, got)) {
+    counts.known += 1;
+    return;
+  }
   if (!agree) {
     differences.push({ ...one, wanted, got });
     return;
@@ -155,6 +170,6 @@ for (const one of differences.slice(0, Number(args.show))) {
 if (args.keep !== undefined) writeFileSync(args.keep, JSON.stringify(differences, null, 1));
 console.log(
   `${counts.same} agree (${counts.rendered} rendered, ${counts.failed} failed), ` +
-    `${differences.length} differ`,
+    `${differences.length} differ, ${counts.known} as documented`,
 );
 process.exitCode = differences.length === 0 ? 0 : 1;
