@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -69,6 +70,7 @@ absl::Status Measure(const json& one, const tmpl::Context& context, json* out) {
   const tmpl::Options options;
   tmpl::Limits limits;
   limits.max_source_bytes = limits.max_output_bytes = 512 << 20;
+  limits.max_wall_ms = std::numeric_limits<int32_t>::max();  // valgrind takes its time
   absl::Status failure;
   size_t rendered = 0;
   const double cpu = Least(runs, [&] {
