@@ -22,33 +22,12 @@ namespace purser::store {
 namespace {
 
 constexpr size_t kMaxShownSql = 160;
-constexpr char kTryAgainUrl[] = "purser.dev/store/try-again";
 constexpr int kOldestServer = 150000;
 // Above the server's own limit, so that it is the server that says what took too long.
 constexpr absl::Duration kAnswerGrace = absl::Seconds(10);
 // Read between two transactions before the connection is used again.
 constexpr int kMaxNotices = 16;
 constexpr absl::Duration kLongestWait = absl::Hours(24);
-
-absl::StatusOr<Row> ReadRow(const Libpq& pq, const PGresult* result, int row) {
-  const int columns = pq.PQnfields(result);
-  std::vector<Value> values;
-  values.reserve(columns);
-  for (int i = 0; i < columns; ++i) {
-    if (pq.PQgetisnull(result, row, i) != 0) {
-      values.emplace_back(std::monostate());
-      continue;
-    }
-    const absl::string_view text(pq.PQgetvalue(result, row, i), pq.PQgetlength(result, row, i));
-    absl::StatusOr<Value> value = FromPostgres(pq.PQftype(result, i), text);
-    if (!value.ok()) {
-      return base::Annotate(value.status(),
-                            absl::StrCat("column ", pq.PQfname(result, i), " of a result"));
-    }
-    values.push_back(*std::move(value));
-  }
-  return Row(std::move(values));
-}
 
 absl::string_view FirstWord(absl::string_view sql) {
   sql = absl::StripLeadingAsciiWhitespace(sql);
@@ -60,42 +39,6 @@ absl::string_view FirstWord(absl::string_view sql) {
 bool IsRollback(absl::string_view sql) { return absl::StartsWith(sql, "ROLLBACK"); }
 
 }  // namespace
-
-void MarkTryAgain(absl::Status& status) { status.SetPayload(kTryAgainUrl, absl::Cord("1")); }
-
-bool IsTryAgain(const absl::Status& status) { return status.GetPayload(kTryAgainUrl).has_value(); }
-
-absl::Status PostgresStatus(absl::string_view sqlstate, absl::string_view text) {
-  const absl::string_view group = sqlstate.substr(0, 2);
-  if (sqlstate == "23505") return absl::AlreadyExistsError(text);
-  if (group == "23" || sqlstate == "25006" || sqlstate == "25P02") {
-    return absl::FailedPreconditionError(text);
-  }
-  if (group == "40") {
-    absl::Status status = absl::AbortedError(text);
-    MarkTryAgain(status);
-    return status;
-  }
-  if (sqlstate == "53100") {
-    return absl::ResourceExhaustedError(
-        absl::StrCat(text, "; nothing was stored: free space, then repeat"));
-  }
-  if (sqlstate == "53200" || sqlstate == "53400" || group == "54") {
-    return absl::ResourceExhaustedError(text);
-  }
-  if (group == "08" || group == "53" || group == "57" || group == "58") {
-    if (sqlstate == "57014") return absl::DeadlineExceededError(text);
-    return absl::UnavailableError(text);
-  }
-  if (group == "28" || sqlstate == "42501") return absl::PermissionDeniedError(text);
-  if (group == "XX" && sqlstate != "XX000") {
-    return absl::DataLossError(
-        absl::StrCat(text, "; restore the database from a backup, it is damaged"));
-  }
-  if (group == "22") return absl::InvalidArgumentError(text);
-  if (group == "3D" || group == "3F") return absl::NotFoundError(text);
-  return absl::InternalError(text);
-}
 
 absl::StatusOr<std::string> PostgresConnection::DisplayName(const std::string& url) {
   PURSER_ASSIGN_OR_RETURN(const Libpq* pq, Libpq::Load());
@@ -383,188 +326,6 @@ absl::Status PostgresConnection::Control(absl::string_view sql) {
     error_ = absl::OkStatus();
   }
   return Send(sql, {}, kAnyRows, /*wanted=*/false, /*control=*/true);
-}
-
-// ---- receiving ----
-
-PGresult* PostgresConnection::NextResult() {
-  const absl::Duration until = base::Clock::System().Monotonic() + answer_patience_;
-  while (!lost_) {
-    const int unsent = pq_.PQflush(handle_);
-    if (unsent < 0) {
-      // The server may have said why before it went.
-      pq_.PQconsumeInput(handle_);
-      if (pq_.PQisBusy(handle_) != 0) break;
-    }
-    if (pq_.PQisBusy(handle_) == 0) return pq_.PQgetResult(handle_);
-    const absl::Duration left = until - base::Clock::System().Monotonic();
-    if (left <= absl::ZeroDuration()) {
-      Lose("no answer in time");
-      return nullptr;
-    }
-    pollfd entry{pq_.PQsocket(handle_), static_cast<short>(POLLIN | (unsent > 0 ? POLLOUT : 0)), 0};
-    poll(&entry, 1,
-         static_cast<int>(std::min<int64_t>(absl::ToInt64Milliseconds(left) + 1, 60'000)));
-    if (pq_.PQconsumeInput(handle_) != 1) break;
-  }
-  Lose(pq_.PQerrorMessage(handle_));
-  return nullptr;
-}
-
-absl::Status PostgresConnection::ResultStatus(const PGresult* result, absl::string_view sql) const {
-  const char* sqlstate = pq_.PQresultErrorField(result, PG_DIAG_SQLSTATE);
-  const char* primary = pq_.PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-  if (sqlstate == nullptr) {
-    // Not from the server: the connection broke.
-    absl::Status status = absl::UnavailableError(absl::StrCat(
-        "database ", name_, ": ",
-        base::EscapeForDisplay(absl::StripAsciiWhitespace(pq_.PQresultErrorMessage(result)), 400)));
-    MarkTryAgain(status);
-    return status;
-  }
-  // Messages about a value quote it; everything else names only tables and constraints.
-  const bool quotes_value = absl::StartsWith(sqlstate, "22");
-  return PostgresStatus(
-      sqlstate, absl::StrCat("database ", name_, ": ",
-                             quotes_value ? absl::StrCat("a value does not fit (", sqlstate, ")")
-                                          : std::string(primary == nullptr ? sqlstate : primary),
-                             " in \"", base::EscapeForDisplay(sql, kMaxShownSql), "\""));
-}
-
-void PostgresConnection::NoteError(const absl::Status& status) {
-  if (error_.ok()) error_ = status;
-}
-
-void PostgresConnection::TakeResult(PGresult* result, const Answer& answer) {
-  const ExecStatusType status = pq_.PQresultStatus(result);
-  const absl::string_view sql =
-      answer.statement == nullptr ? absl::string_view("DEALLOCATE") : answer.statement->sql;
-  switch (status) {
-    case PGRES_SINGLE_TUPLE:
-    case PGRES_TUPLES_OK: {
-      const int rows = pq_.PQntuples(result);
-      if (answer.wanted && stream_ != nullptr) {
-        for (int i = 0; i < rows && stream_->status.ok(); ++i) {
-          absl::StatusOr<Row> row = ReadRow(pq_, result, i);
-          if (row.ok()) {
-            stream_->rows.push_back(*std::move(row));
-          } else {
-            stream_->status = row.status();
-            NoteError(row.status());
-          }
-        }
-        stream_->changed += rows;
-      }
-      break;
-    }
-    case PGRES_COMMAND_OK: {
-      if (answer.kind != Answer::Kind::kExecute) break;
-      if (sql == "COMMIT" && absl::string_view(pq_.PQcmdStatus(result)) != "COMMIT") {
-        NoteError(absl::AbortedError("the database gave the transaction up"));
-      }
-      int64_t changed = 0;
-      if (!absl::SimpleAtoi(pq_.PQcmdTuples(result), &changed)) changed = 0;
-      if (answer.wanted && stream_ != nullptr) stream_->changed = changed;
-      if (absl::Status wrong = CheckChanged(sql, changed, answer.expected); !wrong.ok()) {
-        NoteError(wrong);
-      }
-      break;
-    }
-    case PGRES_PIPELINE_ABORTED:
-      if (answer.wanted && stream_ != nullptr) stream_->status = error_;
-      break;
-    default: {
-      const absl::Status failed = ResultStatus(result, sql);
-      NoteError(failed);
-      if (answer.wanted && stream_ != nullptr) stream_->status = failed;
-      // The server ended the session: 57P01 and its like come before the connection breaks.
-      if (failed.code() == absl::StatusCode::kUnavailable) {
-        Lose(failed.message());
-      }
-    }
-  }
-}
-
-absl::Status PostgresConnection::Start(Stream* stream) {
-  if (pq_.PQpipelineSync(handle_) != 1) {
-    Lose(pq_.PQerrorMessage(handle_));
-    return LostStatus();
-  }
-  answers_.push_back({Answer::Kind::kSync, nullptr, kAnyRows, false});
-  stream_ = stream;
-  ReadMore(/*all=*/false);
-  return absl::OkStatus();
-}
-
-void PostgresConnection::ReadMore(bool all) {
-  while (!answers_.empty() && !lost_) {
-    const Answer answer = answers_.front();
-    if (answer.wanted && stream_ != nullptr && stream_->changed == 0) {
-      // Refused when rows of it have come already, which does no harm.
-      pq_.PQsetSingleRowMode(handle_);
-    }
-    PGresult* result = NextResult();
-    if (lost_) {
-      if (result != nullptr) pq_.PQclear(result);
-      break;
-    }
-    if (result != nullptr) {
-      const absl::Cleanup clear = [&] { pq_.PQclear(result); };
-      const ExecStatusType status = pq_.PQresultStatus(result);
-      if (status == PGRES_PIPELINE_SYNC) {
-        answers_.pop_front();
-        continue;
-      }
-      const bool refused = status == PGRES_PIPELINE_ABORTED || status == PGRES_FATAL_ERROR;
-      TakeResult(result, answer);
-      // The server does not know the statement; the next use prepares it again. It is still named
-      // by the answer to its execution, so it goes when that has come.
-      if (refused && answer.kind == Answer::Kind::kPrepare) {
-        for (Answer& later : answers_) {
-          if (later.statement == answer.statement) later.statement = nullptr;
-        }
-        Forget(answer.statement);
-      }
-      if (!all && answer.wanted && stream_ != nullptr && !stream_->rows.empty()) return;
-      continue;
-    }
-    // The end of this answer.
-    if (answers_.front().statement != nullptr) --answers_.front().statement->pending;
-    answers_.pop_front();
-  }
-  sent_bytes_ = 0;
-  if (stream_ != nullptr) {
-    stream_->complete = true;
-    if (lost_ && stream_->status.ok()) stream_->status = LostStatus();
-    if (stream_->status.ok() && !error_.ok()) stream_->status = error_;
-    stream_ = nullptr;
-  }
-}
-
-void PostgresConnection::ReadToSync() {
-  // Nobody asks for the rest.
-  Stream rest;
-  if (stream_ != nullptr) stream_ = &rest;
-  while (!answers_.empty() && !lost_) {
-    ReadMore(/*all=*/false);
-    rest.rows.clear();
-    if (stream_ == nullptr) break;
-  }
-}
-
-absl::Status PostgresConnection::Flush() {
-  if (lost_) return LostStatus();
-  if (stream_ != nullptr) ReadMore(/*all=*/true);
-  if (!answers_.empty()) {
-    if (pq_.PQpipelineSync(handle_) != 1) {
-      Lose(pq_.PQerrorMessage(handle_));
-      return LostStatus();
-    }
-    answers_.push_back({Answer::Kind::kSync, nullptr, kAnyRows, false});
-    ReadMore(/*all=*/true);
-  }
-  if (lost_) return LostStatus();
-  return error_;
 }
 
 void PostgresConnection::Push() {

@@ -11,6 +11,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "store/libpq.h"
+#include "store/postgres_status.h"
 #include "store/store.h"
 
 namespace purser::store {
@@ -19,14 +20,6 @@ inline constexpr size_t kMaxPostgresStatements = 256;
 // Statements sent ahead before their answers are read: bounds what both sides keep.
 inline constexpr size_t kMaxSentAhead = 512;
 inline constexpr size_t kMaxSentAheadBytes = 4 << 20;
-
-// Marks a failure after which the same transaction may be tried again: the server asked for it, or
-// the connection was lost before a commit was sent.
-void MarkTryAgain(absl::Status& status);
-bool IsTryAgain(const absl::Status& status);
-
-// The status of an error of the server, by its SQLSTATE.
-absl::Status PostgresStatus(absl::string_view sqlstate, absl::string_view text);
 
 // Used by one thread at a time. Failures name the database and the statement (never the values).
 class PostgresConnection final : public Connection {

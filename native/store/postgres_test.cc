@@ -231,6 +231,13 @@ TEST_F(PostgresTest, BadAddressesAreNamedWithoutTheirPasswords) {
   EXPECT_THAT(std::string(nowhere.message()), testing::Not(HasSubstr("geheim")));
 }
 
+TEST(PostgresTextTest, SomeStatementsAreForPostgresAlone) {
+  EXPECT_EQ(ToPostgresSchema("CREATE TABLE a (b BIGINT);/* postgres: ALTER TABLE a SET (x = 1) */",
+                             false),
+            "CREATE TABLE a (b BIGINT);ALTER TABLE a SET (x = 1) ");
+  EXPECT_EQ(ToPostgresSchema("/* another */ DROP TABLE a", false), "/* another */ DROP TABLE a");
+}
+
 TEST(PostgresTextTest, SchemasAreTranslated) {
   EXPECT_EQ(
       ToPostgresSchema("CREATE TABLE a (text TEXT, b BLOB, c TEXT DEFAULT 'TEXT') -- TEXT\n", true),

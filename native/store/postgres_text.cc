@@ -42,6 +42,21 @@ absl::StatusOr<Value> Bytes(absl::string_view text) {
   return Blob{std::move(bytes)};
 }
 
+// Statements for PostgreSQL alone stand in comments, which SQLite passes over.
+std::string OpenComments(absl::string_view sql) {
+  constexpr absl::string_view kBegin = "/* postgres: ";
+  constexpr absl::string_view kEnd = "*/";
+  std::string out;
+  while (true) {
+    const size_t begin = sql.find(kBegin);
+    const size_t end = begin == sql.npos ? sql.npos : sql.find(kEnd, begin);
+    if (end == sql.npos) return absl::StrCat(out, sql);
+    absl::StrAppend(&out, sql.substr(0, begin),
+                    sql.substr(begin + kBegin.size(), end - begin - kBegin.size()));
+    sql.remove_prefix(end + kEnd.size());
+  }
+}
+
 bool IsWord(char c) { return absl::ascii_isalnum(c) || c == '_'; }
 
 }  // namespace
@@ -68,7 +83,9 @@ absl::StatusOr<Value> FromPostgres(uint32_t type, absl::string_view text) {
   }
 }
 
-std::string ToPostgresSchema(absl::string_view sql, bool byte_order) {
+std::string ToPostgresSchema(absl::string_view migration, bool byte_order) {
+  const std::string opened = OpenComments(migration);
+  const absl::string_view sql = opened;
   std::string out;
   absl::string_view last_word;
   for (size_t i = 0; i < sql.size();) {

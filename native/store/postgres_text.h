@@ -19,8 +19,9 @@ absl::StatusOr<Value> FromPostgres(uint32_t type, absl::string_view text);
 // A migration in PostgreSQL's words: the type BLOB becomes BYTEA, INTEGER (which SQLite's rows can
 // be numbered by) BIGINT, WITHOUT ROWID goes, and with `byte_order` columns of type TEXT compare by
 // their bytes, as they do in SQLite and in our own code, whatever the database's locale. Types are
-// written in capitals.
-std::string ToPostgresSchema(absl::string_view sql, bool byte_order);
+// written in capitals. "/* postgres: ALTER TABLE … */" is a statement for PostgreSQL alone: about
+// how rows are kept, never about what they are.
+std::string ToPostgresSchema(absl::string_view migration, bool byte_order);
 
 // INVALID_ARGUMENT when a text is not UTF-8 or has a NUL.
 absl::Status CheckTexts(absl::string_view sql, absl::Span<const Value> parameters);
