@@ -8,6 +8,7 @@
 #include "absl/strings/str_split.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "scaffolder-actions/kept_outputs.h"
 
 namespace purser::actions {
 namespace {
@@ -171,7 +172,8 @@ absl::StatusOr<std::optional<std::string>> WorkspaceFiles::FirstMissingFolder(
   return std::nullopt;
 }
 
-absl::Status WorkspaceFiles::Commit(action::Context& context, absl::string_view summary) {
+absl::Status WorkspaceFiles::Commit(action::Context& context, absl::string_view summary,
+                                    nlohmann::json extra) {
   std::vector<const std::string*> paths;
   nlohmann::json listed = nlohmann::json::array();
   size_t kept = 0;
@@ -186,6 +188,12 @@ absl::Status WorkspaceFiles::Commit(action::Context& context, absl::string_view 
     listed.push_back(path);
     bytes += file.after.size();
   }
+  nlohmann::json outputs = {{"changed", !paths.empty()},
+                            {"files", paths.size()},
+                            {"bytes", bytes},
+                            {"paths", std::move(listed)}};
+  outputs.update(extra);
+  PURSER_ASSIGN_OR_RETURN(outputs, KeptOutputs(context, std::move(outputs)));
   PURSER_RETURN_IF_ERROR(WriteAll(context, paths));
   if (context.dry_run()) {
     for (const std::string* path : paths) {
@@ -194,10 +202,7 @@ absl::Status WorkspaceFiles::Commit(action::Context& context, absl::string_view 
                   ShownChange(*path, file.before.value_or(""), file.after));
     }
   }
-  context.Output("changed", !paths.empty());
-  context.Output("files", paths.size());
-  context.Output("bytes", bytes);
-  context.Output("paths", std::move(listed));
+  GiveOutputs(context, outputs);
   context.Log(action::LogLevel::kInfo, absl::StrCat(summary, ": wrote ", paths.size(), " files (",
                                                     bytes, " bytes), ", kept, " were so already"));
   return absl::OkStatus();

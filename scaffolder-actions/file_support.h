@@ -43,9 +43,12 @@ class WorkspaceFiles {
   absl::StatusOr<std::string> ReadExisting(const std::string& path, int64_t max_bytes);
   absl::Status Put(const std::string& path, std::string text, mode_t mode = 0666);
 
-  // Writes what differs; after an error the files are as they were. Gives the outputs `changed` and
-  // `paths` and logs one line, with `summary` in it. CANCELLED when stop was requested before.
-  absl::Status Commit(action::Context& context, absl::string_view summary);
+  // Writes what differs; after an error the files are as they were. Gives the outputs of
+  // ChangeOutputSchema and `extra`, of a recovered step those it kept when it ran first (see
+  // kept_outputs.h), and logs one line, with `summary` in it. CANCELLED when stop was requested
+  // before.
+  absl::Status Commit(action::Context& context, absl::string_view summary,
+                      nlohmann::json extra = nlohmann::json::object());
 
  private:
   struct File {

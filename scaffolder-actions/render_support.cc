@@ -12,6 +12,7 @@
 #include "base/strings.h"
 #include "http/transport.h"
 #include "json/json.h"
+#include "scaffolder-actions/kept_outputs.h"
 #include "template/unicode.h"
 
 namespace purser::actions {
@@ -41,6 +42,28 @@ absl::StatusOr<std::string> RenderInPortal(action::Context& context, absl::strin
   if (answer.status == 200) return std::move(answer.body);
   return absl::InvalidArgumentError(
       absl::StrCat("the portal's own engine: ", base::EscapeForDisplay(answer.body, 1000)));
+}
+
+nlohmann::json OutputsOf(const tmpl::TreeCounts& counts) {
+  const size_t listed = std::min(counts.paths.size(), kMaxListedPaths);
+  nlohmann::json paths = std::vector<std::string>(
+      counts.paths.begin(), counts.paths.begin() + static_cast<ptrdiff_t>(listed));
+  return {{"files", counts.files},   {"bytes", counts.bytes},     {"rendered", counts.rendered},
+          {"copied", counts.copied}, {"skipped", counts.skipped}, {"paths", std::move(paths)}};
+}
+
+void Say(action::Context& context, const tmpl::TreeCounts& counts, const nlohmann::json& outputs,
+         const std::string& where) {
+  GiveOutputs(context, outputs);
+  std::string line = absl::StrCat("wrote ", counts.files, " files (", counts.rendered,
+                                  " rendered, ", counts.copied, " copied, ", counts.bytes,
+                                  " bytes) to ", where, "; ", counts.skipped, " skipped");
+  if (counts.foreign > 0) {
+    absl::StrAppend(
+        &line, "; ", counts.foreign,
+        " rendered by the portal's own engine, because they use its filters or globals");
+  }
+  context.Log(action::LogLevel::kInfo, line);
 }
 
 }  // namespace
@@ -143,24 +166,19 @@ tmpl::TreeOptions CommonOptionsOf(action::Context& context) {
 }
 
 void Report(action::Context& context, const tmpl::TreeCounts& counts, const std::string& where) {
-  const size_t listed = std::min(counts.paths.size(), kMaxListedPaths);
-  context.Output("files", counts.files);
-  context.Output("bytes", counts.bytes);
-  context.Output("rendered", counts.rendered);
-  context.Output("copied", counts.copied);
-  context.Output("skipped", counts.skipped);
-  context.Output("paths",
-                 std::vector<std::string>(counts.paths.begin(),
-                                          counts.paths.begin() + static_cast<ptrdiff_t>(listed)));
-  std::string line = absl::StrCat("wrote ", counts.files, " files (", counts.rendered,
-                                  " rendered, ", counts.copied, " copied, ", counts.bytes,
-                                  " bytes) to ", where, "; ", counts.skipped, " skipped");
-  if (counts.foreign > 0) {
-    absl::StrAppend(
-        &line, "; ", counts.foreign,
-        " rendered by the portal's own engine, because they use its filters or globals");
-  }
-  context.Log(action::LogLevel::kInfo, line);
+  Say(context, counts, OutputsOf(counts), where);
+}
+
+RenderReport::RenderReport(action::Context& context, tmpl::TreeOptions& options)
+    : context_(context) {
+  options.before_publishing = [this](const tmpl::TreeCounts& counts) -> absl::Status {
+    PURSER_ASSIGN_OR_RETURN(outputs_, KeptOutputs(context_, OutputsOf(counts)));
+    return absl::OkStatus();
+  };
+}
+
+void RenderReport::Give(const tmpl::TreeCounts& counts, const std::string& where) {
+  Say(context_, counts, outputs_, where);
 }
 
 }  // namespace purser::actions

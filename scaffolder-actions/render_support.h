@@ -45,6 +45,19 @@ tmpl::TreeOptions CommonOptionsOf(action::Context& context);
 // The outputs, and one line for the log.
 void Report(action::Context& context, const tmpl::TreeCounts& counts, const std::string& where);
 
+// The same where a repeat would find less to do: what the run will say is kept before it writes
+// (kept_outputs.h), and said at its end.
+class RenderReport {
+ public:
+  // `options` get the hook; both must outlive the rendering.
+  RenderReport(action::Context& context, tmpl::TreeOptions& options);
+  void Give(const tmpl::TreeCounts& counts, const std::string& where);
+
+ private:
+  action::Context& context_;
+  nlohmann::json outputs_;
+};
+
 }  // namespace purser::actions
 
 #endif  // PURSER_SCAFFOLDER_ACTIONS_RENDER_SUPPORT_H_

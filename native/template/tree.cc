@@ -224,21 +224,24 @@ absl::StatusOr<TreeCounts> RenderTree(const base::Directory& source,
     status = absl::CancelledError("rendering a tree was cancelled");
   }
   if (status.ok()) {
+    TreeCounts& counts = staged->counts;
+    counts.folders = static_cast<int64_t>(plan.folders.size());
+    counts.skipped = plan.skipped;
+    for (const PlannedFile& file : plan.files) {
+      absl::string_view path = file.to;
+      if (!below.empty()) path.remove_prefix(below.size() + 1);
+      counts.paths.emplace_back(path);
+    }
+    std::sort(counts.paths.begin(), counts.paths.end());
+    if (options.before_publishing) status = options.before_publishing(counts);
+  }
+  if (status.ok()) {
     status = Publisher(workspace, options.stage_name, plan, staged->is_text).Publish();
   }
   const absl::Status cleaned = workspace.Remove(options.stage_name);
   PURSER_RETURN_IF_ERROR(status);
   PURSER_RETURN_IF_ERROR(cleaned);
-  TreeCounts& counts = staged->counts;
-  counts.folders = static_cast<int64_t>(plan.folders.size());
-  counts.skipped = plan.skipped;
-  for (const PlannedFile& file : plan.files) {
-    absl::string_view path = file.to;
-    if (!below.empty()) path.remove_prefix(below.size() + 1);
-    counts.paths.emplace_back(path);
-  }
-  std::sort(counts.paths.begin(), counts.paths.end());
-  return std::move(counts);
+  return std::move(staged->counts);
 }
 
 absl::StatusOr<TreeCounts> RenderFile(absl::string_view name, absl::string_view source,
@@ -251,6 +254,7 @@ absl::StatusOr<TreeCounts> RenderFile(absl::string_view name, absl::string_view 
   TreeCounts counts;
   if (place.entry.has_value() && !options.replace) {
     counts.skipped = 1;
+    if (options.before_publishing) PURSER_RETURN_IF_ERROR(options.before_publishing(counts));
     return counts;
   }
   if (place.entry.has_value() && place.entry->kind != base::FileKind::kFile) {
@@ -262,13 +266,14 @@ absl::StatusOr<TreeCounts> RenderFile(absl::string_view name, absl::string_view 
       const std::string text,
       TextRenderer(context, options, stop).Render(name, std::string(source), &foreign));
   if (stop.stop_requested()) return absl::CancelledError("rendering a file was cancelled");
-  PURSER_RETURN_IF_ERROR(place.entry.has_value()
-                             ? workspace.WriteFileExactly(place.path, text, place.entry->mode)
-                             : workspace.WriteFile(place.path, text));
   counts.files = counts.rendered = 1;
   counts.foreign = foreign;
   counts.bytes = static_cast<int64_t>(text.size());
   counts.paths = {to};
+  if (options.before_publishing) PURSER_RETURN_IF_ERROR(options.before_publishing(counts));
+  PURSER_RETURN_IF_ERROR(place.entry.has_value()
+                             ? workspace.WriteFileExactly(place.path, text, place.entry->mode)
+                             : workspace.WriteFile(place.path, text));
   return counts;
 }
 

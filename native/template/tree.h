@@ -38,6 +38,17 @@ struct ForeignEngine {
       render;
 };
 
+struct TreeCounts {
+  int64_t files = 0;               // written, links included
+  int64_t folders = 0;             // made
+  int64_t bytes = 0;               // written
+  int64_t rendered = 0;            // files whose contents were rendered
+  int64_t copied = 0;              // files and links that were copied as they are
+  int64_t foreign = 0;             // of the rendered: by the foreign engine
+  int64_t skipped = 0;             // dropped names, existing files, links that lead out
+  std::vector<std::string> paths;  // of the files, below the target, sorted
+};
+
 struct TreeOptions {
   // Nothing is rendered, neither names nor contents; what is there is overwritten; files and new
   // folders get exactly the modes of the source. As Backstage's fetch:plain.
@@ -57,17 +68,9 @@ struct TreeOptions {
   std::string stage_name = ".purser-stage";
   Limits file_limits = {};
   TreeLimits limits = {};
-};
-
-struct TreeCounts {
-  int64_t files = 0;               // written, links included
-  int64_t folders = 0;             // made
-  int64_t bytes = 0;               // written
-  int64_t rendered = 0;            // files whose contents were rendered
-  int64_t copied = 0;              // files and links that were copied as they are
-  int64_t foreign = 0;             // of the rendered: by the foreign engine
-  int64_t skipped = 0;             // dropped names, existing files, links that lead out
-  std::vector<std::string> paths;  // of the files, below the target, sorted
+  // Told what will be there, once, when all is rendered and nothing is in its place yet; an error
+  // ends it. May be empty.
+  std::function<absl::Status(const TreeCounts& counts)> before_publishing = {};
 };
 
 // Renders `source` into the folder `target` of `workspace` ("" is the workspace itself). `progress`

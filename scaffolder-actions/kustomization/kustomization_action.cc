@@ -144,7 +144,7 @@ struct Addition {
   std::string new_namespace;  // of a kustomization that is made
 };
 
-absl::Status AddTo(Model& kustomization, const Addition& addition,
+absl::Status AddTo(Model& kustomization, const Addition& addition, edit::StopLook& look,
                    std::vector<std::string>* added) {
   if (kustomization.is_null()) {
     kustomization = {{"apiVersion", "kustomize.config.k8s.io/v1beta1"}, {"kind", "Kustomization"}};
@@ -170,6 +170,7 @@ absl::Status AddTo(Model& kustomization, const Addition& addition,
   const bool sorted = addition.sort && std::is_sorted(list.begin(), list.end(), less);
   absl::flat_hash_set<std::string> known;
   for (const Model& item : list) {
+    if (look()) return look.status();
     if (item.is_string()) known.emplace(Plain(item.get_ref<const std::string&>()));
   }
   auto& items = list.get_ref<Model::array_t&>();
@@ -190,11 +191,12 @@ absl::Status EditFile(WorkspaceFiles& files, const std::string& path, const Addi
                       std::stop_token stop, std::vector<std::string>* added) {
   PURSER_ASSIGN_OR_RETURN(const std::optional<std::string> text,
                           files.Read(path, edit::kMaxFileBytes));
+  edit::StopLook look(stop);
   PURSER_ASSIGN_OR_RETURN(
       edit::Edited edited,
       edit::Edit(
           edit::Syntax::kYaml, text.value_or(""), base::EscapeForDisplay(path), {},
-          [&](Model& value) { return AddTo(value, addition, added); }, std::move(stop)));
+          [&](Model& value) { return AddTo(value, addition, look, added); }, std::move(stop)));
   return files.Put(path, std::move(edited.text));
 }
 
@@ -246,12 +248,10 @@ absl::Status KustomizationAction::Run(action::Context& context) {
   } else {
     PURSER_RETURN_IF_ERROR(EditFile(files, file, addition, context.stop(), &added));
   }
-  PURSER_RETURN_IF_ERROR(
-      files.Commit(context, absl::StrCat(added.size(), " of ", addition.resources.size(),
-                                         " resources added to ", base::EscapeForDisplay(file))));
-  context.Output("kustomization", file);
-  context.Output("added", added);
-  return absl::OkStatus();
+  return files.Commit(context,
+                      absl::StrCat(added.size(), " of ", addition.resources.size(),
+                                   " resources added to ", base::EscapeForDisplay(file)),
+                      {{"kustomization", file}, {"added", added}});
 }
 
 }  // namespace purser::actions

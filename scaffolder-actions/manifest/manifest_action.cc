@@ -242,12 +242,14 @@ bool SameObject(const Model& a, const Model& b) {
 // The text of the file with the object in it.
 absl::StatusOr<std::string> Place(const std::string& text, const std::string& path,
                                   const Model& object, bool append, std::stop_token stop) {
-  PURSER_ASSIGN_OR_RETURN(const edit::Tree tree, edit::ParseYamlTree(text, path));
+  edit::StopLook look(stop);
+  PURSER_ASSIGN_OR_RETURN(const edit::Tree tree, edit::ParseYamlTree(text, path, look));
   edit::Selection selection;
   selection.kind = edit::Selection::Kind::kIndex;
   selection.index = tree.documents.size();
   for (size_t i = 0; i < tree.documents.size(); ++i) {
-    const Model there = edit::ToModel(tree, tree.documents[i].root);
+    const Model there = edit::ToModel(tree, tree.documents[i].root, look);
+    PURSER_RETURN_IF_ERROR(look.status());
     if (SameObject(there, object) || (there.is_null() && tree.documents.size() == 1)) {
       selection.index = i;
     } else if (!append && !there.is_null()) {
@@ -315,9 +317,7 @@ absl::Status ManifestAction::Run(action::Context& context) {
                           Place(text.value_or(""), base::EscapeForDisplay(path), object,
                                 input.value("append", false), context.stop()));
   PURSER_RETURN_IF_ERROR(files.Put(path, std::move(placed)));
-  PURSER_RETURN_IF_ERROR(files.Commit(context, absl::StrCat(shown, " ", note)));
-  context.Output("validated", judged);
-  return absl::OkStatus();
+  return files.Commit(context, absl::StrCat(shown, " ", note), {{"validated", judged}});
 }
 
 }  // namespace purser::actions

@@ -93,7 +93,8 @@ TemplateRenderFileAction::TemplateRenderFileAction() : description_(Describe()) 
 
 absl::Status TemplateRenderFileAction::Run(action::Context& context) {
   const nlohmann::json& input = context.input();
-  const tmpl::TreeOptions options = CommonOptionsOf(context);
+  tmpl::TreeOptions options = CommonOptionsOf(context);
+  RenderReport report(context, options);
   PURSER_ASSIGN_OR_RETURN(const std::string source_path, SourcePathOf(input));
   PURSER_ASSIGN_OR_RETURN(const base::Directory workspace,
                           base::Directory::Open(context.workspace()));
@@ -107,7 +108,7 @@ absl::Status TemplateRenderFileAction::Run(action::Context& context) {
     return base::Annotate(counts.status(), "/targetPath");
   }
   PURSER_RETURN_IF_ERROR(counts.status());
-  Report(context, *counts, base::EscapeForDisplay(target));
+  report.Give(*counts, base::EscapeForDisplay(target));
   return absl::OkStatus();
 }
 

@@ -148,7 +148,7 @@ TemplateRenderAction::TemplateRenderAction() : description_(Describe()) {}
 
 absl::Status TemplateRenderAction::Run(action::Context& context) {
   const nlohmann::json& input = context.input();
-  PURSER_ASSIGN_OR_RETURN(const tmpl::TreeOptions options, OptionsOf(context));
+  PURSER_ASSIGN_OR_RETURN(tmpl::TreeOptions options, OptionsOf(context));
   PURSER_ASSIGN_OR_RETURN(const std::string source_path, SourcePathOf(input));
   absl::StatusOr<std::string> target = tmpl::NormalizeBelow(input.value("targetPath", "./"));
   if (!target.ok()) return base::Annotate(target.status(), "/targetPath");
@@ -168,10 +168,11 @@ absl::Status TemplateRenderAction::Run(action::Context& context) {
                           VariablesOf(input, options.cookiecutter_compat));
   // In a dry run as well: its workspace is made for it, and what is in it is what it shows.
   Progress progress(context, base::Clock::System());
+  RenderReport report(context, options);
   PURSER_ASSIGN_OR_RETURN(const tmpl::TreeCounts counts,
                           tmpl::RenderTree(source, workspace, *target, variables, options,
                                            context.stop(), std::ref(progress)));
-  Report(context, counts, target->empty() ? "the workspace" : base::EscapeForDisplay(*target));
+  report.Give(counts, target->empty() ? "the workspace" : base::EscapeForDisplay(*target));
   return absl::OkStatus();
 }
 

@@ -302,12 +302,11 @@ absl::Status TerraformLayoutAction::Run(action::Context& context) {
     }
     PURSER_RETURN_IF_ERROR(files.Put(path, text));
   }
-  PURSER_RETURN_IF_ERROR(files.Commit(
+  return files.Commit(
       context,
       absl::StrCat(made.roots.size(), " roots",
-                   kept == 0 ? "" : absl::StrCat(", ", kept, " files kept as they were"))));
-  context.Output("roots", made.roots);
-  return absl::OkStatus();
+                   kept == 0 ? "" : absl::StrCat(", ", kept, " files kept as they were")),
+      {{"roots", made.roots}});
 }
 
 }  // namespace purser::actions

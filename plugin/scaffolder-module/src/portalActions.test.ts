@@ -66,6 +66,36 @@ describe('actions that the addon runs', () => {
     assert.equal(h.checkpoints.size, 0);
   });
 
+  it('gives a recovered step the outputs that it kept before it wrote', async () => {
+    await h.startModule();
+    const kept: string[] = [];
+    const secrets = { token: 'very secret' };
+    const edit = async (outputs: JsonObject, dies: boolean) => {
+      h.addon.run = async ({ functions, onOutput }) => {
+        const answer = await functions!['keep-outputs'](outputs);
+        kept.push(answer);
+        if (dies) throw new Error('killed');
+        onOutput('changed', (JSON.parse(answer) as JsonObject).changed!);
+      };
+      const { ctx, outputs: given } = h.context({ path: 'a.json', value: { a: 1 } }, { secrets });
+      await h.handler('purser:files:json:merge')(ctx);
+      return given;
+    };
+    await assert.rejects(edit({ changed: true, note: 'a very secret one' }, true), /killed/);
+    assert.deepEqual(await edit({ changed: false, note: '' }, false), { changed: true });
+    assert.deepEqual(kept, Array(2).fill('{"changed":true,"note":"a *** one"}'));
+  });
+
+  it('keeps no outputs of a dry run, nor where the whole run is kept', async () => {
+    await h.startModule();
+    h.addon.run = async ({ functions }) => assert.deepEqual(Object.keys(functions ?? {}), []);
+    const dry = h.context({ path: 'a.json', value: { a: 1 } }, { isDryRun: true });
+    await h.handler('purser:files:json:merge')(dry.ctx);
+    await h.handler('purser:git:publish')(
+      h.context({ remoteUrl: 'https://github.com/o/r.git' }).ctx,
+    );
+  });
+
   it('counts each run with the portal’s metrics, also those that fail', async () => {
     const runs: string[] = [];
     h.metrics = {

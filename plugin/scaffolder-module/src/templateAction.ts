@@ -96,6 +96,20 @@ async function handle(
   const key = idempotencyKey(ctx.task.id, stepId, hash);
   const dryRun = ctx.isDryRun ?? false;
 
+  /** Outputs of an action that is no checkpoint, kept before it writes: see kept_outputs.h. */
+  const memory = (redact: (text: string) => string): Record<string, PortalFunction> =>
+    adapter.checkpoint || dryRun
+      ? {}
+      : {
+          'keep-outputs': async outputs => {
+            const kept = await ctx.checkpoint({
+              key: `${id}/${hash}/outputs`,
+              fn: async () => redactJson(outputs, redact),
+            });
+            return JSON.stringify(kept);
+          },
+        };
+
   const run = async (): Promise<{ outputs: JsonObject }> => {
     const started = performance.now();
     const outputs: JsonObject = {};
@@ -133,7 +147,7 @@ async function handle(
             dryRun,
             onLog,
             onOutput,
-            functions: prepared.functions,
+            functions: { ...prepared.functions, ...memory(redact) },
           },
           { signal: ctx.signal },
         );
