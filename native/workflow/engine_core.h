@@ -26,6 +26,7 @@
 #include "workflow/engine.h"
 #include "workflow/journal.h"
 #include "workflow/running.h"
+#include "workflow/timeline.h"
 #include "workflow/transition.h"
 
 namespace purser::workflow {
@@ -93,7 +94,7 @@ class EngineCore {
 
   absl::Status Health() const;
   EngineStats Stats() const;
-  absl::Time Now();
+  absl::Time Now() const { return time_.Now(); }
   bool exclusive() const { return exclusive_; }
   // Grows with every change of anything that waiters may wait for.
   uint64_t EventMark() const;
@@ -186,8 +187,7 @@ class EngineCore {
   TransitionContext context_;
   const std::string boot_;
   const size_t rows_per_statement_;
-  absl::Time anchor_;
-  absl::Duration anchor_monotonic_;
+  Timeline time_;
 
   // Of the round under way; touched by nobody else.
   absl::flat_hash_map<std::string, std::unique_ptr<Owned>> owned_;
@@ -208,6 +208,8 @@ class EngineCore {
   absl::Duration confirmed_ ABSL_GUARDED_BY(mutex_);  // when this engine last said that it lives
   absl::Time due_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
   absl::Duration not_before_ ABSL_GUARDED_BY(mutex_) = -absl::InfiniteDuration();
+  // A round failed, and nobody has been woken yet to try again.
+  bool try_again_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Duration pause_ ABSL_GUARDED_BY(mutex_);
   absl::Status health_ ABSL_GUARDED_BY(mutex_);
   EngineStats stats_ ABSL_GUARDED_BY(mutex_);
@@ -218,6 +220,19 @@ class EngineCore {
     int64_t beats = 0;
     absl::Duration seen;
   };
+  struct BeatState {
+    bool tells = false;   // that this engine lives
+    bool buried = false;  // others took it for dead
+    store::Rows engines;  // the others: boot, beats, at
+    std::vector<std::string> dead;
+    std::vector<std::string> looks;  // runs that somebody else changed
+  };
+  absl::Status BeatIn(store::Connection& connection, absl::Duration now, BeatState& beat);
+  // Notes who was heard of, and agrees with them on the time.
+  void KeepTime(absl::Duration now, const BeatState& beat);
+  absl::StatusOr<absl::Time> StoreTime();
+  // Engines are known of, and whether they live is not: see Init.
+  bool finding_time_ = false;
   std::map<std::string, Neighbour> neighbours_;
   absl::Duration beaten_ = -absl::InfiniteDuration();
 };

@@ -27,6 +27,9 @@ struct Shape {
   bool casts;                         // types do not follow from the place
   const char* single;                 // for one row, where a simpler statement does; or nullptr
   bool exact;                         // as many rows change as are given
+  // The column that the first values name. A server that knows nothing yet of how large a table is
+  // would read all of it to join it with a few rows; told the keys beside, it looks them up.
+  const char* key = nullptr;
 
   constexpr size_t columns() const {
     size_t count = 0;
@@ -54,6 +57,12 @@ std::string Statement(const Shape& shape, size_t rows) {
     sql.push_back(')');
   }
   sql.append(shape.tail);
+  if (shape.key == nullptr) return sql;
+  absl::StrAppend(&sql, " AND ", shape.key, " IN (");
+  for (size_t row = 0; row < rows; ++row) {
+    absl::StrAppend(&sql, row == 0 ? "$" : ", $", row * shape.columns() + 1);
+  }
+  sql.push_back(')');
   return sql;
 }
 
@@ -94,17 +103,28 @@ constexpr Shape kUpdateState = {
     "UPDATE workflow_state SET version = $2, state = $3, goal = $4, message = $5, outputs = $6, "
     "retries = $7, sequence = $8, updated_at = $9, steps = $10 "
     "WHERE run_id = $1 AND version = $2 - 1",
-    true};
+    true,
+    "workflow_state.run_id"};
 constexpr Shape kEnqueue = {"INSERT INTO workflow_queue (run_id, due) ",
                             " ON CONFLICT (run_id) DO UPDATE SET due = excluded.due",
                             {"TEXT", "BIGINT"},
                             false,
                             nullptr,
                             true};
-constexpr Shape kDequeue = {"DELETE FROM workflow_queue WHERE run_id IN (", ")",  {"TEXT"}, true,
-                            "DELETE FROM workflow_queue WHERE run_id = $1", false};
-constexpr Shape kUnqueue = {"DELETE FROM workflow_queue WHERE run_id IN (", ")", {"TEXT"}, true,
-                            "DELETE FROM workflow_queue WHERE run_id = $1", true};
+constexpr Shape kDequeue = {"WITH v (run_id) AS (",
+                            ") DELETE FROM workflow_queue WHERE run_id IN (SELECT run_id FROM v)",
+                            {"TEXT"},
+                            true,
+                            "DELETE FROM workflow_queue WHERE run_id = $1",
+                            false,
+                            "workflow_queue.run_id"};
+constexpr Shape kUnqueue = {"WITH v (run_id) AS (",
+                            ") DELETE FROM workflow_queue WHERE run_id IN (SELECT run_id FROM v)",
+                            {"TEXT"},
+                            true,
+                            "DELETE FROM workflow_queue WHERE run_id = $1",
+                            true,
+                            "workflow_queue.run_id"};
 constexpr Shape kLease = {"INSERT INTO workflow_lease (run_id, boot, attention) ",
                           "",
                           {"TEXT", "TEXT", "BIGINT"},
@@ -117,7 +137,8 @@ constexpr Shape kRelease = {
     {"TEXT", "TEXT"},
     true,
     "DELETE FROM workflow_lease WHERE run_id = $1 AND boot = $2",
-    true};
+    true,
+    "workflow_lease.run_id"};
 constexpr Shape kAttend = {
     "UPDATE workflow_lease SET attention = 1 WHERE run_id IN (", ")",  {"TEXT"}, true,
     "UPDATE workflow_lease SET attention = 1 WHERE run_id = $1", false};

@@ -1,0 +1,220 @@
+// Engines beside one another: time they agree on, beats by which they know who lives, and taking
+// over from those that do not.
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "workflow/engine_core.h"
+#include "workflow/fault.h"
+
+namespace purser::workflow {
+namespace {
+
+using store::Connection;
+using store::Row;
+using store::Rows;
+using store::Value;
+
+// Events from the future of more than this are a wrong clock of the past, not a jump now.
+constexpr absl::Duration kMaxTrustedSkew = absl::Hours(24);
+
+}  // namespace
+
+absl::StatusOr<absl::Time> EngineCore::StoreTime() {
+  // Engines that share a store share its clock.
+  PURSER_ASSIGN_OR_RETURN(const std::optional<absl::Time> server, database_.ServerTime());
+  return server.value_or(clock_.Now());
+}
+
+absl::Status EngineCore::Init() {
+  PURSER_RETURN_IF_ERROR(MigrateWorkflow(database_));
+  PURSER_ASSIGN_OR_RETURN(absl::Time start, StoreTime());
+  absl::Time last;
+  absl::Time others;
+  PURSER_RETURN_IF_ERROR(database_.Read([&](Connection& connection) -> absl::Status {
+    PURSER_ASSIGN_OR_RETURN(const Rows rows,
+                            connection.Query("SELECT (SELECT at FROM workflow_head WHERE id = 1), "
+                                             "(SELECT MAX(at) FROM workflow_engine)",
+                                             {}));
+    last = absl::FromUnixMicros(rows[0].Int(0));
+    others = absl::FromUnixMicros(rows[0].Int(1));
+    return absl::OkStatus();
+  }));
+  // A clock set back while the engine was down must not make its timers wait longer.
+  const auto ahead = [&start](absl::Time time) {
+    return time > start && time - start < kMaxTrustedSkew;
+  };
+  if (ahead(last)) start = last;
+  const absl::Time known = std::max(others, last);
+  if (!exclusive_ && others > absl::UnixEpoch() &&
+      (ahead(known) || start - known > options_.lease)) {
+    // Whether they live is seen by their next beats. Until then no time is trusted that they did
+    // not have: if the clock was set forward, timers would fire early.
+    finding_time_ = true;
+    start = known;
+  }
+  time_.Begin(start);
+  return absl::OkStatus();
+}
+
+absl::Status EngineCore::Start() {
+  const absl::Duration began = clock_.Monotonic();
+  absl::Status status = database_.Transact([this](Connection& connection) -> absl::Status {
+    PURSER_RETURN_IF_ERROR(
+        connection.ExecuteLater("INSERT INTO workflow_engine (boot, beats, at) VALUES ($1, 1, $2) "
+                                "ON CONFLICT (boot) DO NOTHING",
+                                {boot_, absl::ToUnixMicros(Now())}));
+    if (!exclusive_) return absl::OkStatus();
+    // Nobody else can be alive.
+    PURSER_RETURN_IF_ERROR(TakeOver(connection, "boot <> $1", {boot_}));
+    PURSER_RETURN_IF_ERROR(
+        connection.ExecuteLater("DELETE FROM workflow_engine WHERE boot <> $1", {boot_}));
+    PURSER_FAULT_POINT("recover.in-transaction");
+    return absl::OkStatus();
+  });
+  NoteHealth(status);
+  PURSER_RETURN_IF_ERROR(status);
+  base::MutexLock lock(mutex_);
+  started_ = true;
+  claim_wanted_ = true;
+  confirmed_ = began;
+  return absl::OkStatus();
+}
+
+absl::Status EngineCore::TakeOver(Connection& connection, absl::string_view boots_condition,
+                                  std::vector<Value> parameters) {
+  const std::string leases =
+      absl::StrCat("SELECT run_id FROM workflow_lease WHERE ", boots_condition);
+  // The fence: whoever held the lease has read an older version.
+  PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
+      absl::StrCat("UPDATE workflow_state SET version = version + 1 WHERE run_id IN (", leases,
+                   ")"),
+      parameters));
+  parameters.emplace_back(absl::ToUnixMicros(Now()));
+  PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
+      absl::StrCat("INSERT INTO workflow_queue (run_id, due) SELECT run_id, CAST($",
+                   parameters.size(), " AS BIGINT) FROM workflow_lease WHERE ", boots_condition,
+                   " ON CONFLICT (run_id) DO UPDATE SET due = excluded.due"),
+      parameters));
+  parameters.pop_back();
+  return connection.ExecuteLater(absl::StrCat("DELETE FROM workflow_lease WHERE ", boots_condition),
+                                 parameters);
+}
+
+void EngineCore::Retire() {
+  // A store that fails now leaves the leases to be taken over later.
+  database_
+      .Transact([this](Connection& connection) -> absl::Status {
+        PURSER_RETURN_IF_ERROR(TakeOver(connection, "boot = $1", {boot_}));
+        return connection.ExecuteLater("DELETE FROM workflow_engine WHERE boot = $1", {boot_});
+      })
+      .IgnoreError();
+}
+
+absl::Status EngineCore::Beat() {
+  if (exclusive_) return absl::OkStatus();
+  const absl::Duration now = clock_.Monotonic();
+  BeatState beat;
+  beat.tells = now - beaten_ >= options_.beat;
+  absl::Status status = database_.Transact([&](Connection& connection) {
+    beat.dead.clear();
+    beat.looks.clear();
+    beat.buried = false;
+    return BeatIn(connection, now, beat);
+  });
+  NoteHealth(status);
+  PURSER_RETURN_IF_ERROR(status);
+  if (beat.tells) beaten_ = now;
+  KeepTime(now, beat);
+  {
+    base::MutexLock lock(mutex_);
+    if (beat.buried) all_lost_ = true;
+    if (beat.tells) confirmed_ = now;
+    // Others may have stored what is due.
+    claim_wanted_ = true;
+    ++event_mark_;
+    for (const std::string& id : beat.looks) {
+      Item item;
+      item.kind = Item::Kind::kLook;
+      item.run_id = id;
+      inbox_.push_back(std::move(item));
+    }
+  }
+  Changed();
+  return absl::OkStatus();
+}
+
+absl::Status EngineCore::BeatIn(Connection& connection, absl::Duration now, BeatState& beat) {
+  if (beat.tells) {
+    PURSER_ASSIGN_OR_RETURN(
+        const int64_t beats,
+        connection.Execute("UPDATE workflow_engine SET beats = beats + 1, at = $2 WHERE boot = $1",
+                           {boot_, absl::ToUnixMicros(Now())}));
+    if (beats == 0) {
+      // Others took this engine for dead while it stood still: what it leased is theirs.
+      beat.buried = true;
+      PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
+          "INSERT INTO workflow_engine (boot, beats, at) VALUES ($1, 1, $2)",
+          {boot_, absl::ToUnixMicros(Now())}, 1));
+    }
+  }
+  PURSER_ASSIGN_OR_RETURN(
+      beat.engines,
+      connection.Query("SELECT boot, beats, at FROM workflow_engine WHERE boot <> $1", {boot_}));
+  for (const Row& row : beat.engines) {
+    // By our own monotonic clock and their counter: no clock of another machine matters.
+    const auto found = neighbours_.find(row.Text(0));
+    if (found != neighbours_.end() && found->second.beats == row.Int(1) &&
+        now - found->second.seen >= options_.lease) {
+      beat.dead.push_back(row.Text(0));
+    }
+  }
+  for (const std::string& boot : beat.dead) {
+    PURSER_RETURN_IF_ERROR(TakeOver(connection, "boot = $1", {boot}));
+    PURSER_RETURN_IF_ERROR(
+        connection.ExecuteLater("DELETE FROM workflow_engine WHERE boot = $1", {boot}));
+    PURSER_FAULT_POINT("recover.in-transaction");
+  }
+  // Leases of engines that are not even known.
+  PURSER_RETURN_IF_ERROR(
+      TakeOver(connection, "boot NOT IN (SELECT boot FROM workflow_engine)", {}));
+  PURSER_ASSIGN_OR_RETURN(
+      const Rows attention,
+      connection.Query("SELECT run_id FROM workflow_lease WHERE boot = $1 AND attention <> 0",
+                       {boot_}));
+  for (const Row& row : attention) {
+    beat.looks.push_back(row.Text(0));
+    PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
+        "UPDATE workflow_lease SET attention = 0 WHERE run_id = $1", {row.Text(0)}));
+  }
+  return absl::OkStatus();
+}
+
+void EngineCore::KeepTime(absl::Duration now, const BeatState& beat) {
+  bool alone = true;
+  for (const Row& row : beat.engines) {
+    if (std::find(beat.dead.begin(), beat.dead.end(), row.Text(0)) != beat.dead.end()) continue;
+    alone = false;
+    const auto [found, first] = neighbours_.try_emplace(row.Text(0));
+    Neighbour& neighbour = found->second;
+    if (!first && neighbour.beats == row.Int(1)) continue;
+    if (!first) {
+      // It lives, so its time is the engines' time as much as our own.
+      time_.CatchUp(absl::FromUnixMicros(row.Int(2)));
+      finding_time_ = false;
+    }
+    neighbour.beats = row.Int(1);
+    neighbour.seen = now;
+  }
+  for (const std::string& boot : beat.dead) neighbours_.erase(boot);
+  if (!finding_time_ || !alone) return;
+  // Nobody has another time: the clock is right.
+  const absl::StatusOr<absl::Time> time = StoreTime();
+  if (!time.ok()) return;
+  time_.CatchUp(*time);
+  finding_time_ = false;
+}
+
+}  // namespace purser::workflow

@@ -1,0 +1,113 @@
+// What a round takes from the queue.
+#include <algorithm>
+#include <utility>
+
+#include "base/status.h"
+#include "workflow/engine_core.h"
+
+namespace purser::workflow {
+namespace {
+
+using store::Connection;
+using store::Row;
+using store::Rows;
+
+// A run that cannot be loaded is looked at again after this, so that it does not block the others.
+constexpr absl::Duration kUnreadableRunPause = absl::Minutes(1);
+
+}  // namespace
+
+absl::Status EngineCore::Claim(RoundState& round, Journal& journal) {
+  int64_t budget = 0;
+  {
+    base::MutexLock lock(mutex_);
+    if (draining_) return absl::OkStatus();
+    budget = Target() - round.busy - static_cast<int64_t>(round.tasks.size());
+  }
+  if (budget <= 0) {
+    round.claim_more = true;
+    return absl::OkStatus();
+  }
+  Connection& connection = journal.connection();
+  PURSER_ASSIGN_OR_RETURN(
+      const Rows rows,
+      connection.Query("SELECT run_id, due FROM workflow_queue ORDER BY due, run_id LIMIT $1",
+                       {budget + 1}));
+  std::vector<std::string> ids;
+  for (const Row& row : rows) {
+    const absl::Time due = absl::FromUnixMicros(row.Int(1));
+    if (due > journal.now()) {
+      round.due = std::min(round.due, due);
+      break;
+    }
+    if (static_cast<int64_t>(ids.size()) == budget) {
+      round.claim_more = true;
+      break;
+    }
+    // What this very round changes settles its own place in the queue. A run that this engine holds
+    // and that is queued all the same was taken from it, and is claimed as any other.
+    if (!round.touched.contains(row.Text(0))) ids.push_back(row.Text(0));
+  }
+  if (ids.empty()) return absl::OkStatus();
+  absl::StatusOr<std::vector<Run>> runs = LoadRuns(connection, ids);
+  if (absl::IsDataLoss(runs.status())) {
+    // One of them cannot be read: find out which.
+    runs = std::vector<Run>();
+    for (const std::string& id : ids) {
+      absl::StatusOr<std::vector<Run>> one = LoadRuns(connection, {id});
+      if (absl::IsDataLoss(one.status())) {
+        Postpone(round, journal, id);
+        continue;
+      }
+      PURSER_RETURN_IF_ERROR(one.status());
+      for (Run& run : *one) runs->push_back(std::move(run));
+    }
+  }
+  PURSER_RETURN_IF_ERROR(runs.status());
+  absl::flat_hash_set<std::string> found;
+  for (Run& run : *runs) {
+    found.insert(run.record.id);
+    const std::string id = run.record.id;
+    absl::StatusOr<std::shared_ptr<const Definition>> definition =
+        definitions_.Get(connection, run.record.definition_hash);
+    if (!definition.ok()) {
+      // The store's own errors end the round; a definition that cannot be read only its runs.
+      if (absl::IsUnavailable(definition.status()) || absl::IsAborted(definition.status())) {
+        return definition.status();
+      }
+      Postpone(round, journal, id);
+      continue;
+    }
+    run.definition = *std::move(definition);
+    PURSER_RETURN_IF_ERROR(ClaimOne(round, journal, std::move(run)));
+  }
+  // A place in the queue of a run that is gone.
+  for (const std::string& id : ids) {
+    if (!found.contains(id) && !round.touched.contains(id)) journal.Dequeue(id);
+  }
+  return absl::OkStatus();
+}
+
+void EngineCore::Postpone(RoundState& round, Journal& journal, const std::string& run_id) {
+  const absl::Time later = journal.now() + kUnreadableRunPause;
+  journal.Enqueue(run_id, later);
+  round.due = std::min(round.due, later);
+}
+
+absl::Status EngineCore::ClaimOne(RoundState& round, Journal& journal, Run run) {
+  const std::string id = run.record.id;
+  Touched& touched = round.touched[id];
+  touched.loaded = std::make_unique<Run>(std::move(run));
+  touched.run = touched.loaded.get();
+  touched.owned = true;
+  touched.claimed = true;
+  touched.changed = true;
+  round.claimed = true;
+  journal.Lease(id, boot_);
+  Transition transition(context_, journal, *touched.run);
+  transition.TakeOver();
+  PURSER_RETURN_IF_ERROR(transition.StartDue(&round.tasks));
+  return transition.Save();
+}
+
+}  // namespace purser::workflow
