@@ -195,13 +195,17 @@ class EngineCrash : public testing::TestWithParam<const char*> {
     if (server_ == nullptr) GTEST_SKIP() << "SKIP no PostgreSQL on this machine";
     url_ = *server_->NewDatabase();
   }
-  // Each case has a store, or at least runs, of its own.
+  // Each case has runs and a ledger of its own; many share a store.
   Life NewLife(const TemporaryFolder& folder, int number) const {
     Life life;
     life.store = url_.empty() ? folder.path() : url_;
-    life.ledger = folder.path() + "/ledger";
+    life.ledger = absl::StrCat(folder.path(), "/ledger", number);
     life.prefix = absl::StrCat("c", number, "-");
     return life;
+  }
+  // Every life reads the whole trail at its end: it should not become long.
+  void NewStore() {
+    if (server_ != nullptr) url_ = *server_->NewDatabase();
   }
 
   store::PostgresServer* server_ = nullptr;
@@ -218,24 +222,23 @@ TEST_P(EngineCrash, NothingIsLostOrDoneTwice) {
   Verdict all;
   for (int pass = 1; kills < wanted && barren < 3; ++pass) {
     const int before = kills;
+    const TemporaryFolder folder;
+    NewStore();
     for (const absl::string_view point : workflow::FaultPoints()) {
       for (const int workers : {1, 2}) {
         if (kills >= wanted) break;
-        const TemporaryFolder folder;
         Life life = NewLife(folder, ++cases);
         life.workers = workers;
         // First and second occurrence, then later ones, in the middle of several runs.
-        life.fault = absl::StrCat(point, ":", (pass - 1) % 12 + 1);
-        SCOPED_TRACE(life.fault);
-        const int first = Wait(Begin(life));
-        if (first < 0) ++kills;
-        ASSERT_LT(first, 10);
-        if (pass > 12 && first < 0) {
-          // A second death while the first one is being repaired.
-          life.fault = absl::StrCat(point, ":1");
-          const int second = Wait(Begin(life));
-          if (second < 0) ++kills;
-          ASSERT_LT(second, 10);
+        std::vector<std::string> faults = {absl::StrCat(point, ":", (pass - 1) % 12 + 1)};
+        // A second death while the first one is being repaired.
+        if (pass > 12) faults.push_back(absl::StrCat(point, ":1"));
+        SCOPED_TRACE(faults[0]);
+        for (const std::string& fault : faults) {
+          life.fault = fault;
+          const int code = Wait(Begin(life));
+          ASSERT_LT(code, 10);
+          if (code < 0) ++kills;
         }
         life.fault.clear();
         const int last = Wait(Begin(life));
@@ -340,9 +343,7 @@ TEST_F(EnginePostgres, AZombiesOneResultIsRefused) {
   other.before_effect = nullptr;
   EXPECT_EQ(Wait(Begin(other)), 0);
   kill(zombie, SIGCONT);
-  // Refused results: the store refuses the one; or the zombie's heartbeat sees first that the lease
-  // is gone, and it is given up unwritten.
-  EXPECT_LE(Wait(zombie), 1);
+  EXPECT_EQ(Wait(zombie), 1);
   const Verdict verdict = JudgeAll(life);
   EXPECT_EQ(verdict.lost, 0);
   EXPECT_EQ(verdict.doubled, 0);
