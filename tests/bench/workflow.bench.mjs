@@ -63,13 +63,18 @@ const millis = (figure, value, goal) =>
 
 const server = startServer();
 try {
+  const disk = measure('disk', folder());
+  millis('the disk: 16 KiB kept, p50 (no durable step is quicker)', disk.p50Ms);
+  millis('the disk: 16 KiB kept, p99', disk.p99Ms);
   const one = measure('one', folder(), 2000, STEPS);
   perSecond('SQLite, one run after another: steps', one.stepsPerSecond, 4000);
   millis('SQLite: overhead of a step p50', one.overheadP50Ms, 0.3);
   millis('SQLite: overhead of a step p99', one.overheadP99Ms);
   const flight = measure('flight', folder(), 40_000, STEPS, 1);
-  perSecond('SQLite, many runs at once: steps', flight.stepsPerSecond);
-  perSecond('SQLite, many runs at once: steps per core used', flight.stepsPerCpuSecond, 60_000);
+  perSecond('SQLite, many runs at once: steps', flight.runStepsPerSecond);
+  perSecond('SQLite, many runs at once: steps per core used', flight.runStepsPerCpuSecond, 60_000);
+  perSecond('SQLite: runs submitted, 64 in a commit', flight.submitsPerSecond);
+  perSecond('SQLite, many runs at once, submitting included: steps', flight.stepsPerSecond);
   const open = measure('open', folder(), 100_000);
   rows.push(
     row(
@@ -99,8 +104,34 @@ try {
   millis('PostgreSQL: overhead of a step p50', oneOfServer.overheadP50Ms, 1);
   millis('PostgreSQL: overhead of a step p99', oneOfServer.overheadP99Ms);
   perSecond('PostgreSQL, one run after another: steps', oneOfServer.stepsPerSecond);
-  const many = measure('flight', await server.database(), 10_000, STEPS, 2);
+  const each = measure('flight', await server.database(), 2_000, STEPS, 2);
+  perSecond('PostgreSQL, 2,000 runs at once: steps', each.runStepsPerSecond, 8_000);
+  const many = measure('flight', await server.database(), 20_000, STEPS, 2);
   perSecond('PostgreSQL, many runs at once, commits shared: steps', many.runStepsPerSecond, 30_000);
+
+  const death = measure('death', await server.database());
+  rows.push(
+    row(
+      'PostgreSQL: a dead engine’s call is made again after',
+      round(death.seconds, 1),
+      's',
+      '<= 12',
+      death.seconds <= 12,
+    ),
+  );
+
+  const restarts = measure('restarts', 20);
+  const part = 'PostgreSQL restarted 20 times under load: rate after 3 s, of the rate before';
+  rows.push(
+    row(
+      `${part}, median`,
+      round(restarts.partP50 * 100, 0),
+      '%',
+      '>= 95',
+      restarts.partP50 >= 0.95,
+    ),
+  );
+  rows.push(row(`${part}, least`, round(restarts.partLeast * 100, 0), '%'));
 
   const npm = path.join(path.dirname(process.execPath), 'npm');
   if (!existsSync(path.join(peers, 'node_modules'))) {

@@ -5,9 +5,15 @@
 //   workflow_bench one <store> <runs> <steps>              one run after another
 //   workflow_bench open <store> <runs>                     opens a store with so many open runs
 //   workflow_bench claim <store> <runs> <rounds>           claims 100 due runs among so many parked
+//   workflow_bench death <store>                           how long a dead engine's work waits
+//   workflow_bench restarts <count>                        a PostgreSQL restarted under load
+//   workflow_bench disk <folder>                           what the disk takes to keep 16 KiB
 //
 // <store> is a folder (SQLite) or a URL. Each prints one line of JSON.
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +22,7 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -95,6 +102,7 @@ std::shared_ptr<const workflow::Definition> Build(const json& body) {
 class NoopExecutor final : public workflow::StepExecutor, public workflow::RunObserver {
  public:
   bool measure = false;
+  std::function<void()> before_call;
   std::vector<double> gaps;  // milliseconds; of one thread at a time
   std::atomic<int64_t> ended{0};
 
@@ -112,6 +120,7 @@ class NoopExecutor final : public workflow::StepExecutor, public workflow::RunOb
   }
   absl::StatusOr<workflow::CallResult> Call(const workflow::StepCall& call,
                                             workflow::CallContext&) override {
+    if (before_call) before_call();
     if (measure) {
       base::MutexLock lock(mutex_);
       if (!call.step.needs.empty()) gaps.push_back((Seconds() - last_end_) * 1e3);
@@ -210,6 +219,7 @@ absl::StatusOr<json> Flight(const std::string& where, int64_t runs, int steps, i
   const double cpu = CpuSeconds();
   PURSER_RETURN_IF_ERROR(Submit(bench, *engine, runs, steps));
   const double submitted = Seconds();
+  const double cpu_of_submits = CpuSeconds() - cpu;
   PURSER_RETURN_IF_ERROR(engine->Start());
   while (bench.executor.ended < runs) {
     base::Clock::System().SleepFor(absl::Milliseconds(1), {});
@@ -221,6 +231,7 @@ absl::StatusOr<json> Flight(const std::string& where, int64_t runs, int steps, i
   return json{{"stepsPerSecond", all / took},
               {"stepsPerCpuSecond", all / used},
               {"runStepsPerSecond", all / (took - (submitted - began))},
+              {"runStepsPerCpuSecond", all / (used - cpu_of_submits)},
               {"submitsPerSecond", static_cast<double>(runs) / (submitted - began)},
               {"cores", used / took}};
 }
@@ -281,14 +292,21 @@ absl::Status Park(Bench& bench, int64_t runs, absl::Time due) {
   return absl::OkStatus();
 }
 
+absl::Status Fill(const std::string& where, int64_t runs) {
+  Bench bench;
+  PURSER_RETURN_IF_ERROR(Open(where, 4, bench));
+  PURSER_ASSIGN_OR_RETURN(const auto engine, workflow::Engine::Open(bench.options));
+  PURSER_RETURN_IF_ERROR(Submit(bench, *engine, 1, 3));
+  return Park(bench, runs, absl::Now() - absl::Hours(1));
+}
+
 absl::StatusOr<json> OpenWith(const std::string& where, int64_t runs) {
-  {
-    Bench bench;
-    PURSER_RETURN_IF_ERROR(Open(where, 4, bench));
-    PURSER_ASSIGN_OR_RETURN(const auto engine, workflow::Engine::Open(bench.options));
-    PURSER_RETURN_IF_ERROR(Submit(bench, *engine, 1, 3));
-    PURSER_RETURN_IF_ERROR(Park(bench, runs, absl::Now() - absl::Hours(1)));
-  }
+  // By another process, whose memory is not this one's.
+  const pid_t child = fork();
+  if (child == 0) _exit(Fill(where, runs).ok() ? 0 : 1);
+  int filled = 0;
+  waitpid(child, &filled, 0);
+  if (filled != 0) return absl::InternalError("the store was not filled");
   Bench bench;
   const double began = Seconds();
   PURSER_RETURN_IF_ERROR(Open(where, 4, bench));
@@ -351,6 +369,127 @@ absl::StatusOr<json> ClaimAmong(const std::string& where, int64_t runs, int64_t 
   return json{{"p50Ms", Percentile(times, 0.5)}, {"p99Ms", Percentile(times, 0.99)}};
 }
 
+// A process dies in the middle of a call; until the call is made again by another.
+absl::StatusOr<json> Death(const std::string& where) {
+  int inside[2];
+  if (pipe(inside) != 0) return absl::InternalError("pipe");
+  const pid_t child = fork();
+  if (child == 0) {
+    Bench bench;
+    if (!Open(where, 1, bench).ok()) _exit(1);
+    bench.executor.before_call = [&] {
+      if (write(inside[1], "x", 1) != 1) _exit(1);
+      while (true) pause();
+    };
+    const auto engine = workflow::Engine::Open(bench.options);
+    if (!engine.ok() || !Submit(bench, **engine, 1, 1).ok() || !(*engine)->Start().ok()) _exit(1);
+    while (true) pause();
+  }
+  char ready = 0;
+  close(inside[1]);
+  if (read(inside[0], &ready, 1) != 1) return absl::InternalError("the first engine did not begin");
+  Bench bench;
+  PURSER_RETURN_IF_ERROR(Open(where, 1, bench));
+  std::atomic<bool> called{false};
+  bench.executor.before_call = [&] { called = true; };
+  PURSER_ASSIGN_OR_RETURN(const auto engine, workflow::Engine::Open(bench.options));
+  PURSER_RETURN_IF_ERROR(engine->Start());
+  // Long enough to have heard of the other.
+  base::Clock::System().SleepFor(bench.options.beat * 2, {});
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  const double died = Seconds();
+  while (!called) base::Clock::System().SleepFor(absl::Milliseconds(1), {});
+  const double took = Seconds() - died;
+  engine->Stop();
+  return json{{"seconds", took}};
+}
+
+// Keeps runs waiting for the engine until told to stop. What a server that is away does not take is
+// tried again.
+void KeepBusy(Bench& bench, workflow::Engine& engine, const std::atomic<bool>& stop) {
+  constexpr int64_t kAhead = 3000;
+  const json body = Body(5);
+  const auto definition = Build(body);
+  const std::string text = body.dump();
+  int64_t next = 0;
+  while (!stop) {
+    if (next - bench.executor.ended > kAhead) {
+      base::Clock::System().SleepFor(absl::Milliseconds(1), {});
+      continue;
+    }
+    const absl::Status status = bench.database->Transact([&](Connection& connection) {
+      absl::Status begun;
+      for (int64_t i = next; i < next + kBatch && begun.ok(); ++i) {
+        begun = engine.Begin(connection, MakeRun(i, text, definition));
+      }
+      return begun;
+    });
+    if (!status.ok() && !absl::IsAlreadyExists(status)) continue;
+    next += kBatch;
+    engine.Committed();
+  }
+}
+
+absl::StatusOr<json> Restarts(int64_t count) {
+  PURSER_ASSIGN_OR_RETURN(const auto server, store::PostgresServer::Start(/*durable=*/true));
+  PURSER_ASSIGN_OR_RETURN(const std::string url, server->NewDatabase());
+  Bench bench;
+  PURSER_RETURN_IF_ERROR(Open(url, 2, bench));
+  PURSER_ASSIGN_OR_RETURN(const auto engine, workflow::Engine::Open(bench.options));
+  PURSER_RETURN_IF_ERROR(engine->Start());
+  std::atomic<bool> stop{false};
+  std::thread load([&] { KeepBusy(bench, *engine, stop); });
+  const auto rate = [&] {
+    const double began = Seconds();
+    const int64_t calls = engine->Stats().calls;
+    base::Clock::System().SleepFor(absl::Seconds(1), {});
+    return static_cast<double>(engine->Stats().calls - calls) / (Seconds() - began);
+  };
+  base::Clock::System().SleepFor(absl::Seconds(1), {});
+  std::vector<double> parts;
+  absl::Status status;
+  for (int64_t i = 0; i < count && status.ok(); ++i) {
+    const double before = rate();
+    const double began = Seconds();
+    status = server->Restart();
+    base::Clock::System().SleepFor(absl::Seconds(3) - absl::Seconds(Seconds() - began), {});
+    parts.push_back(rate() / before);
+  }
+  stop = true;
+  load.join();
+  engine->Stop();
+  PURSER_RETURN_IF_ERROR(status);
+  return json{{"restarts", count},
+              {"partP50", Percentile(parts, 0.5)},
+              {"partLeast", Percentile(parts, 0)}};
+}
+
+// The same as a commit does to the log: a few pages over ones that are there, then a sync.
+absl::StatusOr<json> Disk(const std::string& folder) {
+  constexpr size_t kPages = 16 << 10;
+  constexpr int kWrites = 500;
+  const std::string file = folder + "/disk";
+  const int fd = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return absl::InternalError("open " + file);
+  const std::string pages(kPages, 'x');
+  std::vector<double> times;
+  for (int pass = 0; pass < 2; ++pass) {
+    times.clear();
+    for (int i = 0; i < kWrites; ++i) {
+      if (pwrite(fd, pages.data(), kPages, static_cast<off_t>(i * kPages)) !=
+          static_cast<ssize_t>(kPages)) {
+        return absl::InternalError("write " + file);
+      }
+      const double began = Seconds();
+      fdatasync(fd);
+      times.push_back((Seconds() - began) * 1e3);
+    }
+  }
+  close(fd);
+  return json{{"p50Ms", Percentile(times, 0.5)}, {"p99Ms", Percentile(times, 0.99)}};
+}
+
 absl::StatusOr<json> Serve() {
   PURSER_ASSIGN_OR_RETURN(const auto server, store::PostgresServer::Start(/*durable=*/true));
   PURSER_ASSIGN_OR_RETURN(const std::string url, server->NewDatabase());
@@ -380,6 +519,9 @@ absl::StatusOr<json> Main(const std::vector<std::string>& words) {
   if (what == "one") {
     return OneAfterAnother(where, Number(words, 2), static_cast<int>(Number(words, 3)));
   }
+  if (what == "death") return Death(where);
+  if (what == "disk") return Disk(where);
+  if (what == "restarts") return Restarts(Number(words, 1));
   if (what == "open") return OpenWith(where, Number(words, 2));
   if (what == "claim") return ClaimAmong(where, Number(words, 2), Number(words, 3));
   return absl::InvalidArgumentError("see the first lines of workflow_bench.cc");
