@@ -25,6 +25,9 @@ constexpr size_t kMaxShownSql = 160;
 constexpr int kOldestServer = 150000;
 // Above the server's own limit, so that it is the server that says what took too long.
 constexpr absl::Duration kAnswerGrace = absl::Seconds(10);
+// Between two statements of one transaction. A process that was stopped in the middle of one holds
+// up the writers of all others, so it loses its transaction about when it loses its leases.
+constexpr absl::Duration kLongestIdle = absl::Seconds(10);
 // Read between two transactions before the connection is used again.
 constexpr int kMaxNotices = 16;
 constexpr absl::Duration kLongestWait = absl::Hours(24);
@@ -119,9 +122,9 @@ absl::Status PostgresConnection::Configure(const PostgresOptions& options) {
   PURSER_RETURN_IF_ERROR(run("SET client_encoding = 'UTF8'").status());
   const int64_t millis = absl::ToInt64Milliseconds(options.statement_timeout);
   PURSER_RETURN_IF_ERROR(run(absl::StrCat("SET statement_timeout = ", millis)).status());
-  // A process that was stopped in the middle must not hold the writers' queue for ever.
-  PURSER_RETURN_IF_ERROR(
-      run(absl::StrCat("SET idle_in_transaction_session_timeout = ", millis)).status());
+  PURSER_RETURN_IF_ERROR(run(absl::StrCat("SET idle_in_transaction_session_timeout = ",
+                                          absl::ToInt64Milliseconds(kLongestIdle)))
+                             .status());
   PURSER_ASSIGN_OR_RETURN(const std::string synchronous, run("SHOW synchronous_commit"));
   if (synchronous == "off" || synchronous == "local") {
     // What Transact acknowledges has to be on the disk.
