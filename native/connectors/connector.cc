@@ -19,6 +19,27 @@ absl::StatusOr<CallResult> Connector::Observe(absl::string_view operation, const
       absl::StrCat(name(), "/", operation, " said it is not ready, but cannot be looked at again"));
 }
 
+absl::StatusOr<Comparison> Connector::Compare(absl::string_view operation,
+                                              const nlohmann::json& input,
+                                              const CallResult& applied, CallContext& context) {
+  CallResult previous = applied;
+  // One that cannot look again must say so instead of giving back what it was told.
+  previous.ready = false;
+  const absl::StatusOr<CallResult> now = Observe(operation, input, previous, context);
+  if (absl::IsNotFound(now.status())) {
+    return Comparison{Comparison::State::kGone, std::string(now.status().message())};
+  }
+  if (!now.ok()) return now.status();
+  if (!now->ready) return Comparison{Comparison::State::kDiffers, now->progress};
+  if (now->outputs == applied.outputs) return Comparison{};
+  std::string paths;
+  for (const nlohmann::json& change : nlohmann::json::diff(applied.outputs, now->outputs)) {
+    absl::StrAppend(&paths, paths.empty() ? "its outputs differ: " : ", ",
+                    change.at("path").get<std::string>());
+  }
+  return Comparison{Comparison::State::kDiffers, std::move(paths)};
+}
+
 absl::StatusOr<Resolved> Resolve(const Connectors& connectors, absl::string_view uses) {
   const size_t slash = uses.find('/');
   if (slash == absl::string_view::npos || slash == 0 || slash + 1 == uses.size()) {

@@ -62,6 +62,13 @@ struct CallResult {
   std::string progress;  // one line for people while not ready
 };
 
+// What is outside, compared with what a call made there.
+struct Comparison {
+  enum class State { kSame, kDiffers, kGone };
+  State state = State::kSame;
+  std::string detail;  // what differs, for people; no secrets
+};
+
 class CallContext {
  public:
   virtual ~CallContext() = default;
@@ -95,6 +102,13 @@ class Connector {
   virtual absl::StatusOr<CallResult> Observe(absl::string_view operation,
                                              const nlohmann::json& input,
                                              const CallResult& previous, CallContext& context);
+  // Whether what a Call with this input made is still as it made it; `applied` is what it gave.
+  // Changes nothing. By default it is looked at by Observe: gone when that says NOT_FOUND,
+  // different when it is not ready any more or its outputs are others. UNIMPLEMENTED: nobody can
+  // tell.
+  virtual absl::StatusOr<Comparison> Compare(absl::string_view operation,
+                                             const nlohmann::json& input, const CallResult& applied,
+                                             CallContext& context);
 };
 
 // What a connector is made with. Each one offers
@@ -109,6 +123,9 @@ struct ConnectorDependencies {
   // What a secret reference of the config itself stands for ("file:/etc/…"); the steps' own come
   // through CallContext::ResolveSecret.
   std::function<absl::StatusOr<std::string>(absl::string_view reference)> resolve_secret;
+  // A connector that was made before, for those that stand on another one; nullptr when there is
+  // none. It outlives the one that is made.
+  std::function<Connector*(absl::string_view name)> find = {};
 };
 
 // All connectors a sidecar is configured with, by name.

@@ -31,6 +31,10 @@ const sideways = new Set([
 // share stands in the folder above.
 const separate = new Set(['connectors', 'scaffolder-actions', 'catalog-providers']);
 const siblings = new Set([
+  // Typed steps for the kinds of one system, above the clusters that the kubernetes connector knows.
+  ...['cert-manager', 'crossplane', 'flux', 'istio', 'namespace', 'network-policy'].map(
+    name => `connectors/${name} → connectors/kubernetes`,
+  ),
   // Awaiting a request is the second half of making one.
   'scaffolder-actions/request-await → scaffolder-actions/request',
 ]);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "base/status.h"
 #include "json/json.h"
 
@@ -42,6 +43,14 @@ std::map<std::string, Json> Leaves(Json object) {
 
 FakeKubernetesClient::FakeKubernetesClient() {
   for (const char* kind : {"ConfigMap", "Secret", "Service"}) AddKind("v1", kind, true);
+  for (const char* kind : {"ResourceQuota", "LimitRange", "ServiceAccount"}) {
+    AddKind("v1", kind, true);
+  }
+  for (const char* kind : {"Role", "RoleBinding"}) {
+    AddKind("rbac.authorization.k8s.io/v1", kind, true);
+  }
+  AddKind("networking.k8s.io/v1", "NetworkPolicy", true);
+  AddKind("apiextensions.k8s.io/v1", "CustomResourceDefinition", false);
   AddKind("v1", "Namespace", false);
   AddKind("apps/v1", "Deployment", true);
 }
@@ -50,6 +59,27 @@ void FakeKubernetesClient::AddKind(absl::string_view api_version, absl::string_v
                                    bool namespaced) {
   base::MutexLock lock(mutex_);
   kinds_[absl::StrCat(api_version, " ", kind)] = namespaced;
+}
+
+void FakeKubernetesClient::Learn(const Json& definition) {
+  const Json& spec = definition.at("spec");
+  const std::string group = spec.at("group").get<std::string>();
+  const std::string kind = spec.at("names").at("kind").get<std::string>();
+  for (const Json& version : spec.at("versions")) {
+    kinds_[absl::StrCat(group, "/", version.at("name").get<std::string>(), " ", kind)] =
+        spec.at("scope") == "Namespaced";
+  }
+  definitions_[absl::StrCat(group, " ", kind)] = definition;
+}
+
+void FakeKubernetesClient::AddDefinition(const Json& definition) {
+  base::MutexLock lock(mutex_);
+  Learn(definition);
+}
+
+void FakeKubernetesClient::Forbid(absl::string_view verb, absl::string_view kind) {
+  base::MutexLock lock(mutex_);
+  forbidden_.insert(absl::StrCat(verb, " ", kind));
 }
 
 std::string FakeKubernetesClient::KeyOf(const ObjectRef& ref) {
@@ -175,6 +205,14 @@ absl::StatusOr<Json> FakeKubernetesClient::Apply(const ObjectRef& ref, const Jso
   if (created || next.object.value("spec", Json()) != spec_before) {
     next.object["metadata"]["generation"] = next.object["metadata"]["generation"].get<int>() + 1;
   }
+  if (options.dry_run) return next.object;
+  if (ref.kind == "CustomResourceDefinition") {
+    Learn(next.object);
+    next.object["status"]["conditions"] =
+        Json::array({{{"type", "Established"}, {"status", "True"}}});
+  }
+  // There is no controller that would do it.
+  if (created && ref.kind == "Namespace") next.object["status"]["phase"] = "Active";
   next.object["metadata"]["resourceVersion"] = absl::StrCat(++version_);
   Kept& kept = objects_[KeyOf(ref)] = std::move(next);
   return kept.object;
@@ -196,6 +234,67 @@ absl::Status FakeKubernetesClient::Delete(const ObjectRef& ref, absl::string_vie
     objects_.erase(found);
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<Json> FakeKubernetesClient::Merge(const ObjectRef& ref, const Json& patch,
+                                                 absl::string_view subresource,
+                                                 const ApplyOptions& options, const ClientLimits&) {
+  base::MutexLock lock(mutex_);
+  PURSER_RETURN_IF_ERROR(TakeFailure());
+  const auto found = objects_.find(KeyOf(ref));
+  if (found == objects_.end()) return absl::NotFoundError(ref.ToString());
+  Json object = found->second.object;
+  const Json metadata = object["metadata"];
+  if (subresource.empty()) {
+    object.merge_patch(patch);
+    if (object.value("spec", Json()) != found->second.object.value("spec", Json())) {
+      object["metadata"]["generation"] = metadata["generation"].get<int>() + 1;
+    }
+  } else {
+    object[std::string(subresource)].merge_patch(
+        patch.value(std::string(subresource), Json::object()));
+  }
+  if (options.dry_run) return object;
+  object["metadata"]["resourceVersion"] = absl::StrCat(++version_);
+  found->second.object = std::move(object);
+  return found->second.object;
+}
+
+absl::StatusOr<Json> FakeKubernetesClient::Definition(absl::string_view api_version,
+                                                      absl::string_view kind, const ClientLimits&) {
+  base::MutexLock lock(mutex_);
+  const std::string group = ObjectRef{std::string(api_version), "", "", ""}.group();
+  const auto found = definitions_.find(absl::StrCat(group, " ", kind));
+  if (found == definitions_.end()) return absl::NotFoundError(absl::StrCat("definition of ", kind));
+  return found->second;
+}
+
+absl::StatusOr<AccessAnswer> FakeKubernetesClient::MayI(absl::string_view verb,
+                                                        const ObjectRef& ref, const ClientLimits&) {
+  base::MutexLock lock(mutex_);
+  const bool no = forbidden_.contains(absl::StrCat(verb, " ", ref.kind)) ||
+                  forbidden_.contains(absl::StrCat(verb, " "));
+  return AccessAnswer{!no, no ? "no RBAC policy matched" : ""};
+}
+
+absl::StatusOr<std::vector<FoundObject>> FakeKubernetesClient::Find(
+    absl::string_view api_version, absl::string_view kind, absl::string_view namespace_name,
+    absl::string_view label_selector, const ClientLimits&) {
+  base::MutexLock lock(mutex_);
+  PURSER_RETURN_IF_ERROR(TakeFailure());
+  const std::pair<std::string, std::string> label = absl::StrSplit(label_selector, '=');
+  std::vector<FoundObject> found;
+  for (const auto& [key, kept] : objects_) {
+    const Json& metadata = kept.object["metadata"];
+    const ObjectRef ref{std::string(api_version), std::string(kind),
+                        metadata.value("namespace", ""), metadata.value("name", "")};
+    if (KeyOf(ref) != key || (!namespace_name.empty() && ref.namespace_name != namespace_name) ||
+        metadata.value("labels", Json::object()).value(label.first, "") != label.second) {
+      continue;
+    }
+    found.push_back({ref, metadata.value("uid", "")});
+  }
+  return found;
 }
 
 }  // namespace purser::connectors

@@ -21,6 +21,11 @@ class FakeKubernetesClient final : public KubernetesClient {
 
   // Makes a kind known; ConfigMap, Secret, Namespace, Service and Deployment are.
   void AddKind(absl::string_view api_version, absl::string_view kind, bool namespaced);
+  // A CustomResourceDefinition: its kinds become known, and Definition gives it. An applied one
+  // does the same.
+  void AddDefinition(const nlohmann::json& definition);
+  // Our account may no longer do `verb` to objects of the kind ("" = of any).
+  void Forbid(absl::string_view verb, absl::string_view kind);
   // What a controller would do: merges into the object's status (null removes).
   absl::Status PatchStatus(const ObjectRef& ref, const nlohmann::json& status);
   // The next call fails with this; several queue up.
@@ -40,6 +45,18 @@ class FakeKubernetesClient final : public KubernetesClient {
                                        const ClientLimits& limits) override;
   absl::Status Delete(const ObjectRef& ref, absl::string_view uid,
                       const ClientLimits& limits) override;
+  absl::StatusOr<nlohmann::json> Merge(const ObjectRef& ref, const nlohmann::json& patch,
+                                       absl::string_view subresource, const ApplyOptions& options,
+                                       const ClientLimits& limits) override;
+  absl::StatusOr<nlohmann::json> Definition(absl::string_view api_version, absl::string_view kind,
+                                            const ClientLimits& limits) override;
+  absl::StatusOr<AccessAnswer> MayI(absl::string_view verb, const ObjectRef& ref,
+                                    const ClientLimits& limits) override;
+  absl::StatusOr<std::vector<FoundObject>> Find(absl::string_view api_version,
+                                                absl::string_view kind,
+                                                absl::string_view namespace_name,
+                                                absl::string_view label_selector,
+                                                const ClientLimits& limits) override;
   // Of the last Apply: pointer and owner of each field in conflict.
   std::vector<std::pair<std::string, std::string>> conflicts() const;
 
@@ -49,11 +66,14 @@ class FakeKubernetesClient final : public KubernetesClient {
     std::map<std::string, std::set<std::string>> owners;  // leaf pointer → managers
   };
   static std::string KeyOf(const ObjectRef& ref);
+  void Learn(const nlohmann::json& definition) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status TakeFailure() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   mutable base::Mutex mutex_;
   std::map<std::string, bool> kinds_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, Kept> objects_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, nlohmann::json> definitions_ ABSL_GUARDED_BY(mutex_);  // "group kind"
+  std::set<std::string> forbidden_ ABSL_GUARDED_BY(mutex_);                    // "verb kind"
   std::vector<absl::Status> failures_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::pair<std::string, std::string>> conflicts_ ABSL_GUARDED_BY(mutex_);
   bool keep_deleted_ ABSL_GUARDED_BY(mutex_) = false;

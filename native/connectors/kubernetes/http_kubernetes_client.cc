@@ -52,7 +52,9 @@ std::string HttpKubernetesClient::RootOf(const std::string& api_version) {
 absl::StatusOr<http::Response> HttpKubernetesClient::Send(http::Request request,
                                                           const ClientLimits& limits) {
   request.url = absl::StrCat(access_.server, request.url);
-  request.headers.emplace_back("Accept", "application/json");
+  if (http::FindHeader(request.headers, "Accept").empty()) {
+    request.headers.emplace_back("Accept", "application/json");
+  }
   if (access_.token) {
     PURSER_ASSIGN_OR_RETURN(const std::string token, access_.token());
     request.headers.emplace_back("Authorization", absl::StrCat("Bearer ", token));
@@ -139,7 +141,7 @@ absl::StatusOr<HttpKubernetesClient::Discovered> HttpKubernetesClient::Discover(
   return found;
 }
 
-absl::StatusOr<HttpKubernetesClient::Resource> HttpKubernetesClient::Find(
+absl::StatusOr<HttpKubernetesClient::Resource> HttpKubernetesClient::FindKind(
     const std::string& api_version, const std::string& kind, const ClientLimits& limits) {
   for (;;) {
     const absl::Duration now = clock_.Monotonic();
@@ -171,13 +173,13 @@ absl::StatusOr<bool> HttpKubernetesClient::IsNamespaced(absl::string_view api_ve
                                                         absl::string_view kind,
                                                         const ClientLimits& limits) {
   PURSER_ASSIGN_OR_RETURN(const Resource resource,
-                          Find(std::string(api_version), std::string(kind), limits));
+                          FindKind(std::string(api_version), std::string(kind), limits));
   return resource.namespaced;
 }
 
 absl::StatusOr<std::string> HttpKubernetesClient::PathOf(const ObjectRef& ref,
                                                          const ClientLimits& limits) {
-  PURSER_ASSIGN_OR_RETURN(const Resource resource, Find(ref.api_version, ref.kind, limits));
+  PURSER_ASSIGN_OR_RETURN(const Resource resource, FindKind(ref.api_version, ref.kind, limits));
   std::string path = RootOf(ref.api_version);
   if (resource.namespaced) {
     absl::StrAppend(&path, "/namespaces/", http::EncodeComponent(ref.namespace_name));
@@ -204,7 +206,8 @@ absl::StatusOr<Json> HttpKubernetesClient::Apply(const ObjectRef& ref, const Jso
   http::Request request{
       .method = "PATCH",
       .url = absl::StrCat(path, "?fieldManager=", http::EncodeComponent(options.field_manager),
-                          "&force=", options.force ? "true" : "false", "&fieldValidation=Strict"),
+                          "&force=", options.force ? "true" : "false",
+                          options.dry_run ? "&dryRun=All" : "", "&fieldValidation=Strict"),
       .headers = {{"Content-Type", "application/apply-patch+yaml"}},  // JSON is YAML
       .body = json::Dump(object)};
   absl::StatusOr<http::Response> response = Send(std::move(request), limits);

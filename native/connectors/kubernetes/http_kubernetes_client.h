@@ -36,6 +36,18 @@ class HttpKubernetesClient final : public KubernetesClient, public KubernetesRea
                                        const ClientLimits& limits) override;
   absl::Status Delete(const ObjectRef& ref, absl::string_view uid,
                       const ClientLimits& limits) override;
+  absl::StatusOr<nlohmann::json> Merge(const ObjectRef& ref, const nlohmann::json& patch,
+                                       absl::string_view subresource, const ApplyOptions& options,
+                                       const ClientLimits& limits) override;
+  absl::StatusOr<nlohmann::json> Definition(absl::string_view api_version, absl::string_view kind,
+                                            const ClientLimits& limits) override;
+  absl::StatusOr<AccessAnswer> MayI(absl::string_view verb, const ObjectRef& ref,
+                                    const ClientLimits& limits) override;
+  absl::StatusOr<std::vector<FoundObject>> Find(absl::string_view api_version,
+                                                absl::string_view kind,
+                                                absl::string_view namespace_name,
+                                                absl::string_view label_selector,
+                                                const ClientLimits& limits) override;
 
   absl::StatusOr<ListResult> List(const KindQuery& query, const FieldSelection& fields,
                                   ListSink& sink, const ListLimits& limits) override;
@@ -58,9 +70,12 @@ class HttpKubernetesClient final : public KubernetesClient, public KubernetesRea
   };
 
   absl::StatusOr<http::Response> Send(http::Request request, const ClientLimits& limits);
+  // Sends, explains what is no 2xx, and reads the answer as JSON.
+  absl::StatusOr<nlohmann::json> SendForObject(http::Request request, const std::string& what,
+                                               const ClientLimits& limits);
   absl::StatusOr<Discovered> Discover(const std::string& api_version, const ClientLimits& limits);
-  absl::StatusOr<Resource> Find(const std::string& api_version, const std::string& kind,
-                                const ClientLimits& limits);
+  absl::StatusOr<Resource> FindKind(const std::string& api_version, const std::string& kind,
+                                    const ClientLimits& limits);
   absl::StatusOr<std::string> PathOf(const ObjectRef& ref, const ClientLimits& limits);
   static std::string RootOf(const std::string& api_version);
   // Path and selectors of all objects of a kind; NOT_FOUND when the cluster does not serve it.

@@ -92,12 +92,12 @@ absl::StatusOr<std::string> HttpKubernetesClient::CollectionUrl(KindQuery* settl
   if (absl::ConsumeSuffix(&group, "/*")) {
     PURSER_ASSIGN_OR_RETURN(const std::vector<std::string> versions, Versions(group, limits));
     for (const std::string& version : versions) {
-      resource = Find(version, query.kind, limits);
+      resource = FindKind(version, query.kind, limits);
       if (resource.ok()) query.api_version = version;
       if (resource.status().code() != absl::StatusCode::kFailedPrecondition) break;
     }
   } else {
-    resource = Find(query.api_version, query.kind, limits);
+    resource = FindKind(query.api_version, query.kind, limits);
   }
   if (!resource.ok()) {
     // For those who follow a kind its absence is an answer, not a fault of theirs.

@@ -10,6 +10,10 @@
 //         metadata: {name: "${{ parameters.name }}", namespace: team-a}
 //         spec: …
 //
+// `apply-set` takes several objects and prunes what it no longer names (apply_set.h); `preview`
+// says what either would change. Fields that a custom kind does not know are refused before
+// anything is sent, with the name that was probably meant.
+//
 // All operations are of class `put`: server-side apply with one field manager gives the same state
 // however often it is sent. An object that was there before us is changed, but never deleted by the
 // compensation: whether we made it is read from its annotation kEffectAnnotation, so that a repeat
@@ -26,20 +30,9 @@
 #include "connectors/connector.h"
 #include "connectors/input_check.h"
 #include "connectors/kubernetes/kubernetes_client.h"
+#include "connectors/kubernetes/object_steps.h"
 
 namespace purser::connectors {
-
-inline constexpr char kEffectAnnotation[] = "purser.dev/effect-key";
-inline constexpr size_t kMaxKubernetesOutputBytes = 64 << 10;  // of a step's mapped outputs
-
-// One cluster as the connector sees it.
-struct Cluster {
-  std::unique_ptr<KubernetesClient> client;
-  std::string default_namespace = "default";
-  // Allowed namespaces, "*" at the end matches any rest; empty: all of them.
-  std::vector<std::string> namespaces;
-  bool cluster_scoped = true;  // objects without namespace are allowed
-};
 
 // Thread-safe.
 class KubernetesConnector final : public Connector {
@@ -63,26 +56,22 @@ class KubernetesConnector final : public Connector {
   // connector. NOT_FOUND names the clusters there are.
   absl::StatusOr<KubernetesClient*> ClientOf(const std::string& cluster) const;
 
- private:
-  struct Target;  // a cluster and an object in it
+  // What the typed connectors above this one work with; lives as long as the connector.
+  const ObjectSteps& steps() const { return steps_; }
 
-  absl::StatusOr<const Cluster*> FindCluster(const nlohmann::json& input, std::string* name) const;
-  absl::StatusOr<Target> TargetOf(const nlohmann::json& where, const std::string& api_version,
-                                  const std::string& kind, const std::string& namespace_name,
-                                  const std::string& name, CallContext& context) const;
+ private:
+  KubernetesConnector(std::string name, std::map<std::string, Cluster> clusters,
+                      std::string default_cluster, std::string field_manager,
+                      std::vector<nlohmann::json> definitions, base::Clock& clock);
+
   absl::StatusOr<CallResult> Apply(const nlohmann::json& input, CallContext& context) const;
+  absl::StatusOr<CallResult> ApplyAll(const nlohmann::json& input, CallContext& context) const;
+  absl::StatusOr<CallResult> Preview(const nlohmann::json& input, CallContext& context) const;
   absl::StatusOr<CallResult> Wait(const nlohmann::json& input, CallContext& context) const;
   absl::StatusOr<CallResult> Delete(const nlohmann::json& input, CallContext& context) const;
-  // Judges `object` by the input and completes `result`.
-  absl::Status Settle(const nlohmann::json& input, const Target& target,
-                      const nlohmann::json& object, CallResult* result) const;
-  absl::Status CheckPatience(const nlohmann::json& input, const CallResult& result) const;
 
   const std::string name_;
-  const std::map<std::string, Cluster> clusters_;
-  const std::string default_cluster_;
-  const std::string field_manager_;
-  base::Clock& clock_;
+  const ObjectSteps steps_;
   const InputCheck inputs_;
 };
 

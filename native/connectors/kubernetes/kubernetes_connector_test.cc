@@ -179,13 +179,74 @@ TEST_F(KubernetesConnectorTest, WaitStep) {
 
 TEST_F(KubernetesConnectorTest, NamespacesAreLimited) {
   const auto refused = Call("apply", R"({"object":{"apiVersion":"v1","kind":"ConfigMap",
-      "metadata":{"name":"a","namespace":"kube-system"}}})");
+      "metadata":{"name":"a","namespace":"payments"}}})");
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kPermissionDenied);
   EXPECT_THAT(std::string(refused.status().message()), HasSubstr("team-*"));
   EXPECT_EQ(cluster_->applies(), 0);
   EXPECT_FALSE(Call("delete", R"({"apiVersion":"v1","kind":"ConfigMap","name":"a",
                                   "namespace":"kube-system"})")
                    .ok());
+}
+
+TEST_F(KubernetesConnectorTest, ForbiddenNamespacesAreOutOfReach) {
+  const auto refused = Call("apply", R"({"object":{"apiVersion":"v1","kind":"ConfigMap",
+      "metadata":{"name":"a","namespace":"kube-system"}}})");
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("forbids the namespace"));
+  // Nor the namespace itself.
+  EXPECT_EQ(Call("delete", R"({"apiVersion":"v1","kind":"Namespace","name":"kube-system"})")
+                .status()
+                .code(),
+            absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(
+      Call("delete", R"({"apiVersion":"v1","kind":"Namespace","name":"payments"})").status().code(),
+      absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(cluster_->applies(), 0);
+}
+
+TEST_F(KubernetesConnectorTest, UnknownFieldsAreRefusedWithTheNearestName) {
+  cluster_->AddDefinition(*json::Parse(R"({"kind":"CustomResourceDefinition","spec":{
+      "group":"db.io","scope":"Namespaced","names":{"kind":"Database","plural":"databases"},
+      "versions":[{"name":"v1","served":true,"schema":{"openAPIV3Schema":{"type":"object",
+      "properties":{"spec":{"type":"object","required":["size"],"properties":{
+      "size":{"type":"integer"},"storageClass":{"type":"string"}}}}}}}]}})"));
+  const auto refused = Call("apply", R"({"object":{"apiVersion":"db.io/v1","kind":"Database",
+      "metadata":{"name":"d"},"spec":{"storageclas":"fast"}},"namespace":"team-x"})");
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(refused.status().message()),
+              HasSubstr("/object/spec/storageclas is no known field; did you mean "
+                        "\"storageClass\"?"));
+  EXPECT_EQ(cluster_->applies(), 0);
+  // What is required may be another manager's: an apply may name a part of the object.
+  EXPECT_TRUE(Call("apply", R"({"object":{"apiVersion":"db.io/v1","kind":"Database",
+      "metadata":{"name":"d"},"spec":{"storageClass":"fast"}},"namespace":"team-x"})")
+                  .ok());
+}
+
+TEST_F(KubernetesConnectorTest, MissingRightsAreToldBeforeTheChange) {
+  cluster_->Forbid("patch", "ConfigMap");
+  const auto refused = Call("apply", kConfigMap);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_THAT(std::string(refused.status().message()),
+              HasSubstr("our account may not patch objects of ConfigMap in namespace team-x (no "
+                        "RBAC policy matched)"));
+  EXPECT_EQ(cluster_->applies(), 0);
+}
+
+TEST_F(KubernetesConnectorTest, PreviewChangesNothing) {
+  const char* preview = R"({"objects":[{"apiVersion":"v1","kind":"ConfigMap",
+      "metadata":{"name":"a","namespace":"team-x"},"data":{"k":"2"}}]})";
+  auto result = Call("preview", preview);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->outputs["objects"][0]["action"], "create");
+  EXPECT_EQ(cluster_->size(), 0);
+  ASSERT_TRUE(Call("apply", kConfigMap).ok());
+  result = Call("preview", preview);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->outputs["objects"][0]["action"], "update");
+  EXPECT_EQ(result->outputs["objects"][0]["changes"],
+            *json::Parse(R"([{"pointer":"/data/k","from":"1","to":"2"}])"));
+  EXPECT_EQ((*cluster_->Get(config_map_, {}))["data"]["k"], "1");
 }
 
 TEST_F(KubernetesConnectorTest, FaultsOfTheObjectComeAllAtOnce) {

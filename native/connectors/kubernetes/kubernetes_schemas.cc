@@ -28,12 +28,17 @@ constexpr char kConfig[] = R"json({
           "namespaces": {"type": "array", "items": {"type": "string", "minLength": 1},
             "description": "Namespaces that steps may touch, \"team-*\" for prefixes; all if empty.",
             "default": []},
+          "forbiddenNamespaces": {"type": "array", "items": {"type": "string", "minLength": 1},
+            "description": "Namespaces that nothing may touch, whatever else is allowed.",
+            "default": ["kube-system", "kube-public", "kube-node-lease"]},
           "clusterScoped": {"type": "boolean",
             "description": "Whether objects outside namespaces may be touched; true unless namespaces are listed."}
         }
       }
     },
     "defaultCluster": {"type": "string", "description": "For steps that name none."},
+    "definitions": {"type": "array", "items": {"type": "string", "minLength": 1}, "default": [],
+      "description": "YAML files with CustomResourceDefinitions by which objects are judged; the cluster's own are read for kinds that stand in none."},
     "fieldManager": {"type": "string", "minLength": 1, "maxLength": 128, "default": "purser"}
   }
 })json";
@@ -67,6 +72,70 @@ constexpr char kApply[] = R"json({
     "force": {"type": "boolean", "default": false,
       "description": "Take over fields that another manager owns."},
     "wait": {"type": "boolean", "default": true, "description": "Until the object is ready."}
+  }
+})json";
+
+constexpr char kApplySet[] = R"json({
+  "type": "object", "additionalProperties": false, "required": ["name", "objects"],
+  "properties": {
+    "cluster": {"type": "string", "description": "Name in the connector's config."},
+    "name": {"type": "string", "pattern": "^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", "maxLength": 253,
+      "description": "Of the set: the ConfigMap that stands for it."},
+    "namespace": {"type": "string",
+      "description": "Of the set, and of objects that name none."},
+    "objects": {"type": ["array", "string"], "maxItems": 200, "items": {"type": "object"},
+      "description": "The objects, or YAML text of them."},
+    "prune": {"type": "boolean", "default": true,
+      "description": "Delete what an earlier call of the set applied and this one does not name."},
+    "force": {"type": "boolean", "default": false,
+      "description": "Take over fields that another manager owns."},
+    "wait": {"type": "boolean", "default": true, "description": "Until all objects are ready."},
+    "timeoutSeconds": {"type": "number", "minimum": 1, "maximum": 604800, "default": 900,
+      "description": "Patience with the objects' becoming ready."}
+  }
+})json";
+
+// Takes the outputs of apply-set as they are.
+constexpr char kDeleteSet[] = R"json({
+  "type": "object", "required": ["name"],
+  "properties": {
+    "cluster": {"type": "string"},
+    "namespace": {"type": "string"},
+    "name": {"type": "string", "minLength": 1},
+    "members": {"type": "array", "maxItems": 200, "items": {"type": "object",
+      "required": ["apiVersion", "kind", "name"]}},
+    "timeoutSeconds": {"type": "number", "minimum": 1, "maximum": 604800, "default": 900}
+  }
+})json";
+
+constexpr char kPreview[] = R"json({
+  "type": "object", "additionalProperties": false, "required": ["objects"],
+  "properties": {
+    "cluster": {"type": "string", "description": "Name in the connector's config."},
+    "namespace": {"type": "string", "description": "For objects that name none."},
+    "objects": {"type": ["array", "string"], "maxItems": 200, "items": {"type": "object"},
+      "description": "The objects, or YAML text of them."},
+    "force": {"type": "boolean", "default": false}
+  }
+})json";
+
+constexpr char kSetOutput[] = R"json({
+  "type": "object",
+  "properties": {
+    "cluster": {"type": "string", "examples": ["analytics"]},
+    "namespace": {"type": "string", "examples": ["team-a"]},
+    "name": {"type": "string", "examples": ["shop"]},
+    "members": {"type": "array", "description": "apiVersion, kind, namespace, name, uid, created."},
+    "pruned": {"type": "array", "description": "What was deleted because the set no longer names it."}
+  }
+})json";
+
+constexpr char kPreviewOutput[] = R"json({
+  "type": "object",
+  "properties": {
+    "changed": {"type": "boolean", "description": "Whether anything would change."},
+    "objects": {"type": "array",
+      "description": "For each its place, action (create, update, none) and changes (pointer, from, to; at most 100)."}
   }
 })json";
 
@@ -133,6 +202,15 @@ const std::vector<Operation>& KubernetesOperations() {
        CallClass::kPut, WithShared(kApply), Literal(kOutput), "delete"},
       {"wait", "Waits until an object of any kind is ready.", CallClass::kPut, WithShared(kWait),
        Literal(kOutput), ""},
+      {"apply-set",
+       "Server-side apply of several objects as one set: all are checked first, and what the set "
+       "no "
+       "longer names is deleted.",
+       CallClass::kPut, Literal(kApplySet), Literal(kSetOutput), "delete-set"},
+      {"preview", "What an apply would change, tried by the server without being done.",
+       CallClass::kPut, Literal(kPreview), Literal(kPreviewOutput), ""},
+      {"delete-set", "Deletes the objects that a set made, then the set.", CallClass::kPut,
+       Literal(kDeleteSet), Literal(kSetOutput), ""},
       {"delete", "Deletes an object and waits until it is gone.", CallClass::kPut, Literal(kDelete),
        Literal(kOutput), ""}};
   return operations;
