@@ -35,6 +35,7 @@ struct Libpq {
   F(PQgetResult)                  \
   F(PQsetSingleRowMode)           \
   F(PQexec)                       \
+  F(PQencryptPasswordConn)        \
   F(PQresultStatus)               \
   F(PQresultErrorField)           \
   F(PQresultErrorMessage)         \
