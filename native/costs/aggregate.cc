@@ -41,6 +41,7 @@ absl::Status Plan(const AggregateRequest& request, ScanRequest& scan) {
   scan.currency = scan.parts.size();
   scan.parts.push_back({KeyPart::kCurrency, WantText(scan.wanted, "BillingCurrency")});
   scan.wanted.amounts = request.measures;
+  scan.wanted.format = request.format;
   return absl::OkStatus();
 }
 

@@ -84,6 +84,7 @@ absl::Status Delivery::Read(Quarantine& quarantine, IngestReport& report) {
     scan.wanted.texts.push_back(column);
     scan.wanted.optional.push_back(std::move(column));
   }
+  scan.wanted.format = request_.format;
   scan.currency = kCurrencyPart;
   scan.max_groups = kMaxRollups;
   scan.hash = true;

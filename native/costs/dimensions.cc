@@ -2,6 +2,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
 #include "costs/query.h"
+#include "costs/rollups.h"
 
 namespace purser::costs {
 namespace {
@@ -66,6 +67,62 @@ std::optional<NodeKind> NodeKindOf(Dimension dimension) {
       return NodeKind::kEnvironment;
     default:
       return std::nullopt;
+  }
+}
+
+bool IsOfItem(Dimension dimension) {
+  switch (dimension) {
+    case Dimension::kService:
+    case Dimension::kRegion:
+    case Dimension::kSku:
+    case Dimension::kKind:
+    case Dimension::kPool:
+    case Dimension::kChargeCategory:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool IsOfBill(Dimension dimension) {
+  switch (dimension) {
+    case Dimension::kSource:
+    case Dimension::kAccount:
+    case Dimension::kInvoice:
+    case Dimension::kBillingPeriod:
+      return true;
+    default:
+      return false;
+  }
+}
+
+const std::string& ValueOf(const ChargeItem& item, Dimension dimension) {
+  switch (dimension) {
+    case Dimension::kService:
+      return item.service;
+    case Dimension::kRegion:
+      return item.region;
+    case Dimension::kSku:
+      return item.sku;
+    case Dimension::kKind:
+      return item.kind;
+    case Dimension::kPool:
+      return item.pool;
+    default:
+      return item.category;
+  }
+}
+
+std::string ValueOf(const Bill& bill, Dimension dimension) {
+  switch (dimension) {
+    case Dimension::kSource:
+      return bill.source;
+    case Dimension::kAccount:
+      return bill.sub_account;
+    case Dimension::kInvoice:
+      return bill.invoice;
+    default:
+      return DayText(bill.billing_period);
   }
 }
 

@@ -22,59 +22,13 @@ constexpr size_t kMaxPickedNodes = 2'000;
 // Days, then one more for the currency and one for the day of a conversion.
 constexpr size_t kKeyParts = kMaxGroupBy + 2;
 
-const std::string& ValueOf(const ChargeItem& item, Dimension dimension) {
-  switch (dimension) {
-    case Dimension::kService:
-      return item.service;
-    case Dimension::kRegion:
-      return item.region;
-    case Dimension::kSku:
-      return item.sku;
-    case Dimension::kKind:
-      return item.kind;
-    case Dimension::kPool:
-      return item.pool;
-    default:
-      return item.category;
-  }
-}
-
-std::string ValueOf(const Bill& bill, Dimension dimension) {
-  switch (dimension) {
-    case Dimension::kSource:
-      return bill.source;
-    case Dimension::kAccount:
-      return bill.sub_account;
-    case Dimension::kInvoice:
-      return bill.invoice;
-    default:
-      return DayText(bill.billing_period);
-  }
-}
-
 enum class Part { kDay, kMonth, kNode, kItem, kBill };
 
 Part PartOf(Dimension dimension) {
-  switch (dimension) {
-    case Dimension::kDay:
-      return Part::kDay;
-    case Dimension::kMonth:
-      return Part::kMonth;
-    case Dimension::kService:
-    case Dimension::kRegion:
-    case Dimension::kSku:
-    case Dimension::kKind:
-    case Dimension::kPool:
-    case Dimension::kChargeCategory:
-      return Part::kItem;
-    case Dimension::kSource:
-    case Dimension::kAccount:
-    case Dimension::kInvoice:
-    case Dimension::kBillingPeriod:
-      return Part::kBill;
-    default:
-      return Part::kNode;
-  }
+  if (dimension == Dimension::kDay) return Part::kDay;
+  if (dimension == Dimension::kMonth) return Part::kMonth;
+  if (IsOfItem(dimension)) return Part::kItem;
+  return IsOfBill(dimension) ? Part::kBill : Part::kNode;
 }
 
 bool Overlaps(Dimension dimension) {

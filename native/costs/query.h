@@ -53,6 +53,11 @@ absl::StatusOr<std::vector<AllocatedPart>> RunExplainEntity(const QueryContext& 
 CostRow ToRow(Group group);
 // The kind of node a dimension of the catalog is; nothing for other dimensions.
 std::optional<NodeKind> NodeKindOf(Dimension dimension);
+// Whether a dimension is a part of what was bought, or of the bill; and its value there.
+bool IsOfItem(Dimension dimension);
+bool IsOfBill(Dimension dimension);
+const std::string& ValueOf(const ChargeItem& item, Dimension dimension);
+std::string ValueOf(const Bill& bill, Dimension dimension);
 
 }  // namespace purser::costs
 

@@ -14,15 +14,44 @@ constexpr size_t kDays = 31;
 constexpr size_t kMeasures = 2;
 constexpr size_t kCurrencyBytes = 3;
 constexpr size_t kKeyBytes = 4 + kCurrencyBytes;
-constexpr size_t kAmountBytes = 16;
-constexpr size_t kEntryBytes = kMeasures * kAmountBytes;
+// A day's value begins with the power of ten that its amounts are multiples of, in units of 10^-18,
+// and with how many bytes an amount has: real amounts fit into half of what the largest need.
+constexpr size_t kHeadBytes = 2;
+constexpr size_t kNarrow = sizeof(int64_t);
+constexpr size_t kWide = sizeof(__int128);
+constexpr int kMaxPower = base::Decimal::kScale;
 
 absl::Status Damaged() { return absl::DataLossError("stored rankings are damaged: allocate anew"); }
 
-base::Decimal AmountAt(const char* bytes) {
-  __int128 units;
-  std::memcpy(&units, bytes, kAmountBytes);
-  return base::Decimal::FromUnits(units);
+__int128 PowerOfTen(int power) {
+  __int128 value = 1;
+  for (int i = 0; i < power; ++i) value *= 10;
+  return value;
+}
+
+// How the amounts of a month are written.
+struct Form {
+  int power = kMaxPower;
+  size_t width = kNarrow;
+
+  void Fit(__int128 units) {
+    while (power > 0 && units % PowerOfTen(power) != 0) --power;
+  }
+  void Widen(__int128 units) {
+    const __int128 value = units / PowerOfTen(power);
+    if (value != static_cast<int64_t>(value)) width = kWide;
+  }
+};
+
+__int128 ValueAt(const char* bytes, size_t width) {
+  if (width == kNarrow) {
+    int64_t value;
+    std::memcpy(&value, bytes, kNarrow);
+    return value;
+  }
+  __int128 value;
+  std::memcpy(&value, bytes, kWide);
+  return value;
 }
 
 }  // namespace
@@ -61,6 +90,14 @@ absl::Status RankWriter::Store(store::Connection& connection) {
   std::sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
     return std::tie(a.node, a.currency) < std::tie(b.node, b.currency);
   });
+  Form form;
+  for (const Entry& entry : entries_) {
+    for (const base::Decimal amount : entry.by_day) form.Fit(amount.units());
+  }
+  for (const Entry& entry : entries_) {
+    for (const base::Decimal amount : entry.by_day) form.Widen(amount.units());
+  }
+  const __int128 divisor = PowerOfTen(form.power);
   store::Blob keys;
   for (const Entry& entry : entries_) {
     char key[kKeyBytes] = {};
@@ -73,12 +110,15 @@ absl::Status RankWriter::Store(store::Connection& connection) {
                               {kind, month_, std::move(keys)}));
   for (size_t day = 0; day < kDays; ++day) {
     store::Blob sums;
-    sums.bytes.reserve(entries_.size() * kEntryBytes);
+    sums.bytes.reserve(kHeadBytes + entries_.size() * kMeasures * form.width);
+    sums.bytes.push_back(static_cast<char>(form.power));
+    sums.bytes.push_back(static_cast<char>(form.width));
     bool changed = day == 0;
     for (const Entry& entry : entries_) {
       for (size_t i = 0; i < kMeasures; ++i) {
-        const __int128 units = entry.by_day[day * kMeasures + i].units();
-        sums.bytes.append(reinterpret_cast<const char*>(&units), kAmountBytes);
+        // Little-endian: the narrow form is the beginning of the wide one.
+        const __int128 value = entry.by_day[day * kMeasures + i].units() / divisor;
+        sums.bytes.append(reinterpret_cast<const char*>(&value), form.width);
         changed =
             changed || entry.by_day[day * kMeasures + i] != entry.by_day[(day - 1) * kMeasures + i];
       }
@@ -134,12 +174,20 @@ absl::StatusOr<std::vector<Ranked>> ReadRanks(store::Connection& connection, Nod
           "ORDER BY day DESC LIMIT 1",
           {number, month, static_cast<int64_t>(day)}, [&](const store::Row& row) -> absl::Status {
             const std::string& sums = row.Text(0);
-            if (sums.size() != entries * kEntryBytes) return Damaged();
+            if (sums.size() < kHeadBytes) return Damaged();
+            const int power = sums[0];
+            const size_t width = static_cast<size_t>(sums[1]);
+            if (power < 0 || power > kMaxPower || (width != kNarrow && width != kWide) ||
+                sums.size() != kHeadBytes + entries * kMeasures * width) {
+              return Damaged();
+            }
+            const __int128 factor = PowerOfTen(power);
             for (size_t i = 0; i < entries; ++i) {
-              const char* at = sums.data() + i * kEntryBytes;
+              const char* at = sums.data() + kHeadBytes + i * kMeasures * width;
               Ranked& ranked = slots[slot[i]];
-              const base::Decimal billed = AmountAt(at);
-              const base::Decimal effective = AmountAt(at + kAmountBytes);
+              const base::Decimal billed = base::Decimal::FromUnits(ValueAt(at, width) * factor);
+              const base::Decimal effective =
+                  base::Decimal::FromUnits(ValueAt(at + width, width) * factor);
               if (!(negative ? base::Decimal::Subtract(ranked.billed, billed, &ranked.billed)
                              : base::Decimal::Add(ranked.billed, billed, &ranked.billed)) ||
                   !(negative

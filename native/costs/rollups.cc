@@ -3,20 +3,19 @@
 #include <algorithm>
 #include <tuple>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "base/hash.h"
 #include "base/status.h"
+#include "costs/history.h"
 #include "costs/rank.h"
 #include "json/json.h"
 
 namespace purser::costs {
 namespace {
-
-constexpr char kField = '\x1f';
-constexpr char kRecord = '\x1e';
 
 // A subject's identity in the table: its parts may be long, its key is not.
 std::string SubjectKey(const StoredSubject& subject, const std::string& tags,
@@ -45,55 +44,78 @@ absl::StatusOr<std::set<uint32_t>> ItemsFromText(absl::string_view text) {
   return items;
 }
 
-// Writes the subjects the delivery names; returns their ids in its order.
-absl::StatusOr<std::vector<int64_t>> StoreSubjects(store::Connection& connection,
-                                                   const std::string& source,
-                                                   const Delivery& delivery,
-                                                   const std::vector<Decisions>& decisions,
-                                                   const std::vector<std::set<uint32_t>>& items,
-                                                   const std::vector<uint32_t>& item_numbers) {
+// A subject of the source as it is stored.
+struct Stored {
+  int64_t id;
+  std::string items;
+  std::string decisions;
+};
+
+absl::StatusOr<absl::flat_hash_map<std::string, Stored>> StoredSubjects(
+    store::Connection& connection, const std::string& source) {
+  absl::flat_hash_map<std::string, Stored> subjects;
+  PURSER_RETURN_IF_ERROR(connection.ForEach(
+      "SELECT subject_key, id, items, decisions FROM cost_subjects WHERE source = $1", {source},
+      [&](const store::Row& row) {
+        subjects.emplace(row.Text(0), Stored{row.Int(1), row.Text(2), row.Text(3)});
+        return absl::OkStatus();
+      }));
+  return subjects;
+}
+
+struct WrittenSubjects {
+  std::vector<int64_t> ids;     // in the delivery's order
+  std::vector<bool> redecided;  // belongs elsewhere than before
+};
+
+// Writes the subjects the delivery names.
+absl::StatusOr<WrittenSubjects> StoreSubjects(store::Connection& connection,
+                                              const std::string& source, const Delivery& delivery,
+                                              const std::vector<Decisions>& decisions,
+                                              const std::vector<std::set<uint32_t>>& items,
+                                              const std::vector<uint32_t>& item_numbers) {
   PURSER_ASSIGN_OR_RETURN(int64_t next, NextId(connection, "cost_subjects"));
-  std::vector<int64_t> ids;
-  ids.reserve(delivery.subjects().size());
+  PURSER_ASSIGN_OR_RETURN(auto stored, StoredSubjects(connection, source));
+  WrittenSubjects written;
+  written.ids.reserve(delivery.subjects().size());
+  written.redecided.reserve(delivery.subjects().size());
   for (size_t i = 0; i < delivery.subjects().size(); ++i) {
     const StoredSubject& subject = delivery.subjects()[i];
     const std::string& tags = delivery.tags()[subject.tags].second;
     const std::string& columns = delivery.texts().TextOf(subject.columns);
-    const std::string new_items = ItemsToText(items[i]);
+    const std::string key = SubjectKey(subject, tags, columns);
     const Decisions renumbered = decisions[i].Renumbered(item_numbers);
-    const std::string new_decisions = renumbered.ToText();
-    PURSER_ASSIGN_OR_RETURN(
-        const store::Rows rows,
-        connection.Query(
-            "INSERT INTO cost_subjects (id, source, subject_key, resource_id, sub_account, tags, "
-            "columns, items, decisions) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
-            "ON CONFLICT (source, subject_key) DO UPDATE SET subject_key = excluded.subject_key "
-            "RETURNING id, items, decisions",
-            {next, source, SubjectKey(subject, tags, columns), subject.resource_id,
-             subject.sub_account, tags, columns, new_items, new_decisions}));
-    ids.push_back(rows[0].Int(0));
-    if (ids.back() == next) {
-      ++next;
+    const auto found = stored.find(key);
+    if (found == stored.end()) {
+      PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
+          "INSERT INTO cost_subjects (id, source, subject_key, resource_id, sub_account, tags, "
+          "columns, items, decisions) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+          {next, source, key, subject.resource_id, subject.sub_account, tags, columns,
+           ItemsToText(items[i]), renumbered.ToText()}));
+      written.ids.push_back(next++);
+      written.redecided.push_back(false);
       continue;
     }
     // What other periods hold of the subject stays in force.
-    PURSER_ASSIGN_OR_RETURN(std::set<uint32_t> all, ItemsFromText(rows[0].Text(1)));
-    PURSER_ASSIGN_OR_RETURN(Decisions known, Decisions::Parse(rows[0].Text(2)));
+    const Stored& before = found->second;
+    written.ids.push_back(before.id);
+    PURSER_ASSIGN_OR_RETURN(std::set<uint32_t> all, ItemsFromText(before.items));
+    PURSER_ASSIGN_OR_RETURN(Decisions known, Decisions::Parse(before.decisions));
     all.insert(items[i].begin(), items[i].end());
     known.Update(renumbered);
     const std::string all_items = ItemsToText(all);
     const std::string all_decisions = known.ToText();
-    if (all_items == rows[0].Text(1) && all_decisions == rows[0].Text(2)) continue;
+    written.redecided.push_back(all_decisions != before.decisions);
+    if (all_items == before.items && all_decisions == before.decisions) continue;
     PURSER_RETURN_IF_ERROR(
         connection.ExecuteLater("UPDATE cost_subjects SET items = $2, decisions = $3 WHERE id = $1",
-                                {ids.back(), all_items, all_decisions}));
+                                {before.id, all_items, all_decisions}));
   }
-  return ids;
+  return written;
 }
 
 absl::Status StoreIngest(store::Connection& connection, const IngestRequest& request,
-                         const IngestReport& report, const Delivery& delivery, absl::Time now) {
-  PURSER_ASSIGN_OR_RETURN(const int64_t ingest, NextId(connection, "cost_ingests"));
+                         const IngestReport& report, int64_t ingest, absl::Time now) {
   PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
       "INSERT INTO cost_ingests (id, source, sha256, files, rows_read, rows_stored, "
       "rows_quarantined, rounded_numbers, quarantine_path, ingested_at) "
@@ -108,6 +130,11 @@ absl::Status StoreIngest(store::Connection& connection, const IngestRequest& req
         {ingest, DayText(total.billing_period), total.currency, total.billed.ToString(),
          total.effective.ToString(), total.charges}));
   }
+  return absl::OkStatus();
+}
+
+absl::Status StorePeriods(store::Connection& connection, const std::string& source,
+                          const Delivery& delivery, int64_t ingest) {
   std::map<absl::CivilDay, std::pair<absl::CivilDay, absl::CivilDay>> periods;
   for (const auto& [key, sums] : delivery.rollups()) {
     const auto [period, added] =
@@ -120,7 +147,7 @@ absl::Status StoreIngest(store::Connection& connection, const IngestRequest& req
         "INSERT INTO cost_periods (source, billing_period, ingest, first_day, last_day) "
         "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (source, billing_period) DO UPDATE SET "
         "ingest = excluded.ingest, first_day = excluded.first_day, last_day = excluded.last_day",
-        {request.source, DayText(period), ingest, DayText(days.first), DayText(days.second)}));
+        {source, DayText(period), ingest, DayText(days.first), DayText(days.second)}));
   }
   return absl::OkStatus();
 }
@@ -139,71 +166,6 @@ struct FactsRow {
 
 std::string DayText(absl::CivilDay day) { return absl::FormatCivilTime(day); }
 
-absl::StatusOr<Decisions> Decisions::Make(const Allocation& allocation, ResourceIndex& resources,
-                                          Subject subject, const std::set<uint32_t>& items,
-                                          const Numbering<ChargeItem>& numbers) {
-  Decisions decisions;
-  if (!allocation.by_item()) {
-    PURSER_ASSIGN_OR_RETURN(decisions.all_, allocation.Decide(subject, resources));
-    return decisions;
-  }
-  for (const uint32_t item : items) {
-    subject.item = &numbers[item];
-    PURSER_ASSIGN_OR_RETURN(decisions.by_item_[item], allocation.Decide(subject, resources));
-  }
-  return decisions;
-}
-
-absl::StatusOr<Decisions> Decisions::Parse(absl::string_view text) {
-  Decisions decisions;
-  for (const absl::string_view record : absl::StrSplit(text, kRecord, absl::SkipEmpty())) {
-    const std::vector<std::string> fields = absl::StrSplit(record, kField);
-    uint32_t item = 0;
-    if (fields.size() != 3 || (fields[0] != "*" && !absl::SimpleAtoi(fields[0], &item))) {
-      return absl::DataLossError("stored decisions are damaged: allocate anew");
-    }
-    Decision& decision = fields[0] == "*" ? decisions.all_ : decisions.by_item_[item];
-    decision = {fields[1], fields[2]};
-  }
-  return decisions;
-}
-
-std::string Decisions::ToText() const {
-  const auto record = [](absl::string_view item, const Decision& decision) {
-    return absl::StrCat(item, absl::string_view(&kField, 1), decision.entity_ref,
-                        absl::string_view(&kField, 1), decision.rule);
-  };
-  if (by_item_.empty()) return record("*", all_);
-  std::vector<std::string> records;
-  for (const auto& [item, decision] : by_item_) {
-    records.push_back(record(absl::StrCat(item), decision));
-  }
-  return absl::StrJoin(records, absl::string_view(&kRecord, 1));
-}
-
-Decisions Decisions::Renumbered(const std::vector<uint32_t>& numbers) const {
-  Decisions renumbered;
-  renumbered.all_ = all_;
-  for (const auto& [item, decision] : by_item_) renumbered.by_item_[numbers[item]] = decision;
-  return renumbered;
-}
-
-void Decisions::Update(const Decisions& newer) {
-  if (newer.by_item_.empty()) {
-    *this = newer;
-    return;
-  }
-  all_ = Decision();
-  for (const auto& [item, decision] : newer.by_item_) by_item_[item] = decision;
-}
-
-const Decision& Decisions::Of(uint32_t item) const {
-  static const Decision* const nobody = new Decision{kUnallocated, ""};
-  const auto found = by_item_.find(item);
-  if (found != by_item_.end()) return found->second;
-  return all_.entity_ref.empty() ? *nobody : all_;
-}
-
 absl::StatusOr<bool> IsStored(store::Connection& connection, absl::string_view source,
                               const IngestReport& report) {
   for (const IngestTotal& total : report.totals) {
@@ -217,21 +179,18 @@ absl::StatusOr<bool> IsStored(store::Connection& connection, absl::string_view s
   return !report.totals.empty();
 }
 
-absl::StatusOr<std::set<int64_t>> StoreDelivery(store::Connection& connection,
-                                                const IngestRequest& request,
-                                                const IngestReport& report,
-                                                const Delivery& delivery,
-                                                const std::vector<Decisions>& decisions,
-                                                Numbers& numbers, absl::Time now) {
-  PURSER_RETURN_IF_ERROR(StoreIngest(connection, request, report, delivery, now));
+absl::StatusOr<std::set<int64_t>> StoreDelivery(
+    store::Connection& connection, const IngestRequest& request, const IngestReport& report,
+    const Delivery& delivery, const std::vector<Decisions>& decisions, int keep_deliveries,
+    Numbers& numbers, absl::Time now) {
+  PURSER_ASSIGN_OR_RETURN(const int64_t ingest, NextId(connection, "cost_ingests"));
+  PURSER_RETURN_IF_ERROR(StoreIngest(connection, request, report, ingest, now));
   std::vector<uint32_t> item_numbers;
   for (const ChargeItem& item : delivery.items()) {
     item_numbers.push_back(numbers.items.NumberOf(item));
   }
   std::vector<std::set<uint32_t>> items(delivery.subjects().size());
   std::map<FactsRow, std::vector<Fact>> rows;
-  std::set<absl::CivilDay> periods;
-  std::set<int64_t> months;
   for (const auto& [key, sums] : delivery.rollups()) {
     Fact fact;
     fact.item = item_numbers[key.item];
@@ -240,40 +199,28 @@ absl::StatusOr<std::set<int64_t>> StoreDelivery(store::Connection& connection,
                                         delivery.texts().TextOf(key.invoice)});
     fact.day = key.day.day();
     fact.sums = sums;
-    const int64_t month = MonthOf(key.day);
     items[key.subject].insert(fact.item);
-    rows[{key.billing_period, month, key.subject}].push_back(fact);
-    periods.insert(key.billing_period);
-    months.insert(month);
+    rows[{key.billing_period, MonthOf(key.day), key.subject}].push_back(fact);
   }
   PURSER_RETURN_IF_ERROR(numbers.Store(connection));
-  for (const absl::CivilDay period : periods) {
-    PURSER_RETURN_IF_ERROR(connection.ForEach(
-        "SELECT DISTINCT month FROM cost_facts WHERE source = $1 AND billing_period = $2",
-        {request.source, DayText(period)}, [&](const store::Row& row) {
-          months.insert(row.Int(0));
-          return absl::OkStatus();
-        }));
-    PURSER_RETURN_IF_ERROR(
-        connection.ExecuteLater("DELETE FROM cost_facts WHERE source = $1 AND billing_period = $2",
-                                {request.source, DayText(period)}));
-  }
   PURSER_ASSIGN_OR_RETURN(
-      const std::vector<int64_t> subjects,
+      const WrittenSubjects subjects,
       StoreSubjects(connection, request.source, delivery, decisions, items, item_numbers));
+  std::set<int64_t> months;
+  std::map<absl::CivilDay, PeriodRows> periods;
   for (auto& [row, facts] : rows) {
     PURSER_RETURN_IF_ERROR(Normalise(facts));
-    PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
-        "INSERT INTO cost_facts (source, billing_period, month, subject, facts) "
-        "VALUES ($1, $2, $3, $4, $5)",
-        {request.source, DayText(row.period), row.month, subjects[row.subject],
-         store::Blob{EncodeFacts(facts)}}));
+    periods[row.period].emplace(std::pair(row.month, subjects.ids[row.subject]),
+                                EncodeFacts(facts));
+    if (subjects.redecided[row.subject]) months.insert(row.month);
   }
-  // What only the replaced data named.
-  PURSER_RETURN_IF_ERROR(
-      connection.ExecuteLater("DELETE FROM cost_subjects WHERE source = $1 AND NOT EXISTS "
-                              "(SELECT 1 FROM cost_facts f WHERE f.subject = cost_subjects.id)",
-                              {request.source}));
+  for (const auto& [period, encoded] : periods) {
+    PURSER_RETURN_IF_ERROR(
+        ReplaceRows(connection, request.source, period, ingest, encoded, months));
+    PURSER_RETURN_IF_ERROR(ForgetReplaced(connection, request.source, period, keep_deliveries));
+  }
+  PURSER_RETURN_IF_ERROR(StorePeriods(connection, request.source, delivery, ingest));
+  PURSER_RETURN_IF_ERROR(ForgetSubjects(connection, request.source));
   return months;
 }
 

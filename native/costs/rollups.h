@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/civil_time.h"
 #include "absl/time/time.h"
+#include "costs/decisions.h"
 #include "costs/delivery.h"
 #include "costs/entity_graph.h"
 #include "costs/month_allocator.h"
@@ -32,36 +33,13 @@ absl::Status MigrateTables(store::Database& database);
 absl::StatusOr<bool> IsStored(store::Connection& connection, absl::string_view source,
                               const IngestReport& report);
 
-// What a subject's charges are decided to be: one decision, or one for each of its items when the
-// rules look at items. As text, to be stored and compared.
-class Decisions {
- public:
-  static absl::StatusOr<Decisions> Make(const Allocation& allocation, ResourceIndex& resources,
-                                        Subject subject, const std::set<uint32_t>& items,
-                                        const Numbering<ChargeItem>& numbers);
-  static absl::StatusOr<Decisions> Parse(absl::string_view text);
-  std::string ToText() const;
-  // The same with item i as numbers[i].
-  Decisions Renumbered(const std::vector<uint32_t>& numbers) const;
-  // Takes over what `newer` says; its silence about an item changes nothing.
-  void Update(const Decisions& newer);
-  // Of the charges of `item`; kUnallocated when nothing is known of it.
-  const Decision& Of(uint32_t item) const;
-
- private:
-  Decision all_;
-  std::map<uint32_t, Decision> by_item_;  // empty: all items have `all_`
-};
-
-// Replaces the delivery's billing periods of `source`; returns the months whose days changed.
-// `decisions` has one entry per subject of the delivery, by the delivery's items. Runs inside the
-// caller's transaction.
-absl::StatusOr<std::set<int64_t>> StoreDelivery(store::Connection& connection,
-                                                const IngestRequest& request,
-                                                const IngestReport& report,
-                                                const Delivery& delivery,
-                                                const std::vector<Decisions>& decisions,
-                                                Numbers& numbers, absl::Time now);
+// Replaces the delivery's billing periods of `source`; returns the months that are to be allocated
+// anew. `decisions` has one entry per subject of the delivery, by the delivery's items. What was
+// replaced is kept of the last `keep_deliveries`. Runs inside the caller's transaction.
+absl::StatusOr<std::set<int64_t>> StoreDelivery(
+    store::Connection& connection, const IngestRequest& request, const IngestReport& report,
+    const Delivery& delivery, const std::vector<Decisions>& decisions, int keep_deliveries,
+    Numbers& numbers, absl::Time now);
 
 // Allocates one month anew from its facts and the stored decisions. Runs inside the caller's
 // transaction.

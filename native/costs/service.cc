@@ -7,24 +7,20 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "base/hash.h"
 #include "base/id.h"
-#include "base/mutex.h"
 #include "base/rng.h"
-#include "base/status.h"
 #include "base/strings.h"
-#include "catalog/entity.h"
-#include "costs/delivery.h"
 #include "costs/quarantine.h"
-#include "costs/query.h"
-#include "costs/readers/days.h"
 #include "costs/readers/tags.h"
 #include "costs/rollups.h"
+#include "costs/stored_service.h"
 
 namespace purser::costs {
 namespace {
+
+// Of what allocation writes: what was written in another form is allocated anew.
+constexpr char kForm[] = "2";
 
 absl::Status CheckSource(absl::string_view source) {
   bool good = !source.empty() && source.size() <= kMaxSourceBytes;
@@ -37,98 +33,7 @@ absl::Status CheckSource(absl::string_view source) {
                                                  " of the characters a-z, 0-9 and -"));
 }
 
-class StoredCostService final : public CostService {
- public:
-  explicit StoredCostService(Options options) : options_(std::move(options)) {}
-
-  absl::Status Start();
-  absl::StatusOr<IngestReport> Ingest(const IngestRequest& request) override;
-  absl::StatusOr<QueryPage> Query(const QueryRequest& request) override {
-    return Answer<QueryPage>(
-        [&](const QueryContext& context) { return RunQuery(context, request); });
-  }
-  absl::StatusOr<EntityCostSummary> EntitySummary(const EntitySummaryRequest& request) override {
-    return Answer<EntityCostSummary>(
-        [&](const QueryContext& context) { return Summarise(context, request); });
-  }
-  absl::StatusOr<std::vector<CostRow>> Sums(const QueryRequest& request) override {
-    return Answer<std::vector<CostRow>>(
-        [&](const QueryContext& context) { return RunSums(context, request); });
-  }
-  absl::StatusOr<TopResult> Top(const TopRequest& request) override {
-    return Answer<TopResult>([&](const QueryContext& context) { return RunTop(context, request); });
-  }
-  absl::StatusOr<std::vector<ComparedRow>> Compare(const CompareRequest& request) override {
-    return Answer<std::vector<ComparedRow>>(
-        [&](const QueryContext& context) { return RunCompare(context, request); });
-  }
-  absl::StatusOr<std::vector<ReconciledInvoice>> Reconcile(absl::CivilDay from,
-                                                           absl::CivilDay to) override {
-    return Answer<std::vector<ReconciledInvoice>>(
-        [&](const QueryContext& context) { return RunReconcile(context, from, to); });
-  }
-  absl::StatusOr<Explanation> Explain(const ExplainRequest& request) override {
-    return ExplainCharge(*options_.allocation, *options_.resources, request);
-  }
-  absl::StatusOr<std::vector<AllocatedPart>> ExplainEntity(absl::string_view entity_ref,
-                                                           int64_t month) override;
-  absl::Status PutGraph(std::shared_ptr<const EntityGraph> graph) override;
-  std::shared_ptr<const EntityGraph> graph() override {
-    base::MutexLock lock(mutex_);
-    return graph_;
-  }
-  absl::Status PutMetrics(const std::vector<MetricValue>& values) override;
-  absl::StatusOr<std::vector<MetricValue>> Metrics(absl::string_view metric,
-                                                   absl::string_view entity, absl::CivilDay from,
-                                                   absl::CivilDay to) override;
-  absl::StatusOr<int64_t> DataVersion() override;
-  absl::StatusOr<std::optional<std::pair<absl::CivilDay, absl::CivilDay>>> DataDays() override;
-  absl::StatusOr<bool> RecordAlert(const CostAlert& alert) override;
-  absl::StatusOr<std::vector<CostAlert>> Alerts(int64_t after, int limit) override;
-  absl::StatusOr<std::vector<std::string>> NamesOf(Dimension dimension) override;
-  absl::StatusOr<int64_t> Reallocate() override {
-    base::MutexLock lock(allocation_mutex_);
-    return ReallocateLocked();
-  }
-
- private:
-  // Runs `work` on a snapshot.
-  template <typename T, typename Work>
-  absl::StatusOr<T> Answer(const Work& work) {
-    T answer;
-    const std::shared_ptr<const EntityGraph> entities = graph();
-    PURSER_RETURN_IF_ERROR(
-        options_.database->Read([&](store::Connection& connection) -> absl::Status {
-          PURSER_ASSIGN_OR_RETURN(const std::shared_ptr<const Numbers> numbers,
-                                  NumbersIn(connection));
-          PURSER_ASSIGN_OR_RETURN(
-              answer, work(QueryContext{connection, *numbers, *entities, options_.rates.get()}));
-          return absl::OkStatus();
-        }));
-    return answer;
-  }
-  // At least what the snapshot refers to.
-  absl::StatusOr<std::shared_ptr<const Numbers>> NumbersIn(store::Connection& connection);
-  // A copy to add to inside a transaction.
-  absl::StatusOr<Numbers> OwnNumbers(store::Connection& connection);
-  absl::StatusOr<std::string> Fingerprint(store::Connection& connection);
-  absl::StatusOr<int64_t> ReallocateLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(allocation_mutex_);
-  // Allocates all months anew that were not by the rules of now.
-  absl::Status AllocateMonths() ABSL_EXCLUSIVE_LOCKS_REQUIRED(allocation_mutex_);
-  // One per subject of the delivery.
-  absl::StatusOr<std::vector<Decisions>> Decide(const Delivery& delivery);
-  static absl::Status FillTotals(const Delivery& delivery, const std::vector<Decisions>& decisions,
-                                 IngestReport& report);
-
-  const Options options_;
-  // Held from the decisions to the end of their transaction, so that decisions made on older
-  // resources never overwrite newer ones.
-  base::Mutex allocation_mutex_;
-  base::Mutex mutex_;
-  std::shared_ptr<const EntityGraph> graph_ ABSL_GUARDED_BY(mutex_) = EntityGraph::Empty();
-  std::shared_ptr<const Numbers> numbers_ ABSL_GUARDED_BY(mutex_) = std::make_shared<Numbers>();
-  int64_t numbers_version_ ABSL_GUARDED_BY(mutex_) = -1;  // the data's when they were read
-};
+}  // namespace
 
 absl::StatusOr<std::shared_ptr<const Numbers>> StoredCostService::NumbersIn(
     store::Connection& connection) {
@@ -163,8 +68,8 @@ absl::StatusOr<Numbers> StoredCostService::OwnNumbers(store::Connection& connect
 
 absl::StatusOr<std::string> StoredCostService::Fingerprint(store::Connection& connection) {
   PURSER_ASSIGN_OR_RETURN(const std::string metrics, GetState(connection, "metrics"));
-  return absl::StrCat(options_.allocation->fingerprint(), "/", graph()->fingerprint(), "/",
-                      metrics);
+  return absl::StrCat(kForm, "/", options_.allocation->fingerprint(), "/", graph()->fingerprint(),
+                      "/", metrics);
 }
 
 absl::Status StoredCostService::Start() {
@@ -277,15 +182,17 @@ absl::StatusOr<IngestReport> StoredCostService::Ingest(const IngestRequest& requ
   const absl::Status stored =
       options_.database->Transact([&](store::Connection& connection) -> absl::Status {
         PURSER_ASSIGN_OR_RETURN(Numbers numbers, OwnNumbers(connection));
-        PURSER_ASSIGN_OR_RETURN(const std::set<int64_t> months,
-                                StoreDelivery(connection, request, report, delivery, decisions,
-                                              numbers, options_.clock->Now()));
+        PURSER_ASSIGN_OR_RETURN(
+            const std::set<int64_t> months,
+            StoreDelivery(connection, request, report, delivery, decisions,
+                          options_.keep_deliveries, numbers, options_.clock->Now()));
         PURSER_ASSIGN_OR_RETURN(const std::string fingerprint, Fingerprint(connection));
         for (const int64_t month : months) {
           PURSER_RETURN_IF_ERROR(
               AllocateMonth(connection, *options_.allocation, *entities, month, numbers));
           PURSER_RETURN_IF_ERROR(SetMonthFingerprint(connection, month, fingerprint));
         }
+        PURSER_RETURN_IF_ERROR(ForgetOldMonths(connection, request.source));
         return BumpDataVersion(connection);
       });
   if (!stored.ok()) {
@@ -293,6 +200,18 @@ absl::StatusOr<IngestReport> StoredCostService::Ingest(const IngestRequest& requ
     return base::Annotate(stored, absl::StrCat("store the delivery of ", request.source));
   }
   return report;
+}
+
+absl::Status StoredCostService::ForgetOldMonths(store::Connection& connection,
+                                                const std::string& source) const {
+  if (options_.keep_months == 0) return absl::OkStatus();
+  PURSER_ASSIGN_OR_RETURN(const store::Rows rows,
+                          connection.Query("SELECT max(month) FROM cost_facts", {}));
+  if (rows[0].IsNull(0)) return absl::OkStatus();
+  const absl::CivilMonth newest(FirstDay(rows[0].Int(0)));
+  const absl::CivilDay first(newest - (options_.keep_months - 1));
+  PURSER_ASSIGN_OR_RETURN(const int64_t gone, ForgetMonths(connection, MonthOf(first)));
+  return gone == 0 ? absl::OkStatus() : ForgetSubjects(connection, source);
 }
 
 absl::StatusOr<int64_t> StoredCostService::ReallocateLocked() {
@@ -363,173 +282,6 @@ absl::Status StoredCostService::AllocateMonths() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<AllocatedPart>> StoredCostService::ExplainEntity(
-    absl::string_view entity_ref, int64_t month) {
-  std::string name(entity_ref);
-  if (absl::StrContains(entity_ref, '/')) {
-    PURSER_ASSIGN_OR_RETURN(const catalog::EntityRef ref, catalog::EntityRef::Parse(entity_ref));
-    name = ref.ToString();
-  }
-  if (month < 199001 || month > 219912 || month % 100 < 1 || month % 100 > 12) {
-    return absl::InvalidArgumentError("the month is not one like 2026-11");
-  }
-  return Answer<std::vector<AllocatedPart>>(
-      [&](const QueryContext& context) { return RunExplainEntity(context, name, month); });
-}
-
-absl::Status StoredCostService::PutGraph(std::shared_ptr<const EntityGraph> graph) {
-  base::MutexLock allocation_lock(allocation_mutex_);
-  {
-    base::MutexLock lock(mutex_);
-    if (graph_->fingerprint() == graph->fingerprint()) return absl::OkStatus();
-  }
-  PURSER_RETURN_IF_ERROR(options_.database->Transact(
-      [&](store::Connection& connection) { return StoreGraph(connection, *graph); }));
-  {
-    base::MutexLock lock(mutex_);
-    graph_ = std::move(graph);
-  }
-  return AllocateMonths();
-}
-
-absl::Status StoredCostService::PutMetrics(const std::vector<MetricValue>& values) {
-  base::MutexLock allocation_lock(allocation_mutex_);
-  base::Hasher hasher(base::HashKind::kSha256);
-  for (const MetricValue& value : values) {
-    hasher.Update(absl::StrCat(value.metric, "\x1f", value.entity, "\x1f", DayText(value.day),
-                               "\x1f", value.value.ToString(), "\x1e"));
-  }
-  const std::string hash = base::ToHex(hasher.Finish());
-  bool splits = false;
-  for (const Pool& pool : options_.allocation->pools()) {
-    splits = splits || pool.split == Split::kMetric;
-  }
-  PURSER_RETURN_IF_ERROR(
-      options_.database->Transact([&](store::Connection& connection) -> absl::Status {
-        PURSER_ASSIGN_OR_RETURN(const std::string stored, GetState(connection, "metric values"));
-        if (stored == hash) return absl::OkStatus();
-        PURSER_RETURN_IF_ERROR(connection.ExecuteLater("DELETE FROM cost_metrics", {}));
-        for (const MetricValue& value : values) {
-          PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
-              "INSERT INTO cost_metrics (metric, entity, day, value) VALUES ($1, $2, $3, $4)",
-              {value.metric, value.entity, DayText(value.day), value.value.ToString()}));
-        }
-        PURSER_RETURN_IF_ERROR(SetState(connection, "metric values", hash));
-        // Only splits make them a part of what is allocated.
-        return SetState(connection, "metrics", splits ? hash : "");
-      }));
-  return AllocateMonths();
-}
-
-absl::StatusOr<std::vector<MetricValue>> StoredCostService::Metrics(absl::string_view metric,
-                                                                    absl::string_view entity,
-                                                                    absl::CivilDay from,
-                                                                    absl::CivilDay to) {
-  std::vector<MetricValue> values;
-  PURSER_RETURN_IF_ERROR(
-      options_.database->Read([&](store::Connection& connection) -> absl::Status {
-        return connection.ForEach(
-            "SELECT day, value FROM cost_metrics WHERE metric = $1 AND entity = $2 AND day >= $3 "
-            "AND day <= $4 ORDER BY day",
-            {std::string(metric), std::string(entity), DayText(from), DayText(to)},
-            [&](const store::Row& row) -> absl::Status {
-              PURSER_ASSIGN_OR_RETURN(const absl::CivilDay day, ParseDay(row.Text(0)));
-              PURSER_ASSIGN_OR_RETURN(const base::Decimal value, base::Decimal::Parse(row.Text(1)));
-              values.push_back({std::string(metric), std::string(entity), day, value});
-              return absl::OkStatus();
-            });
-      }));
-  return values;
-}
-
-absl::StatusOr<int64_t> StoredCostService::DataVersion() {
-  int64_t version = 0;
-  PURSER_RETURN_IF_ERROR(
-      options_.database->Read([&](store::Connection& connection) -> absl::Status {
-        PURSER_ASSIGN_OR_RETURN(version, costs::DataVersion(connection));
-        return absl::OkStatus();
-      }));
-  return version;
-}
-
-absl::StatusOr<std::optional<std::pair<absl::CivilDay, absl::CivilDay>>>
-StoredCostService::DataDays() {
-  std::optional<std::pair<absl::CivilDay, absl::CivilDay>> days;
-  PURSER_RETURN_IF_ERROR(
-      options_.database->Read([&](store::Connection& connection) -> absl::Status {
-        return connection.ForEach(
-            "SELECT min(first_day), max(last_day) FROM cost_periods", {},
-            [&](const store::Row& row) -> absl::Status {
-              if (row.IsNull(0)) return absl::OkStatus();
-              PURSER_ASSIGN_OR_RETURN(const absl::CivilDay first, ParseDay(row.Text(0)));
-              PURSER_ASSIGN_OR_RETURN(const absl::CivilDay last, ParseDay(row.Text(1)));
-              days.emplace(first, last);
-              return absl::OkStatus();
-            });
-      }));
-  return days;
-}
-
-absl::StatusOr<bool> StoredCostService::RecordAlert(const CostAlert& alert) {
-  bool first = false;
-  PURSER_RETURN_IF_ERROR(
-      options_.database->Transact([&](store::Connection& connection) -> absl::Status {
-        first = false;
-        PURSER_ASSIGN_OR_RETURN(const store::Rows rows,
-                                connection.Query("SELECT max(id) FROM cost_alerts", {}));
-        PURSER_ASSIGN_OR_RETURN(
-            const int64_t stored,
-            connection.Execute(
-                "INSERT INTO cost_alerts (id, kind, subject, scope, detail, at) "
-                "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (kind, subject, scope) DO NOTHING",
-                {rows[0].Int(0) + 1, alert.kind, alert.subject, alert.scope, alert.detail,
-                 absl::ToUnixMicros(options_.clock->Now())}));
-        first = stored > 0;
-        return absl::OkStatus();
-      }));
-  return first;
-}
-
-absl::StatusOr<std::vector<CostAlert>> StoredCostService::Alerts(int64_t after, int limit) {
-  if (limit < 1 || limit > kMaxPageSize) {
-    return absl::InvalidArgumentError(absl::StrCat("limit ", limit, " is not 1 to ", kMaxPageSize));
-  }
-  std::vector<CostAlert> alerts;
-  PURSER_RETURN_IF_ERROR(
-      options_.database->Read([&](store::Connection& connection) -> absl::Status {
-        return connection.ForEach(
-            "SELECT id, kind, subject, scope, detail, at FROM cost_alerts WHERE id > $1 "
-            "ORDER BY id LIMIT $2",
-            {after, int64_t{limit}}, [&](const store::Row& row) {
-              alerts.push_back({row.Int(0), row.Text(1), row.Text(2), row.Text(3), row.Text(4),
-                                absl::FromUnixMicros(row.Int(5))});
-              return absl::OkStatus();
-            });
-      }));
-  return alerts;
-}
-
-absl::StatusOr<std::vector<std::string>> StoredCostService::NamesOf(Dimension dimension) {
-  const std::optional<NodeKind> kind = NodeKindOf(dimension);
-  if (!kind.has_value()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(DimensionName(dimension), " is no dimension of the catalog"));
-  }
-  return Answer<std::vector<std::string>>(
-      [&](const QueryContext& context) -> absl::StatusOr<std::vector<std::string>> {
-        std::vector<std::string> names;
-        PURSER_RETURN_IF_ERROR(
-            context.connection.ForEach("SELECT name FROM cost_nodes WHERE kind = $1 ORDER BY name",
-                                       {static_cast<int64_t>(*kind)}, [&](const store::Row& row) {
-                                         names.push_back(row.Text(0));
-                                         return absl::OkStatus();
-                                       }));
-        return names;
-      });
-}
-
-}  // namespace
-
 absl::StatusOr<Explanation> ExplainCharge(const Allocation& allocation, ResourceIndex& resources,
                                           const ExplainRequest& request) {
   const auto column = [&](const char* name) {
@@ -555,6 +307,9 @@ absl::StatusOr<Explanation> ExplainCharge(const Allocation& allocation, Resource
 
 absl::StatusOr<std::unique_ptr<CostService>> CostService::Open(Options options) {
   if (options.allocation == nullptr) options.allocation = Allocation::Default();
+  if (options.keep_deliveries < 0 || options.keep_months < 0) {
+    return absl::InvalidArgumentError("keepDeliveries and keepMonths cannot be below 0");
+  }
   auto service = std::make_unique<StoredCostService>(std::move(options));
   PURSER_RETURN_IF_ERROR(service->Start());
   return service;

@@ -40,6 +40,8 @@
 
 namespace purser::costs {
 
+struct BillFormat;
+
 inline constexpr size_t kMaxSourceBytes = 63;        // [a-z0-9-]
 inline constexpr size_t kMaxDeliveryFiles = 10'000;  // of one Ingest
 inline constexpr size_t kMaxProblems = 100;          // listed in a report; all are counted
@@ -51,6 +53,8 @@ inline constexpr int kMaxSummaryDays = 400;
 inline constexpr size_t kMaxFilterValues = 1'000;
 inline constexpr size_t kMaxGroupBy = 7;
 inline constexpr int kMaxTop = 1'000;
+inline constexpr int kDefaultKeptDeliveries = 10;
+inline constexpr int kMaxListedDeliveries = 1'000;
 
 enum class BadRows {
   kRefuse,      // the first bad row refuses the delivery; nothing is stored
@@ -68,6 +72,8 @@ struct IngestRequest {
   // Files of one delivery: FOCUS CSV, .csv or .csv.gz. The caller decides what may be read.
   std::vector<std::string> paths = {};
   BadRows bad_rows = BadRows::kRefuse;
+  // What the files are, see readers/column_map.h; null: told by their columns.
+  std::shared_ptr<const BillFormat> format = nullptr;
   // Called on the ingesting thread every few megabytes; may be empty.
   std::function<void(const IngestProgress&)> on_progress = nullptr;
   std::stop_token stop = {};  // CANCELLED, nothing stored
@@ -252,6 +258,45 @@ struct Explanation {
   std::vector<RuleTrace> rules;  // looked at, in order
 };
 
+// One delivery's part in one billing period.
+struct StoredDelivery {
+  int64_t id = 0;  // of the delivery; larger is later
+  std::string source;
+  absl::CivilDay billing_period;
+  absl::Time at = absl::UnixEpoch();
+  std::string sha256;
+  int64_t rows = 0;  // stored, of all its billing periods
+  // Of this period, by currency; allocated_billed is as it was when it was stored.
+  std::vector<IngestTotal> totals;
+  bool current = false;   // its data is what is stored now
+  bool replaced = false;  // what it replaced is kept: it can be compared with the one before
+};
+
+struct DiffRequest {
+  std::string source;
+  absl::CivilDay billing_period;  // first day
+  // Ids of deliveries. 0: the current one, and the one before `after`.
+  int64_t before = 0;
+  int64_t after = 0;
+  // day, service, account, charge_category, region, sku, kind or invoice.
+  std::vector<Dimension> group_by = {Dimension::kService, Dimension::kAccount,
+                                     Dimension::kChargeCategory};
+};
+// What changed of one group; currencies are never added together.
+struct DiffRow {
+  std::vector<std::string> keys;  // in the order of group_by
+  std::string currency;
+  base::Decimal billed;  // after less before
+  base::Decimal effective;
+  int64_t charges = 0;  // rows after less rows before
+  int64_t changed = 0;  // how many stored sums differ: there may be some that cancel out
+};
+struct DeliveryDiff {
+  StoredDelivery before;
+  StoredDelivery after;
+  std::vector<DiffRow> rows;  // by currency, the largest change of billed first
+};
+
 // Which rule takes a charge, and why not the ones before.
 absl::StatusOr<Explanation> ExplainCharge(const Allocation& allocation, ResourceIndex& resources,
                                           const ExplainRequest& request);
@@ -285,6 +330,10 @@ struct Options {
   // What costs roll up along until PutGraph is called; null: what the store has.
   std::shared_ptr<const EntityGraph> graph = nullptr;
   std::shared_ptr<const Rates> rates = nullptr;  // null: nothing can be converted
+  // Of each billing period: how many deliveries can be compared with the one they replaced.
+  int keep_deliveries = kDefaultKeptDeliveries;
+  // Months with data, counted back from the newest; older ones are forgotten. 0: all.
+  int keep_months = 0;
 };
 
 // Thread-safe. Ingest runs on the caller's thread and may take minutes; ingests of one service
@@ -311,11 +360,20 @@ class CostService {
   // `month` as 202611. Largest first.
   virtual absl::StatusOr<std::vector<AllocatedPart>> ExplainEntity(absl::string_view entity_ref,
                                                                    int64_t month) = 0;
+  // Of a source (of all when ""), the latest first, at most `limit`, one for each billing period.
+  virtual absl::StatusOr<std::vector<StoredDelivery>> Deliveries(const std::string& source,
+                                                                 int limit) = 0;
+  // What changed between two deliveries of a billing period. NOT_FOUND: no such delivery;
+  // FAILED_PRECONDITION: what came between them is no longer kept.
+  virtual absl::StatusOr<DeliveryDiff> Diff(const DiffRequest& request) = 0;
   // Replaces what costs roll up along, durably; what is stored is rolled up anew when it differs.
   virtual absl::Status PutGraph(std::shared_ptr<const EntityGraph> graph) = 0;
   virtual std::shared_ptr<const EntityGraph> graph() = 0;
-  // Replaces all metrics (for splits and unit costs), durably; allocates anew when pools use them.
+  // Replaces all metrics (for splits and unit costs) that were put so, durably; allocates anew when
+  // pools use them.
   virtual absl::Status PutMetrics(const std::vector<MetricValue>& values) = 0;
+  // Adds values beside those, durably; one that is known of metric, entity and day is replaced.
+  virtual absl::Status AddMetrics(const std::vector<MetricValue>& values) = 0;
   virtual absl::StatusOr<std::vector<MetricValue>> Metrics(absl::string_view metric,
                                                            absl::string_view entity,
                                                            absl::CivilDay from,

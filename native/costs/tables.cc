@@ -76,7 +76,19 @@ absl::Status MigrateTables(store::Database& database) {
          "CREATE TABLE cost_alerts (id BIGINT PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT "
          "NULL,"
          " scope TEXT NOT NULL, detail TEXT NOT NULL, at BIGINT NOT NULL,"
-         " UNIQUE (kind, subject, scope));"}}});
+         " UNIQUE (kind, subject, scope));"},
+        {3, "what deliveries replaced",
+         // Facts as they stood before the delivery; no bytes: there were none.
+         "CREATE TABLE cost_replaced_facts (ingest BIGINT NOT NULL REFERENCES cost_ingests (id),"
+         " billing_period TEXT NOT NULL, month BIGINT NOT NULL,"
+         " subject BIGINT NOT NULL REFERENCES cost_subjects (id), facts BLOB NOT NULL,"
+         " PRIMARY KEY (ingest, billing_period, month, subject));"
+         "CREATE INDEX cost_replaced_facts_subject ON cost_replaced_facts (subject);"
+         // Whether what an ingest replaced of a period is kept.
+         "ALTER TABLE cost_totals ADD COLUMN kept BIGINT NOT NULL DEFAULT 0;"
+         "CREATE INDEX cost_ingests_source ON cost_ingests (source, id);"
+         // 1: of a file, which is replaced as a whole; 0: added one by one.
+         "ALTER TABLE cost_metrics ADD COLUMN of_file BIGINT NOT NULL DEFAULT 1;"}}});
 }
 
 }  // namespace purser::costs

@@ -57,6 +57,10 @@ class Binder {
   const BillFormat& format() const { return *binding_.format; }
 
   void ChooseFormat() {
+    if (wanted_.format != nullptr) {
+      binding_.format = wanted_.format.get();
+      return;
+    }
     for (const BillFormat& format : BillFormats()) {
       const bool all = std::all_of(format.marks.begin(), format.marks.end(),
                                    [&](absl::string_view mark) { return Has(mark); });

@@ -3,6 +3,7 @@
 #ifndef PURSER_COSTS_READERS_COLUMNS_H_
 #define PURSER_COSTS_READERS_COLUMNS_H_
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,6 +24,8 @@ struct Wanted {
   // Those of the texts and amounts that a file may lack: then they are "" and 0. Amounts among them
   // may be empty, too.
   std::vector<std::string> optional = {};
+  // What the files are; null: told by their columns.
+  std::shared_ptr<const BillFormat> format = nullptr;
 };
 
 inline constexpr int kNoColumn = -1;
@@ -56,7 +59,7 @@ struct AmountSource {
 
 // How a file answers what is wanted.
 struct Binding {
-  const BillFormat* format = nullptr;
+  const BillFormat* format = nullptr;  // lives as long as Wanted
   std::vector<TextSource> texts;
   // By Wanted::texts.
   struct Text {

@@ -267,6 +267,7 @@ BillFormat OpenCost() {
                   {"SubAccountId", {"properties.cluster"}},
                   {"Tags", {"properties.labels"}},
                   {"ProviderName", {}, nullptr, "Kubernetes"},
+                  {"x_KubernetesNamespace", {"properties.namespace"}},
               },
           .empty_amounts = true};
 }

@@ -4,14 +4,17 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/decimal.h"
 #include "costs/aggregate.h"
 #include "costs/readers/byte_source.h"
+#include "costs/readers/column_map.h"
 #include "costs/readers/csv_scanner.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -180,6 +183,64 @@ TEST_F(FormatsTest, OpenCostAllocations) {
           {"day", "ResourceName", "SubAccountId", "properties.namespace", "tag:team"}),
       ElementsAre("[2026-11-02][__idle__][c1][][]USD 3 3 1",
                   "[2026-11-02][prod/api][c1][prod][web]USD 1.850001 1.850001 1"));
+}
+
+// A bill of no known kind, by a map of its columns.
+TEST_F(FormatsTest, AnyCsvByAMapOfItsColumns) {
+  const std::string path = folder_ + "/any.csv";
+  std::ofstream(path)
+      << ("Date,Total Cost,Tax,Project,Product,Curr,label_team\n"
+          "11/02/2026,10.5,1.5,p1,Compute,EUR,data\n"
+          "11/30/2026,\"1\",,p2,\"Storage, cold\",EUR,\n");
+  const auto sum = [&](std::map<std::string, std::string> map) {
+    AggregateRequest request{.paths = {path},
+                             .group_by = {"day", "SubAccountId", "ServiceName", "ChargeCategory",
+                                          "tag:team", "BillingPeriodStart"},
+                             .measures = {"BilledCost"}};
+    const auto format = MapColumns(map);
+    if (!format.ok()) return std::vector<std::string>{std::string(format.status().message())};
+    request.format = *format;
+    const auto result = Aggregate(request);
+    if (!result.ok()) return std::vector<std::string>{std::string(result.status().message())};
+    std::vector<std::string> rows;
+    EXPECT_TRUE(result
+                    ->ForEach([&](const AggregateRow& row) {
+                      rows.push_back(absl::StrCat(absl::StrJoin(row.keys, " "), " ", row.currency,
+                                                  " ", row.sums[0].ToString()));
+                      return absl::OkStatus();
+                    })
+                    .ok());
+    return rows;
+  };
+  std::map<std::string, std::string> map = {
+      {"BilledCost", "TotalCost + Tax"}, {"BillingCurrency", "Curr"},
+      {"ChargePeriodStart", "Date"},     {"BillingPeriodStart", "month:Date"},
+      {"SubAccountId", "Project"},       {"ServiceName", "Product"},
+      {"ChargeCategory", "=Usage"},      {"tags", "label_"},
+      {"dates", "month-first"}};
+  EXPECT_THAT(sum(map), ElementsAre("2026-11-02 p1 Compute Usage data 11/02/2026 EUR 12",
+                                    "2026-11-30 p2 Storage, cold Usage  11/30/2026 EUR 1"));
+  map["BilledCost"] = "=5";
+  EXPECT_THAT(sum(map), ElementsAre(HasSubstr("an amount is read, not given")));
+  map["BilledCost"] = "Amount";
+  EXPECT_THAT(sum(map), ElementsAre(HasSubstr("not a mapped file: column BilledCost")));
+  map["dates"] = "day-first";
+  EXPECT_THAT(sum(map), ElementsAre(HasSubstr("can only be month-first")));
+}
+
+// Oracle's cost files have FOCUS's name and the columns of its preview.
+TEST_F(FormatsTest, OciWithTheNamesOfThePreview) {
+  EXPECT_THAT(
+      Sum("Provider,Publisher,Region,InvoiceIssuer,BilledCost,EffectiveCost,BillingCurrency,"
+          "BillingPeriodStart,ChargePeriodStart,ChargeCategory,ChargeSubcategory,ServiceName,"
+          "SubAccountId,UsageQuantity,UsageUnit,Tags,oci_CompartmentName,oci_BackReferenceNumber\n"
+          "Oracle,Oracle,eu-frankfurt-1,Oracle,9.7379661922E-8,2.323760000E-9,EUR,"
+          "2026-11-01T00:00Z,2026-11-02T01:00Z,Usage,On-Demand,COMPUTE,ocid1.tenancy,1,HOUR,"
+          "\"{\"\"team\"\":\"\"data\"\"}\",prod,\n",
+          {"day", "ProviderName", "PublisherName", "RegionId", "InvoiceIssuerName", "ConsumedUnit",
+           "tag:team", "oci_CompartmentName"}),
+      ElementsAre("[2026-11-02][Oracle][Oracle][eu-frankfurt-1][Oracle][HOUR][data][prod]"
+                  "EUR 0.000000097379661922 0.00000000232376 1"));
 }
 
 // The sum of one column by the slow way.

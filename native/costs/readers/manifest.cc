@@ -45,8 +45,9 @@ absl::StatusOr<std::string> ReadAll(const std::string& path) {
 }
 
 // The files of a manifest: of AWS's reports and exports a list of keys, of Azure's one of blobs.
-absl::Status FilesOf(const nlohmann::json& manifest, std::vector<std::string>& names,
-                     DeliveredFiles& delivered) {
+absl::StatusOr<ManifestFiles> FilesOf(const nlohmann::json& manifest, const std::string& where) {
+  ManifestFiles files;
+  std::vector<std::string>& names = files.names;
   for (const char* const list : {"reportKeys", "dataFiles", "files"}) {
     const auto found = manifest.find(list);
     if (found == manifest.end() || !found->is_array()) continue;
@@ -62,31 +63,35 @@ absl::Status FilesOf(const nlohmann::json& manifest, std::vector<std::string>& n
     }
     const auto rows = manifest.find("dataRowCount");
     if (rows != manifest.end() && rows->is_number_integer()) {
-      delivered.rows = rows->get<int64_t>();
+      files.rows = rows->get<int64_t>();
     }
     const auto count = manifest.find("blobCount");
     if (count != manifest.end() && count->is_number_integer() &&
         count->get<int64_t>() != static_cast<int64_t>(names.size())) {
-      return absl::InvalidArgumentError(absl::StrCat(delivered.manifest, ": it names ",
-                                                     names.size(), " blobs and counts ",
-                                                     count->get<int64_t>()));
+      return absl::InvalidArgumentError(absl::StrCat(where, ": it names ", names.size(),
+                                                     " blobs and counts ", count->get<int64_t>()));
     }
   }
   if (names.size() > kMaxManifestFiles) {
-    return absl::ResourceExhaustedError(absl::StrCat(delivered.manifest, ": it names more than ",
-                                                     kMaxManifestFiles,
-                                                     " files (kMaxManifestFiles)"));
+    return absl::ResourceExhaustedError(absl::StrCat(
+        where, ": it names more than ", kMaxManifestFiles, " files (kMaxManifestFiles)"));
   }
   if (names.empty()) {
     return absl::InvalidArgumentError(
-        absl::StrCat(delivered.manifest,
+        absl::StrCat(where,
                      ": it names no files; manifests of AWS (reportKeys, dataFiles) and Azure "
                      "(blobs) are known"));
   }
-  return absl::OkStatus();
+  return files;
 }
 
 }  // namespace
+
+absl::StatusOr<ManifestFiles> ParseManifest(absl::string_view text, const std::string& where) {
+  const absl::StatusOr<nlohmann::json> manifest = json::Parse(text, {.max_depth = 16});
+  if (!manifest.ok()) return base::Annotate(manifest.status(), where);
+  return FilesOf(*manifest, where);
+}
 
 absl::StatusOr<DeliveredFiles> ReadDelivered(const std::string& folder) {
   const fs::path at = fs::path(folder).lexically_normal();
@@ -112,12 +117,10 @@ absl::StatusOr<DeliveredFiles> ReadDelivered(const std::string& folder) {
   DeliveredFiles delivered;
   delivered.manifest = manifests[0];
   PURSER_ASSIGN_OR_RETURN(const std::string text, ReadAll(delivered.manifest));
-  const absl::StatusOr<nlohmann::json> manifest = json::Parse(text, {.max_depth = 16});
-  if (!manifest.ok()) return base::Annotate(manifest.status(), delivered.manifest);
-  std::vector<std::string> names;
-  PURSER_RETURN_IF_ERROR(FilesOf(*manifest, names, delivered));
+  PURSER_ASSIGN_OR_RETURN(const ManifestFiles files, ParseManifest(text, delivered.manifest));
+  delivered.rows = files.rows;
   std::vector<std::string> missing;
-  for (const std::string& name : names) {
+  for (const std::string& name : files.names) {
     // A name that leads elsewhere has no last part that is a file's.
     const std::string last = name.substr(name.rfind('/') + 1);
     if (last.empty() || last == "." || last == "..") {
@@ -133,7 +136,7 @@ absl::StatusOr<DeliveredFiles> ReadDelivered(const std::string& folder) {
   }
   if (!missing.empty()) {
     return absl::FailedPreconditionError(
-        absl::StrCat(folder, ": not delivered yet: ", missing.size(), " of ", names.size(),
+        absl::StrCat(folder, ": not delivered yet: ", missing.size(), " of ", files.names.size(),
                      " files of the manifest are missing, the first is ", missing[0]));
   }
   return delivered;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 
 namespace purser::costs {
 
@@ -21,6 +22,13 @@ struct DeliveredFiles {
   std::vector<std::string> paths;  // of the data files, in the manifest's order
   std::optional<int64_t> rows;     // of all files, where the manifest counts them (Azure)
 };
+
+struct ManifestFiles {
+  std::vector<std::string> names;  // as the manifest says them: keys, paths or URLs
+  std::optional<int64_t> rows;
+};
+// INVALID_ARGUMENT: it is no manifest of AWS or Azure. `where` is for errors.
+absl::StatusOr<ManifestFiles> ParseManifest(absl::string_view text, const std::string& where);
 
 // What was delivered into `folder`, by the manifest in it (*Manifest.json, manifest.json); for a
 // folder …/data/PARTITION as AWS Data Exports has it, by the one in …/metadata/PARTITION. Of the

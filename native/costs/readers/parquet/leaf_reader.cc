@@ -45,6 +45,11 @@ absl::Status LeafReader::Wrong(absl::string_view what) const {
                                                  ", page at byte ", page_at_, ": ", what));
 }
 
+absl::Status LeafReader::TooFewRows() const {
+  return absl::InvalidArgumentError(absl::StrCat(
+      "column ", leaf_.path, " has fewer rows than its row group: the file is damaged"));
+}
+
 void LeafReader::Start(const ColumnChunk& chunk, std::string where) {
   chunk_ = chunk;
   where_ = std::move(where);

@@ -42,6 +42,8 @@ class LeafReader {
   const Values& values() const { return values_; }
 
   const Leaf& leaf() const { return leaf_; }
+  // The error of a column that ended before its row group.
+  absl::Status TooFewRows() const;
 
  private:
   absl::Status Wrong(absl::string_view what) const;

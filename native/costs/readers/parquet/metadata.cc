@@ -4,6 +4,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "base/status.h"
 #include "base/strings.h"
 #include "costs/readers/parquet/thrift.h"
@@ -242,6 +243,12 @@ class SchemaReader {
   }
 
   // Leaves [first, …) are those of one field of the row.
+  // Without what only wraps the elements of a list, as JSON has it.
+  static std::string NameOf(absl::string_view path) {
+    return absl::StrReplaceAll(
+        path, {{".list.element", ""}, {".list.item", ""}, {".bag.array_element", ""}});
+  }
+
   static void AddColumns(const std::string& name, size_t first, Metadata& metadata) {
     const size_t count = metadata.leaves.size() - first;
     const auto ends_in = [&](size_t leaf, absl::string_view end) {
@@ -255,7 +262,7 @@ class SchemaReader {
       return;
     }
     for (size_t leaf = first; leaf < metadata.leaves.size(); ++leaf) {
-      metadata.columns.push_back({metadata.leaves[leaf].path, static_cast<int>(leaf), -1});
+      metadata.columns.push_back({NameOf(metadata.leaves[leaf].path), static_cast<int>(leaf), -1});
     }
   }
 

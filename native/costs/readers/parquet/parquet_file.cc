@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "base/strings.h"
 #include "costs/readers/byte_source.h"
+#include "costs/readers/parquet/amount_decoder.h"
 #include "costs/readers/parquet/column_decoder.h"
 #include "costs/readers/parquet/metadata.h"
 
@@ -225,7 +226,9 @@ absl::Status ParquetBillFile::Check(const Binding& binding) const {
     for (const auto& [number, minus] : terms) {
       const Column& column = metadata_.columns[static_cast<size_t>(number)];
       const Leaf& leaf = metadata_.leaves[static_cast<size_t>(column.leaf)];
-      if (column.value >= 0 || leaf.max_repetition > 0 || !HasAmount(leaf)) {
+      // A list is one of several parts of a sum, as credits are of a cost; alone it is no amount.
+      const bool listed = leaf.max_repetition > 0 && terms.size() == 1;
+      if (column.value >= 0 || listed || !HasAmount(leaf)) {
         return wrong(column, "has a type whose values are no amounts");
       }
     }

@@ -1,0 +1,132 @@
+// What costs are is the same on every database: one story of deliveries, rules and questions.
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "costs/testing/cost_fixture.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace purser::costs {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+constexpr absl::CivilDay kFrom(2026, 10, 1);
+constexpr absl::CivilDay kTo(2026, 11, 30);
+
+class DatabaseTest : public testing::CostsOnDatabaseTest {
+ protected:
+  void SetUp() override {
+    testing::CostsOnDatabaseTest::SetUp();
+    if (IsSkipped()) return;
+    Deliver({{.billed = "10", .month = 10, .team = "web"},
+             {.billed = "0.000000000000000001", .month = 10, .team = "data"},
+             {.billed = "5", .month = 10, .service = "RDS"}});
+    Deliver({{.billed = "20", .team = "web"}, {.billed = "7", .day = 3, .team = "data"}});
+    Deliver({{.billed = "3", .day = 4, .team = "web", .currency = "EUR"}}, "other");
+  }
+  std::vector<std::string> Top(Dimension dimension) {
+    const auto top = service_->Top({.from = kFrom, .to = kTo, .dimension = dimension, .limit = 1});
+    if (!top.ok()) return {top.status().ToString()};
+    std::vector<std::string> rows;
+    const auto add = [&](const std::vector<CostRow>& from) {
+      for (const CostRow& row : from) {
+        rows.push_back(absl::StrCat(absl::StrJoin(row.keys, " "), " ", row.currency, " ",
+                                    row.billed.ToString()));
+      }
+    };
+    add(top->rows);
+    add(top->rest);
+    return rows;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Databases, DatabaseTest, ::testing::Values("sqlite", "postgres"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST_P(DatabaseTest, AnswersAreExact) {
+  EXPECT_THAT(
+      Query({Dimension::kMonth, Dimension::kEntity}),
+      ElementsAre("2026-10 group:default/data USD 0.000000000000000001 "
+                  "0.000000000000000001 1",
+                  "2026-10 group:default/web USD 10 10 1", "2026-10 unallocated USD 5 5 1",
+                  "2026-11 group:default/data USD 7 7 1", "2026-11 group:default/web EUR 3 3 1",
+                  "2026-11 group:default/web USD 20 20 1"));
+  EXPECT_THAT(Top(Dimension::kEntity),
+              ElementsAre("group:default/web EUR 3", "group:default/web USD 30", " EUR 0",
+                          " USD 12.000000000000000001"));
+  const auto compared = service_->Compare({.from = absl::CivilDay(2026, 11, 1),
+                                           .to = kTo,
+                                           .before_from = kFrom,
+                                           .before_to = absl::CivilDay(2026, 10, 31),
+                                           .dimension = Dimension::kService});
+  ASSERT_TRUE(compared.ok()) << compared.status();
+  std::vector<std::string> changes;
+  for (const ComparedRow& row : *compared) {
+    changes.push_back(absl::StrCat(row.key, " ", row.currency, " ", row.change.ToString()));
+  }
+  EXPECT_THAT(changes, ElementsAre("S3 EUR 3", "S3 USD 16.999999999999999999", "RDS USD -5"));
+  const auto invoices = service_->Reconcile(kFrom, kTo);
+  ASSERT_TRUE(invoices.ok()) << invoices.status();
+  ASSERT_EQ(invoices->size(), 3u);
+  for (const ReconciledInvoice& invoice : *invoices) EXPECT_TRUE(invoice.difference.IsZero());
+  const auto summary = service_->EntitySummary({.entity_ref = "group:default/web"});
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(*summary->to, absl::CivilDay(2026, 11, 4));
+  EXPECT_EQ(summary->costs[1].billed.ToString(), "20");
+}
+
+TEST_P(DatabaseTest, RulesRelationsAndMetricsChangeHistory) {
+  rules_ = R"(
+apiVersion: purser.dev/v1
+kind: CostAllocation
+spec:
+  rules:
+    - { name: teams, tag: team, entity: "group:default/{value}" }
+    - { name: rest, subAccount: ["42"], share: common }
+  pools:
+    - { name: common, split: metric, metric: users }
+)";
+  Start();
+  const base::Decimal one = base::Decimal::FromInteger(1), three = base::Decimal::FromInteger(3);
+  ASSERT_TRUE(service_
+                  ->PutMetrics({{"users", "group:default/data", kFrom, one},
+                                {"users", "group:default/web", kFrom, three}})
+                  .ok());
+  EXPECT_THAT(Query({Dimension::kEntity}),
+              ElementsAre("group:default/data USD 8.250000000000000001 8.250000000000000001 2",
+                          "group:default/web EUR 3 3 1", "group:default/web USD 33.75 33.75 3"));
+  // Another source of the same metric counts like the first.
+  ASSERT_TRUE(service_->AddMetrics({{"users", "group:default/data", kFrom, three}}).ok());
+  EXPECT_THAT(Top(Dimension::kOwner),
+              ElementsAre(" EUR 3", " USD 42.000000000000000001", " EUR 0", " USD 0"));
+  EXPECT_EQ(service_->Sums({.from = kFrom, .to = kTo, .group_by = {Dimension::kEntity}})
+                ->at(0)
+                .billed.ToString(),
+            "9.500000000000000001");
+  auto graph = EntityGraph::Create({{.ref = "group:default/web", .parent = "group:default/all"},
+                                    {.ref = "group:default/data", .parent = "group:default/all"}});
+  ASSERT_TRUE(graph.ok()) << graph.status();
+  ASSERT_TRUE(service_->PutGraph(*graph).ok());
+  const auto names = service_->NamesOf(Dimension::kGroup);
+  ASSERT_TRUE(names.ok()) << names.status();
+  // A restart finds everything as it was.
+  const auto before = Query({Dimension::kDay, Dimension::kEntity, Dimension::kService});
+  const auto version = service_->DataVersion();
+  Start();
+  EXPECT_EQ(Query({Dimension::kDay, Dimension::kEntity, Dimension::kService}), before);
+  EXPECT_EQ(*service_->DataVersion(), *version);
+  EXPECT_EQ(*service_->Reallocate(), 0);
+}
+
+TEST_P(DatabaseTest, WhatIsToldIsToldOnce) {
+  const CostAlert alert{.kind = "budget", .subject = "b", .scope = "2026-11-01 80", .detail = "{}"};
+  EXPECT_TRUE(*service_->RecordAlert(alert));
+  EXPECT_FALSE(*service_->RecordAlert(alert));
+  Start();
+  EXPECT_FALSE(*service_->RecordAlert(alert));
+  ASSERT_EQ(service_->Alerts(0, 10)->size(), 1u);
+  EXPECT_THAT(*service_->Alerts(service_->Alerts(0, 10)->at(0).sequence, 10), IsEmpty());
+}
+
+}  // namespace
+}  // namespace purser::costs

@@ -1,0 +1,82 @@
+#include "costs/decisions.h"
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "base/status.h"
+
+namespace purser::costs {
+namespace {
+
+constexpr char kField = '\x1f';
+constexpr char kRecord = '\x1e';
+
+}  // namespace
+
+absl::StatusOr<Decisions> Decisions::Make(const Allocation& allocation, ResourceIndex& resources,
+                                          Subject subject, const std::set<uint32_t>& items,
+                                          const Numbering<ChargeItem>& numbers) {
+  Decisions decisions;
+  if (!allocation.by_item()) {
+    PURSER_ASSIGN_OR_RETURN(decisions.all_, allocation.Decide(subject, resources));
+    return decisions;
+  }
+  for (const uint32_t item : items) {
+    subject.item = &numbers[item];
+    PURSER_ASSIGN_OR_RETURN(decisions.by_item_[item], allocation.Decide(subject, resources));
+  }
+  return decisions;
+}
+
+absl::StatusOr<Decisions> Decisions::Parse(absl::string_view text) {
+  Decisions decisions;
+  for (const absl::string_view record : absl::StrSplit(text, kRecord, absl::SkipEmpty())) {
+    const std::vector<std::string> fields = absl::StrSplit(record, kField);
+    uint32_t item = 0;
+    if (fields.size() != 3 || (fields[0] != "*" && !absl::SimpleAtoi(fields[0], &item))) {
+      return absl::DataLossError("stored decisions are damaged: allocate anew");
+    }
+    Decision& decision = fields[0] == "*" ? decisions.all_ : decisions.by_item_[item];
+    decision = {fields[1], fields[2]};
+  }
+  return decisions;
+}
+
+std::string Decisions::ToText() const {
+  const auto record = [](absl::string_view item, const Decision& decision) {
+    return absl::StrCat(item, absl::string_view(&kField, 1), decision.entity_ref,
+                        absl::string_view(&kField, 1), decision.rule);
+  };
+  if (by_item_.empty()) return record("*", all_);
+  std::vector<std::string> records;
+  for (const auto& [item, decision] : by_item_) {
+    records.push_back(record(absl::StrCat(item), decision));
+  }
+  return absl::StrJoin(records, absl::string_view(&kRecord, 1));
+}
+
+Decisions Decisions::Renumbered(const std::vector<uint32_t>& numbers) const {
+  Decisions renumbered;
+  renumbered.all_ = all_;
+  for (const auto& [item, decision] : by_item_) renumbered.by_item_[numbers[item]] = decision;
+  return renumbered;
+}
+
+void Decisions::Update(const Decisions& newer) {
+  if (newer.by_item_.empty()) {
+    *this = newer;
+    return;
+  }
+  all_ = Decision();
+  for (const auto& [item, decision] : newer.by_item_) by_item_[item] = decision;
+}
+
+const Decision& Decisions::Of(uint32_t item) const {
+  static const Decision* const nobody = new Decision{kUnallocated, ""};
+  const auto found = by_item_.find(item);
+  if (found != by_item_.end()) return found->second;
+  return all_.entity_ref.empty() ? *nobody : all_;
+}
+
+}  // namespace purser::costs

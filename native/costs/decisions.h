@@ -1,0 +1,42 @@
+// What allocation decided of a subject's charges, as it is stored.
+#ifndef PURSER_COSTS_DECISIONS_H_
+#define PURSER_COSTS_DECISIONS_H_
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "costs/allocation.h"
+#include "costs/numbers.h"
+#include "costs/resource_index.h"
+
+namespace purser::costs {
+
+// What a subject's charges are decided to be: one decision, or one for each of its items when the
+// rules look at items. As text, to be stored and compared.
+class Decisions {
+ public:
+  static absl::StatusOr<Decisions> Make(const Allocation& allocation, ResourceIndex& resources,
+                                        Subject subject, const std::set<uint32_t>& items,
+                                        const Numbering<ChargeItem>& numbers);
+  static absl::StatusOr<Decisions> Parse(absl::string_view text);
+  std::string ToText() const;
+  // The same with item i as numbers[i].
+  Decisions Renumbered(const std::vector<uint32_t>& numbers) const;
+  // Takes over what `newer` says; its silence about an item changes nothing.
+  void Update(const Decisions& newer);
+  // Of the charges of `item`; kUnallocated when nothing is known of it.
+  const Decision& Of(uint32_t item) const;
+
+ private:
+  Decision all_;
+  std::map<uint32_t, Decision> by_item_;  // empty: all items have `all_`
+};
+
+}  // namespace purser::costs
+
+#endif  // PURSER_COSTS_DECISIONS_H_

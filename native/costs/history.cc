@@ -1,0 +1,329 @@
+#include "costs/history.h"
+
+#include <algorithm>
+#include <optional>
+#include <tuple>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "costs/readers/days.h"
+#include "costs/rollups.h"
+
+namespace purser::costs {
+namespace {
+
+// Facts of one row on both sides of a comparison, by Fact::key.
+using Sides = std::map<uint64_t, std::pair<std::optional<Fact>, std::optional<Fact>>>;
+
+absl::Status AddSide(absl::string_view facts, bool after, Sides& sides) {
+  if (facts.empty()) return absl::OkStatus();
+  return DecodeFacts(facts, [&](const Fact& fact) {
+    auto& [left, right] = sides[fact.key()];
+    (after ? right : left) = fact;
+  });
+}
+
+absl::Status AddChange(const std::pair<std::optional<Fact>, std::optional<Fact>>& sides,
+                       DiffRow& row) {
+  const Measures before = sides.first.has_value() ? sides.first->sums : Measures();
+  const Measures after = sides.second.has_value() ? sides.second->sums : Measures();
+  base::Decimal billed, effective;
+  if (!base::Decimal::Subtract(after.billed, before.billed, &billed) ||
+      !base::Decimal::Subtract(after.effective, before.effective, &effective) ||
+      !base::Decimal::Add(row.billed, billed, &row.billed) ||
+      !base::Decimal::Add(row.effective, effective, &row.effective)) {
+    return absl::OutOfRangeError("a change of costs does not fit");
+  }
+  row.charges += after.charges - before.charges;
+  ++row.changed;
+  return absl::OkStatus();
+}
+
+// All deliveries of a billing period, the latest first.
+absl::StatusOr<std::vector<StoredDelivery>> DeliveriesOf(const QueryContext& context,
+                                                         const std::string& where,
+                                                         const std::vector<store::Value>& values,
+                                                         size_t limit) {
+  std::vector<StoredDelivery> deliveries;
+  PURSER_RETURN_IF_ERROR(context.connection.ForEach(
+      absl::StrCat("SELECT i.id, i.source, i.sha256, i.rows_stored, i.ingested_at, "
+                   "t.billing_period, t.currency, t.billed, t.effective, t.charges, t.kept, "
+                   "p.ingest FROM cost_ingests i JOIN cost_totals t ON t.ingest = i.id "
+                   "LEFT JOIN cost_periods p ON p.source = i.source AND "
+                   "p.billing_period = t.billing_period ",
+                   where, " ORDER BY i.id DESC, t.billing_period, t.currency"),
+      values, [&](const store::Row& row) -> absl::Status {
+        PURSER_ASSIGN_OR_RETURN(const absl::CivilDay period, ParseDay(row.Text(5)));
+        if (deliveries.empty() || deliveries.back().id != row.Int(0) ||
+            deliveries.back().billing_period != period) {
+          if (deliveries.size() == limit) return absl::OkStatus();
+          deliveries.push_back({.id = row.Int(0),
+                                .source = row.Text(1),
+                                .billing_period = period,
+                                .at = absl::FromUnixMicros(row.Int(4)),
+                                .sha256 = row.Text(2),
+                                .rows = row.Int(3),
+                                .totals = {},
+                                .current = !row.IsNull(11) && row.Int(11) == row.Int(0),
+                                .replaced = row.Int(10) != 0});
+        }
+        PURSER_ASSIGN_OR_RETURN(const base::Decimal billed, base::Decimal::Parse(row.Text(7)));
+        PURSER_ASSIGN_OR_RETURN(const base::Decimal effective, base::Decimal::Parse(row.Text(8)));
+        deliveries.back().totals.push_back(
+            {period, row.Text(6), billed, effective, base::Decimal(), row.Int(9)});
+        return absl::OkStatus();
+      }));
+  return deliveries;
+}
+
+// The two deliveries of a request, and the one after the later, if any.
+struct Chosen {
+  const StoredDelivery* before = nullptr;
+  const StoredDelivery* after = nullptr;
+};
+
+// `all` is the latest first.
+absl::StatusOr<Chosen> Choose(const std::vector<StoredDelivery>& all, const DiffRequest& request) {
+  const auto find = [&](int64_t id) -> absl::StatusOr<size_t> {
+    for (size_t i = 0; i < all.size(); ++i) {
+      if (all[i].id == id) return i;
+    }
+    return absl::NotFoundError(absl::StrCat("delivery ", id, " of ", request.source, " for ",
+                                            DayText(request.billing_period), " is not known"));
+  };
+  if (all.empty()) {
+    return absl::NotFoundError(
+        absl::StrCat(request.source, " delivered nothing for ", DayText(request.billing_period)));
+  }
+  size_t after = 0;
+  if (request.after != 0) {
+    PURSER_ASSIGN_OR_RETURN(after, find(request.after));
+  }
+  size_t before = after + 1;
+  if (request.before != 0) {
+    PURSER_ASSIGN_OR_RETURN(before, find(request.before));
+  }
+  if (before >= all.size()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("delivery ", all[after].id, " is the first of ", request.source, " for ",
+                     DayText(request.billing_period), ": there is nothing to compare it with"));
+  }
+  if (before <= after) {
+    return absl::InvalidArgumentError("the delivery `before` is not before the other");
+  }
+  for (size_t i = 0; i < before; ++i) {
+    if (all[i].replaced) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat("what delivery ", all[i].id, " replaced is not kept any more"));
+  }
+  return Chosen{&all[before], &all[after]};
+}
+
+using RowKey = std::pair<int64_t, int64_t>;  // month, subject
+
+// What rows held before and after, of those that some delivery in between changed.
+absl::StatusOr<std::map<RowKey, std::pair<std::string, std::string>>> ChangedRows(
+    const QueryContext& context, const DiffRequest& request, const Chosen& chosen) {
+  std::map<RowKey, std::pair<std::string, std::string>> rows;
+  const std::string period = DayText(request.billing_period);
+  // The oldest of what was replaced after `before` is what stood there.
+  PURSER_RETURN_IF_ERROR(context.connection.ForEach(
+      "SELECT r.month, r.subject, r.facts FROM cost_replaced_facts r JOIN cost_ingests i ON i.id = "
+      "r.ingest WHERE i.source = $1 AND r.billing_period = $2 AND r.ingest > $3 AND r.ingest <= $4 "
+      "ORDER BY r.ingest",
+      {request.source, period, chosen.before->id, chosen.after->id}, [&](const store::Row& row) {
+        rows.try_emplace({row.Int(0), row.Int(1)}, row.Text(2), "");
+        return absl::OkStatus();
+      }));
+  // Likewise after `after`; what nobody replaced since is there now.
+  std::set<RowKey> known;
+  PURSER_RETURN_IF_ERROR(context.connection.ForEach(
+      "SELECT r.month, r.subject, r.facts FROM cost_replaced_facts r JOIN cost_ingests i ON i.id = "
+      "r.ingest WHERE i.source = $1 AND r.billing_period = $2 AND r.ingest > $3 ORDER BY r.ingest",
+      {request.source, period, chosen.after->id}, [&](const store::Row& row) {
+        const RowKey key{row.Int(0), row.Int(1)};
+        const auto found = rows.find(key);
+        if (found != rows.end() && known.insert(key).second) found->second.second = row.Text(2);
+        return absl::OkStatus();
+      }));
+  PURSER_RETURN_IF_ERROR(context.connection.ForEach(
+      "SELECT month, subject, facts FROM cost_facts WHERE source = $1 AND billing_period = $2",
+      {request.source, period}, [&](const store::Row& row) {
+        const RowKey key{row.Int(0), row.Int(1)};
+        const auto found = rows.find(key);
+        if (found != rows.end() && !known.contains(key)) found->second.second = row.Text(2);
+        return absl::OkStatus();
+      }));
+  return rows;
+}
+
+absl::Status CheckDimensions(const std::vector<Dimension>& group_by) {
+  for (const Dimension dimension : group_by) {
+    if (dimension == Dimension::kDay || IsOfItem(dimension) || IsOfBill(dimension)) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("deliveries are compared as they were read: ", DimensionName(dimension),
+                     " is what allocation makes of them"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status ReplaceRows(store::Connection& connection, const std::string& source,
+                         absl::CivilDay period, int64_t ingest, const PeriodRows& rows,
+                         std::set<int64_t>& months) {
+  const std::string day = DayText(period);
+  PURSER_ASSIGN_OR_RETURN(
+      const store::Rows stored,
+      connection.Query("SELECT 1 FROM cost_periods WHERE source = $1 AND billing_period = $2",
+                       {source, day}));
+  const bool first = stored.empty();
+  // Kept until the statement that reads them ended.
+  std::vector<std::pair<RowKey, std::string>> replaced;
+  std::set<RowKey> known;
+  PURSER_RETURN_IF_ERROR(connection.ForEach(
+      "SELECT month, subject, facts FROM cost_facts WHERE source = $1 AND billing_period = $2",
+      {source, day}, [&](const store::Row& row) {
+        const RowKey key{row.Int(0), row.Int(1)};
+        known.insert(key);
+        const auto found = rows.find(key);
+        if (found == rows.end() || found->second != row.Text(2)) {
+          replaced.emplace_back(key, row.Text(2));
+        }
+        return absl::OkStatus();
+      }));
+  const auto remember = [&](const RowKey& key, std::string facts) -> absl::Status {
+    months.insert(key.first);
+    if (first) return absl::OkStatus();
+    return connection.ExecuteLater(
+        "INSERT INTO cost_replaced_facts (ingest, billing_period, month, subject, facts) "
+        "VALUES ($1, $2, $3, $4, $5)",
+        {ingest, day, key.first, key.second, store::Blob{std::move(facts)}});
+  };
+  for (auto& [key, facts] : replaced) {
+    PURSER_RETURN_IF_ERROR(remember(key, std::move(facts)));
+    const auto found = rows.find(key);
+    if (found == rows.end()) {
+      PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
+          "DELETE FROM cost_facts WHERE source = $1 AND billing_period = $2 AND month = $3 "
+          "AND subject = $4",
+          {source, day, key.first, key.second}));
+    } else {
+      PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
+          "UPDATE cost_facts SET facts = $5 WHERE source = $1 AND billing_period = $2 "
+          "AND month = $3 AND subject = $4",
+          {source, day, key.first, key.second, store::Blob{found->second}}));
+    }
+  }
+  for (const auto& [key, facts] : rows) {
+    if (known.contains(key)) continue;
+    PURSER_RETURN_IF_ERROR(remember(key, ""));
+    PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
+        "INSERT INTO cost_facts (source, billing_period, month, subject, facts) "
+        "VALUES ($1, $2, $3, $4, $5)",
+        {source, day, key.first, key.second, store::Blob{facts}}));
+  }
+  return first ? absl::OkStatus()
+               : connection.ExecuteLater(
+                     "UPDATE cost_totals SET kept = 1 WHERE ingest = $1 AND billing_period = $2",
+                     {ingest, day});
+}
+
+absl::Status ForgetReplaced(store::Connection& connection, const std::string& source,
+                            absl::CivilDay period, int keep) {
+  const std::string day = DayText(period);
+  std::vector<int64_t> kept;
+  PURSER_RETURN_IF_ERROR(connection.ForEach(
+      "SELECT DISTINCT t.ingest FROM cost_totals t JOIN cost_ingests i ON i.id = t.ingest "
+      "WHERE i.source = $1 AND t.billing_period = $2 AND t.kept = 1 ORDER BY t.ingest DESC",
+      {source, day}, [&](const store::Row& row) {
+        kept.push_back(row.Int(0));
+        return absl::OkStatus();
+      }));
+  for (size_t i = static_cast<size_t>(std::max(keep, 0)); i < kept.size(); ++i) {
+    PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
+        "DELETE FROM cost_replaced_facts WHERE ingest = $1 AND billing_period = $2",
+        {kept[i], day}));
+    PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
+        "UPDATE cost_totals SET kept = 0 WHERE ingest = $1 AND billing_period = $2",
+        {kept[i], day}));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int64_t> ForgetMonths(store::Connection& connection, int64_t first) {
+  PURSER_ASSIGN_OR_RETURN(
+      const store::Rows rows,
+      connection.Query("SELECT count(DISTINCT month) FROM cost_facts WHERE month < $1", {first}));
+  for (const char* const table : {"cost_facts", "cost_replaced_facts", "cost_node_months",
+                                  "cost_rank_keys", "cost_rank_days", "cost_months"}) {
+    PURSER_RETURN_IF_ERROR(
+        connection.ExecuteLater(absl::StrCat("DELETE FROM ", table, " WHERE month < $1"), {first}));
+  }
+  const std::string day = DayText(FirstDay(first));
+  PURSER_RETURN_IF_ERROR(
+      connection.ExecuteLater("DELETE FROM cost_periods WHERE last_day < $1", {day}));
+  PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
+      "UPDATE cost_periods SET first_day = $1 WHERE first_day < $1", {day}));
+  return rows[0].Int(0);
+}
+
+absl::Status ForgetSubjects(store::Connection& connection, const std::string& source) {
+  return connection.ExecuteLater(
+      "DELETE FROM cost_subjects WHERE source = $1 AND NOT EXISTS "
+      "(SELECT 1 FROM cost_facts f WHERE f.subject = cost_subjects.id) AND NOT EXISTS "
+      "(SELECT 1 FROM cost_replaced_facts r WHERE r.subject = cost_subjects.id)",
+      {source});
+}
+
+absl::StatusOr<std::vector<StoredDelivery>> RunDeliveries(const QueryContext& context,
+                                                          const std::string& source, int limit) {
+  if (limit < 1 || limit > kMaxListedDeliveries) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("limit ", limit, " is not 1 to ", kMaxListedDeliveries));
+  }
+  if (source.empty()) return DeliveriesOf(context, "", {}, static_cast<size_t>(limit));
+  return DeliveriesOf(context, "WHERE i.source = $1", {source}, static_cast<size_t>(limit));
+}
+
+absl::StatusOr<DeliveryDiff> RunDiff(const QueryContext& context, const DiffRequest& request) {
+  PURSER_RETURN_IF_ERROR(CheckDimensions(request.group_by));
+  PURSER_ASSIGN_OR_RETURN(
+      const std::vector<StoredDelivery> all,
+      DeliveriesOf(context, "WHERE i.source = $1 AND t.billing_period = $2",
+                   {request.source, DayText(request.billing_period)}, SIZE_MAX));
+  PURSER_ASSIGN_OR_RETURN(const Chosen chosen, Choose(all, request));
+  PURSER_ASSIGN_OR_RETURN(const auto rows, ChangedRows(context, request, chosen));
+  std::map<std::pair<std::string, std::vector<std::string>>, DiffRow> groups;
+  for (const auto& [row, facts] : rows) {
+    Sides sides;
+    PURSER_RETURN_IF_ERROR(AddSide(facts.first, false, sides));
+    PURSER_RETURN_IF_ERROR(AddSide(facts.second, true, sides));
+    for (const auto& [key, both] : sides) {
+      const auto& [before, after] = both;
+      if (before.has_value() && after.has_value() && before->sums == after->sums) continue;
+      const Fact& fact = after.has_value() ? *after : *before;
+      const ChargeItem& item = context.numbers.items[fact.item];
+      std::vector<std::string> keys;
+      for (const Dimension dimension : request.group_by) {
+        keys.push_back(dimension == Dimension::kDay ? DayText(DayOf(row.first, fact.day))
+                       : IsOfItem(dimension)
+                           ? ValueOf(item, dimension)
+                           : ValueOf(context.numbers.bills[fact.bill], dimension));
+      }
+      PURSER_RETURN_IF_ERROR(AddChange(both, groups[{item.currency, std::move(keys)}]));
+    }
+  }
+  DeliveryDiff diff{*chosen.before, *chosen.after, {}};
+  for (auto& [key, row] : groups) {
+    std::tie(row.currency, row.keys) = key;
+    diff.rows.push_back(std::move(row));
+  }
+  const auto size = [](base::Decimal amount) { return amount.IsNegative() ? -amount : amount; };
+  std::stable_sort(diff.rows.begin(), diff.rows.end(), [&](const DiffRow& a, const DiffRow& b) {
+    return a.currency != b.currency ? a.currency < b.currency : size(a.billed) > size(b.billed);
+  });
+  return diff;
+}
+
+}  // namespace purser::costs

@@ -1,0 +1,53 @@
+// What deliveries replaced: kept, so that a re-statement can be compared with what stood before.
+//
+// A delivery writes only the rows of facts that it changes. What such a row held before stays
+// beside it under the delivery's number: an undo log. The state after any kept delivery is what is
+// stored now, undone by all later ones; the difference of two deliveries touches only rows some
+// delivery between them changed, so that comparing costs what changed, not what is stored.
+#ifndef PURSER_COSTS_HISTORY_H_
+#define PURSER_COSTS_HISTORY_H_
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/civil_time.h"
+#include "costs/query.h"
+#include "costs/service.h"
+#include "store/store.h"
+
+namespace purser::costs {
+
+// Facts of one billing period, encoded, by the month of their days and the subject's id.
+using PeriodRows = std::map<std::pair<int64_t, int64_t>, std::string>;
+
+// Makes `rows` what is stored of the source's billing period and remembers what stood there under
+// `ingest`, unless it is the period's first delivery. Adds the months whose facts changed. Runs
+// inside the caller's transaction.
+absl::Status ReplaceRows(store::Connection& connection, const std::string& source,
+                         absl::CivilDay period, int64_t ingest, const PeriodRows& rows,
+                         std::set<int64_t>& months);
+
+// Forgets what all but the last `keep` deliveries of the source's billing period replaced.
+absl::Status ForgetReplaced(store::Connection& connection, const std::string& source,
+                            absl::CivilDay period, int keep);
+
+// Forgets all months before `first`: what was read, what allocation made of it, and the deliveries.
+// Returns how many months went.
+absl::StatusOr<int64_t> ForgetMonths(store::Connection& connection, int64_t first);
+
+// Subjects that nothing refers to any more.
+absl::Status ForgetSubjects(store::Connection& connection, const std::string& source);
+
+absl::StatusOr<std::vector<StoredDelivery>> RunDeliveries(const QueryContext& context,
+                                                          const std::string& source, int limit);
+absl::StatusOr<DeliveryDiff> RunDiff(const QueryContext& context, const DiffRequest& request);
+
+}  // namespace purser::costs
+
+#endif  // PURSER_COSTS_HISTORY_H_

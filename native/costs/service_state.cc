@@ -1,0 +1,212 @@
+// What a service keeps beside the bills: relations, metrics, alerts.
+#include <algorithm>
+#include <set>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/hash.h"
+#include "catalog/entity.h"
+#include "costs/readers/days.h"
+#include "costs/rollups.h"
+#include "costs/stored_service.h"
+
+namespace purser::costs {
+namespace {
+
+absl::Status StoreMetric(store::Connection& connection, const MetricValue& value, bool of_file) {
+  return connection.ExecuteLater(
+      "INSERT INTO cost_metrics (metric, entity, day, value, of_file) VALUES ($1, $2, $3, $4, $5) "
+      "ON CONFLICT (metric, entity, day) DO UPDATE SET value = excluded.value, "
+      "of_file = excluded.of_file",
+      {value.metric, value.entity, DayText(value.day), value.value.ToString(),
+       int64_t{of_file ? 1 : 0}});
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<AllocatedPart>> StoredCostService::ExplainEntity(
+    absl::string_view entity_ref, int64_t month) {
+  std::string name(entity_ref);
+  if (absl::StrContains(entity_ref, '/')) {
+    PURSER_ASSIGN_OR_RETURN(const catalog::EntityRef ref, catalog::EntityRef::Parse(entity_ref));
+    name = ref.ToString();
+  }
+  if (month < 199001 || month > 219912 || month % 100 < 1 || month % 100 > 12) {
+    return absl::InvalidArgumentError("the month is not one like 2026-11");
+  }
+  return Answer<std::vector<AllocatedPart>>(
+      [&](const QueryContext& context) { return RunExplainEntity(context, name, month); });
+}
+
+absl::Status StoredCostService::PutGraph(std::shared_ptr<const EntityGraph> graph) {
+  base::MutexLock allocation_lock(allocation_mutex_);
+  {
+    base::MutexLock lock(mutex_);
+    if (graph_->fingerprint() == graph->fingerprint()) return absl::OkStatus();
+  }
+  PURSER_RETURN_IF_ERROR(options_.database->Transact(
+      [&](store::Connection& connection) { return StoreGraph(connection, *graph); }));
+  {
+    base::MutexLock lock(mutex_);
+    graph_ = std::move(graph);
+  }
+  return AllocateMonths();
+}
+
+bool StoredCostService::SplitsByMetric() const {
+  return std::any_of(options_.allocation->pools().begin(), options_.allocation->pools().end(),
+                     [](const Pool& pool) { return pool.split == Split::kMetric; });
+}
+
+absl::Status StoredCostService::PutMetrics(const std::vector<MetricValue>& values) {
+  base::MutexLock allocation_lock(allocation_mutex_);
+  base::Hasher hasher(base::HashKind::kSha256);
+  for (const MetricValue& value : values) {
+    hasher.Update(absl::StrCat(value.metric, "\x1f", value.entity, "\x1f", DayText(value.day),
+                               "\x1f", value.value.ToString(), "\x1e"));
+  }
+  const std::string hash = base::ToHex(hasher.Finish());
+  PURSER_RETURN_IF_ERROR(
+      options_.database->Transact([&](store::Connection& connection) -> absl::Status {
+        PURSER_ASSIGN_OR_RETURN(const std::string stored, GetState(connection, "metric values"));
+        if (stored == hash) return absl::OkStatus();
+        PURSER_RETURN_IF_ERROR(
+            connection.ExecuteLater("DELETE FROM cost_metrics WHERE of_file = 1", {}));
+        for (const MetricValue& value : values) {
+          PURSER_RETURN_IF_ERROR(StoreMetric(connection, value, true));
+        }
+        PURSER_RETURN_IF_ERROR(SetState(connection, "metric values", hash));
+        // Only splits make them a part of what is allocated.
+        return SetState(connection, "metrics", SplitsByMetric() ? hash : "");
+      }));
+  return AllocateMonths();
+}
+
+absl::Status StoredCostService::AddMetrics(const std::vector<MetricValue>& values) {
+  base::MutexLock allocation_lock(allocation_mutex_);
+  PURSER_RETURN_IF_ERROR(
+      options_.database->Transact([&](store::Connection& connection) -> absl::Status {
+        std::set<int64_t> months;
+        for (const MetricValue& value : values) {
+          PURSER_RETURN_IF_ERROR(StoreMetric(connection, value, false));
+          months.insert(MonthOf(value.day));
+        }
+        if (!SplitsByMetric()) return absl::OkStatus();
+        PURSER_ASSIGN_OR_RETURN(const auto known, MonthFingerprints(connection));
+        for (const int64_t month : months) {
+          if (!known.contains(month)) continue;
+          PURSER_RETURN_IF_ERROR(SetMonthFingerprint(connection, month, ""));
+        }
+        return absl::OkStatus();
+      }));
+  return AllocateMonths();
+}
+
+absl::StatusOr<std::vector<MetricValue>> StoredCostService::Metrics(absl::string_view metric,
+                                                                    absl::string_view entity,
+                                                                    absl::CivilDay from,
+                                                                    absl::CivilDay to) {
+  std::vector<MetricValue> values;
+  PURSER_RETURN_IF_ERROR(
+      options_.database->Read([&](store::Connection& connection) -> absl::Status {
+        return connection.ForEach(
+            "SELECT day, value FROM cost_metrics WHERE metric = $1 AND entity = $2 AND day >= $3 "
+            "AND day <= $4 ORDER BY day",
+            {std::string(metric), std::string(entity), DayText(from), DayText(to)},
+            [&](const store::Row& row) -> absl::Status {
+              PURSER_ASSIGN_OR_RETURN(const absl::CivilDay day, ParseDay(row.Text(0)));
+              PURSER_ASSIGN_OR_RETURN(const base::Decimal value, base::Decimal::Parse(row.Text(1)));
+              values.push_back({std::string(metric), std::string(entity), day, value});
+              return absl::OkStatus();
+            });
+      }));
+  return values;
+}
+
+absl::StatusOr<int64_t> StoredCostService::DataVersion() {
+  int64_t version = 0;
+  PURSER_RETURN_IF_ERROR(
+      options_.database->Read([&](store::Connection& connection) -> absl::Status {
+        PURSER_ASSIGN_OR_RETURN(version, costs::DataVersion(connection));
+        return absl::OkStatus();
+      }));
+  return version;
+}
+
+absl::StatusOr<std::optional<std::pair<absl::CivilDay, absl::CivilDay>>>
+StoredCostService::DataDays() {
+  std::optional<std::pair<absl::CivilDay, absl::CivilDay>> days;
+  PURSER_RETURN_IF_ERROR(
+      options_.database->Read([&](store::Connection& connection) -> absl::Status {
+        return connection.ForEach(
+            "SELECT min(first_day), max(last_day) FROM cost_periods", {},
+            [&](const store::Row& row) -> absl::Status {
+              if (row.IsNull(0)) return absl::OkStatus();
+              PURSER_ASSIGN_OR_RETURN(const absl::CivilDay first, ParseDay(row.Text(0)));
+              PURSER_ASSIGN_OR_RETURN(const absl::CivilDay last, ParseDay(row.Text(1)));
+              days.emplace(first, last);
+              return absl::OkStatus();
+            });
+      }));
+  return days;
+}
+
+absl::StatusOr<bool> StoredCostService::RecordAlert(const CostAlert& alert) {
+  bool first = false;
+  PURSER_RETURN_IF_ERROR(
+      options_.database->Transact([&](store::Connection& connection) -> absl::Status {
+        first = false;
+        PURSER_ASSIGN_OR_RETURN(const store::Rows rows,
+                                connection.Query("SELECT max(id) FROM cost_alerts", {}));
+        PURSER_ASSIGN_OR_RETURN(
+            const int64_t stored,
+            connection.Execute(
+                "INSERT INTO cost_alerts (id, kind, subject, scope, detail, at) "
+                "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (kind, subject, scope) DO NOTHING",
+                {rows[0].Int(0) + 1, alert.kind, alert.subject, alert.scope, alert.detail,
+                 absl::ToUnixMicros(options_.clock->Now())}));
+        first = stored > 0;
+        return absl::OkStatus();
+      }));
+  return first;
+}
+
+absl::StatusOr<std::vector<CostAlert>> StoredCostService::Alerts(int64_t after, int limit) {
+  if (limit < 1 || limit > kMaxPageSize) {
+    return absl::InvalidArgumentError(absl::StrCat("limit ", limit, " is not 1 to ", kMaxPageSize));
+  }
+  std::vector<CostAlert> alerts;
+  PURSER_RETURN_IF_ERROR(
+      options_.database->Read([&](store::Connection& connection) -> absl::Status {
+        return connection.ForEach(
+            "SELECT id, kind, subject, scope, detail, at FROM cost_alerts WHERE id > $1 "
+            "ORDER BY id LIMIT $2",
+            {after, int64_t{limit}}, [&](const store::Row& row) {
+              alerts.push_back({row.Int(0), row.Text(1), row.Text(2), row.Text(3), row.Text(4),
+                                absl::FromUnixMicros(row.Int(5))});
+              return absl::OkStatus();
+            });
+      }));
+  return alerts;
+}
+
+absl::StatusOr<std::vector<std::string>> StoredCostService::NamesOf(Dimension dimension) {
+  const std::optional<NodeKind> kind = NodeKindOf(dimension);
+  if (!kind.has_value()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(DimensionName(dimension), " is no dimension of the catalog"));
+  }
+  return Answer<std::vector<std::string>>(
+      [&](const QueryContext& context) -> absl::StatusOr<std::vector<std::string>> {
+        std::vector<std::string> names;
+        PURSER_RETURN_IF_ERROR(
+            context.connection.ForEach("SELECT name FROM cost_nodes WHERE kind = $1 ORDER BY name",
+                                       {static_cast<int64_t>(*kind)}, [&](const store::Row& row) {
+                                         names.push_back(row.Text(0));
+                                         return absl::OkStatus();
+                                       }));
+        return names;
+      });
+}
+
+}  // namespace purser::costs

@@ -1,0 +1,140 @@
+#include "costs/sources/allocation_json.h"
+
+#include "absl/strings/str_cat.h"
+#include "base/decimal.h"
+#include "costs/split.h"
+#include "json/json.h"
+
+namespace purser::costs {
+namespace {
+
+using base::Decimal;
+
+constexpr int kAverageDigits = 6;
+
+// Text of an object; nlohmann would make doubles of exact amounts.
+class Object {
+ public:
+  Object& Text(absl::string_view name, absl::string_view value) {
+    return Raw(name, json::Dump(nlohmann::json(std::string(value))));
+  }
+  Object& Number(absl::string_view name, Decimal value) { return Raw(name, value.ToString()); }
+  Object& Average(absl::string_view name, Decimal sum, Decimal divisor) {
+    Decimal average;
+    if (!Divide(sum, divisor, &average)) average = Decimal();
+    return Raw(name, average.ToRounded(kAverageDigits));
+  }
+  Object& Raw(absl::string_view name, absl::string_view json) {
+    absl::StrAppend(&text_, text_.empty() ? "{" : ",", "\"", name, "\":", json);
+    return *this;
+  }
+  std::string Done() const { return text_.empty() ? "{}" : text_ + "}"; }
+
+ private:
+  std::string text_;
+};
+
+Decimal Sum(std::initializer_list<Decimal> values) {
+  Decimal sum;
+  for (const Decimal value : values) Decimal::Add(sum, value, &sum);  // parts of what fitted before
+  return sum;
+}
+
+std::string LabelsOf(const std::map<std::string, std::string>& labels) {
+  nlohmann::json object = nlohmann::json::object();
+  for (const auto& [name, value] : labels) object[name] = value;
+  return json::Dump(object);
+}
+
+// What was used of what was asked for, weighted by cost, as OpenCost does it; 1 where nothing was
+// asked for but something used.
+Decimal Efficiency(const TakenResource& resource) {
+  Decimal efficiency;
+  if (!resource.requested.IsZero()) {
+    Divide(resource.used, resource.requested, &efficiency);
+  } else if (!resource.used.IsZero()) {
+    efficiency = Decimal::FromInteger(1);
+  }
+  return efficiency;
+}
+
+Decimal TotalEfficiency(const PodCost& cost) {
+  Decimal cpu, memory, total;
+  Decimal::Multiply(Efficiency(cost.cpu), cost.cpu.cost, &cpu);
+  Decimal::Multiply(Efficiency(cost.memory), cost.memory.cost, &memory);
+  Divide(Sum({cpu, memory}), Sum({cost.cpu.cost, cost.memory.cost}), &total);
+  return total;
+}
+
+std::string Allocation(const std::string& name, const AllocationWindow& window, const PodCost& cost,
+                       const PodFacts* facts) {
+  Object properties;
+  properties.Text("cluster", window.cluster);
+  if (!cost.pod.node.empty()) properties.Text("node", cost.pod.node);
+  if (!cost.idle) properties.Text("namespace", cost.pod.ns).Text("pod", cost.pod.pod);
+  if (facts != nullptr && !facts->controller.empty()) {
+    properties.Text("controllerKind", facts->controller_kind).Text("controller", facts->controller);
+  }
+  if (facts != nullptr && !facts->labels.empty()) {
+    properties.Raw("labels", LabelsOf(facts->labels));
+  }
+  const auto time = [](absl::Time at) {
+    return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", at, absl::UTCTimeZone());
+  };
+  Decimal hours;
+  Divide(Decimal::FromInteger(cost.minutes), Decimal::FromInteger(60), &hours);
+  Object allocation;
+  allocation.Text("name", name)
+      .Raw("properties", properties.Done())
+      .Raw("window", Object().Text("start", time(window.from)).Text("end", time(window.to)).Done())
+      .Text("start", time(window.from))
+      .Text("end", time(window.to))
+      .Text("currency", window.currency)
+      .Raw("minutes", absl::StrCat(cost.minutes))
+      .Average("cpuCores", cost.cpu.allocated, hours)
+      .Average("cpuCoreRequestAverage", cost.cpu.requested, hours)
+      .Average("cpuCoreUsageAverage", cost.cpu.used, hours)
+      .Number("cpuCoreHours", cost.cpu.allocated)
+      .Number("cpuCost", cost.cpu.cost)
+      .Raw("cpuEfficiency", Efficiency(cost.cpu).ToRounded(kAverageDigits))
+      .Average("ramBytes", cost.memory.allocated, hours)
+      .Average("ramByteRequestAverage", cost.memory.requested, hours)
+      .Average("ramByteUsageAverage", cost.memory.used, hours)
+      .Number("ramByteHours", cost.memory.allocated)
+      .Number("ramCost", cost.memory.cost)
+      .Raw("ramEfficiency", Efficiency(cost.memory).ToRounded(kAverageDigits))
+      .Raw("gpuCost", "0")
+      .Average("pvBytes", cost.volume_byte_hours, hours)
+      .Number("pvByteHours", cost.volume_byte_hours)
+      .Number("pvCost", cost.volume_cost)
+      .Number("networkTransferBytes", cost.network_bytes)
+      .Number("networkCost", cost.network_cost)
+      .Raw("loadBalancerCost", "0")
+      .Raw("sharedCost", "0")
+      .Raw("externalCost", "0")
+      .Number("totalCost",
+              Sum({cost.cpu.cost, cost.memory.cost, cost.volume_cost, cost.network_cost}))
+      .Raw("totalEfficiency", TotalEfficiency(cost).ToRounded(kAverageDigits));
+  return allocation.Done();
+}
+
+}  // namespace
+
+std::string ToAllocationJson(const AllocationWindow& window, const std::vector<PodCost>& costs,
+                             const std::map<std::pair<std::string, std::string>, PodFacts>& facts) {
+  std::string text = R"({"code":200,"data":[{)";
+  bool first = true;
+  for (const PodCost& cost : costs) {
+    const std::string name = cost.idle ? absl::StrCat("__idle__/", cost.pod.node)
+                                       : absl::StrCat(window.cluster, "/", cost.pod.node, "/",
+                                                      cost.pod.ns, "/", cost.pod.pod);
+    const auto found = facts.find({cost.pod.ns, cost.pod.pod});
+    absl::StrAppend(
+        &text, first ? "" : ",\n", json::Dump(nlohmann::json(name)), ":",
+        Allocation(name, window, cost, found == facts.end() ? nullptr : &found->second));
+    first = false;
+  }
+  return text + "}]}";
+}
+
+}  // namespace purser::costs
