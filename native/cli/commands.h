@@ -25,6 +25,7 @@ std::vector<Entry> CostMeaningCommands();
 std::vector<Entry> RenderCommands();
 std::vector<Entry> TerraformCommands();
 std::vector<Entry> CatalogCommands();
+std::vector<Entry> CostHistoryCommands();
 
 // Completion scripts made from the commands' own descriptions; "" for an unknown shell.
 std::string CompletionScript(const std::string& shell, const std::vector<Entry>& entries);

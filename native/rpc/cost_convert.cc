@@ -1,10 +1,16 @@
 #include "rpc/cost_convert.h"
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/status.h"
 #include "base/strings.h"
 
 namespace purser::rpc::costs_convert {
+namespace {
+
+constexpr absl::Duration kLostClientPoll = absl::Milliseconds(500);
+
+}  // namespace
 
 absl::StatusOr<absl::CivilDay> ParseDay(const std::string& text, absl::string_view field) {
   absl::CivilDay day;
@@ -41,5 +47,12 @@ void FillRow(const costs::CostRow& row, purser::v1::CostRow& out) {
   out.set_list_cost(row.list.ToString());
   out.set_contracted_cost(row.contracted.ToString());
 }
+
+CallerWatch::CallerWatch(grpc::ServerContext& context)
+    : thread_([this, &context](std::stop_token ended) {
+        while (base::Clock::System().SleepFor(kLostClientPoll, ended)) {
+          if (context.IsCancelled()) stop_.request_stop();
+        }
+      }) {}
 
 }  // namespace purser::rpc::costs_convert

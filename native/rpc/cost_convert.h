@@ -2,7 +2,11 @@
 #ifndef PURSER_RPC_COST_CONVERT_H_
 #define PURSER_RPC_COST_CONVERT_H_
 
+#include <grpcpp/grpcpp.h>
+
+#include <stop_token>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -21,6 +25,18 @@ absl::StatusOr<std::vector<costs::Filter>> Filters(
 // "" is billed.
 absl::StatusOr<costs::Measure> MeasureOf(const std::string& name);
 void FillRow(const costs::CostRow& row, purser::v1::CostRow& out);
+
+// Reading may take minutes; a caller that went away must not keep it going.
+class CallerWatch {
+ public:
+  // `context` outlives it.
+  explicit CallerWatch(grpc::ServerContext& context);
+  std::stop_token token() const { return stop_.get_token(); }
+
+ private:
+  std::stop_source stop_;
+  std::jthread thread_;
+};
 
 }  // namespace purser::rpc::costs_convert
 

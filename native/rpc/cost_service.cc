@@ -1,10 +1,6 @@
 #include "rpc/cost_service.h"
 
-#include <stop_token>
-#include <thread>
-
 #include "absl/time/civil_time.h"
-#include "base/clock.h"
 #include "base/status.h"
 #include "rpc/cost_convert.h"
 
@@ -14,8 +10,6 @@ namespace {
 using costs_convert::DayText;
 using costs_convert::FillRow;
 using costs_convert::ParseDay;
-
-constexpr absl::Duration kLostClientPoll = absl::Milliseconds(500);
 
 void FillReport(const costs::IngestReport& report, purser::v1::IngestCostsResponse& out) {
   out.set_unchanged(report.unchanged);
@@ -48,14 +42,8 @@ grpc::Status CostService::IngestCosts(grpc::ServerContext* context,
     ingest.bad_rows = request->bad_rows() == purser::v1::BAD_ROW_POLICY_QUARANTINE
                           ? costs::BadRows::kQuarantine
                           : costs::BadRows::kRefuse;
-    // Reading may take minutes; a caller that went away must not keep it going.
-    std::stop_source stop;
-    std::jthread watcher([&stop, context](std::stop_token ended) {
-      while (base::Clock::System().SleepFor(kLostClientPoll, ended)) {
-        if (context->IsCancelled()) stop.request_stop();
-      }
-    });
-    ingest.stop = stop.get_token();
+    const costs_convert::CallerWatch caller(*context);
+    ingest.stop = caller.token();
     PURSER_ASSIGN_OR_RETURN(const costs::IngestReport report, service_.Ingest(ingest));
     FillReport(report, *response);
     if (!report.unchanged) on_ingested_();

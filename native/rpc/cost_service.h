@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "base/mutex.h"
 #include "costs/service.h"
+#include "costs/sources/bill_sources.h"
 #include "costs/watch.h"
 #include "purser/v1/costs.grpc.pb.h"
 #include "rpc/call.h"
@@ -23,12 +24,14 @@ class CostService final : public purser::v1::CostService::Service {
  public:
   // `resolve` turns the path a caller names into the file to read, or refuses it: only the host
   // knows which folders are open to callers. `on_ingested` runs after something was stored.
-  // `service`, `policy` and `guard` must outlive the server.
-  CostService(costs::CostService& service, const costs::CostPolicy& policy, CallGuard& guard,
+  // `service`, `policy`, `sources` and `guard` must outlive the server.
+  CostService(costs::CostService& service, const costs::CostPolicy& policy,
+              costs::BillSources& sources, CallGuard& guard,
               std::function<absl::StatusOr<std::string>(absl::string_view)> resolve,
               std::function<void()> on_ingested)
       : service_(service),
         policy_(policy),
+        sources_(sources),
         guard_(guard),
         resolve_(std::move(resolve)),
         on_ingested_(std::move(on_ingested)) {}
@@ -80,6 +83,17 @@ class CostService final : public purser::v1::CostService::Service {
   grpc::Status GetCostStatus(grpc::ServerContext* context,
                              const purser::v1::GetCostStatusRequest* request,
                              purser::v1::GetCostStatusResponse* response) override;
+  grpc::Status ListCostDeliveries(grpc::ServerContext* context,
+                                  const purser::v1::ListCostDeliveriesRequest* request,
+                                  purser::v1::ListCostDeliveriesResponse* response) override;
+  grpc::Status DiffCosts(grpc::ServerContext* context, const purser::v1::DiffCostsRequest* request,
+                         purser::v1::DiffCostsResponse* response) override;
+  grpc::Status ListCostSources(grpc::ServerContext* context,
+                               const purser::v1::ListCostSourcesRequest* request,
+                               purser::v1::ListCostSourcesResponse* response) override;
+  grpc::Status FetchCosts(grpc::ServerContext* context,
+                          const purser::v1::FetchCostsRequest* request,
+                          purser::v1::FetchCostsResponse* response) override;
 
  private:
   // Adds a part of a graph; the whole one when the last part came, else null.
@@ -88,6 +102,7 @@ class CostService final : public purser::v1::CostService::Service {
 
   costs::CostService& service_;
   const costs::CostPolicy& policy_;
+  costs::BillSources& sources_;
   CallGuard& guard_;
   const std::function<absl::StatusOr<std::string>(absl::string_view)> resolve_;
   const std::function<void()> on_ingested_;

@@ -23,6 +23,7 @@
 #include "base/strings.h"
 #include "catalog-providers/registry.h"
 #include "costs/service.h"
+#include "costs/sources/bill_sources.h"
 #include "http/address.h"
 #include "http/beast_transport.h"
 #include "http/retry.h"
@@ -160,6 +161,7 @@ struct App::Parts {
   std::unique_ptr<CostOverlay> cost_overlay;
   action::Registry actions;
   provider::Registry providers;
+  std::unique_ptr<costs::BillSources> bill_sources;
   std::unique_ptr<provider::SourceHost> sources;
   std::unique_ptr<rpc::CallGuard> guard;
   std::unique_ptr<rpc::StreamThreads> threads;
@@ -178,6 +180,7 @@ struct App::Parts {
   absl::Status OpenDomains();
   absl::Status OpenSources();
   absl::Status Listen();
+  absl::Status OpenBillSources();
   absl::Status Ready() const;
 };
 
@@ -241,9 +244,12 @@ absl::Status App::Parts::OpenDomains() {
   PURSER_ASSIGN_OR_RETURN(http::AddressPolicy policy,
                           http::AddressPolicy::Create(config.network_allow));
   PURSER_RETURN_IF_ERROR(catalog_providers::AddSidecarProviders(
+  cost_options.keep_deliveries = config.cost_keep_deliveries;
+  cost_options.keep_months = config.cost_keep_months;
       providers, {config.catalog_folders, std::move(policy), provisioning.get()}));
   return OpenSources();
 }
+  PURSER_RETURN_IF_ERROR(OpenBillSources());
 
 absl::Status App::Parts::OpenSources() {
   provider::SourceServices services;
@@ -253,6 +259,28 @@ absl::Status App::Parts::OpenSources() {
   services.rng = &base::Rng::System();
   services.resolve_secret = [folders = config.secret_folders](absl::string_view reference) {
     return ResolveSecret(reference, folders);
+absl::Status App::Parts::OpenBillSources() {
+  costs::SourceDeps deps;
+  deps.costs = costs.get();
+  deps.database = database.get();
+  deps.transport = network.retrying.get();
+  deps.clock = &base::Clock::System();
+  deps.resolve_secret = [folders = config.secret_folders](absl::string_view reference) {
+    return ResolveSecret(reference, folders);
+  };
+  deps.resolve_folder = [folders = config.billing_folders](absl::string_view path) {
+    return ResolveBill(path, folders);
+  };
+  deps.spool_folder = config.state_folder + "/bills";
+  deps.on_stored = [this] { cost_overlay->Ingested(); };
+  deps.on_failure = [](absl::string_view source, const absl::Status& status) {
+    spdlog::warn(absl::StrCat("bills of ", source, ": ", status.message()));
+  };
+  PURSER_ASSIGN_OR_RETURN(bill_sources,
+                          costs::BillSources::Open(config.cost_sources, std::move(deps)));
+  return absl::OkStatus();
+}
+
   };
   services.write_log = [](absl::string_view source, action::LogLevel level,
                           absl::string_view line) {
@@ -285,7 +313,7 @@ absl::Status App::Parts::Listen() {
   provisioning_rpc = std::make_unique<rpc::ProvisioningService>(*provisioning, *guard, *threads);
   inventory_rpc = std::make_unique<rpc::InventoryService>(*inventory, *guard, *threads);
   cost_rpc = std::make_unique<rpc::CostService>(
-      *costs, cost_policy, *guard,
+      *costs, cost_policy, *bill_sources, *guard,
       [folders = config.billing_folders](absl::string_view path) {
         return ResolveBill(path, folders);
       },
@@ -382,5 +410,7 @@ void App::Stop(absl::Duration grace) {
   parts_->http->Stop();
   parts_->cost_overlay.reset();
 }
+  parts->bill_sources->Start();
 
 }  // namespace purser::sidecar
+  parts_->bill_sources.reset();

@@ -139,7 +139,22 @@ nlohmann::json ConfigSchema() {
             {"suppress", StringSchema("YAML file with anomalies not to be told.")},
             {"prices", StringSchema("YAML file with the price book.")},
             {"metrics", StringSchema("CSV file with metrics: day,metric,entity,value.")},
-            {"rates", StringSchema("CSV file with exchange rates: day,from,to,rate.")}}}}},
+            {"rates", StringSchema("CSV file with exchange rates: day,from,to,rate.")},
+            {"sources",
+             {{"type", "object"},
+              {"description", "Where bills are read from on their own, by the bill's name."},
+              {"propertyNames", {{"pattern", "^[a-z0-9-]{1,63}$"}}},
+              {"additionalProperties", {{"type", "object"}}}}},
+            {"keepDeliveries",
+             {{"type", "integer"},
+              {"minimum", 0},
+              {"maximum", 1000},
+              {"description", "Of each period, how many can be compared with the one before."}}},
+            {"keepMonths",
+             {{"type", "integer"},
+              {"minimum", 0},
+              {"maximum", 1200},
+              {"description", "Older months are forgotten; 0: none."}}}}}}},
         {"network",
          {{"type", "object"},
           {"additionalProperties", false},
@@ -249,5 +264,9 @@ absl::StatusOr<Config> LoadConfig(absl::string_view file) {
   if (!problems.empty()) return absl::InvalidArgumentError(absl::StrJoin(problems, "\n"));
   return config;
 }
+    config.cost_sources = value["costs"].value("sources", nlohmann::json());
+    config.cost_keep_deliveries =
+        value["costs"].value("keepDeliveries", config.cost_keep_deliveries);
+    config.cost_keep_months = value["costs"].value("keepMonths", 0);
 
 }  // namespace purser::sidecar

@@ -62,6 +62,9 @@ struct Config {
       network_allow;  // addresses the SSRF guard lets pass, CIDR or host[:port]
   std::vector<std::string> catalog_folders;  // below which providers may read folders
   std::vector<std::string> secret_folders;   // where "file:" references may point
+  nlohmann::json cost_sources;    // by name, read by costs::BillSources; null: none
+  int cost_keep_deliveries = 10;  // see costs::Options
+  int cost_keep_months = 0;
 };
 
 // The JSON Schema of the file, as `purserd --print-config-schema` shows it.
