@@ -41,6 +41,52 @@ export interface ReconciledInvoice {
   coveragePercent: string;
 }
 
+/** One delivery's part in one billing period. */
+export interface CostDelivery {
+  /** Larger is later. */
+  id: number;
+  source: string;
+  billingPeriod: string;
+  at: string;
+  /** Rows stored, of all its billing periods. */
+  rows: number;
+  totals: Array<{ currency: string; billedCost: string; effectiveCost: string }>;
+  /** Its data is what is stored now. */
+  current: boolean;
+  /** It can be compared with the one before. */
+  comparable: boolean;
+}
+
+/** What changed of one group from one delivery to another; after less before. */
+export interface CostChange {
+  keys: string[];
+  currency: string;
+  billed: string;
+  effective: string;
+  charges: number;
+  /** How many stored sums differ; some may cancel each other out. */
+  changedSums: number;
+}
+
+/** What a re-statement of a billing period changed. */
+export interface CostDiff {
+  before: CostDelivery;
+  after: CostDelivery;
+  changes: CostChange[];
+}
+
+/** A source of bills that is read on its own. */
+export interface CostSource {
+  name: string;
+  type: string;
+  intervalSeconds: number;
+  /** "" when it was not looked at since the start. */
+  lookedAt: string;
+  /** "" when the last round went well. */
+  failure: string;
+  deliveries: Array<{ name: string; result: string; detail: string; rows: number; at: string }>;
+}
+
 /** What a rule gave an entity in a month. */
 export interface AllocatedCost {
   rule: string;

@@ -31,6 +31,7 @@ const of = query('of', 'Only those of this entity, group, product …', {
   minLength: 1,
   maxLength: 512,
 });
+const deliveryId = { type: 'integer', minimum: 1, maximum: Number.MAX_SAFE_INTEGER };
 const entity = ['kind', 'namespace', 'name'].map(
   name =>
     ({
@@ -182,5 +183,38 @@ export const costPaths = {
       },
     } as ApiOperation,
   },
+  '/v1/costs/deliveries': get(
+    'listCostDeliveries',
+    'What was delivered, the latest first.',
+    [query('source', 'Only of this bill.', { type: 'string', maxLength: 63 })],
+    'CostDeliveries',
+  ),
+  '/v1/costs/diff': get(
+    'diffCosts',
+    'What changed from one delivery of a billing period to another.',
+    [
+      query('source', 'Name of the bill.', { type: 'string', minLength: 1, maxLength: 63 }, true),
+      query(
+        'month',
+        'Of the billing period, like 2026-11.',
+        { type: 'string', pattern: '^\\d{4}-\\d{2}$' },
+        true,
+      ),
+      query('before', 'Id of a delivery; the one before when absent.', deliveryId),
+      query('after', 'Id of a delivery; the current one when absent.', deliveryId),
+      query('groupBy', 'service, account and charge_category when absent.', {
+        type: 'array',
+        items: ref('CostDimension'),
+        maxItems: 7,
+      }),
+    ],
+    'CostDiff',
+  ),
+  '/v1/costs/sources': get(
+    'listCostSources',
+    'Sources that are read on their own, and what came of it.',
+    [],
+    'CostSources',
+  ),
   '/v1/costs/status': get('getCostStatus', 'Which days have data.', [], 'CostStatus'),
 };

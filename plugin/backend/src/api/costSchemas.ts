@@ -23,7 +23,59 @@ const texts = (fields: Record<string, string>, more: Record<string, object> = {}
 
 const items = (schema: object) => object({ items: list(schema) });
 
+const delivery = texts(
+  { source: 'Name of the bill.', billingPeriod: 'First day.', at: 'When it was stored.' },
+  {
+    id: count('Larger is later.'),
+    rows: count('Stored, of all its billing periods.'),
+    totals: list(
+      texts({ currency: 'ISO 4217.', billedCost: 'Billed.', effectiveCost: 'Effective.' }),
+    ),
+    current: { type: 'boolean', description: 'Its data is what is stored now.' },
+    comparable: { type: 'boolean', description: 'It can be compared with the one before.' },
+  },
+);
+
 export const costSchemas = {
+  CostDeliveries: items(delivery),
+  CostDiff: object({
+    before: delivery,
+    after: delivery,
+    changes: list(
+      texts(
+        { currency: 'ISO 4217.', billed: 'After less before.', effective: 'After less before.' },
+        {
+          keys: list({ type: 'string' }),
+          charges: { type: 'integer', description: 'After less before.' },
+          changedSums: count('Stored sums that differ.'),
+        },
+      ),
+    ),
+  }),
+  CostSources: items(
+    texts(
+      {
+        name: 'Name of the bill.',
+        type: 's3, http, folder, kubernetes or metrics.',
+        lookedAt: 'Empty: not since the start.',
+        failure: 'Empty when the last round went well.',
+      },
+      {
+        intervalSeconds: count('Between two rounds.'),
+        deliveries: list(
+          texts(
+            {
+              name: 'Its period, as the source calls it.',
+              result: 'stored, unchanged, waiting, refused or failed.',
+              detail: 'Why it waits, was refused or failed.',
+              at: 'When.',
+            },
+            { rows: count('Stored.') },
+          ),
+        ),
+      },
+    ),
+  ),
   TopCosts: object({ rows: list(row), rest: list(row), total: list(row) }),
   ComparedCosts: items(
     texts({

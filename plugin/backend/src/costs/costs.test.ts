@@ -76,6 +76,85 @@ describe('costs over REST', () => {
     assert.match(await response.text(), /<h1>Costs/);
   });
 
+  it('tells deliveries apart for those who see everything', async () => {
+    const delivery = {
+      id: 7n,
+      source: 'aws',
+      billingPeriod: '2026-11-01',
+      at: '2026-11-20T10:00:00+00:00',
+      sha256: 'x',
+      rows: 3n,
+      totals: [
+        {
+          billingPeriod: '2026-11-01',
+          currency: 'USD',
+          billedCost: '7',
+          effectiveCost: '7',
+          allocatedBilledCost: '',
+        },
+      ],
+      current: true,
+      comparable: true,
+    };
+    backend.sidecar.costAnswers.listCostDeliveries = { deliveries: [delivery] };
+    backend.sidecar.costAnswers.diffCosts = {
+      before: { ...delivery, id: 6n, current: false },
+      after: delivery,
+      changes: [
+        {
+          keys: ['S3'],
+          currency: 'USD',
+          billed: '-1.5',
+          effective: '-1.5',
+          charges: -1n,
+          changedSums: 2n,
+        },
+      ],
+    };
+    const deliveries = await (await backend.fetch('/v1/costs/deliveries?source=aws')).json();
+    assert.deepEqual(deliveries, {
+      items: [
+        {
+          id: 7,
+          source: 'aws',
+          billingPeriod: '2026-11-01',
+          at: '2026-11-20T10:00:00+00:00',
+          rows: 3,
+          totals: [{ currency: 'USD', billedCost: '7', effectiveCost: '7' }],
+          current: true,
+          comparable: true,
+        },
+      ],
+    });
+    const diff = (await (
+      await backend.fetch('/v1/costs/diff?source=aws&month=2026-11&before=6&groupBy=service')
+    ).json()) as { before: { id: number }; changes: object[] };
+    assert.equal(diff.before.id, 6);
+    assert.deepEqual(diff.changes, [
+      {
+        keys: ['S3'],
+        currency: 'USD',
+        billed: '-1.5',
+        effective: '-1.5',
+        charges: -1,
+        changedSums: 2,
+      },
+    ]);
+    assert.deepEqual(backend.sidecar.costQuestions.at(-1)?.request, {
+      source: 'aws',
+      billingPeriod: '2026-11-01',
+      before: 6n,
+      after: 0n,
+      groupBy: ['service'],
+    });
+    assert.equal((await backend.fetch('/v1/costs/diff?source=aws&month=11')).status, 400);
+    backend.decide = ({ name }) => ({
+      result: name === 'purser.cost.read.all' ? AuthorizeResult.DENY : AuthorizeResult.ALLOW,
+    });
+    assert.equal((await backend.fetch('/v1/costs/deliveries')).status, 403);
+    assert.equal((await backend.fetch('/v1/costs/sources')).status, 403);
+  });
+
   it('hands filters on as they are meant', async () => {
     await backend.fetch(
       `${top}&filter=group%3Dgroup:default/a&filter=group%3Dgroup:default/b&filter=service%3DA%3DB`,

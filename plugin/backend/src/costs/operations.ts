@@ -4,10 +4,13 @@ import {
   type ComparedCost,
   type CostAnomaly,
   type CostBudget,
+  type CostDelivery,
+  type CostDiff,
   type CostDimension,
   type CostEstimate,
   type CostForecast,
   type CostMeasure,
+  type CostSource,
   type CostStatus,
   purserCostReadPermission,
   purserRequestCreatePermission,
@@ -89,6 +92,15 @@ export interface UnitCostsInput extends Days {
   entityRef: string;
   metric: string;
   currency?: string;
+}
+
+export interface DiffCostsInput {
+  source: string;
+  /** Of the billing period, "2026-11". */
+  month: string;
+  before?: number;
+  after?: number;
+  groupBy?: CostDimension[];
 }
 
 function operation<TInput, TOutput>(definition: Operation<TInput, TOutput>) {
@@ -191,6 +203,26 @@ export const costOperations = {
         { fromDay: from, toDay: to, ...rest },
         { signal },
       ),
+    }),
+  }),
+
+  listCostDeliveries: operation<{ source?: string }, { items: CostDelivery[] }>({
+    access: everything,
+    run: async ({ purser, signal }, input) => ({
+      items: await purser.sidecar.costs.deliveries(input, { signal }),
+    }),
+  }),
+
+  diffCosts: operation<DiffCostsInput, CostDiff>({
+    access: everything,
+    run: ({ purser, signal }, { month, ...rest }) =>
+      purser.sidecar.costs.diff({ billingPeriod: `${month}-01`, ...rest }, { signal }),
+  }),
+
+  listCostSources: operation<object, { items: CostSource[] }>({
+    access: everything,
+    run: async ({ purser, signal }) => ({
+      items: await purser.sidecar.costs.sources({ signal }),
     }),
   }),
 

@@ -4,18 +4,21 @@ import type {
   CostAlert,
   CostAnomaly,
   CostBudget,
+  CostDelivery,
+  CostDiff,
   CostDimension,
   CostEstimate,
   CostForecast,
   CostGraphEntity,
   CostMeasure,
+  CostSource,
   CostStatus,
   ReconciledInvoice,
   TopCosts,
   UnitCost,
 } from '@purser/plugin-purser-common';
 import { randomUUID } from 'node:crypto';
-import type { CostServiceClient } from '../generated/purser/v1/costs';
+import type { CostDelivery as Delivery, CostServiceClient } from '../generated/purser/v1/costs';
 import type { CallOptions } from '../types';
 import type { SidecarChannel } from './channel';
 import { fromCostRow, parseJsonObject } from './convert';
@@ -50,6 +53,16 @@ export interface CompareCostsOptions {
   dimension: CostDimension;
   filters?: CostFilterOption[];
   currency?: string;
+}
+
+export interface DiffCostsOptions {
+  source: string;
+  /** First day. */
+  billingPeriod: string;
+  /** Ids of deliveries; absent: the current one, and the one before `after`. */
+  before?: number;
+  after?: number;
+  groupBy?: CostDimension[];
 }
 
 export interface ForecastCostsOptions {
@@ -116,6 +129,35 @@ export interface CostsClient {
   /** Replaces what costs roll up along. */
   putGraph(entities: CostGraphEntity[], call?: CallOptions): Promise<void>;
   status(call?: CallOptions): Promise<CostStatus>;
+  /** What was delivered, the latest first; of all sources when none is named. */
+  deliveries(
+    options: { source?: string; limit?: number },
+    call?: CallOptions,
+  ): Promise<CostDelivery[]>;
+  diff(options: DiffCostsOptions, call?: CallOptions): Promise<CostDiff>;
+  sources(call?: CallOptions): Promise<CostSource[]>;
+}
+
+// What a message without a field would mean does not come up: purserd sets both.
+function fromDelivery(delivery?: Delivery): CostDelivery {
+  if (!delivery) {
+    throw new Error('purserd answered without a delivery');
+  }
+  const { id, source, billingPeriod, at, rows, totals, current, comparable } = delivery;
+  return {
+    id: Number(id),
+    source,
+    billingPeriod,
+    at,
+    rows: Number(rows),
+    totals: totals.map(({ currency, billedCost, effectiveCost }) => ({
+      currency,
+      billedCost,
+      effectiveCost,
+    })),
+    current,
+    comparable,
+  };
 }
 
 export function createCostsClient(
@@ -264,6 +306,44 @@ export function createCostsClient(
       const { costs, unary } = bind();
       const status = await unary(costs.getCostStatus.bind(costs), {}, options(call));
       return { ...status, dataVersion: Number(status.dataVersion) };
+    },
+    async deliveries(given, call) {
+      const { costs, unary } = bind();
+      const { deliveries } = await unary(
+        costs.listCostDeliveries.bind(costs),
+        { source: '', limit: 0, ...given },
+        options(call),
+      );
+      return deliveries.map(fromDelivery);
+    },
+    async diff({ source, billingPeriod, before = 0, after = 0, groupBy = [] }, call) {
+      const { costs, unary } = bind();
+      const diff = await unary(
+        costs.diffCosts.bind(costs),
+        { source, billingPeriod, before: BigInt(before), after: BigInt(after), groupBy },
+        options(call),
+      );
+      return {
+        before: fromDelivery(diff.before),
+        after: fromDelivery(diff.after),
+        changes: diff.changes.map(({ charges, changedSums, ...change }) => ({
+          ...change,
+          charges: Number(charges),
+          changedSums: Number(changedSums),
+        })),
+      };
+    },
+    async sources(call) {
+      const { costs, unary } = bind();
+      const { sources } = await unary(costs.listCostSources.bind(costs), {}, options(call));
+      return sources.map(({ intervalSeconds, deliveries, ...source }) => ({
+        ...source,
+        intervalSeconds: Number(intervalSeconds),
+        deliveries: deliveries.map(({ rows, ...delivery }) => ({
+          ...delivery,
+          rows: Number(rows),
+        })),
+      }));
     },
   };
 }

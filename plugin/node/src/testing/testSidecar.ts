@@ -122,6 +122,10 @@ export interface TestCostAnswers {
   estimateCosts?: costs.EstimateCostsResponse;
   getCostStatement?: costs.GetCostStatementResponse;
   getUnitCosts?: costs.GetUnitCostsResponse;
+  listCostDeliveries?: costs.ListCostDeliveriesResponse;
+  diffCosts?: costs.DiffCostsResponse;
+  listCostSources?: costs.ListCostSourcesResponse;
+  fetchCosts?: costs.FetchCostsResponse;
   getCostStatus?: costs.GetCostStatusResponse;
   /** Instead of costRows: by the question. */
   queryCosts?(request: costs.QueryCostsRequest): costs.CostRow[];
@@ -624,6 +628,32 @@ export class TestSidecar {
 
   #unary<Q, S>(name: string, handler: (request: Q) => S) {
     return (call: ServerUnaryCall<Q, S>, callback: sendUnaryData<S>) => {
+      listCostDeliveries: method<costs.ListCostDeliveriesRequest, costs.ListCostDeliveriesResponse>(
+        'listCostDeliveries',
+        () => answers.listCostDeliveries ?? { deliveries: [] },
+      ),
+      diffCosts: method<costs.DiffCostsRequest, costs.DiffCostsResponse>('diffCosts', () => {
+        const delivery: costs.CostDelivery = {
+          id: 1n,
+          source: 'aws',
+          billingPeriod: '2026-11-01',
+          at: '2026-11-20T00:00:00+00:00',
+          sha256: '',
+          rows: 0n,
+          totals: [],
+          current: true,
+          comparable: true,
+        };
+        return answers.diffCosts ?? { before: delivery, after: delivery, changes: [] };
+      }),
+      listCostSources: method<costs.ListCostSourcesRequest, costs.ListCostSourcesResponse>(
+        'listCostSources',
+        () => answers.listCostSources ?? { sources: [] },
+      ),
+      fetchCosts: method<costs.FetchCostsRequest, costs.FetchCostsResponse>(
+        'fetchCosts',
+        () => answers.fetchCosts ?? { source: undefined },
+      ),
       try {
         this.#begin(name, call.metadata);
         callback(null, handler(call.request));
