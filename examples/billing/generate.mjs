@@ -17,6 +17,8 @@ const usage = `usage: node generate.mjs [options]
   --resource ID[,KEY=VALUE...]
                       a resource that is charged every day, with tags; repeatable
   --entity REF        an entity that is charged every day by tag purser.dev/entity; repeatable
+  --extra ACCOUNT,DAY,AMOUNT
+                      one more charge of a day: a notebook that somebody left running; repeatable
   --bad N             rows that cannot be read, spread over the file (default 0)
   --out FILE          default: standard output
 `;
@@ -120,6 +122,7 @@ function readOptions() {
         seed: { type: 'string', default: '1' },
         resource: { type: 'string', multiple: true, default: [] },
         entity: { type: 'string', multiple: true, default: [] },
+        extra: { type: 'string', multiple: true, default: [] },
         bad: { type: 'string', default: '0' },
         out: { type: 'string' },
         help: { type: 'boolean', default: false },
@@ -151,28 +154,40 @@ function readOptions() {
     until: parseDay(values.until ?? dayText(Math.floor(Date.now() / 86400000) - 1)),
     seed: count(values.seed, 'seed', 0, 4294967295),
     bad: count(values.bad, 'bad', 0, rows),
+    extras: values.extra.map(readExtra),
     out: values.out,
   };
 }
 
-function charge(below, day, named) {
-  const account = accounts[below(accounts.length)];
-  const region = regions[below(regions.length)];
+function readExtra(text) {
+  const [id, day, dollars] = text.split(',');
+  const account = accounts.find(([known]) => known === id);
+  if (!account) fail(`--extra ${text}: accounts are ${accounts.map(([known]) => known).join(', ')}`);
+  return {
+    account,
+    day: parseDay(day ?? ''),
+    cost: BigInt(count(dollars ?? '', 'extra', 1, 1_000_000)) * 1_000_000_000_000n,
+  };
+}
+
+function charge(below, day, named, extra) {
+  const account = extra?.account ?? accounts[below(accounts.length)];
+  const region = extra ? regions[1] : regions[below(regions.length)];
   const bucket = named?.id?.endsWith('bucket');
-  const notebook = named?.id?.endsWith('notebook');
+  const notebook = extra || named?.id?.endsWith('notebook');
   const service = services[notebook ? 1 : bucket ? 2 : below(services.length)];
   const [name, category, subcategory, unit, price, most] = service;
   const team = teams[below(teams.length)];
   const number = below(60);
-  const id = named ? named.id : `urn:demo:${account[0]}:${name.toLowerCase().replaceAll(' ', '-')}:${number}`;
+  const id = extra ? `urn:demo:${account[0]}:left-running` : named ? named.id : `urn:demo:${account[0]}:${name.toLowerCase().replaceAll(' ', '-')}:${number}`;
   const tags = named
     ? named.tags
     : number % 5 === 0
       ? {}
       : { team, environment: environments[number % 3], ...(number % 7 === 0 ? { temporary: true } : {}) };
-  const credit = !named && below(200) === 0;
+  const credit = !named && !extra && below(200) === 0;
   const quantity = 1 + below(most);
-  const list = BigInt(quantity) * price * 1000n;
+  const list = extra?.cost ?? BigInt(quantity) * price * 1000n;
   const billed = credit ? -list / 10n : list;
   const effective = credit ? billed : (billed * 93n) / 100n;
   const hour = below(24);
@@ -260,6 +275,7 @@ async function main() {
       pending = '';
     }
   }
+  for (const extra of options.extras) pending += charge(below, extra.day, undefined, extra);
   if (options.out) {
     out.end(pending);
     await once(out, 'finish');

@@ -188,6 +188,39 @@ describe('Parquet as DuckDB writes it', () => {
       'COMPRESSION snappy',
     ));
 
+  test("Google Cloud's export: nested columns, credits, labels", async () => {
+    const file = path.join(folder, 'gcp.parquet');
+    await connection.run(`COPY (
+      SELECT 'billing' AS billing_account_id,
+             {'id': 'S1', 'description': 'Compute Engine'} AS service,
+             {'id': 'K' || (i % 5), 'description': 'Core'} AS sku,
+             TIMESTAMPTZ '2026-11-02 00:00:00+00' + INTERVAL (i % 48) HOUR AS usage_start_time,
+             TIMESTAMPTZ '2026-11-02 01:00:00+00' + INTERVAL (i % 48) HOUR AS usage_end_time,
+             {'id': 'shop-' || (i % 3), 'name': 'shop'} AS project,
+             CASE WHEN i % 4 = 0 THEN [] ELSE [{'key': 'team', 'value': 'team-' || (i % 2)}] END AS labels,
+             {'region': 'europe-west1', 'zone': 'b'} AS location,
+             CAST((i % 90) || '.5' AS DOUBLE) AS cost,
+             'EUR' AS currency,
+             {'amount': 1.0::DOUBLE, 'unit': 'seconds'} AS usage,
+             CASE WHEN i % 3 = 0 THEN [] ELSE [{'name': 'SUD', 'amount': -0.25::DOUBLE}] END AS credits,
+             {'month': '202611'} AS invoice, 'regular' AS cost_type
+      FROM range(1000) t(i)) TO '${file}' (FORMAT parquet, COMPRESSION snappy)`);
+    const { status, error, answer } = aggregate(file, 'day,SubAccountId,tag:team', 'BilledCost');
+    assert.equal(status, 0, error);
+    const expected = await rowsOf(`
+      SELECT strftime(usage_start_time AT TIME ZONE 'UTC', '%Y-%m-%d'), project.id,
+             coalesce(labels[1].value, ''),
+             CAST(sum(CAST(cost AS DECIMAL(38,18)) +
+                      coalesce(CAST(credits[1].amount AS DECIMAL(38,18)), 0)) AS VARCHAR)
+      FROM '${file}' GROUP BY ALL`);
+    const shape = rows =>
+      rows.map(([keys, sum]) => [...keys, units(sum).toString()].join('|')).sort();
+    assert.deepEqual(
+      shape(answer.rows.map(row => [row.keys, row.sums[0]])),
+      shape(expected.map(row => [row.slice(0, 3), row[3]])),
+    );
+  });
+
   test('what cannot be read is named', async () => {
     const file = path.join(folder, 'odd.parquet');
     await connection.run(
