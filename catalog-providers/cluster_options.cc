@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "base/strings.h"
 #include "catalog-providers/cluster_source.h"
+#include "json/fields.h"
 
 namespace purser::catalog_providers {
 namespace {
@@ -56,22 +57,6 @@ constexpr char kConfig[] = R"json({
 
 }  // namespace
 
-const Json* JsonAt(const Json& value, std::initializer_list<absl::string_view> path) {
-  const Json* at = &value;
-  for (const absl::string_view key : path) {
-    if (!at->is_object()) return nullptr;
-    const auto found = at->find(base::ToStd(key));
-    if (found == at->end()) return nullptr;
-    at = &*found;
-  }
-  return at;
-}
-
-std::string JsonText(const Json& value, std::initializer_list<absl::string_view> path) {
-  const Json* const found = JsonAt(value, path);
-  return found != nullptr && found->is_string() ? found->get<std::string>() : "";
-}
-
 ClusterObject::ClusterObject(std::string cluster_name, Json value)
     : cluster(std::move(cluster_name)), object(std::move(value)) {
   api_version = TextAt({"apiVersion"});
@@ -83,10 +68,10 @@ ClusterObject::ClusterObject(std::string cluster_name, Json value)
 const Json* ClusterObject::labels() const { return At({"metadata", "labels"}); }
 const Json* ClusterObject::annotations() const { return At({"metadata", "annotations"}); }
 const Json* ClusterObject::At(std::initializer_list<absl::string_view> path) const {
-  return JsonAt(object, path);
+  return json::ValueAt(object, path);
 }
 std::string ClusterObject::TextAt(std::initializer_list<absl::string_view> path) const {
-  return JsonText(object, path);
+  return json::TextAt(object, path);
 }
 
 std::string ClusterObject::Id() const {

@@ -59,11 +59,6 @@ struct ClusterObject {
   std::string TextAt(std::initializer_list<absl::string_view> path) const;  // "" when no text
 };
 
-// The value at a path below `value`, or nullptr; and its text, "" when it is none.
-const nlohmann::json* JsonAt(const nlohmann::json& value,
-                             std::initializer_list<absl::string_view> path);
-std::string JsonText(const nlohmann::json& value, std::initializer_list<absl::string_view> path);
-
 // Config that all these providers have.
 struct ClusterOptions {
   std::map<std::string, nlohmann::json> clusters;  // how to reach each (AccessFromConfig)

@@ -14,6 +14,7 @@
 #include "catalog-providers/crossplane/definition.h"
 #include "catalog-providers/crossplane/offer_template.h"
 #include "connectors/kubernetes/object_readiness.h"
+#include "json/fields.h"
 
 namespace purser::catalog_providers {
 namespace {
@@ -103,7 +104,7 @@ class CrossplaneMapper final : public ClusterMapper {
     PURSER_ASSIGN_OR_RETURN(const CompositeDefinition definition,
                             CompositeDefinition::Read(object));
     const OfferedKind& offered = definition.offered();
-    const std::string description = JsonText(definition.schema, {"description"});
+    const std::string description = json::TextAt(definition.schema, {"description"});
     const auto begin = [&](const char* kind, const char* type) {
       Json draft = DraftOf(object, kind, type, /*health=*/false);
       if (!draft["metadata"].contains("description") && !description.empty()) {
@@ -176,10 +177,10 @@ class CrossplaneMapper final : public ClusterMapper {
   // followed, and says more of itself.
   void AddPart(const ClusterObject& object, const Json& reference, Json* draft,
                std::vector<MappedEntity>* parts) const {
-    Json value = {{"apiVersion", JsonText(reference, {"apiVersion"})},
-                  {"kind", JsonText(reference, {"kind"})},
-                  {"metadata", {{"name", JsonText(reference, {"name"})}}}};
-    std::string namespace_name = JsonText(reference, {"namespace"});
+    Json value = {{"apiVersion", json::TextAt(reference, {"apiVersion"})},
+                  {"kind", json::TextAt(reference, {"kind"})},
+                  {"metadata", {{"name", json::TextAt(reference, {"name"})}}}};
+    std::string namespace_name = json::TextAt(reference, {"namespace"});
     // Composites of namespaces have their parts beside them; others live in none.
     if (namespace_name.empty() && object.At({"spec", "crossplane"}) != nullptr) {
       namespace_name = object.namespace_name;

@@ -1,6 +1,7 @@
 #include "catalog-providers/crossplane/definition.h"
 
 #include "absl/strings/str_cat.h"
+#include "json/fields.h"
 
 namespace purser::catalog_providers {
 namespace {
@@ -49,15 +50,15 @@ absl::StatusOr<CompositeDefinition> CompositeDefinition::Read(const ClusterObjec
     if (chosen == nullptr || version.value("referenceable", Json()) == true) chosen = &version;
   }
   if (chosen == nullptr) return Missing("version that is served");
-  definition.version = JsonText(*chosen, {"name"});
+  definition.version = json::TextAt(*chosen, {"name"});
   if (definition.version.empty()) return Missing("name of its version");
-  const Json* const schema = JsonAt(*chosen, {"schema", "openAPIV3Schema"});
+  const Json* const schema = json::ValueAt(*chosen, {"schema", "openAPIV3Schema"});
   definition.schema = schema != nullptr && schema->is_object() ? *schema : Json::object();
   return definition;
 }
 
 Json CompositeDefinition::SpecSchema() const {
-  const Json* const spec = JsonAt(schema, {"properties", "spec"});
+  const Json* const spec = json::ValueAt(schema, {"properties", "spec"});
   Json result = spec != nullptr && spec->is_object() ? *spec : Json::object();
   const auto properties = result.find("properties");
   if (properties != result.end() && properties->is_object()) {

@@ -9,6 +9,7 @@
 #include "absl/strings/strip.h"
 #include "base/status.h"
 #include "catalog-providers/cluster_source.h"
+#include "json/fields.h"
 
 namespace purser::catalog_providers {
 namespace {
@@ -112,11 +113,11 @@ class FluxMapper final : public ClusterMapper {
       const Json* const history = object.At({"status", "history"});
       if (history != nullptr && history->is_array() && !history->empty()) {
         // The newest comes first.
-        const std::string installed = JsonText((*history)[0], {"chartVersion"});
+        const std::string installed = json::TextAt((*history)[0], {"chartVersion"});
         if (!installed.empty()) version = installed;
-        if (chart.empty()) chart = JsonText((*history)[0], {"chartName"});
-        note("purser.dev/helm-app-version", JsonText((*history)[0], {"appVersion"}));
-        note("purser.dev/helm-status", JsonText((*history)[0], {"status"}));
+        if (chart.empty()) chart = json::TextAt((*history)[0], {"chartName"});
+        note("purser.dev/helm-app-version", json::TextAt((*history)[0], {"appVersion"}));
+        note("purser.dev/helm-status", json::TextAt((*history)[0], {"status"}));
       }
       note("purser.dev/helm-chart", chart);
       note("purser.dev/helm-chart-version", version);
@@ -130,11 +131,11 @@ class FluxMapper final : public ClusterMapper {
   // {kind, name, namespace}; the kind is the object's own where none is said.
   static void AddReference(const ClusterObject& object, const Json* reference, Json* draft) {
     if (reference == nullptr) return;
-    const std::string name = JsonText(*reference, {"name"});
+    const std::string name = json::TextAt(*reference, {"name"});
     if (name.empty()) return;
-    std::string kind = JsonText(*reference, {"kind"});
+    std::string kind = json::TextAt(*reference, {"kind"});
     if (kind.empty()) kind = object.kind;
-    std::string namespace_name = JsonText(*reference, {"namespace"});
+    std::string namespace_name = json::TextAt(*reference, {"namespace"});
     if (namespace_name.empty()) namespace_name = object.namespace_name;
     AddRelation(
         "dependsOn",

@@ -10,6 +10,7 @@
 #include "catalog-providers/cluster_source.h"
 #include "catalog-providers/helm/helm_release.h"
 #include "catalog/entity.h"
+#include "json/fields.h"
 
 namespace purser::catalog_providers {
 namespace {
@@ -47,11 +48,11 @@ class HelmMapper final : public ClusterMapper {
   absl::Status Map(const ClusterObject& object, std::vector<MappedEntity>* entities) override {
     absl::StatusOr<Json> release = DecodeHelmRelease(object.TextAt({"data", "release"}));
     PURSER_RETURN_IF_ERROR(release.status());
-    const std::string name = JsonText(*release, {"name"});
+    const std::string name = json::TextAt(*release, {"name"});
     if (name.empty()) return absl::InvalidArgumentError("the release has no name");
-    const std::string status = JsonText(*release, {"info", "status"});
+    const std::string status = json::TextAt(*release, {"info", "status"});
     if (status == "superseded" || status == "uninstalled") return absl::OkStatus();
-    const Json* const version = JsonAt(*release, {"version"});
+    const Json* const version = json::ValueAt(*release, {"version"});
     const int64_t revision =
         version != nullptr && version->is_number_integer() ? version->get<int64_t>() : 0;
 
@@ -71,13 +72,14 @@ class HelmMapper final : public ClusterMapper {
     const auto note = [&](const char* annotation, const std::string& text) {
       if (!text.empty()) annotations[annotation] = text;
     };
-    note("purser.dev/helm-chart", JsonText(*release, {"chart", "metadata", "name"}));
-    note("purser.dev/helm-chart-version", JsonText(*release, {"chart", "metadata", "version"}));
-    note("purser.dev/helm-app-version", JsonText(*release, {"chart", "metadata", "appVersion"}));
-    note("purser.dev/deployed-at", JsonText(*release, {"info", "last_deployed"}));
-    const std::string description = JsonText(*release, {"chart", "metadata", "description"});
+    note("purser.dev/helm-chart", json::TextAt(*release, {"chart", "metadata", "name"}));
+    note("purser.dev/helm-chart-version", json::TextAt(*release, {"chart", "metadata", "version"}));
+    note("purser.dev/helm-app-version",
+         json::TextAt(*release, {"chart", "metadata", "appVersion"}));
+    note("purser.dev/deployed-at", json::TextAt(*release, {"info", "last_deployed"}));
+    const std::string description = json::TextAt(*release, {"chart", "metadata", "description"});
     if (!description.empty()) metadata["description"] = description;
-    const std::string home = JsonText(*release, {"chart", "metadata", "home"});
+    const std::string home = json::TextAt(*release, {"chart", "metadata", "home"});
     if (absl::StartsWith(home, "https://")) AddLink(home, "Home of the chart", &draft);
     PURSER_ASSIGN_OR_RETURN(const bool wanted, CompleteDraft(options_, shown, &draft));
     // Each revision is a Secret of its own; the newest counts.

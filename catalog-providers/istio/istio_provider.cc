@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "catalog-providers/cluster_source.h"
 #include "document/yaml.h"
+#include "json/fields.h"
 
 namespace purser::catalog_providers {
 namespace {
@@ -88,13 +89,13 @@ class IstioMapper final : public ClusterMapper {
     const Json* const servers = object.At({"spec", "servers"});
     if (servers != nullptr && servers->is_array()) {
       for (const Json& server : *servers) {
-        for (const std::string& host : Texts(JsonAt(server, {"hosts"}))) {
+        for (const std::string& host : Texts(json::ValueAt(server, {"hosts"}))) {
           if (std::find(hosts.begin(), hosts.end(), host) == hosts.end()) hosts.push_back(host);
         }
-        const Json* const number = JsonAt(server, {"port", "number"});
+        const Json* const number = json::ValueAt(server, {"port", "number"});
         if (number == nullptr || !number->is_number_integer()) continue;
         const std::string port =
-            absl::StrCat(JsonText(server, {"port", "protocol"}), ":", number->get<int64_t>());
+            absl::StrCat(json::TextAt(server, {"port", "protocol"}), ":", number->get<int64_t>());
         if (std::find(ports.begin(), ports.end(), port) == ports.end()) ports.push_back(port);
       }
     }
@@ -114,27 +115,29 @@ class IstioMapper final : public ClusterMapper {
       if (rules == nullptr || !rules->is_array()) continue;
       for (const Json& rule : *rules) {
         Json route = {{"protocol", protocol}};
-        const std::string name = JsonText(rule, {"name"});
+        const std::string name = json::TextAt(rule, {"name"});
         if (!name.empty()) route["name"] = name;
-        if (const Json* const match = JsonAt(rule, {"match"})) route["match"] = *match;
+        if (const Json* const match = json::ValueAt(rule, {"match"})) route["match"] = *match;
         Json to = Json::array();
-        const Json* const destinations = JsonAt(rule, {"route"});
+        const Json* const destinations = json::ValueAt(rule, {"route"});
         if (destinations != nullptr && destinations->is_array()) {
           for (const Json& destination : *destinations) {
-            Json target = {{"host", JsonText(destination, {"destination", "host"})}};
-            if (const Json* const port = JsonAt(destination, {"destination", "port", "number"})) {
+            Json target = {{"host", json::TextAt(destination, {"destination", "host"})}};
+            if (const Json* const port =
+                    json::ValueAt(destination, {"destination", "port", "number"})) {
               target["port"] = *port;
             }
-            const std::string subset = JsonText(destination, {"destination", "subset"});
+            const std::string subset = json::TextAt(destination, {"destination", "subset"});
             if (!subset.empty()) target["subset"] = subset;
-            if (const Json* const weight = JsonAt(destination, {"weight"})) {
+            if (const Json* const weight = json::ValueAt(destination, {"weight"})) {
               target["weight"] = *weight;
             }
             to.push_back(std::move(target));
           }
         }
         if (!to.empty()) route["to"] = std::move(to);
-        if (const Json* const redirect = JsonAt(rule, {"redirect"})) route["redirect"] = *redirect;
+        if (const Json* const redirect = json::ValueAt(rule, {"redirect"}))
+          route["redirect"] = *redirect;
         routes.push_back(std::move(route));
       }
     }

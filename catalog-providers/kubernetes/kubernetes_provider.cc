@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "catalog-providers/cluster_source.h"
 #include "connectors/kubernetes/object_readiness.h"
+#include "json/fields.h"
 #include "provider/mapping.h"
 
 namespace purser::catalog_providers {
@@ -172,7 +173,7 @@ class KubernetesMapper final : public ClusterMapper {
     if (versions == nullptr || !versions->is_array()) return served;
     for (const Json& version : *versions) {
       if (!version.is_object() || version.value("served", Json()) != true) continue;
-      const std::string name = JsonText(version, {"name"});
+      const std::string name = json::TextAt(version, {"name"});
       if (served.empty() || version.value("storage", Json()) == true) served = name;
     }
     return served;
@@ -209,14 +210,14 @@ class KubernetesMapper final : public ClusterMapper {
     if (rules == nullptr || !rules->is_array()) return;
     const bool tls = object.At({"spec", "tls"}) != nullptr;
     for (const Json& rule : *rules) {
-      const std::string host = JsonText(rule, {"host"});
+      const std::string host = json::TextAt(rule, {"host"});
       if (!host.empty() && !absl::StrContains(host, '*')) {
         AddLink(absl::StrCat(tls ? "https://" : "http://", host), host, draft);
       }
-      const Json* const paths = JsonAt(rule, {"http", "paths"});
+      const Json* const paths = json::ValueAt(rule, {"http", "paths"});
       if (!follows_services_ || paths == nullptr || !paths->is_array()) continue;
       for (const Json& path : *paths) {
-        const std::string service = JsonText(path, {"backend", "service", "name"});
+        const std::string service = json::TextAt(path, {"backend", "service", "name"});
         if (service.empty()) continue;
         AddRelation("dependsOn",
                     absl::StrCat("resource:default/", EntityNameOf(object.cluster, "service",

@@ -5,18 +5,18 @@
 namespace purser::json {
 
 const nlohmann::json* ValueAt(const nlohmann::json& value,
-                              std::initializer_list<const char*> path) {
+                              std::initializer_list<absl::string_view> path) {
   const nlohmann::json* at = &value;
-  for (const char* const member : path) {
+  for (const absl::string_view member : path) {
     if (!at->is_object()) return nullptr;
-    const auto found = at->find(member);
+    const auto found = at->find(std::string(member));
     if (found == at->end()) return nullptr;
     at = &*found;
   }
   return at;
 }
 
-std::string TextAt(const nlohmann::json& value, std::initializer_list<const char*> path) {
+std::string TextAt(const nlohmann::json& value, std::initializer_list<absl::string_view> path) {
   const nlohmann::json* const found = ValueAt(value, path);
   return found != nullptr && found->is_string() ? found->get<std::string>() : "";
 }

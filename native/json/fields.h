@@ -13,10 +13,11 @@ namespace purser::json {
 
 // What stands at the end of `path`, member after member; nullptr when a member is missing or stands
 // in no object.
-const nlohmann::json* ValueAt(const nlohmann::json& value, std::initializer_list<const char*> path);
+const nlohmann::json* ValueAt(const nlohmann::json& value,
+                              std::initializer_list<absl::string_view> path);
 
 // The text there, "" when there is none.
-std::string TextAt(const nlohmann::json& value, std::initializer_list<const char*> path);
+std::string TextAt(const nlohmann::json& value, std::initializer_list<absl::string_view> path);
 std::string TextAt(const nlohmann::json& value, absl::string_view member);
 
 }  // namespace purser::json
