@@ -6,7 +6,7 @@
 // <folder>/checkouts        repositories with catalog-info.yaml     source-tree    3,100 entities
 // <folder>/infrastructure   a repository of Terraform               terraform      1,068
 // <folder>/directory        people and groups as LDIF, slapd.conf   ldap             800
-// <folder>/orders.json      products to order in the portal         purser-inventory  65 and more
+// <folder>/orders.json      products to order in the portal         purser-inventory 195
 //
 // See README.md beside this file.
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -148,6 +148,8 @@ function ldif() {
 const slapdConf = folder =>
   [
     ...['core', 'cosine', 'inetorgperson'].map(name => `include /etc/ldap/schema/${name}.schema`),
+    // By itself slapd gives 500 entries, however small the pages are.
+    'sizelimit unlimited',
     'modulepath /usr/lib/ldap', 'moduleload back_mdb', 'database mdb', `suffix "${SUFFIX}"`,
     `directory ${path.join(folder, 'database')}`, 'access to * by * read', '',
   ].join('\n');
@@ -184,7 +186,8 @@ export function generate(folder) {
     // Each root, and the domain, system or component it belongs to; the modules.
     terraform: 2 * roots + MODULES.length + APPS.length,
     ldap: TEAMS + PEOPLE,
-    'purser-inventory': ORDERS,
+    // Each workspace, its notebook and its bucket.
+    'purser-inventory': 3 * ORDERS,
   };
 }
 

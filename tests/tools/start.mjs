@@ -1,9 +1,11 @@
 // `npm start`: installs what is missing, builds what changed, starts the demo portal and purserd,
-// and keeps them running until Ctrl-C.
+// and keeps them running until Ctrl-C. `npm start -- --organisation` shows the 5,000 entities of
+// examples/organisation as well.
 import { keepBilling } from './lib/billing.mjs';
 import { buildAll } from './lib/build.mjs';
 import { ensureDebianPackages } from './lib/debian.mjs';
 import { ensureNpmPackages } from './lib/npm.mjs';
+import { Organisation } from './lib/organisation.mjs';
 import { Portal } from './lib/portal.mjs';
 import { at, Failure, main, say } from './lib/repo.mjs';
 
@@ -18,14 +20,29 @@ function wantedPort() {
   return port;
 }
 
+const ORGANISATION = '--organisation';
+
+function wantsOrganisation() {
+  const unknown = process.argv.slice(2).filter(word => word !== ORGANISATION);
+  if (unknown.length) {
+    throw new Failure(`no option "${unknown[0]}"; there is ${ORGANISATION}`);
+  }
+  return process.argv.includes(ORGANISATION);
+}
+
 await main(async () => {
   const port = wantedPort();
-  await ensureDebianPackages();
+  const withOrganisation = wantsOrganisation();
+  // The organisation's directory is served by one of the packages for tests.
+  await ensureDebianPackages({ withTests: withOrganisation });
   await ensureNpmPackages();
   await buildAll();
 
   const state = process.env.PURSER_STATE ?? at('.purser');
-  const portal = new Portal({ state, port, onEvent: say });
+  let organisation;
+  const outside = paths =>
+    withOrganisation ? (organisation = new Organisation(paths)) : undefined;
+  const portal = new Portal({ state, port, outside, onEvent: say });
   const stopped = new Promise(resolve => {
     for (const signal of ['SIGINT', 'SIGTERM']) {
       process.on(signal, () => resolve(signal));
@@ -48,6 +65,11 @@ await main(async () => {
   say(`  state  ${portal.paths.folder}   (logs in ${portal.paths.logs})`);
   say('');
 
+  if (organisation) {
+    say(
+      `${await organisation.order(portal.baseUrl)} products are ordered; the catalog takes some minutes`,
+    );
+  }
   const billing = new AbortController();
   const billed = keepBilling(portal.paths, billing.signal, say);
   const outcome = await Promise.race([

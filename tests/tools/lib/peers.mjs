@@ -7,7 +7,7 @@ import path from 'node:path';
 import { at, say } from './repo.mjs';
 
 /** Where tests/peers/kube-apiserver.sh puts its program. */
-const apiServer = () =>
+export const apiServer = () =>
   path.join(
     process.env.PURSER_PEERS ?? path.join(os.homedir(), '.cache', 'purser-peers'),
     'kubernetes',

@@ -1,37 +1,13 @@
 // One demo portal with its sidecar: writes their configuration, starts both, waits until they are
 // ready, stops them in order. Used by `npm start`, the end-to-end tests and the bench.
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Child, Watched } from './child.mjs';
 import { backendNodeOptions, suitableNode } from './node.mjs';
+import { freePort, listens } from './ports.mjs';
 import { at, Failure } from './repo.mjs';
 import { sidecarConfig } from './sidecar.mjs';
 import { fileUrl, prepareState, statePaths } from './state.mjs';
-
-/** A port that was free a moment ago. */
-export function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
-}
-
-/** True when somebody listens on a port of this machine or on a socket. */
-function listens(where) {
-  return new Promise(resolve => {
-    const socket = typeof where === 'number' ? net.connect(where, '127.0.0.1') : net.connect(where);
-    socket.on('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', () => resolve(false));
-  });
-}
 
 // The checkouts are a small folder: look often, so that a person sees a pushed file at once.
 const POLLED = { frequency: { seconds: 5 }, timeout: { minutes: 1 }, initialDelay: { seconds: 1 } };
@@ -53,7 +29,9 @@ function demoLocations() {
 }
 
 /** What differs from app-config.yaml in this start. JSON is YAML. */
-function portalConfig(paths, baseUrl, port, templates, more) {
+function portalConfig(paths, baseUrl, port, templates, more, outside) {
+  const { providers, ...catalog } = outside?.portalCatalog() ?? {};
+  const { 'source-tree': trees, ...others } = providers?.purser ?? {};
   return {
     app: { baseUrl },
     backend: {
@@ -68,11 +46,13 @@ function portalConfig(paths, baseUrl, port, templates, more) {
       git: { allowLocalRemotes: true },
     },
     catalog: {
+      ...catalog,
       // Lists are replaced as a whole, so the demo's own are repeated only when something is added.
       ...(templates.length && { locations: [...demoLocations(), ...templates.map(templateAt)] }),
       providers: {
         purser: {
-          'source-tree': { workspaces: { root: paths.checkouts, schedule: POLLED } },
+          ...others,
+          'source-tree': { ...trees, workspaces: { root: paths.checkouts, schedule: POLLED } },
           'purser-inventory': { demo: { schedule: FOLLOWED } },
         },
       },
@@ -100,11 +80,14 @@ export class Portal {
   #blueprints;
   #templates;
   #config;
+  #outside;
 
   /**
    * `state` is the folder for everything that lives on; `port` 0 takes a free one. `onEvent` hears
    * one line whenever something ends or starts unasked. Tests add blueprint folders, template files
-   * and configuration (`{ scaffolder }`).
+   * and configuration (`{ scaffolder }`). `outside` makes, of the portal's paths, what the portal is
+   * to read beside its own folders: `start()` and `stop()`, `portalCatalog()` and
+   * `sidecarConfig()` for the two configurations; see organisation.mjs.
    */
   constructor({
     state,
@@ -112,12 +95,14 @@ export class Portal {
     blueprints = [],
     templates = [],
     config = {},
+    outside = () => undefined,
     onEvent = () => {},
   }) {
     this.#config = config;
     this.#blueprints = [at('examples/blueprints'), ...blueprints];
     this.#templates = templates;
     this.paths = statePaths(state);
+    this.#outside = outside(this.paths);
     this.port = port;
     this.onEvent = onEvent;
   }
@@ -146,6 +131,7 @@ export class Portal {
           `port ${this.port} is in use by another program; choose one: PORT=7017 npm start`,
         );
       }
+      await this.#outside?.start();
       await this.startSidecar();
       this.startBackend();
       await this.ready();
@@ -183,7 +169,10 @@ export class Portal {
   /** Resolves when purserd listens. */
   async startSidecar() {
     const program = at('build/release/bin/purserd');
-    writeFileSync(this.paths.sidecarConfig, sidecarConfig(this.paths, this.#blueprints));
+    writeFileSync(
+      this.paths.sidecarConfig,
+      sidecarConfig(this.paths, this.#blueprints, this.#outside?.sidecarConfig()),
+    );
     const make = () =>
       new Child(program, ['--config', this.paths.sidecarConfig], {
         cwd: this.paths.folder,
@@ -214,7 +203,7 @@ export class Portal {
   startBackend() {
     writeFileSync(
       this.paths.portalConfig,
-      `${JSON.stringify(portalConfig(this.paths, this.baseUrl, this.port, this.#templates, this.#config), null, 2)}\n`,
+      `${JSON.stringify(portalConfig(this.paths, this.baseUrl, this.port, this.#templates, this.#config, this.#outside), null, 2)}\n`,
     );
     this.#backend = new Child(
       suitableNode(),
@@ -314,6 +303,7 @@ export class Portal {
   async stop() {
     await this.stopBackend();
     await this.stopSidecar();
+    await this.#outside?.stop();
     if (this.locked) {
       rmSync(this.paths.lock, { force: true });
     }

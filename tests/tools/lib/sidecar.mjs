@@ -2,9 +2,10 @@
 import { at } from './repo.mjs';
 import { fileUrl } from './state.mjs';
 
-/** The file's text with the given blueprint folders; JSON is YAML. */
-export function sidecarConfig(paths, blueprints) {
+/** The file's text with the given blueprint folders and whole sections; JSON is YAML. */
+export function sidecarConfig(paths, blueprints, sections = {}) {
   const config = {
+    ...sections,
     state: paths.sidecar,
     listen: { unix: { path: paths.socket } },
     http: { address: '127.0.0.1:0' },

@@ -31,6 +31,7 @@ export function statePaths(folder) {
     billing: below('billing'),
     gitops: below('gitops'),
     checkouts: below('checkouts'),
+    organisation: below('organisation'),
     workspacesRemote: below('git', 'workspaces.git'),
     gitopsRemote: below('git', 'gitops.git'),
     lock: below('launcher.pid'),
@@ -64,7 +65,9 @@ done
 
 async function bareRepository(folder) {
   if (!existsSync(path.join(folder, 'HEAD'))) {
-    await run('git', ['init', '--quiet', '--bare', '--initial-branch=main', folder], { quiet: true });
+    await run('git', ['init', '--quiet', '--bare', '--initial-branch=main', folder], {
+      quiet: true,
+    });
   }
 }
 
