@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from '@backstage/errors';
@@ -5,7 +6,6 @@ import type { LogLevel, NativeAddonService, RefreshSummary } from '@purser/plugi
 import type { CatalogRefs } from './catalogRefs';
 import type { InstanceConfig } from './config';
 import type { DeltaWriter } from './deltas';
-import { refOf } from './entityRefs';
 import type { ProviderPositions } from './positions';
 
 export interface AddonSourceOptions {
@@ -22,6 +22,11 @@ export interface AddonSourceOptions {
   onLog(level: LogLevel, text: string): void;
   onSummary(summary: RefreshSummary): void;
 }
+
+// What stands for a position: the addon compares by itself.
+const SETTLED = '';
+/** Entities may be in the catalog that the addon knows nothing of. */
+const COMPARE = 'compare';
 
 /** What an operator wants of a round. */
 export interface RoundOrders {
@@ -45,27 +50,27 @@ export class AddonSource {
     orders: RoundOrders,
     signal: AbortSignal,
   ): Promise<RefreshSummary> {
-    const { providerName, positions, onSummary } = this.#options;
-    const isNew = (await positions.get(providerName)) === undefined;
-    const given = new Set<string>();
+    const { providerName, source, positions, catalogRefs, onSummary } = this.#options;
+    const statePath = await this.#state();
+    const stored = await positions.get(providerName);
+    const isNew = stored === undefined;
+    // The addon lost its state, now or before a comparison came to its end.
+    let mustCompare = stored === COMPARE || (!isNew && !existsSync(statePath));
     const round = async (forceFull: boolean, adopt: string[]) => {
-      const summary = await this.#round(
-        writer,
-        { ...orders, adopt, isNew, forceFull, given },
-        signal,
-      );
+      const position = mustCompare ? COMPARE : SETTLED;
+      const given = { ...orders, adopt, isNew, forceFull, position, statePath };
+      const summary = await this.#round(writer, given, signal);
       onSummary(summary);
       return summary;
     };
     let summary = await round(isNew || (orders.resync ?? false), []);
-    // From now on the catalog has something of this provider. There is no position to go on from.
-    await positions.set(providerName, '');
-    if (summary.full && !isNew) {
-      // The addon lost its state: what the catalog holds beyond what was given is told to it.
-      const adopt = await this.#options.catalogRefs.beyond(this.#options.source, given);
-      if (adopt.length > 0) {
-        summary = await round(false, adopt);
-      }
+    mustCompare ||= !isNew && (summary.full ?? false);
+    await positions.set(providerName, mustCompare ? COMPARE : SETTLED);
+    if (mustCompare) {
+      // What the catalog holds is told to the addon, which removes, behind the guard, what it does not
+      // know and the source does not have.
+      summary = await round(false, await catalogRefs.of(source));
+      await positions.set(providerName, SETTLED);
     }
     return summary;
   }
@@ -76,25 +81,28 @@ export class AddonSource {
       adopt: string[];
       isNew: boolean;
       forceFull: boolean;
-      given: Set<string>;
+      position: string;
+      statePath: string;
     },
     signal: AbortSignal,
   ): Promise<RefreshSummary> {
-    const { addon, instance, onLog } = this.#options;
+    const { addon, instance, onLog, positions, providerName } = this.#options;
     return addon.refreshProvider(
       {
         id: instance.providerId,
         instance: instance.instance,
         config: instance.config,
         options: instance.options,
-        statePath: await this.#state(),
+        statePath: round.statePath,
         forceFull: round.forceFull,
         adopt: round.adopt,
         confirm: round.confirm,
         onLog,
         onChunk: async (upserts, removedRefs) => {
+          // From now on the catalog has something of this provider, which the addon remembers: a round
+          // that is stopped is not begun anew.
+          await positions.set(providerName, round.position);
           await writer.apply(upserts, removedRefs, round.isNew);
-          upserts.forEach(entity => round.given.add(refOf(entity)));
         },
       },
       { signal },

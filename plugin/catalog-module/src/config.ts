@@ -22,11 +22,11 @@ export interface InstanceConfig {
 const PREFIX = 'catalog.providers.purser';
 const NAME = /^[a-z0-9-]{1,63}$/;
 
-// A run that follows changes ends by itself shortly before the timeout; after a crash the lock is
-// free again a minute later.
+// A run that follows changes ends by itself shortly before the timeout. That is also how long the lock of
+// a replica lasts that was killed: the catalog must be true within a minute.
 const DEFAULT_SCHEDULE: SchedulerServiceTaskScheduleDefinition = {
   frequency: { seconds: 30 },
-  timeout: { minutes: 1 },
+  timeout: { seconds: 45 },
   initialDelay: { seconds: 1 },
   scope: 'global',
 };

@@ -12,6 +12,7 @@ import { purserServiceRef } from '@purser/plugin-purser-node';
 import { ServiceCatalogRefs } from './catalogRefs';
 import { readInstances } from './config';
 import type { AbsoluteUrl } from './deltas';
+import { LostRuns } from './lostRuns';
 import { purserModelSource } from './model';
 import { DatabaseProviderPositions, forgetOtherPositions, RememberedPositions } from './positions';
 import { PurserEntityProvider } from './purserEntityProvider';
@@ -19,6 +20,7 @@ import { StoredEntities } from './storedEntities';
 
 // Time a run has to store its last changes before the scheduler takes its lock away.
 const MAX_MARGIN_MS = 5_000;
+const LOOK_FOR_LOST_RUNS = { seconds: 5 };
 
 function followForOf(schedule: SchedulerServiceTaskScheduleDefinition): number {
   const timeout = durationToMilliseconds(schedule.timeout as HumanDuration);
@@ -95,6 +97,14 @@ export const catalogModulePurser = createBackendModule({
           providers.map(provider => provider.getProviderName()),
         );
         catalog.addEntityProvider(...providers);
+        const lostRuns = new LostRuns(knex, providers, logger);
+        await scheduler.scheduleTask({
+          id: 'purser-lost-runs',
+          frequency: LOOK_FOR_LOST_RUNS,
+          timeout: LOOK_FOR_LOST_RUNS,
+          scope: 'local',
+          fn: () => lostRuns.free(),
+        });
       },
     });
   },

@@ -12,6 +12,7 @@ import { AddonSource } from './addonSource';
 import type { CatalogRefs } from './catalogRefs';
 import type { InstanceConfig } from './config';
 import { type AbsoluteUrl, DeltaWriter } from './deltas';
+import type { ProviderTask } from './lostRuns';
 import type { ProviderPositions } from './positions';
 import { SidecarSource } from './sidecarSource';
 import { SourceReports } from './sourceReports';
@@ -33,17 +34,22 @@ export interface PurserEntityProviderOptions {
   stateDirectory?: string;
 }
 
+/** A run that ended here no longer ago than this will most likely be followed by another one here. */
+const OURS_FOR_MS = 60_000;
+
 /**
  * One configured instance of a provider of the addon or the sidecar. It exists, under the same name,
  * whether its host is there or not: a provider that disappears takes its entities with it.
  */
-export class PurserEntityProvider implements EntityProvider {
+export class PurserEntityProvider implements EntityProvider, ProviderTask {
   readonly #options: PurserEntityProviderOptions;
   readonly #logger: LoggerService;
   readonly #addonSource: AddonSource;
   readonly #sidecarSource: SidecarSource;
   readonly #reports: SourceReports;
   #failing = false;
+  #running = false;
+  #ranAt = 0;
   #description: ProviderDescription | undefined;
 
   constructor(options: PurserEntityProviderOptions) {
@@ -76,6 +82,14 @@ export class PurserEntityProvider implements EntityProvider {
     return `purser-${providerId}:${instance}`;
   }
 
+  get taskId(): string {
+    return `${this.getProviderName()}:refresh`;
+  }
+
+  isOurs(): boolean {
+    return this.#running || Date.now() - this.#ranAt < OURS_FOR_MS;
+  }
+
   get #source(): string {
     const { providerId, instance } = this.#options.instance;
     return `${providerId}/${instance}`;
@@ -92,18 +106,22 @@ export class PurserEntityProvider implements EntityProvider {
       stored: await storedEntities(),
     });
     await taskRunner.run({
-      id: `${this.getProviderName()}:refresh`,
+      id: this.taskId,
       fn: signal => this.#run(writer, signal),
     });
   }
 
   /** One scheduled run. A failure leaves the catalog as it is. */
   async #run(writer: DeltaWriter, signal: AbortSignal): Promise<void> {
+    this.#running = true;
     try {
       await this.#refresh(writer, signal);
       this.#failing = false;
     } catch (error) {
       if (signal.aborted || isCancelled(error)) {
+        this.#logger.info(
+          'a round was stopped before its end, by the end of the portal or the timeout of its schedule; the next one goes on',
+        );
         return;
       }
       const text = `refresh failed, the catalog keeps what it has: ${(error as Error).message}`;
@@ -114,6 +132,9 @@ export class PurserEntityProvider implements EntityProvider {
         this.#logger.debug(text);
       }
       this.#failing = true;
+    } finally {
+      this.#running = false;
+      this.#ranAt = Date.now();
     }
   }
 
