@@ -13,7 +13,6 @@
 namespace purser::connectors {
 
 inline constexpr size_t kMaxSetObjects = 200;
-inline constexpr char kSetLabel[] = "applyset.kubernetes.io/part-of";
 
 struct SetWish {
   std::string cluster;  // "" = the default one

@@ -279,4 +279,30 @@ absl::StatusOr<CallResult> KubernetesConnector::Observe(absl::string_view operat
   return result;
 }
 
+absl::StatusOr<Comparison> KubernetesConnector::Compare(absl::string_view operation,
+                                                        const Json& raw_input,
+                                                        const CallResult& applied,
+                                                        CallContext& context) {
+  if (operation != "apply" && operation != "apply-set") {
+    return Connector::Compare(operation, raw_input, applied, context);
+  }
+  PURSER_ASSIGN_OR_RETURN(const Json input, inputs_.Check(name_, operation, raw_input));
+  std::vector<Json> objects;
+  if (operation == "apply") {
+    PURSER_ASSIGN_OR_RETURN(Json object, ObjectOf(input));
+    objects.push_back(std::move(object));
+  } else {
+    PURSER_ASSIGN_OR_RETURN(objects, ObjectsOf(input));
+  }
+  for (Json& object : objects) {
+    PURSER_ASSIGN_OR_RETURN(
+        Comparison one,
+        steps_.Compare(WishOf(input, std::move(object),
+                              absl::StrCat("input of kubernetes/", operation), "/object"),
+                       context));
+    if (one.state != Comparison::State::kSame) return one;
+  }
+  return Comparison{};
+}
+
 }  // namespace purser::connectors

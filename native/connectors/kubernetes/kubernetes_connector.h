@@ -52,6 +52,9 @@ class KubernetesConnector final : public Connector {
                                   CallContext& context) override;
   absl::StatusOr<CallResult> Observe(absl::string_view operation, const nlohmann::json& input,
                                      const CallResult& previous, CallContext& context) override;
+  // By a trial of the same apply.
+  absl::StatusOr<Comparison> Compare(absl::string_view operation, const nlohmann::json& input,
+                                     const CallResult& applied, CallContext& context) override;
   // A cluster ("" is the default one) for reading what belongs to no run. Lives as long as the
   // connector. NOT_FOUND names the clusters there are.
   absl::StatusOr<KubernetesClient*> ClientOf(const std::string& cluster) const;

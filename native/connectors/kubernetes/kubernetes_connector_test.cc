@@ -249,6 +249,23 @@ TEST_F(KubernetesConnectorTest, PreviewChangesNothing) {
   EXPECT_EQ((*cluster_->Get(config_map_, {}))["data"]["k"], "1");
 }
 
+TEST_F(KubernetesConnectorTest, DriftIsTold) {
+  const auto applied = Call("apply", kConfigMap);
+  ASSERT_TRUE(applied.ok()) << applied.status();
+  const auto compare = [&] {
+    const auto compared =
+        connector_->Compare("apply", *json::Parse(kConfigMap), *applied, context_);
+    EXPECT_TRUE(compared.ok()) << compared.status();
+    return compared.ok() ? *compared : Comparison{};
+  };
+  EXPECT_EQ(compare().state, Comparison::State::kSame);
+  ASSERT_TRUE(cluster_->Merge(config_map_, {{"data", {{"k", "by hand"}}}}, "", {}, {}).ok());
+  EXPECT_EQ(compare().state, Comparison::State::kDiffers);
+  EXPECT_EQ(compare().detail, "ConfigMap a differs at /data/k");
+  ASSERT_TRUE(cluster_->Delete(config_map_, "", {}).ok());
+  EXPECT_EQ(compare().state, Comparison::State::kGone);
+}
+
 TEST_F(KubernetesConnectorTest, FaultsOfTheObjectComeAllAtOnce) {
   const auto result = Call("apply", R"({"object":{"kind":"ConfigMap","status":{},
       "metadata":{"generateName":"x-"}}})");

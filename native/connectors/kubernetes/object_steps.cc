@@ -57,13 +57,23 @@ std::vector<json::Violation> FaultsOf(const Json& object, const std::string& pre
   return faults;
 }
 
-const Json* EffectOf(const Json& object) {
-  const auto metadata = object.find("metadata");
-  if (metadata == object.end() || !metadata->is_object()) return nullptr;
-  const auto annotations = metadata->find("annotations");
-  if (annotations == metadata->end() || !annotations->is_object()) return nullptr;
-  const auto found = annotations->find(kEffectAnnotation);
-  return found != annotations->end() && found->is_string() ? &*found : nullptr;
+// A member of the metadata's labels or annotations, "" when it is not there.
+std::string WordOf(const Json& object, const char* words, const char* name) {
+  return TextAt(object, {"metadata", words, name});
+}
+
+void SetWord(Json* object, const char* words, const char* name, const std::string& value) {
+  Json& metadata = (*object)["metadata"];
+  if (!metadata.contains(words) || !metadata[words].is_object()) metadata[words] = Json::object();
+  metadata[words][name] = value;
+}
+
+// What an apply of ours wrote beside the wish: without it a trial would show it as taken away.
+void KeepOurMarks(const Json& before, Json* object) {
+  const std::string mark = WordOf(before, "annotations", kEffectAnnotation);
+  if (!mark.empty()) SetWord(object, "annotations", kEffectAnnotation, mark);
+  const std::string set = WordOf(before, "labels", kSetLabel);
+  if (!set.empty()) SetWord(object, "labels", kSetLabel, set);
 }
 
 std::string UidOf(const Json& object) {
@@ -272,19 +282,13 @@ absl::StatusOr<AppliedObject> ObjectSteps::Apply(ObjectWish wish, CallContext& c
   std::string mark = context.effect_key();
   applied.created = true;
   if (before.ok()) {
-    const Json* const old = EffectOf(*before);
-    applied.created = old != nullptr && *old == mark;
-    mark = old == nullptr ? "" : old->get<std::string>();  // whoever made it stays its maker
+    const std::string old = WordOf(*before, "annotations", kEffectAnnotation);
+    applied.created = old == mark;
+    mark = old;  // whoever made it stays its maker
   } else {
     PURSER_RETURN_IF_ERROR(CheckAccess("create", applied.target, context));
   }
-  if (!mark.empty()) {
-    Json& metadata = wish.object["metadata"];
-    if (!metadata.contains("annotations") || !metadata["annotations"].is_object()) {
-      metadata["annotations"] = Json::object();
-    }
-    metadata["annotations"][kEffectAnnotation] = mark;
-  }
+  if (!mark.empty()) SetWord(&wish.object, "annotations", kEffectAnnotation, mark);
   PURSER_ASSIGN_OR_RETURN(
       applied.object,
       client.Apply(applied.target.ref, wish.object,
@@ -302,6 +306,7 @@ absl::StatusOr<Json> ObjectSteps::Preview(ObjectWish wish, CallContext& context)
   const absl::StatusOr<Json> before = client.Get(target.ref, LimitsOf(context));
   if (!before.ok() && !absl::IsNotFound(before.status())) return before.status();
   Json outcome = target.Outputs();
+  if (before.ok()) KeepOurMarks(*before, &wish.object);
   // A new object in a namespace that is not there yet cannot be tried.
   PURSER_ASSIGN_OR_RETURN(
       const Json after,
@@ -318,6 +323,28 @@ absl::StatusOr<Json> ObjectSteps::Preview(ObjectWish wish, CallContext& context)
   outcome["action"] = !before.ok() ? "create" : same ? "none" : "update";
   outcome["changes"] = std::move(changes);
   return outcome;
+}
+
+absl::StatusOr<Comparison> ObjectSteps::Compare(ObjectWish wish, CallContext& context) const {
+  wish.force = true;  // nothing is changed: what others took over is just what is asked for
+  const absl::StatusOr<Json> trial = Preview(std::move(wish), context);
+  // Its namespace or its kind is gone.
+  if (absl::IsNotFound(trial.status())) {
+    return Comparison{Comparison::State::kGone, std::string(trial.status().message())};
+  }
+  if (!trial.ok()) return trial.status();
+  const std::string action = TextAt(*trial, "action");
+  if (action == "none") return Comparison{};
+  const std::string name = absl::StrCat(TextAt(*trial, "kind"), " ", TextAt(*trial, "name"));
+  if (action == "create") return Comparison{Comparison::State::kGone, name + " is gone"};
+  std::string detail = name + " differs";
+  const char* separator = " at ";
+  // Places only: values may be anything.
+  for (const Json& change : (*trial)["changes"]) {
+    absl::StrAppend(&detail, separator, TextAt(change, "pointer"));
+    separator = ", ";
+  }
+  return Comparison{Comparison::State::kDiffers, base::EscapeForDisplay(detail, 1000)};
 }
 
 absl::StatusOr<Json> ObjectSteps::Read(const Target& target, CallContext& context) const {

@@ -22,6 +22,8 @@
 namespace purser::connectors {
 
 inline constexpr char kEffectAnnotation[] = "purser.dev/effect-key";
+// Which apply set an object belongs to (apply_set.h).
+inline constexpr char kSetLabel[] = "applyset.kubernetes.io/part-of";
 inline constexpr size_t kMaxKubernetesOutputBytes = 64 << 10;  // of a step's mapped outputs
 // How long an answer of the cluster's authorizer is believed.
 inline constexpr absl::Duration kAccessLifetime = absl::Minutes(5);
@@ -110,6 +112,9 @@ class ObjectSteps {
   absl::StatusOr<nlohmann::json> Read(const Target& target, CallContext& context) const;
   // What apply would change, one entry for each leaf: {pointer, from?, to?}; at most kMaxChanges.
   absl::StatusOr<nlohmann::json> Preview(ObjectWish wish, CallContext& context) const;
+
+  // Whether the object is still as an apply of the wish made it.
+  absl::StatusOr<Comparison> Compare(ObjectWish wish, CallContext& context) const;
 
   // Judges the object and completes `result`, whose outputs hold sinceSeconds while it waits.
   absl::Status Settle(const SettleRule& rule, const Target& target, const nlohmann::json& object,

@@ -230,19 +230,21 @@ absl::Status TypedConnector::Settle(const TypedOperation& typed, const Json& inp
   return steps_.Settle(rule, target, object, result);
 }
 
+absl::StatusOr<ObjectWish> TypedConnector::WishOf(const TypedOperation& typed,
+                                                  const Json& input) const {
+  ObjectWish wish;
+  PURSER_ASSIGN_OR_RETURN(wish.object, typed.build(input));
+  wish.cluster = TextAt(input, "cluster");
+  wish.check = ObjectCheck::kWhole;
+  wish.force = input["force"].get<bool>();
+  wish.what = absl::StrCat("input of ", name_, "/", typed.operation.name);
+  return wish;
+}
+
 absl::StatusOr<CallResult> TypedConnector::Build(const TypedOperation& typed, const Json& input,
                                                  CallContext& context) const {
-  PURSER_ASSIGN_OR_RETURN(Json object, typed.build(input));
-  PURSER_ASSIGN_OR_RETURN(
-      const AppliedObject applied,
-      steps_.Apply({.object = std::move(object),
-                    .cluster = TextAt(input, "cluster"),
-                    .default_namespace = "",
-                    .check = ObjectCheck::kWhole,
-                    .force = input["force"].get<bool>(),
-                    .what = absl::StrCat("input of ", name_, "/", typed.operation.name),
-                    .prefix = ""},
-                   context));
+  PURSER_ASSIGN_OR_RETURN(ObjectWish wish, WishOf(typed, input));
+  PURSER_ASSIGN_OR_RETURN(const AppliedObject applied, steps_.Apply(std::move(wish), context));
   CallResult result;
   result.outputs = applied.target.Outputs();
   result.outputs["uid"] = applied.uid;
@@ -332,6 +334,18 @@ absl::StatusOr<CallResult> TypedConnector::Observe(absl::string_view operation,
   if (!object.ok()) return object.status();
   PURSER_RETURN_IF_ERROR(Settle(*typed, input, target, *object, &result));
   return result;
+}
+
+absl::StatusOr<Comparison> TypedConnector::Compare(absl::string_view operation,
+                                                   const Json& raw_input, const CallResult& applied,
+                                                   CallContext& context) {
+  const TypedOperation* const typed = Find(operation);
+  if (typed == nullptr || !typed->build) {
+    return Connector::Compare(operation, raw_input, applied, context);
+  }
+  PURSER_ASSIGN_OR_RETURN(const Json input, inputs_.Check(name_, operation, raw_input));
+  PURSER_ASSIGN_OR_RETURN(ObjectWish wish, WishOf(*typed, input));
+  return steps_.Compare(std::move(wish), context);
 }
 
 }  // namespace purser::connectors

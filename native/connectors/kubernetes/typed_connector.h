@@ -69,9 +69,13 @@ class TypedConnector final : public Connector {
                                   CallContext& context) override;
   absl::StatusOr<CallResult> Observe(absl::string_view operation, const nlohmann::json& input,
                                      const CallResult& previous, CallContext& context) override;
+  // Of what an operation built: by a trial of the same apply.
+  absl::StatusOr<Comparison> Compare(absl::string_view operation, const nlohmann::json& input,
+                                     const CallResult& applied, CallContext& context) override;
 
  private:
   const TypedOperation* Find(absl::string_view operation) const;
+  absl::StatusOr<ObjectWish> WishOf(const TypedOperation& typed, const nlohmann::json& input) const;
   absl::StatusOr<CallResult> Build(const TypedOperation& typed, const nlohmann::json& input,
                                    CallContext& context) const;
   absl::StatusOr<CallResult> Change(const TypedOperation& typed, const nlohmann::json& input,
