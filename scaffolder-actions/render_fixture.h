@@ -18,18 +18,28 @@
 #include "gtest/gtest.h"
 #include "http/transport.h"
 #include "scaffolder-actions/fake_context.h"
+#include "scaffolder-actions/kept_outputs.h"
 
 namespace purser::actions {
 
-// Answers what the test says; nothing else is there.
+// Answers what the test says, and keeps outputs when it shall; nothing else is there.
 class TestPortal final : public http::Transport {
  public:
   absl::StatusOr<http::Response> Send(const http::Request& request,
                                       const http::CallOptions&) override {
+    if (request.url == kKeepOutputsUrl) {
+      http::Response answered;
+      answered.status = keeps_outputs ? 200 : 404;
+      if (kept_outputs.empty()) kept_outputs = request.body;
+      answered.body = kept_outputs;
+      return answered;
+    }
     if (!answer) return absl::InternalError("the action must not use the network");
     return answer(request);
   }
   std::function<absl::StatusOr<http::Response>(const http::Request&)> answer;
+  bool keeps_outputs = false;
+  std::string kept_outputs;
 };
 
 class RenderFixture : public testing::Test {
