@@ -57,14 +57,6 @@ absl::StatusOr<Request> ReadRequest(absl::string_view text) {
   return request;
 }
 
-std::string LocationOf(const nlohmann::json& entity) {
-  const nlohmann::json& metadata = entity["metadata"];
-  const auto annotations = metadata.find("annotations");
-  if (annotations == metadata.end()) return "";
-  const auto location = annotations->find("backstage.io/managed-by-location");
-  return location == annotations->end() ? "" : location->get<std::string>();
-}
-
 // Beside the provider's own keys in the memory.
 constexpr char kConfigKey[] =
     "\x01"
@@ -77,6 +69,7 @@ class RefreshContext final : public provider::Context {
                  StateFile file, Caller& caller)
       : config_(std::move(config)),
         options_(std::move(options)),
+        redactor_(redactor),
         caller_(caller),
         log_(caller.OpenLog(redactor)),
         transport_(caller.FetchHooks(), caller.stop()),
@@ -97,7 +90,7 @@ class RefreshContext final : public provider::Context {
       AddDropped(1);
       return json::ToStatus(violations, "entity");
     }
-    return EmitPrepared(partition.empty() ? LocationOf(entity) : std::string(partition),
+    return EmitPrepared(partition.empty() ? catalog::LocationOf(entity) : std::string(partition),
                         catalog::RefOf(entity), catalog::Canonical(entity));
   }
 
@@ -133,7 +126,7 @@ class RefreshContext final : public provider::Context {
         break;
     }
     if (upserts_.size() + removed_.size() >= static_cast<size_t>(catalog::kMaxDeltaEntities) ||
-        bytes_ + text.size() > kMaxChunkBytes) {
+        bytes_ + text.size() > catalog::kMaxDeltaBytes) {
       PURSER_RETURN_IF_ERROR(SendChunk());
     }
     bytes_ += text.size();
@@ -148,9 +141,12 @@ class RefreshContext final : public provider::Context {
     counts_.dropped += items;
   }
 
-  void KeepPartition(absl::string_view partition, const absl::Status&) override {
+  void KeepPartition(absl::string_view partition, const absl::Status& why) override {
     base::MutexLock lock(mutex_);
-    tracker_.Keep(partition);
+    tracker_.Keep(partition, why.ok());
+    if (!why.ok() && degraded_.size() < kMaxShown) {
+      degraded_[std::string(partition)] = std::string(redactor_.Redact(why).message());
+    }
   }
 
   void Unchanged() override {
@@ -260,10 +256,21 @@ class RefreshContext final : public provider::Context {
                           {"changed", changed_},          {"removed", removals_},
                           {"heldRemovals", outcome.held}, {"kept", outcome.kept},
                           {"duplicates", duplicates_},    {"chunks", chunks_},
-                          {"entities", tracker_.size()},  {"full", full_}};
+                          {"entities", tracker_.size()},  {"full", full_},
+                          {"heldRefs", HeldRefs()},       {"degraded", degraded_}};
   }
 
  private:
+  std::vector<std::string> HeldRefs() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    std::vector<std::string> refs;
+    if (tracker_.held() == 0) return refs;
+    tracker_.ForEach(
+        [&](absl::string_view ref, absl::string_view, catalog::Fingerprint, bool held) {
+          if (held && refs.size() < kMaxShown) refs.emplace_back(ref);
+        });
+    return refs;
+  }
+
   struct Change {
     std::string ref;
     std::string partition;
@@ -319,6 +326,7 @@ class RefreshContext final : public provider::Context {
 
   const nlohmann::json config_;
   const provider::SourceOptions options_;
+  const Redactor& redactor_;
   Caller& caller_;
   const std::shared_ptr<LogBatcher> log_;
   FetchTransport transport_;
@@ -340,6 +348,7 @@ class RefreshContext final : public provider::Context {
   int64_t chunks_ ABSL_GUARDED_BY(mutex_) = 0;
   bool unchanged_ ABSL_GUARDED_BY(mutex_) = false;
   bool full_ ABSL_GUARDED_BY(mutex_) = false;
+  std::map<std::string, std::string> degraded_ ABSL_GUARDED_BY(mutex_);
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -18,8 +18,8 @@
 namespace purser::addon {
 
 inline constexpr size_t kMaxSnapshotEntities = 500'000;
-// Texts gathered for one chunk; a chunk has at most catalog::kMaxDeltaEntities changes, too.
-inline constexpr size_t kMaxChunkBytes = 5 << 19;
+// Held refs and unreadable partitions that a summary names.
+inline constexpr size_t kMaxShown = 1000;
 
 // Thread-safe; two rounds on one state file at once are refused with ABORTED.
 class ProviderHost {
@@ -36,8 +36,9 @@ class ProviderHost {
   // entities that the catalog holds beyond what the state knows: gone unless the source has them.
   // `confirm` lets go of what the guard held before. Blocks until the round is over; the result is
   // {"read","emitted","dropped","added","changed","removed","heldRemovals","kept","duplicates",
-  // "chunks","full"}; `kept` entities belong to partitions the source could not read, `full` is
-  // true when the state was empty, lost or not to be used.
+  // "chunks","entities","full","heldRefs","degraded"}; `kept` entities belong to partitions the
+  // source could not read, `degraded` says why; `full` is true when the state was empty, lost or
+  // not to be used.
   //
   // Changes are sent while the source is still read, so that memory holds hashes and one chunk of
   // texts; what has gone is removed at the end, if the source did not fail. A crash at any point is

@@ -94,14 +94,16 @@ class ProviderHostTest : public testing::Test {
 };
 
 TEST_F(ProviderHostTest, SendsEverythingOnceThenOnlyChanges) {
-  Fill(0, 2500);
+  constexpr int kAll = 2 * catalog::kMaxDeltaEntities + 100;
+  Fill(0, kAll);
   auto summary = Refresh();
   ASSERT_TRUE(summary.ok()) << summary.status();
-  EXPECT_EQ((*summary)["added"], 2500);
+  EXPECT_EQ((*summary)["added"], kAll);
   EXPECT_EQ((*summary)["chunks"], 3);
   EXPECT_EQ((*summary)["full"], true);
   ASSERT_EQ(caller_.chunks.size(), 3U);
-  EXPECT_EQ(json::parse(caller_.chunks[0].first).size(), 1000U);
+  EXPECT_EQ(json::parse(caller_.chunks[0].first).size(),
+            static_cast<size_t>(catalog::kMaxDeltaEntities));
 
   summary = Refresh();
   ASSERT_TRUE(summary.ok()) << summary.status();
@@ -109,7 +111,7 @@ TEST_F(ProviderHostTest, SendsEverythingOnceThenOnlyChanges) {
   EXPECT_EQ((*summary)["full"], false);
   EXPECT_TRUE(caller_.chunks.empty());
 
-  Fill(1, 2501);
+  Fill(1, kAll + 1);
   provider_->entities[5] = Component("c-6", "renamed");
   summary = Refresh();
   ASSERT_TRUE(summary.ok()) << summary.status();
@@ -141,6 +143,7 @@ TEST_F(ProviderHostTest, ALargeDropIsHeldUntilAllowed) {
   auto summary = Refresh();
   ASSERT_TRUE(summary.ok());
   EXPECT_EQ((*summary)["heldRemovals"], 50);
+  EXPECT_EQ((*summary)["heldRefs"].size(), 50U);
   EXPECT_EQ((*summary)["removed"], 0);
   EXPECT_THAT(caller_.Logged(), HasSubstr("50 of 100 entities have gone"));
   Fill(0, 0);
@@ -154,7 +157,7 @@ TEST_F(ProviderHostTest, ALargeDropIsHeldUntilAllowed) {
 }
 
 TEST_F(ProviderHostTest, WhatWasTakenStaysTakenWhenALaterChunkIsRefused) {
-  Fill(0, 2500);
+  Fill(0, 2 * catalog::kMaxDeltaEntities + 100);
   int calls = 0;
   caller_.on_chunk = [&](const std::string&, const std::string&) {
     return ++calls == 2 ? absl::AbortedError("the catalog is busy") : absl::OkStatus();
@@ -164,8 +167,8 @@ TEST_F(ProviderHostTest, WhatWasTakenStaysTakenWhenALaterChunkIsRefused) {
   caller_.on_chunk = nullptr;
   const auto summary = Refresh();
   ASSERT_TRUE(summary.ok());
-  EXPECT_EQ((*summary)["changed"], 1000) << "not confirmed, so sent again";
-  EXPECT_EQ((*summary)["added"], 500) << "never sent";
+  EXPECT_EQ((*summary)["changed"], catalog::kMaxDeltaEntities) << "not confirmed, so sent again";
+  EXPECT_EQ((*summary)["added"], 100) << "never sent";
 }
 
 TEST_F(ProviderHostTest, AnEntityOfALostChunkIsStillRemovedWhenItsSourceGoes) {
@@ -210,6 +213,7 @@ TEST_F(ProviderHostTest, EntitiesOfALocationThatCannotBeReadNowStay) {
   auto summary = Refresh({{"options", {{"guard", {{"maxRemovedFraction", 1.0}}}}}});
   ASSERT_TRUE(summary.ok()) << summary.status();
   EXPECT_EQ((*summary)["kept"], 1);
+  EXPECT_TRUE((*summary)["degraded"].contains("file:/a"));
   EXPECT_EQ((*summary)["removed"], 1);
   EXPECT_EQ(caller_.chunks[0].second, R"(["component:default/b"])");
   // Once it can be read, a2 goes.

@@ -74,7 +74,7 @@ export function runAction(
 export interface RefreshCallbacks {
   log?(level: LogLevel, text: string): void;
   /**
-   * At most 1,000 changes: a JSON array of entities and one of entity refs. The next chunk comes when
+   * At most 250 changes: a JSON array of entities and one of entity refs. The next chunk comes when
    * the promise is fulfilled; a rejection ends the round, and the next one sends the rest.
    */
   chunk(upsertsJson: string, removedRefsJson: string): Promise<void> | void;
@@ -83,11 +83,14 @@ export interface RefreshCallbacks {
 
 /**
  * One round of a portal provider: snapshot, difference to what the catalog has, chunks.
- * `requestJson`: `{config, instance, statePath, guard: {maxRemovedFraction, minRemoved, allowEmpty},
- * forceFull, secrets}`; `statePath` is the absolute path of the file in which the addon remembers what
- * the catalog took; `forceFull` says that the catalog holds nothing of this instance.
+ * `requestJson`: `{config, instance, statePath, options: {guard: {maxRemovedFraction, minRemoved,
+ * allowEmpty}, allowedKinds, allowedNamespaces}, forceFull, adopt, confirm, secrets}`; `statePath` is the
+ * absolute path of the file in which the addon remembers what the catalog took; `forceFull` says that the
+ * catalog holds nothing of this instance, `adopt` names entities that it holds beyond what is remembered,
+ * `confirm` lets go of removals that the guard held.
  * Gives JSON: `{read, emitted, dropped, added, changed, removed, heldRemovals, kept, duplicates,
- * chunks, full}`; `kept` entities belong to files that could not be read this time.
+ * chunks, entities, full, heldRefs: […], degraded: {part: why}}`; `kept` entities belong to files that
+ * could not be read this time.
  */
 export function refreshProvider(
   id: string,

@@ -2,10 +2,14 @@
 #ifndef PURSER_CATALOG_DELTA_H_
 #define PURSER_CATALOG_DELTA_H_
 
+#include <cstddef>
+
 namespace purser::catalog {
 
-// Changes of one chunk handed to the portal.
-inline constexpr int kMaxDeltaEntities = 1000;
+// Of one chunk handed to the portal, which reads it on its event loop in a few milliseconds. A
+// chunk may have more bytes by one entity.
+inline constexpr int kMaxDeltaEntities = 250;
+inline constexpr size_t kMaxDeltaBytes = 512 << 10;
 
 struct GuardOptions {
   double max_removed_fraction = 0.2;  // a larger drop is held …

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/strings.h"
 #include "catalog/names.h"
+#include "json/writer.h"
 #include "nlohmann/json.hpp"
 
 namespace purser::catalog {
@@ -18,63 +19,6 @@ constexpr size_t kNameHashDigits = 8;
 absl::Status BadRef(absl::string_view text, absl::string_view why) {
   return absl::InvalidArgumentError(absl::StrCat("entity ref '", base::EscapeForDisplay(text), "' ",
                                                  why, "; write kind:namespace/name"));
-}
-
-// Bytes of a JSON string that need no escape, as a run. UTF-8 passes; what is none is replaced by
-// the slower writer.
-size_t PlainRun(absl::string_view text) {
-  size_t i = 0;
-  for (; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    if (c < 0x20 || c == '"' || c == '\\' || c >= 0x80) break;
-  }
-  return i;
-}
-
-void WriteString(const std::string& value, std::string& out) {
-  if (PlainRun(value) == value.size()) {
-    out.push_back('"');
-    out.append(value);
-    out.push_back('"');
-    return;
-  }
-  out.append(nlohmann::json(value).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-}
-
-// nlohmann's own writer costs three times as much: it looks at each character through a table and
-// knows options that are not used here. Depth is bounded by who parsed the value.
-void WriteValue(const nlohmann::json& value, std::string& out) {
-  switch (value.type()) {
-    case nlohmann::json::value_t::object: {
-      char before = '{';
-      for (const auto& [key, member] : value.get_ref<const nlohmann::json::object_t&>()) {
-        out.push_back(before);
-        WriteString(key, out);
-        out.push_back(':');
-        WriteValue(member, out);
-        before = ',';
-      }
-      if (before == '{') out.push_back('{');
-      out.push_back('}');
-      return;
-    }
-    case nlohmann::json::value_t::array: {
-      char before = '[';
-      for (const nlohmann::json& item : value.get_ref<const nlohmann::json::array_t&>()) {
-        out.push_back(before);
-        WriteValue(item, out);
-        before = ',';
-      }
-      if (before == '[') out.push_back('[');
-      out.push_back(']');
-      return;
-    }
-    case nlohmann::json::value_t::string:
-      WriteString(value.get_ref<const std::string&>(), out);
-      return;
-    default:
-      out.append(value.dump());
-  }
 }
 
 }  // namespace
@@ -134,7 +78,7 @@ std::string SanitizeName(absl::string_view text) {
 std::string Canonical(const nlohmann::json& entity) {
   std::string text;
   text.reserve(1024);
-  WriteValue(entity, text);
+  json::AppendValue(entity, &text);
   return text;
 }
 
@@ -149,6 +93,14 @@ EntityRef RefOf(const nlohmann::json& entity) {
   ref.namespace_name = absl::AsciiStrToLower(metadata.value("namespace", "default"));
   ref.name = absl::AsciiStrToLower(metadata.at("name").get_ref<const std::string&>());
   return ref;
+}
+
+std::string LocationOf(const nlohmann::json& entity) {
+  const nlohmann::json& metadata = entity.at("metadata");
+  const auto annotations = metadata.find("annotations");
+  if (annotations == metadata.end()) return "";
+  const auto location = annotations->find("backstage.io/managed-by-location");
+  return location == annotations->end() ? "" : location->get<std::string>();
 }
 
 }  // namespace purser::catalog

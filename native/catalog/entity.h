@@ -46,8 +46,10 @@ std::string Canonical(const nlohmann::json& entity);
 // First 16 bytes of SHA-256 over the canonical form, hexadecimal.
 std::string ContentHash(absl::string_view canonical);
 
-// The ref of an entity that passed Validate.
+// Of an entity that passed Validate: its ref, and its annotation backstage.io/managed-by-location,
+// "" when it has none.
 EntityRef RefOf(const nlohmann::json& entity);
+std::string LocationOf(const nlohmann::json& entity);
 
 }  // namespace purser::catalog
 

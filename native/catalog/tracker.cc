@@ -108,8 +108,10 @@ absl::StatusOr<Verdict> Tracker::Offer(absl::string_view ref, absl::string_view 
   return Verdict::kChanged;
 }
 
-void Tracker::Keep(absl::string_view partition) {
-  partitions_[PartitionOf(partition)].kept = generation_;
+void Tracker::Keep(absl::string_view partition, bool unchanged) {
+  Partition& kept = partitions_[PartitionOf(partition)];
+  kept.kept = generation_;
+  if (unchanged) kept.unchanged = generation_;
 }
 
 Tracker::Outcome Tracker::Finish(absl::string_view partition, const GuardOptions& guard) {
@@ -124,6 +126,10 @@ Tracker::Outcome Tracker::Finish(absl::string_view partition, const GuardOptions
     if (!whole && known.partition != number) continue;
     if (known.seen < begun && partitions_[known.partition].kept >= begun) {
       ++outcome.kept;
+      // As good as seen: a source that lacks little else is neither empty nor much smaller.
+      const bool unchanged = partitions_[known.partition].unchanged >= begun;
+      in_scope += unchanged;
+      seen += unchanged;
       continue;
     }
     ++in_scope;

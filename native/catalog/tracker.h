@@ -62,8 +62,9 @@ class Tracker {
   // is a change. RESOURCE_EXHAUSTED beyond max_entities.
   absl::StatusOr<Verdict> Offer(absl::string_view ref, absl::string_view partition,
                                 Fingerprint hash, bool whole);
-  // The partition's entities stay through the snapshot that has begun, unless offered.
-  void Keep(absl::string_view partition);
+  // The partition's entities stay through the snapshot that has begun, unless offered. `unchanged`:
+  // because the source said that they are there as before, not because it could not be read.
+  void Keep(absl::string_view partition, bool unchanged);
 
   struct Outcome {
     std::vector<std::string> removed;     // no longer tracked
@@ -104,6 +105,7 @@ class Tracker {
     std::string name;
     uint64_t begun = 0;
     uint64_t kept = 0;
+    uint64_t unchanged = 0;
   };
 
   uint32_t PartitionOf(absl::string_view name);

@@ -109,7 +109,7 @@ TEST_F(TrackerTest, KeptPartitionsStay) {
   Offer("b2", "1", "cluster-b");
   tracker_.Finish("", guard_);
   tracker_.Begin("");
-  tracker_.Keep("cluster-a");
+  tracker_.Keep("cluster-a", /*unchanged=*/false);
   Offer("b", "1", "cluster-b");
   const Tracker::Outcome outcome = tracker_.Finish("", guard_);
   EXPECT_THAT(outcome.removed, ElementsAre("b2"));
@@ -119,6 +119,21 @@ TEST_F(TrackerTest, KeptPartitionsStay) {
   tracker_.Begin("");
   Offer("b", "1", "cluster-b");
   EXPECT_THAT(tracker_.Finish("", guard_).removed, ElementsAre("a"));
+}
+
+TEST_F(TrackerTest, WhatIsUnchangedCountsAsSeen) {
+  for (int i = 0; i < 10; ++i) {
+    const std::string name = std::to_string(i);
+    tracker_.Load("r" + name, "file-" + name, Fingerprint::Of(name), /*held=*/false);
+  }
+  // One file of ten has gone; the others were not even read.
+  tracker_.Begin("");
+  for (int i = 1; i < 10; ++i) tracker_.Keep("file-" + std::to_string(i), /*unchanged=*/true);
+  EXPECT_THAT(tracker_.Finish("", {}).removed, ElementsAre("r0"));
+  // If they could not be read, nothing was seen at all.
+  tracker_.Begin("");
+  for (int i = 2; i < 10; ++i) tracker_.Keep("file-" + std::to_string(i), /*unchanged=*/false);
+  EXPECT_THAT(tracker_.Finish("", {}).newly_held, ElementsAre("r1"));
 }
 
 TEST_F(TrackerTest, PartitionsAreFinishedSideBySide) {

@@ -8,36 +8,23 @@
 #include "base/strings.h"
 #include "catalog/entity.h"
 #include "catalog/names.h"
+#include "json/json.h"
 #include "nlohmann/json.hpp"
 
 namespace purser::catalog {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 constexpr size_t kMaxProblems = 100;
 
-std::string Token(absl::string_view key) {
-  std::string token;
-  for (const char c : key) {
-    if (c == '~') {
-      token += "~0";
-    } else if (c == '/') {
-      token += "~1";
-    } else {
-      token += c;
-    }
-  }
-  return token;
-}
-
 // What a built-in kind asks of its spec.
 struct KindRule {
-  std::string api_prefix;            // of apiVersion; built-in kinds belong to one API group
-  std::vector<std::string> strings;  // required, not empty
-  std::vector<std::string> optional_strings;  // not empty when present
-  std::vector<std::string> lists;             // required lists of strings
-  std::vector<std::string> optional_lists;    // lists of strings when present
+  const char* api_prefix;            // of apiVersion; built-in kinds belong to one API group
+  std::vector<const char*> strings;  // required, not empty
+  std::vector<const char*> optional_strings;  // not empty when present
+  std::vector<const char*> lists;             // required lists of strings
+  std::vector<const char*> optional_lists;    // lists of strings when present
 };
 
 const std::map<std::string, KindRule, std::less<>>& KindRules() {
@@ -64,18 +51,18 @@ const std::map<std::string, KindRule, std::less<>>& KindRules() {
 
 class Validator {
  public:
-  explicit Validator(const json& entity) : entity_(entity) {}
+  explicit Validator(const Json& entity) : entity_(entity) {}
 
   std::vector<Problem> Run() {
     if (!entity_.is_object()) {
       Add("", "must be an object");
       return std::move(problems_);
     }
-    const std::string api_version = RequiredString(entity_, "", "apiVersion");
+    const absl::string_view api_version = RequiredString(entity_, "", "apiVersion");
     if (!api_version.empty() && !IsApiVersion(api_version)) {
       Add("/apiVersion", "must look like 'backstage.io/v1alpha1'");
     }
-    const std::string kind = RequiredString(entity_, "", "kind");
+    const absl::string_view kind = RequiredString(entity_, "", "kind");
     if (!kind.empty() && !IsKind(kind)) {
       Add("/kind", "must be a letter followed by letters and digits, at most 63");
     }
@@ -98,25 +85,31 @@ class Validator {
     }
   }
 
-  std::string RequiredString(const json& object, const std::string& at, const std::string& key) {
+  // The text, "" when there is none. Pointers are made for problems only: most entities have none.
+  absl::string_view RequiredString(const Json& object, absl::string_view at, const char* key) {
     const auto found = object.find(key);
     if (found == object.end()) {
       Add(absl::StrCat(at, "/", key), "is required");
       return "";
     }
-    if (!found->is_string() || found->get_ref<const std::string&>().empty()) {
+    return NotEmpty(*found, at, key);
+  }
+
+  void OptionalString(const Json& object, absl::string_view at, const char* key) {
+    const auto found = object.find(key);
+    if (found != object.end()) NotEmpty(*found, at, key);
+  }
+
+  absl::string_view NotEmpty(const Json& value, absl::string_view at, absl::string_view key) {
+    if (!value.is_string() || value.get_ref<const std::string&>().empty()) {
       Add(absl::StrCat(at, "/", key), "must be a string that is not empty");
       return "";
     }
-    return found->get<std::string>();
+    return value.get_ref<const std::string&>();
   }
 
-  void OptionalString(const json& object, const std::string& at, const std::string& key) {
-    if (object.contains(key)) RequiredString(object, at, key);
-  }
-
-  void CheckMetadata(const json& metadata) {
-    const std::string name = RequiredString(metadata, "/metadata", "name");
+  void CheckMetadata(const Json& metadata) {
+    const absl::string_view name = RequiredString(metadata, "/metadata", "name");
     if (!name.empty() && !IsObjectName(name)) {
       Add("/metadata/name",
           "must be 1 to 63 letters, digits, '-', '_' or '.', with a letter or digit at both ends");
@@ -138,28 +131,29 @@ class Validator {
     CheckLinks(metadata);
   }
 
-  void CheckMap(const json& metadata, const std::string& field, bool is_label) {
+  void CheckMap(const Json& metadata, const char* field, bool is_label) {
     const auto map = metadata.find(field);
     if (map == metadata.end()) return;
-    const std::string at = absl::StrCat("/metadata/", field);
     if (!map->is_object()) {
-      Add(at, "must be an object");
+      Add(absl::StrCat("/metadata/", field), "must be an object");
       return;
     }
-    for (const auto& [key, value] : map->items()) {
-      const std::string pointer = absl::StrCat(at, "/", Token(key));
-      if (!IsLabelKey(key)) Add(pointer, "must have a key like '[dns.prefix/]name'");
+    for (const auto& [name, value] : map->get_ref<const Json::object_t&>()) {
+      const auto pointer = [&field, &key = name] {
+        return absl::StrCat("/metadata/", field, "/", json::PointerToken(key));
+      };
+      if (!IsLabelKey(name)) Add(pointer(), "must have a key like '[dns.prefix/]name'");
       if (!value.is_string()) {
-        Add(pointer, "must be a string");
+        Add(pointer(), "must be a string");
       } else if (is_label && !IsLabelValue(value.get_ref<const std::string&>())) {
-        Add(pointer,
+        Add(pointer(),
             "must be empty or 1 to 63 letters, digits, '-', '_' or '.', with a letter or digit at "
             "both ends");
       }
     }
   }
 
-  void CheckTags(const json& metadata) {
+  void CheckTags(const Json& metadata) {
     const auto tags = metadata.find("tags");
     if (tags == metadata.end()) return;
     if (!tags->is_array()) {
@@ -167,7 +161,7 @@ class Validator {
       return;
     }
     for (size_t i = 0; i < tags->size(); ++i) {
-      const json& tag = (*tags)[i];
+      const Json& tag = (*tags)[i];
       if (!tag.is_string() || !IsTag(tag.get_ref<const std::string&>())) {
         Add(absl::StrCat("/metadata/tags/", i),
             "must be 1 to 63 lower-case letters, digits, ':', '+', '#' and single inner '-'");
@@ -175,7 +169,7 @@ class Validator {
     }
   }
 
-  void CheckLinks(const json& metadata) {
+  void CheckLinks(const Json& metadata) {
     const auto links = metadata.find("links");
     if (links == metadata.end()) return;
     if (!links->is_array()) {
@@ -184,7 +178,7 @@ class Validator {
     }
     for (size_t i = 0; i < links->size(); ++i) {
       const std::string at = absl::StrCat("/metadata/links/", i);
-      const json& link = (*links)[i];
+      const Json& link = (*links)[i];
       if (!link.is_object()) {
         Add(at, "must be an object");
         continue;
@@ -194,22 +188,20 @@ class Validator {
     }
   }
 
-  void CheckStrings(const json& spec, const std::string& key) {
-    const auto list = spec.find(key);
-    const std::string at = absl::StrCat("/spec/", key);
-    if (list == spec.end() || !list->is_array()) {
-      Add(at, "must be a list of strings");
+  void CheckStrings(const Json& list, absl::string_view key) {
+    if (!list.is_array()) {
+      Add(absl::StrCat("/spec/", key), "must be a list of strings");
       return;
     }
-    for (size_t i = 0; i < list->size(); ++i) {
-      if (!(*list)[i].is_string() || (*list)[i].get_ref<const std::string&>().empty()) {
-        Add(absl::StrCat(at, "/", i), "must be a string that is not empty");
+    for (size_t i = 0; i < list.size(); ++i) {
+      if (!list[i].is_string() || list[i].get_ref<const std::string&>().empty()) {
+        Add(absl::StrCat("/spec/", key, "/", i), "must be a string that is not empty");
       }
     }
   }
 
-  void CheckKind(const std::string& api_version, const std::string& kind, json::const_iterator at) {
-    const auto found = KindRules().find(kind);
+  void CheckKind(absl::string_view api_version, absl::string_view kind, Json::const_iterator at) {
+    const auto found = KindRules().find(base::ToStd(kind));
     if (found == KindRules().end()) return;  // kinds of others are theirs to judge
     const KindRule& rule = found->second;
     if (!api_version.empty() && !absl::StartsWith(api_version, rule.api_prefix)) {
@@ -220,12 +212,15 @@ class Validator {
       return;
     }
     if (!at->is_object()) return;
-    const json& spec = *at;
-    for (const std::string& key : rule.strings) RequiredString(spec, "/spec", key);
-    for (const std::string& key : rule.optional_strings) OptionalString(spec, "/spec", key);
-    for (const std::string& key : rule.lists) CheckStrings(spec, key);
-    for (const std::string& key : rule.optional_lists) {
-      if (spec.contains(key)) CheckStrings(spec, key);
+    const Json& spec = *at;
+    for (const char* key : rule.strings) RequiredString(spec, "/spec", key);
+    for (const char* key : rule.optional_strings) OptionalString(spec, "/spec", key);
+    for (const char* key : rule.lists) {
+      const auto list = spec.find(key);
+      CheckStrings(list == spec.end() ? Json() : *list, key);
+    }
+    for (const char* key : rule.optional_lists) {
+      if (const auto list = spec.find(key); list != spec.end()) CheckStrings(*list, key);
     }
     if (kind == "Template" && !(spec.contains("steps") && spec.at("steps").is_array())) {
       Add("/spec/steps", "must be a list");
@@ -236,12 +231,12 @@ class Validator {
     }
   }
 
-  const json& entity_;
+  const Json& entity_;
   std::vector<Problem> problems_;
 };
 
 }  // namespace
 
-std::vector<Problem> Validate(const json& entity) { return Validator(entity).Run(); }
+std::vector<Problem> Validate(const nlohmann::json& entity) { return Validator(entity).Run(); }
 
 }  // namespace purser::catalog

@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "base/id.h"
 #include "base/status.h"
@@ -20,6 +21,8 @@ namespace {
 // Log lines reach the portal at least this soon.
 constexpr absl::Duration kLongestSilence = absl::Seconds(2);
 constexpr absl::Duration kReapEvery = absl::Seconds(5);
+// A portal that runs sources itself tells of them this often at least, unless it is gone.
+constexpr absl::Duration kPortalSilence = absl::Minutes(10);
 
 std::string KnownIds(const Registry& registry) {
   return absl::StrJoin(registry.List(), ", ", [](std::string* out, const Description* description) {
@@ -65,6 +68,7 @@ void SourceHost::Stop() {
 
 void SourceHost::ReapLoop(std::stop_token stop) {
   while (base::Clock::System().SleepFor(std::min(kReapEvery, linger_), stop)) {
+    SettleLogs();
     const absl::Duration now = base::Clock::System().Monotonic();
     std::vector<std::shared_ptr<SourceRunner>> ended;
     base::MutexLock starting(starting_);
@@ -81,6 +85,24 @@ void SourceHost::ReapLoop(std::stop_token stop) {
     }
     for (const auto& runner : ended) runner->RequestStop();
   }
+}
+
+void SourceHost::SettleLogs() {
+  for (const Description* description : registry_.List()) {
+    if (description->feed != Feed::kLog) continue;
+    // Tried again soon: nothing is lost by a failure.
+    const auto record = services_.log->Find(description->log_name);
+    if (!record.ok() || !record->has_value() || (*record)->waiting == 0) continue;
+    services_.log
+        ->ShowWaiting((*record)->id, "", absl::InfinitePast(), &settled_[description->log_name])
+        .status()
+        .IgnoreError();
+  }
+}
+
+absl::Status SourceHost::Rank(const SourceRecord& record, int64_t priority) {
+  if (record.priority == priority) return absl::OkStatus();
+  return services_.log->SetPriority(record.id, priority);
 }
 
 absl::StatusOr<std::shared_ptr<SourceRunner>> SourceHost::Attach(Provider& provider,
@@ -110,6 +132,7 @@ absl::StatusOr<std::shared_ptr<SourceRunner>> SourceHost::Attach(Provider& provi
   // Two runs of one source would fight for its lease: the old one ends first.
   if (old != nullptr) old->Join();
   PURSER_ASSIGN_OR_RETURN(SourceRecord record, services_.log->Register(name));
+  PURSER_RETURN_IF_ERROR(Rank(record, options.priority));
   auto runner = std::make_shared<SourceRunner>(provider, name, std::move(config),
                                                std::move(options), std::move(record), services_);
   base::MutexLock lock(mutex_);
@@ -152,6 +175,7 @@ absl::Status SourceHost::Follow(const FollowRequest& request, std::stop_token st
   if (provider->description().feed == Feed::kLog) {
     std::move(detach).Cancel();
     PURSER_ASSIGN_OR_RETURN(const SourceRecord record, Known(name));
+    PURSER_RETURN_IF_ERROR(Rank(record, kOwnPriority));
     source = record.id;
   } else {
     absl::StatusOr<std::shared_ptr<SourceRunner>> attached =
@@ -163,17 +187,15 @@ absl::Status SourceHost::Follow(const FollowRequest& request, std::stop_token st
     runner = *std::move(attached);
     source = runner->source();
   }
-  uint64_t line = 0;
+  PURSER_RETURN_IF_ERROR(services_.log->Followed(source, request.position));
   const auto send_lines = [&]() -> absl::Status {
     if (runner == nullptr) return absl::OkStatus();
     // A restart by an operator has brought another one.
     if (std::shared_ptr<SourceRunner> now = FindRunner(name); now != nullptr && now != runner) {
       runner = std::move(now);
-      line = 0;
     }
-    for (const LogLine& item : runner->LinesAfter(line)) {
-      PURSER_RETURN_IF_ERROR(sink.on_log(item.level, item.text));
-      line = item.number;
+    for (const LogLine& line : runner->TakeLines()) {
+      PURSER_RETURN_IF_ERROR(sink.on_log(line.level, line.text));
     }
     return absl::OkStatus();
   };
@@ -186,7 +208,7 @@ absl::Status SourceHost::Follow(const FollowRequest& request, std::stop_token st
   while (true) {
     if (stop.stop_requested()) return absl::CancelledError("the refresh was stopped");
     PURSER_ASSIGN_OR_RETURN(const LogPage page,
-                            services_.log->Changes(source, at, kMaxPageEntities));
+                            services_.log->Changes(source, at, catalog::kMaxDeltaEntities));
     // The position is handed over even when nothing changed, so that the portal moves to this log's
     // positions at its first look.
     if (page.position != at || page.full_end) {
@@ -233,6 +255,19 @@ absl::StatusOr<SourceStatus> SourceHost::Get(absl::string_view name) {
   SourceStatus status;
   PURSER_ASSIGN_OR_RETURN(status.record, Known(name));
   const absl::string_view id = name.substr(0, name.find('/'));
+  if (status.record.portal.has_value()) {
+    const PortalReport& report = *status.record.portal;
+    status.active = services_.clock->Now() - status.record.followed_at < kPortalSilence;
+    status.followers = status.active ? 1 : 0;
+    status.stats.rounds = report.rounds;
+    status.stats.failures = report.failures;
+    status.stats.added = report.added;
+    status.stats.changed = report.changed;
+    status.stats.removed = report.removed;
+    status.stats.dropped = report.dropped;
+    status.stats.degraded = report.degraded;
+    return status;
+  }
   if (const Provider* provider = registry_.Find(id)) status.feed = provider->description().feed;
   status.active = status.feed == Feed::kLog;
   std::shared_ptr<SourceRunner> runner;
@@ -264,6 +299,7 @@ absl::StatusOr<std::vector<SourceStatus>> SourceHost::List() {
 
 absl::StatusOr<std::vector<std::string>> SourceHost::Held(absl::string_view name) {
   PURSER_ASSIGN_OR_RETURN(const SourceRecord record, Known(name));
+  if (record.portal.has_value()) return record.portal->held_refs;
   return services_.log->Held(record.id, kMaxShownRefs);
 }
 
@@ -309,6 +345,7 @@ absl::Status SourceHost::Resume(absl::string_view name) {
 
 absl::Status SourceHost::Resync(absl::string_view name) {
   PURSER_ASSIGN_OR_RETURN(const SourceRecord record, Known(name));
+  if (record.portal.has_value()) return services_.log->SetResync(record.id, true);
   if (MustRun(name).ok()) PURSER_RETURN_IF_ERROR(services_.log->SetResync(record.id, true));
   PURSER_RETURN_IF_ERROR(services_.log->NewEpoch(record.id));
   return Restart(name);
@@ -316,6 +353,11 @@ absl::Status SourceHost::Resync(absl::string_view name) {
 
 absl::StatusOr<int64_t> SourceHost::Confirm(absl::string_view name) {
   PURSER_ASSIGN_OR_RETURN(const SourceRecord record, Known(name));
+  if (record.portal.has_value()) {
+    if (record.held == 0) return 0;
+    PURSER_RETURN_IF_ERROR(services_.log->SetConfirm(record.id));
+    return record.held;
+  }
   if (!MustRun(name).ok()) return RemoveHeld(record.id);
   const std::shared_ptr<SourceRunner> runner = FindRunner(name);
   if (runner == nullptr) {
@@ -363,64 +405,31 @@ absl::Status SourceHost::Adopt(absl::string_view name, const std::vector<std::st
   return runner->Adopt(refs, last);
 }
 
-void SourceHost::Report(base::Metrics& metrics) {
-  const absl::StatusOr<std::vector<SourceStatus>> statuses = List();
-  if (!statuses.ok()) return;
-  const absl::Time now = services_.clock->Now();
-  for (const SourceStatus& status : *statuses) {
-    const base::Labels labels = {{"source", status.record.name}};
-    const auto set = [&](absl::string_view name, absl::string_view help, double value) {
-      metrics.Gauge(name, help, labels).Set(value);
-    };
-    set("purser_source_entities", "Entities a source shows in the catalog.",
-        static_cast<double>(status.record.entities));
-    set("purser_source_held_removals", "Entities kept by the removal guard.",
-        static_cast<double>(status.record.held));
-    set("purser_source_collisions", "Entities not shown: another source had their ref first.",
-        static_cast<double>(status.record.waiting));
-    set("purser_source_age_seconds", "Since the source last answered well; -1 before that.",
-        status.record.fresh_at == absl::Time()
-            ? -1
-            : absl::ToDoubleSeconds(now - status.record.fresh_at));
-    set("purser_source_failing", "1 when its last answer was a failure.",
-        status.record.error.empty() ? 0 : 1);
-    set("purser_source_paused", "1 when an operator paused it.", status.record.paused ? 1 : 0);
-    set("purser_source_followers", "Streams of portals.", status.followers);
-    if (!status.active) continue;
-    set("purser_source_rounds", "Rounds since purserd started.",
-        static_cast<double>(status.stats.rounds));
-    set("purser_source_failures", "Failed rounds since purserd started.",
-        static_cast<double>(status.stats.failures));
-    set("purser_source_added", "Entities added since purserd started.",
-        static_cast<double>(status.stats.added));
-    set("purser_source_changed", "Entities changed since purserd started.",
-        static_cast<double>(status.stats.changed));
-    set("purser_source_removed", "Entities removed since purserd started.",
-        static_cast<double>(status.stats.removed));
-    set("purser_source_dropped", "Items of the last round that did not become entities.",
-        static_cast<double>(status.stats.dropped));
+absl::StatusOr<PortalOrders> SourceHost::ReportPortal(absl::string_view name,
+                                                      const std::optional<PortalReport>& report) {
+  const std::vector<absl::string_view> parts = absl::StrSplit(name, '/');
+  if (parts.size() != 2 || !catalog::IsDnsLabel(parts[0]) || !catalog::IsDnsLabel(parts[1])) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("source '", base::EscapeForDisplay(name), "': must be <provider>/<instance>"));
   }
-}
-
-std::string SourceHost::Summary() {
-  const absl::StatusOr<std::vector<SourceStatus>> statuses = List();
-  if (!statuses.ok()) return absl::StrCat("sources: ", statuses.status().message(), "\n");
-  const absl::Time now = services_.clock->Now();
-  std::string text;
-  for (const auto& [record, stats, active, followers, feed] : *statuses) {
-    absl::StrAppend(&text, "source ", record.name, ": ", record.entities, " entities, ");
-    if (record.fresh_at == absl::Time()) {
-      absl::StrAppend(&text, "never read");
-    } else {
-      absl::StrAppend(&text, "read ", absl::ToInt64Seconds(now - record.fresh_at), " s ago");
+  if (registry_.Find(parts[0]) != nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("source ", name, ": purserd runs it, no portal does"));
+  }
+  if (report.has_value() &&
+      (report->held_refs.size() > kMaxShownRefs || report->degraded.size() > kMaxShownRefs)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("at most ", kMaxShownRefs, " refs and parts of ", name, " are told"));
+  }
+  PURSER_ASSIGN_OR_RETURN(const std::optional<SourceRecord> record, services_.log->Find(name));
+  if (!record.has_value()) {
+    PURSER_ASSIGN_OR_RETURN(const std::vector<SourceRecord> all, services_.log->List());
+    if (all.size() >= kMaxSources) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("there are ", kMaxSources, " sources already"));
     }
-    if (record.held > 0) absl::StrAppend(&text, ", ", record.held, " removals held");
-    if (record.waiting > 0) absl::StrAppend(&text, ", ", record.waiting, " collisions");
-    if (record.paused) absl::StrAppend(&text, ", paused");
-    if (!record.error.empty()) absl::StrAppend(&text, ", failing: ", record.error);
-    text.push_back('\n');
   }
-  return text;
+  return services_.log->ReportPortal(name, report);
 }
 
 }  // namespace purser::provider

@@ -33,8 +33,6 @@ inline constexpr absl::Duration kLinger = absl::Minutes(10);
 inline constexpr size_t kMaxSources = 500;
 // Refs of one AdoptEntities call.
 inline constexpr size_t kMaxAdopted = 10'000;
-// Shown of held and colliding entities.
-inline constexpr int64_t kMaxShownRefs = 1000;
 
 struct FollowRequest {
   std::string id;        // provider
@@ -85,8 +83,13 @@ class SourceHost {
   // Forgets what was remembered, reads the source at once, and sends everything to the portals
   // again.
   absl::Status Resync(absl::string_view name);
-  // Lets go of held removals; how many. FAILED_PRECONDITION when the source does not run here.
+  // Lets go of held removals; how many (a portal's source does it in its next round).
+  // FAILED_PRECONDITION when the source does not run here.
   absl::StatusOr<int64_t> Confirm(absl::string_view name);
+  // A portal tells of a source that it runs itself (see SourceLog::ReportPortal). What operators
+  // want of it waits until it asks.
+  absl::StatusOr<PortalOrders> ReportPortal(absl::string_view name,
+                                            const std::optional<PortalReport>& report);
   // See SourceRunner::Adopt.
   absl::Status Adopt(absl::string_view name, const std::vector<std::string>& refs, bool last);
 
@@ -118,6 +121,9 @@ class SourceHost {
   absl::StatusOr<int64_t> RemoveHeld(int64_t source);
   // Ends what runs and begins anew with the same config.
   absl::Status Restart(absl::string_view name);
+  absl::Status Rank(const SourceRecord& record, int64_t priority);
+  // What waits in logs that no runner writes.
+  void SettleLogs();
   void ReapLoop(std::stop_token stop);
 
   const Registry& registry_;
@@ -128,6 +134,7 @@ class SourceHost {
   std::map<std::string, Entry, std::less<>> entries_ ABSL_GUARDED_BY(mutex_);
   // Serialises the ends and beginnings of instances.
   base::Mutex starting_;
+  std::map<std::string, std::string> settled_;  // of the reaper
   std::jthread reaper_;
 };
 

@@ -114,6 +114,12 @@ class Portal {
       });
     });
   }
+  bool HasLogged(absl::string_view text) {
+    base::MutexLock lock(mutex_);
+    return std::any_of(log_.begin(), log_.end(), [&](const std::string& line) {
+      return line.find(std::string(text)) != std::string::npos;
+    });
+  }
   bool EventuallyComplete() {
     return Eventually([&](const auto&) { return full_ends_ > 0; });
   }
@@ -186,6 +192,7 @@ class SourceHostTest : public testing::Test {
     services.transport = &transport_;
     services.clock = &base::Clock::System();
     services.rng = &base::Rng::System();
+    services.settle_every = absl::Milliseconds(50);
     services.resolve_secret = [](absl::string_view) { return std::string("hunter2"); };
     host_ = std::make_unique<SourceHost>(registry_, services, linger);
   }
@@ -586,6 +593,83 @@ TEST_F(SourceHostTest, ReportsToMetrics) {
   base::Metrics metrics;
   host_->Report(metrics);
   EXPECT_THAT(metrics.Text(), HasSubstr("purser_source_entities{source=\"snap/a\"} 1"));
+}
+
+TEST_F(SourceHostTest, SourcesOfPortalsAreShownAndSteered) {
+  PortalReport report;
+  report.entities = 40;
+  report.held = 12;
+  report.held_refs = {Ref("gone")};
+  report.rounds = 3;
+  report.degraded = {{"file:/b.yaml", "not YAML"}};
+  EXPECT_FALSE(host_->ReportPortal("source-tree/shop", report).value().paused);
+  const SourceStatus status = host_->Get("source-tree/shop").value();
+  EXPECT_TRUE(status.active);
+  EXPECT_EQ(status.record.entities, 40);
+  EXPECT_EQ(status.stats.rounds, 3);
+  EXPECT_THAT(status.stats.degraded, SizeIs(1));
+  EXPECT_THAT(host_->Held("source-tree/shop").value(), ElementsAre(Ref("gone")));
+  EXPECT_THAT(host_->Collisions("source-tree/shop").value(), IsEmpty());
+  EXPECT_THAT(host_->Summary(), HasSubstr("source source-tree/shop: 40 entities"));
+  base::Metrics metrics;
+  host_->Report(metrics);
+  EXPECT_THAT(metrics.Text(),
+              HasSubstr("purser_source_held_removals{source=\"source-tree/shop\"} 12"));
+
+  ASSERT_TRUE(host_->Pause("source-tree/shop").ok());
+  ASSERT_TRUE(host_->Resync("source-tree/shop").ok());
+  EXPECT_EQ(host_->Confirm("source-tree/shop").value(), 12);
+  PortalOrders orders = host_->ReportPortal("source-tree/shop", std::nullopt).value();
+  EXPECT_TRUE(orders.paused && orders.resync && orders.confirm);
+  ASSERT_TRUE(host_->Resume("source-tree/shop").ok());
+  report.resynced = true;
+  report.held = 0;
+  ASSERT_TRUE(host_->ReportPortal("source-tree/shop", report).ok());
+  orders = host_->ReportPortal("source-tree/shop", std::nullopt).value();
+  EXPECT_FALSE(orders.paused || orders.resync || orders.confirm);
+  EXPECT_EQ(host_->Confirm("source-tree/shop").value(), 0) << "nothing is held";
+
+  EXPECT_EQ(host_->ReportPortal("snap/a", std::nullopt).status().code(),
+            absl::StatusCode::kInvalidArgument)
+      << "purserd has that provider";
+  EXPECT_EQ(host_->ReportPortal("no name", std::nullopt).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  report.held_refs.assign(kMaxShownRefs + 1, Ref("x"));
+  EXPECT_EQ(host_->ReportPortal("source-tree/shop", report).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(SourceHostTest, PriorityDecidesWhoShowsAnEntity) {
+  Gives({"shared", "own"}, "first");
+  Portal first(*host_, Request());
+  ASSERT_TRUE(first.EventuallyHas({"shared", "own"}));
+  FollowRequest request = Request("snap", {{"priority", 10}});
+  request.instance = "b";
+  Portal second(*host_, request);
+  // The loser is told that it is gone, and the winner waits for that to be applied.
+  EXPECT_TRUE(first.EventuallyHas({}));
+  EXPECT_TRUE(second.EventuallyHas({}));
+  first.Stop();
+  Portal again(*host_, Request(), first.position());
+  EXPECT_TRUE(second.EventuallyHas({"shared", "own"}));
+  const auto collisions = host_->Collisions("snap/a").value();
+  ASSERT_THAT(collisions, SizeIs(2));
+  EXPECT_EQ(collisions[0].owner, "snap/b");
+  EXPECT_EQ(host_->Get("snap/a").value().record.waiting, 2);
+}
+
+TEST_F(SourceHostTest, LinesOfTheLogAreToldOnce) {
+  snapshot_->Set(
+      [](Context&) -> absl::Status { return absl::UnavailableError("the peer is away"); });
+  Portal first(*host_, Request());
+  ASSERT_TRUE(first.EventuallyLogs("the peer is away"));
+  Gives({"one"});
+  ASSERT_TRUE(first.EventuallyHas({"one"}));
+  first.Stop();
+  Portal second(*host_, Request(), first.position());
+  Gives({"one", "two"});
+  ASSERT_TRUE(second.EventuallyHas({"two"}));
+  EXPECT_FALSE(second.HasLogged("the peer is away"));
 }
 
 TEST_F(SourceHostTest, ThrowingProvidersFailTheirRound) {

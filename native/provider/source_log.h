@@ -27,16 +27,23 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "base/rng.h"
+#include "catalog/delta.h"
 #include "store/store.h"
 
 namespace purser::provider {
 
 inline constexpr size_t kMaxEntityBytes = 512 << 10;
-// A page must fit a gRPC message of 4 MiB with room for its envelope.
-inline constexpr size_t kMaxPageBytes = 5 << 19;  // 2.5 MiB
+// One entity more than this still fits a gRPC message of 4 MiB.
+inline constexpr size_t kMaxPageBytes = catalog::kMaxDeltaBytes;
 inline constexpr int kMaxPageEntities = 1000;
+// Refs that ShowWaiting looks at in one call.
+inline constexpr int64_t kMaxSettledRefs = 1000;
+// Of sources that are written as things happen in purserd itself: before those of any provider.
+inline constexpr int64_t kOwnPriority = 1'000'000;
 // Tombstones kept before the oldest half goes; readers that are behind it begin anew.
 inline constexpr int64_t kMaxTombstones = 50'000;
+// Of entities shown to operators.
+inline constexpr int64_t kMaxShownRefs = 1000;
 
 // One change to write.
 struct LogWrite {
@@ -44,8 +51,17 @@ struct LogWrite {
   std::optional<std::string> body;  // canonical JSON; nullopt: removed
   std::string hash = "";
   std::string partition = "";
-  // Waits, not shown, while another source shows the same ref.
+  // False: goes before every source's.
   bool yields = true;
+};
+
+// "<epoch>/<number>[/full]".
+struct LogPosition {
+  std::string epoch;
+  int64_t number = 0;
+  bool full = false;
+  // What is no position of ours is as good as none: the reader gets everything.
+  static LogPosition Parse(absl::string_view text);
 };
 
 // A piece of a log.
@@ -56,6 +72,30 @@ struct LogPage {
   std::vector<std::string> removed;
   std::string position;
   bool more = false;
+};
+
+// What a portal tells of a source that it runs itself.
+struct PortalReport {
+  int64_t entities = 0;
+  int64_t held = 0;
+  std::vector<std::string> held_refs;  // at most kMaxShownRefs
+  // Since the portal's process began; dropped: of the last round.
+  int64_t rounds = 0;
+  int64_t failures = 0;
+  int64_t added = 0;
+  int64_t changed = 0;
+  int64_t removed = 0;
+  int64_t dropped = 0;
+  std::map<std::string, std::string> degraded;  // partition → why it could not be read
+  std::string error;                            // of the last round; "": it ended well
+  bool resynced = false;                        // the round did what "resync" wants
+};
+
+// What operators want of a source that a portal runs.
+struct PortalOrders {
+  bool paused = false;
+  bool resync = false;
+  bool confirm = false;
 };
 
 // What is known of a source besides its entities.
@@ -74,7 +114,12 @@ struct SourceRecord {
   std::string error;     // of the last failure; "" when the source is well
   int64_t entities = 0;  // shown, also those that are held
   int64_t held = 0;
-  int64_t waiting = 0;  // not shown: another source had the ref first
+  int64_t waiting = 0;  // not shown: another source shows the ref
+  int64_t priority = 0;
+  absl::Time followed_at;  // when a portal asked for it last
+  // Of a source that a portal runs; nullopt: purserd does.
+  std::optional<PortalReport> portal;
+  bool confirm = false;  // an operator wants the portal to let go of what is held
 };
 
 // Thread-safe. Methods that take a connection run inside the caller's transaction.
@@ -113,13 +158,15 @@ class SourceLog {
   // Refs of held entities, in order, at most `limit`.
   absl::StatusOr<std::vector<std::string>> Held(int64_t source, int64_t limit);
 
-  // An entity that another source shows already waits until that lets go of it: the first owner
-  // keeps a ref. Append hides such entities from readers; this shows those whose owner has gone.
-  // Returns how many are shown now.
-  absl::StatusOr<int64_t> ShowWaiting(int64_t source, absl::string_view owner);
+  // Of several sources that tell of one entity one shows it (source_claims.h says which). Append
+  // hides the others' from readers; this shows those whose turn has come, and makes sources that
+  // come behind yield theirs. Looks at kMaxSettledRefs behind `*after`, which it moves on, "" at
+  // the end. Returns how many are shown now.
+  absl::StatusOr<int64_t> ShowWaiting(int64_t source, absl::string_view owner,
+                                      absl::Time abandoned_before, std::string* after);
   struct Collision {
     std::string ref;
-    std::string owner;  // name of the source that shows it
+    std::string owner;  // name of the source that shows it; "": its turn has come
   };
   // In order of refs, at most `limit`.
   absl::StatusOr<std::vector<Collision>> Collisions(int64_t source, int64_t limit);
@@ -133,6 +180,16 @@ class SourceLog {
   absl::Status EndRound(int64_t source, absl::string_view owner, const RoundEnd& end);
   absl::StatusOr<std::map<std::string, std::string>> Memory(int64_t source);
   absl::Status ForgetMemory(int64_t source);
+
+  absl::Status SetPriority(int64_t source, int64_t priority);
+  // A reader begins, `position` being what it has applied.
+  absl::Status Followed(int64_t source, absl::string_view position);
+
+  // A portal tells of a source that it runs, made when it is new. Without a report it only asks.
+  // "confirm" is told once, to who asks; "resync" until a round did it.
+  absl::StatusOr<PortalOrders> ReportPortal(absl::string_view name,
+                                            const std::optional<PortalReport>& report);
+  absl::Status SetConfirm(int64_t source);
 
   absl::Status SetPaused(int64_t source, bool paused);
   absl::Status SetResync(int64_t source, bool resync);
@@ -150,9 +207,10 @@ class SourceLog {
  private:
   SourceLog(store::Database& database, base::Clock& clock, base::Rng& rng)
       : database_(database), clock_(clock), rng_(rng) {}
-  absl::Status Set(int64_t source, absl::string_view assignment,
-                   std::vector<store::Value> parameters);
+  absl::Status Set(int64_t source, absl::string_view assignment, std::vector<store::Value> values);
   absl::Status Prune(store::Connection& connection, int64_t source);
+  // Hides them from readers, who are told that they are gone.
+  absl::Status Yield(int64_t source, absl::Span<const std::string> refs);
 
   store::Database& database_;
   base::Clock& clock_;

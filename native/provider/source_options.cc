@@ -45,6 +45,10 @@ constexpr char kSchema[] = R"json({
     "refreshEvery": {
       "type": "number", "minimum": 1, "maximum": 604800,
       "description": "Seconds between two looks at a source that does not tell its changes."
+    },
+    "priority": {
+      "type": "integer", "minimum": -1000, "maximum": 1000, "default": 0,
+      "description": "Of several sources of purserd that tell of one entity the highest shows it."
     }
   }
 })json";
@@ -85,6 +89,7 @@ absl::StatusOr<SourceOptions> ReadSourceOptions(const nlohmann::json& options,
   if (options.contains("refreshEvery")) {
     result.refresh_every = absl::Seconds(options["refreshEvery"].get<double>());
   }
+  result.priority = options.value("priority", int64_t{0});
   if (options.contains("guard")) {
     const nlohmann::json& guard = options["guard"];
     result.guard.max_removed_fraction =

@@ -22,6 +22,7 @@ struct SourceOptions {
   absl::flat_hash_set<std::string> kinds;       // lower case; empty: any
   absl::flat_hash_set<std::string> namespaces;  // lower case; empty: any
   absl::Duration refresh_every;
+  int64_t priority = 0;  // of several sources that tell of one entity the highest shows it
   nlohmann::json source = nlohmann::json::object();  // what they were read from
 
   // Why an entity may not come from this instance; "" when it may.
@@ -32,8 +33,8 @@ struct SourceOptions {
 const nlohmann::json& SourceOptionsSchema();
 
 // `options`: {"guard": {"maxRemovedFraction", "minRemoved", "allowEmpty"}, "allowedKinds": […],
-// "allowedNamespaces": […], "refreshEvery": seconds}; all optional. INVALID_ARGUMENT lists all
-// problems.
+// "allowedNamespaces": […], "refreshEvery": seconds, "priority"}; all optional. INVALID_ARGUMENT
+// lists all problems.
 absl::StatusOr<SourceOptions> ReadSourceOptions(const nlohmann::json& options,
                                                 const Description& description);
 

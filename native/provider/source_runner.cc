@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <exception>
-#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "base/status.h"
 #include "base/strings.h"
 #include "catalog/entity.h"
+#include "provider/source_run.h"
 
 namespace purser::provider {
 namespace {
@@ -17,7 +17,6 @@ constexpr absl::Duration kLease = absl::Seconds(30);
 constexpr absl::Duration kRenewEvery = absl::Seconds(10);
 constexpr absl::Duration kTryLeaseEvery = absl::Seconds(2);
 constexpr absl::Duration kLookWhilePaused = absl::Seconds(2);
-constexpr absl::Duration kShowWaitingEvery = absl::Seconds(15);
 // What happens within it is written at once: one sync of the store for many changes.
 constexpr absl::Duration kGather = absl::Milliseconds(50);
 constexpr absl::Duration kFirstPause = absl::Seconds(1);
@@ -25,305 +24,20 @@ constexpr absl::Duration kFirstPause = absl::Seconds(1);
 constexpr absl::Duration kLongestPause = absl::Seconds(30);
 constexpr absl::Duration kPauseAfterWatch = absl::Milliseconds(500);
 constexpr int kMaxDoublings = 6;
-constexpr absl::Duration kAliveEvery = absl::Seconds(10);
-constexpr size_t kMaxSecretsHidden = 100;
-constexpr size_t kMinSecretBytes = 4;
+// A source that no portal has followed for so long has lost its entities there. Those who followed
+// them all meanwhile know it: after a long absence all begin together.
+constexpr absl::Duration kAbandonedAfter = absl::Hours(1);
+constexpr absl::Duration kKnowsOthersAfter = absl::Minutes(10);
 // Beside the provider's own keys in the memory.
 constexpr char kConfigKey[] =
     "\x01"
     "config";
-constexpr char kLocationAnnotation[] = "backstage.io/managed-by-location";
-
-std::string LocationOf(const nlohmann::json& entity) {
-  const nlohmann::json& metadata = entity["metadata"];
-  const auto annotations = metadata.find("annotations");
-  if (annotations == metadata.end()) return "";
-  const auto location = annotations->find(kLocationAnnotation);
-  return location == annotations->end() ? "" : location->get<std::string>();
-}
-
-absl::Status Stopped(absl::string_view name) {
-  return absl::CancelledError(absl::StrCat(name, ": stopped"));
-}
 
 }  // namespace
 
-// What one run of the provider sees.
-class SourceRunner::Run final : public Context {
- public:
-  Run(SourceRunner& runner, std::map<std::string, std::string> memory)
-      : runner_(runner), memory_(std::move(memory)) {
-    for (const auto& [key, value] : memory_) memory_bytes_ += key.size() + value.size();
-  }
-
-  const nlohmann::json& config() const override { return runner_.config_; }
-  std::stop_token stop() const override { return runner_.stop_.get_token(); }
-  http::Transport& transport() override { return *runner_.services_.transport; }
-  base::Clock& clock() override { return *runner_.services_.clock; }
-  base::Rng& rng() override { return *runner_.services_.rng; }
-  void Log(action::LogLevel level, absl::string_view line) override {
-    runner_.WriteLine(level, line);
-  }
-
-  absl::StatusOr<std::string> Secret(absl::string_view reference) override {
-    if (!runner_.services_.resolve_secret) return Context::Secret(reference);
-    PURSER_ASSIGN_OR_RETURN(std::string value, runner_.services_.resolve_secret(reference));
-    base::MutexLock lock(runner_.mutex_);
-    std::vector<std::string>& secrets = runner_.secrets_;
-    if (value.size() >= kMinSecretBytes && secrets.size() < kMaxSecretsHidden &&
-        std::find(secrets.begin(), secrets.end(), value) == secrets.end()) {
-      secrets.push_back(value);
-    }
-    return value;
-  }
-
-  absl::Status EmitIn(absl::string_view partition, const nlohmann::json& entity) override {
-    if (stop().stop_requested()) return Stopped(runner_.name_);
-    const std::vector<catalog::Problem> problems = catalog::Validate(entity);
-    if (!problems.empty()) {
-      AddDropped(1);
-      std::string text = "the entity is not valid:";
-      for (const catalog::Problem& problem : problems) {
-        absl::StrAppend(&text, " ", problem.pointer.empty() ? "it" : problem.pointer, " ",
-                        problem.message, ";");
-      }
-      text.pop_back();
-      return absl::InvalidArgumentError(text);
-    }
-    return EmitPrepared(partition.empty() ? LocationOf(entity) : std::string(partition),
-                        catalog::RefOf(entity), catalog::Canonical(entity));
-  }
-
-  absl::Status EmitPrepared(absl::string_view partition, const catalog::EntityRef& ref,
-                            std::string canonical) override {
-    if (stop().stop_requested()) return Stopped(runner_.name_);
-    const std::string refusal = runner_.options_.Refusal(ref);
-    if (!refusal.empty()) {
-      AddDropped(1);
-      EntityLine(refusal);
-      return absl::OkStatus();
-    }
-    LogWrite write;
-    write.ref = ref.ToString();
-    write.partition = std::string(partition);
-    write.body = std::move(canonical);
-    if (write.body->size() > kMaxEntityBytes) {
-      AddDropped(1);
-      EntityLine(absl::StrCat(write.ref, " has ", write.body->size(), " bytes; at most ",
-                              kMaxEntityBytes, " are allowed"));
-      return absl::OkStatus();
-    }
-    const catalog::Fingerprint hash = catalog::Fingerprint::Of(*write.body);
-    catalog::Verdict verdict = catalog::Verdict::kSame;
-    {
-      base::MutexLock lock(runner_.mutex_);
-      PURSER_RETURN_IF_ERROR(runner_.write_error_);
-      PURSER_ASSIGN_OR_RETURN(
-          verdict, runner_.tracker_.Offer(write.ref, write.partition, hash, !is_watch()));
-      SourceStats& stats = runner_.stats_;
-      stats.added += verdict == catalog::Verdict::kAdded;
-      stats.changed += verdict == catalog::Verdict::kChanged;
-      stats.duplicates += verdict == catalog::Verdict::kDuplicate;
-      stats.collisions += verdict == catalog::Verdict::kCollision;
-    }
-    switch (verdict) {
-      case catalog::Verdict::kSame:
-        return absl::OkStatus();
-      case catalog::Verdict::kDuplicate:
-        EntityLine(absl::StrCat(write.ref, " was given twice; the first stays"));
-        return absl::OkStatus();
-      case catalog::Verdict::kCollision:
-        EntityLine(absl::StrCat(write.ref, " of ", base::EscapeForDisplay(write.partition),
-                                " is held by another partition, which keeps it"));
-        return absl::OkStatus();
-      case catalog::Verdict::kAdded:
-      case catalog::Verdict::kChanged:
-        write.hash = hash.ToHex();
-        return runner_.Enqueue(std::move(write));
-    }
-    return absl::OkStatus();
-  }
-
-  void AddDropped(int64_t items) override {
-    base::MutexLock lock(runner_.mutex_);
-    runner_.stats_.dropped += items;
-  }
-
-  void KeepPartition(absl::string_view partition, const absl::Status& why) override {
-    {
-      base::MutexLock lock(runner_.mutex_);
-      runner_.tracker_.Keep(partition);
-      if (why.ok()) return;
-      if (degraded_.size() < kMaxPartitions) {
-        degraded_[std::string(partition)] = runner_.Hide(why.message());
-      }
-      incomplete_.insert(std::string(partition));
-      if (is_watch()) runner_.stats_.degraded = degraded_;
-    }
-    EntityLine(
-        absl::StrCat(base::EscapeForDisplay(partition),
-                     " cannot be read, the catalog keeps what it has from there: ", why.message()));
-  }
-
-  void Unchanged() override { unchanged_ = true; }
-
-  absl::Status Remember(absl::string_view key, absl::string_view value) override {
-    if (key.empty() || key.size() > kMaxMemoryKeyBytes || value.size() > kMaxMemoryValueBytes) {
-      return absl::ResourceExhaustedError(absl::StrCat(
-          "to be remembered: a key of 1 to ", kMaxMemoryKeyBytes, " bytes and at most ",
-          kMaxMemoryValueBytes, " bytes of value, not ", key.size(), " and ", value.size()));
-    }
-    base::MutexLock lock(memory_mutex_);
-    const auto known = memory_.find(std::string(key));
-    const size_t before = known == memory_.end() ? 0 : key.size() + known->second.size();
-    const size_t after = value.empty() ? 0 : key.size() + value.size();
-    if (memory_bytes_ - before + after > kMaxMemoryBytes) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("more than ", kMaxMemoryBytes, " bytes to be remembered"));
-    }
-    if (known != memory_.end() && known->second == value) return absl::OkStatus();
-    memory_bytes_ = memory_bytes_ - before + after;
-    memory_[std::string(key)] = std::string(value);
-    memory_changes_[std::string(key)] = std::string(value);
-    return absl::OkStatus();
-  }
-
-  std::optional<std::string> Recall(absl::string_view key) override {
-    base::MutexLock lock(memory_mutex_);
-    const auto known = memory_.find(std::string(key));
-    if (known == memory_.end() || known->second.empty()) return std::nullopt;
-    return known->second;
-  }
-
-  absl::Status BeginSnapshot(absl::string_view partition) override {
-    if (!is_watch()) return Context::BeginSnapshot(partition);
-    base::MutexLock lock(runner_.mutex_);
-    PURSER_RETURN_IF_ERROR(runner_.write_error_);
-    runner_.tracker_.Begin(partition);
-    incomplete_.insert(std::string(partition));
-    return absl::OkStatus();
-  }
-
-  absl::Status CompleteSnapshot(absl::string_view partition) override {
-    if (!is_watch()) return Context::CompleteSnapshot(partition);
-    if (stop().stop_requested()) return Stopped(runner_.name_);
-    PURSER_RETURN_IF_ERROR(Finish(partition));
-    bool complete = false;
-    {
-      base::MutexLock lock(runner_.mutex_);
-      incomplete_.erase(std::string(partition));
-      degraded_.erase(std::string(partition));
-      runner_.stats_.degraded = degraded_;
-      complete = incomplete_.empty();
-      runner_.stats_.consecutive_failures = 0;
-      // Who waits for a round waits for this.
-      if (complete) {
-        runner_.rounds_ended_ = runner_.rounds_begun_;
-        runner_.last_status_ = absl::OkStatus();
-        runner_.changed_.NotifyAll();
-      }
-    }
-    return End(complete, DegradedStatus());
-  }
-
-  absl::Status Remove(absl::string_view ref) override {
-    if (!is_watch()) return Context::Remove(ref);
-    {
-      base::MutexLock lock(runner_.mutex_);
-      PURSER_RETURN_IF_ERROR(runner_.write_error_);
-      if (!runner_.tracker_.Remove(ref)) return absl::OkStatus();
-      ++runner_.stats_.removed;
-    }
-    LogWrite write;
-    write.ref = std::string(ref);
-    return runner_.Enqueue(std::move(write));
-  }
-
-  void Alive() override {
-    const absl::Duration now = base::Clock::System().Monotonic();
-    {
-      base::MutexLock lock(runner_.mutex_);
-      if (!is_watch() || !incomplete_.empty() || now - alive_at_ < kAliveEvery) return;
-      alive_at_ = now;
-    }
-    // What is remembered must not be ahead of what is stored. A failure ends the run elsewhere.
-    if (runner_.Drain().ok()) End(true, DegradedStatus()).IgnoreError();
-  }
-
-  // Removes or holds what the finished snapshot did not show.
-  absl::Status Finish(absl::string_view partition) {
-    catalog::Tracker::Outcome outcome;
-    {
-      base::MutexLock lock(runner_.mutex_);
-      outcome = runner_.tracker_.Finish(partition, runner_.options_.guard);
-      runner_.stats_.removed += static_cast<int64_t>(outcome.removed.size());
-    }
-    for (std::string& ref : outcome.removed) {
-      LogWrite write;
-      write.ref = std::move(ref);
-      PURSER_RETURN_IF_ERROR(runner_.Enqueue(std::move(write)));
-    }
-    PURSER_RETURN_IF_ERROR(runner_.Drain());
-    if (!outcome.newly_held.empty()) {
-      runner_.WriteLine(
-          action::LogLevel::kWarning,
-          absl::StrCat(outcome.held, " entities", partition.empty() ? "" : " of ",
-                       base::EscapeForDisplay(partition),
-                       " have gone from the source; more than the guard lets go at once, so they "
-                       "stay in the catalog until an operator confirms"));
-      PURSER_RETURN_IF_ERROR(runner_.services_.log->Hold(runner_.source(), runner_.services_.owner,
-                                                         outcome.newly_held));
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status End(bool complete, const absl::Status& status) {
-    SourceLog::RoundEnd end;
-    end.complete = complete;
-    end.status = status;
-    if (status.ok() || is_watch()) {
-      base::MutexLock lock(memory_mutex_);
-      end.memory.swap(memory_changes_);
-    }
-    return runner_.services_.log->EndRound(runner_.source(), runner_.services_.owner, end);
-  }
-
-  bool is_watch() const { return runner_.provider_.description().feed == Feed::kWatch; }
-  bool unchanged() const { return unchanged_; }
-  // Not OK when a partition could not be read.
-  absl::Status DegradedStatus() {
-    base::MutexLock lock(runner_.mutex_);
-    if (degraded_.empty()) return absl::OkStatus();
-    const auto& [partition, why] = *degraded_.begin();
-    return absl::UnavailableError(absl::StrCat(degraded_.size(), " of its parts cannot be read; ",
-                                               base::EscapeForDisplay(partition), ": ", why));
-  }
-  std::map<std::string, std::string> degraded() {
-    base::MutexLock lock(runner_.mutex_);
-    return degraded_;
-  }
-
- private:
-  void EntityLine(absl::string_view line) {
-    {
-      base::MutexLock lock(memory_mutex_);
-      if (++entity_lines_ > kMaxEntityLinesPerRound) return;
-    }
-    runner_.WriteLine(action::LogLevel::kWarning, line);
-  }
-
-  SourceRunner& runner_;
-  base::Mutex memory_mutex_;
-  std::map<std::string, std::string> memory_ ABSL_GUARDED_BY(memory_mutex_);
-  std::map<std::string, std::string> memory_changes_ ABSL_GUARDED_BY(memory_mutex_);
-  size_t memory_bytes_ ABSL_GUARDED_BY(memory_mutex_) = 0;
-  int entity_lines_ ABSL_GUARDED_BY(memory_mutex_) = 0;
-  // Guarded by the runner's mutex.
-  std::map<std::string, std::string> degraded_;
-  std::set<std::string> incomplete_;
-  absl::Duration alive_at_;
-  std::atomic<bool> unchanged_{false};
-};
+absl::Status SourceRunner::Stopped() const {
+  return absl::CancelledError(absl::StrCat(name_, ": stopped"));
+}
 
 SourceRunner::SourceRunner(Provider& provider, std::string name, nlohmann::json config,
                            SourceOptions options, SourceRecord record,
@@ -383,19 +97,14 @@ void SourceRunner::WriteLine(action::LogLevel level, absl::string_view text) {
   {
     base::MutexLock lock(mutex_);
     line = Hide(text.substr(0, kMaxLogLineBytes));
-    lines_.push_back({next_line_++, level, line});
-    if (lines_.size() > kMaxLogLines) lines_.pop_front();
+    if (lines_.size() < kMaxLogLines) lines_.push_back({level, line});
   }
   if (services_.write_log) services_.write_log(name_, level, line);
 }
 
-std::vector<LogLine> SourceRunner::LinesAfter(uint64_t number) {
+std::vector<LogLine> SourceRunner::TakeLines() {
   base::MutexLock lock(mutex_);
-  std::vector<LogLine> lines;
-  for (const LogLine& line : lines_) {
-    if (line.number > number) lines.push_back(line);
-  }
-  return lines;
+  return std::exchange(lines_, {});
 }
 
 SourceStats SourceRunner::stats() {
@@ -417,7 +126,7 @@ absl::Status SourceRunner::AwaitRound(std::stop_token stop) {
   if (stats_.running && rounds_begun_ == rounds_ended_) return last_status_;
   const uint64_t wanted = rounds_begun_ > rounds_ended_ ? rounds_begun_ : rounds_begun_ + 1;
   while (rounds_ended_ < wanted) {
-    if (stop.stop_requested() || stop_.stop_requested()) return Stopped(name_);
+    if (stop.stop_requested() || stop_.stop_requested()) return Stopped();
     changed_.Wait(mutex_);
   }
   return last_status_;
@@ -430,7 +139,7 @@ absl::Status SourceRunner::Enqueue(LogWrite write) {
     changed_.Wait(mutex_);
   }
   PURSER_RETURN_IF_ERROR(write_error_);
-  if (stop_.stop_requested()) return Stopped(name_);
+  if (stop_.stop_requested()) return Stopped();
   pending_bytes_ += write.ref.size() + (write.body.has_value() ? write.body->size() : 0);
   pending_.push_back(std::move(write));
   if (pending_.size() == 1 || pending_.size() >= kMaxBatchEntities ||
@@ -449,12 +158,14 @@ absl::Status SourceRunner::Drain() {
   }
   draining_ = false;
   PURSER_RETURN_IF_ERROR(write_error_);
-  return stop_.stop_requested() ? Stopped(name_) : absl::OkStatus();
+  return stop_.stop_requested() ? Stopped() : absl::OkStatus();
 }
 
 void SourceRunner::WriteLoop() {
-  absl::Duration renewed = base::Clock::System().Monotonic();
-  absl::Duration shown = renewed;
+  const absl::Duration began = base::Clock::System().Monotonic();
+  absl::Duration renewed = began;
+  absl::Duration shown = began;
+  std::string settled;
   while (!stop_.stop_requested()) {
     std::vector<LogWrite> batch;
     bool leased = false;
@@ -481,9 +192,14 @@ void SourceRunner::WriteLoop() {
       if (held.ok() && !*held) status = absl::AbortedError("another purserd has taken over");
       renewed = now;
     }
-    if (status.ok() && leased && now - shown >= kShowWaitingEvery) {
+    if (status.ok() && leased && now - shown >= services_.settle_every) {
+      const absl::Time abandoned_before = now - began < kKnowsOthersAfter
+                                              ? absl::InfinitePast()
+                                              : services_.clock->Now() - kAbandonedAfter;
       // Tried again soon: nothing is lost by a failure.
-      services_.log->ShowWaiting(source(), services_.owner).status().IgnoreError();
+      services_.log->ShowWaiting(source(), services_.owner, abandoned_before, &settled)
+          .status()
+          .IgnoreError();
       shown = now;
     }
     base::MutexLock lock(mutex_);
@@ -543,7 +259,7 @@ absl::Status SourceRunner::RunOnce(bool& complete) {
     status = absl::InternalError("failed unexpectedly");
   }
   // A provider that returned OK although it was told to stop may have seen a part only.
-  if (stop_.stop_requested()) return Stopped(name_);
+  if (stop_.stop_requested()) return Stopped();
   // What was emitted is true whatever came after it.
   const absl::Status drained = Drain();
   if (status.ok()) status = drained;

@@ -8,7 +8,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -34,7 +33,7 @@ inline constexpr size_t kMaxSourceEntities = 500'000;
 // Written in one transaction.
 inline constexpr size_t kMaxBatchEntities = 500;
 inline constexpr size_t kMaxBatchBytes = 2 << 20;
-// Log lines kept for the portal; older ones are only in purserd's own log.
+// Log lines kept for the portal; more than it takes are only in purserd's own log.
 inline constexpr size_t kMaxLogLines = 500;
 inline constexpr size_t kMaxLogLineBytes = 8 << 10;
 // Lines that one round writes about single entities; the rest is counted.
@@ -51,7 +50,9 @@ struct SourceServices {
   std::function<void(absl::string_view source, action::LogLevel level, absl::string_view line)>
       write_log;
   // Of this process: who holds the leases.
-  std::string owner;
+  std::string owner = {};
+  // How often a source looks whether entities that wait for another source's may be shown.
+  absl::Duration settle_every = absl::Seconds(5);
 };
 
 // Counts of one source since purserd started; a snapshot of `entities`, `held`.
@@ -74,7 +75,6 @@ struct SourceStats {
 };
 
 struct LogLine {
-  uint64_t number = 0;
   action::LogLevel level = action::LogLevel::kInfo;
   std::string text;
 };
@@ -105,15 +105,16 @@ class SourceRunner {
   // decides over all of it.
   absl::Status Adopt(const std::vector<std::string>& refs, bool last);
   SourceStats stats();
-  // Lines behind `number`.
-  std::vector<LogLine> LinesAfter(uint64_t number);
+  // Lines written since the last call.
+  std::vector<LogLine> TakeLines();
   // Waits until the round that is under way, or the next one, has ended, or a watch has given
   // everything; its status.
   absl::Status AwaitRound(std::stop_token stop);
 
  private:
-  class Run;
+  class Run;  // source_run.h
 
+  absl::Status Stopped() const;
   void Loop();
   void WriteLoop();
   absl::Status RunOnce(bool& complete);
@@ -157,8 +158,7 @@ class SourceRunner {
   absl::Status last_status_ ABSL_GUARDED_BY(mutex_);
   uint64_t rounds_begun_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t rounds_ended_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::deque<LogLine> lines_ ABSL_GUARDED_BY(mutex_);
-  uint64_t next_line_ ABSL_GUARDED_BY(mutex_) = 1;
+  std::vector<LogLine> lines_ ABSL_GUARDED_BY(mutex_);
 
   std::jthread writer_;
   std::jthread thread_;

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +16,7 @@ namespace purser::rpc {
 namespace {
 
 constexpr int kMaxShownParts = 1000;
+constexpr size_t kMaxErrorBytes = 4096;
 
 const char* FeedName(provider::Feed feed) {
   switch (feed) {
@@ -44,6 +46,8 @@ purser::v1::Source ToProto(const provider::SourceStatus& status) {
     *source.mutable_failed_at() = rpc::ToProto(record.failed_at);
   }
   source.set_error(record.error);
+  source.set_host(record.portal.has_value() ? "portal" : "sidecar");
+  source.set_priority(record.priority);
   source.set_rounds(status.stats.rounds);
   source.set_failures(status.stats.failures);
   source.set_added(status.stats.added);
@@ -54,6 +58,25 @@ purser::v1::Source ToProto(const provider::SourceStatus& status) {
     *source.mutable_next_round_at() = rpc::ToProto(status.stats.next_round);
   }
   return source;
+}
+
+provider::PortalReport FromProto(const purser::v1::PortalRound& round) {
+  provider::PortalReport report;
+  report.entities = round.entities();
+  report.held = round.held_removals();
+  report.held_refs.assign(round.held_refs().begin(), round.held_refs().end());
+  report.rounds = round.rounds();
+  report.failures = round.failures();
+  report.added = round.added();
+  report.changed = round.changed();
+  report.removed = round.removed();
+  report.dropped = round.dropped();
+  report.error = base::EscapeForDisplay(round.error(), kMaxErrorBytes);
+  for (const purser::v1::SourcePart& part : round.degraded_parts()) {
+    report.degraded[part.name()] = base::EscapeForDisplay(part.error(), kMaxErrorBytes);
+  }
+  report.resynced = round.resynced();
+  return report;
 }
 
 }  // namespace
@@ -128,6 +151,21 @@ grpc::Status CatalogService::AdoptEntities(grpc::ServerContext* context,
     return host_.Adopt(request->name(),
                        std::vector<std::string>(request->refs().begin(), request->refs().end()),
                        !request->more());
+  });
+}
+
+grpc::Status CatalogService::ReportSource(grpc::ServerContext* context,
+                                          const purser::v1::ReportSourceRequest* request,
+                                          purser::v1::ReportSourceResponse* response) {
+  return guard_.Run(*context, "ReportSource", [&]() -> absl::Status {
+    std::optional<provider::PortalReport> report;
+    if (request->has_round()) report = FromProto(request->round());
+    PURSER_ASSIGN_OR_RETURN(const provider::PortalOrders orders,
+                            host_.ReportPortal(request->name(), report));
+    response->set_paused(orders.paused);
+    response->set_resync(orders.resync);
+    response->set_confirm(orders.confirm);
+    return absl::OkStatus();
   });
 }
 

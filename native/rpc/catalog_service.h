@@ -26,6 +26,9 @@ class CatalogService final : public purser::v1::CatalogService::Service {
   grpc::Status AdoptEntities(grpc::ServerContext* context,
                              const purser::v1::AdoptEntitiesRequest* request,
                              purser::v1::AdoptEntitiesResponse* response) override;
+  grpc::Status ReportSource(grpc::ServerContext* context,
+                            const purser::v1::ReportSourceRequest* request,
+                            purser::v1::ReportSourceResponse* response) override;
 
  private:
   provider::SourceHost& host_;

@@ -416,11 +416,11 @@ describe('providers', () => {
       signal);
   const newState = () => join(folder, `state-${files++}`);
 
-  test('chunks of at most 1,000, each after the last was taken', async () => {
+  test('chunks of at most 250, each after the last was taken', async () => {
     const statePath = newState();
     let open = 0;
     const sizes = [];
-    const summary = JSON.parse(await refresh({ count: 2500 }, {
+    const summary = JSON.parse(await refresh({ count: 600 }, {
       chunk: async (upserts, removed) => {
         open += 1;
         assert.equal(open, 1);
@@ -430,12 +430,13 @@ describe('providers', () => {
         open -= 1;
       },
     }, { statePath }));
-    assert.deepEqual(sizes, [1000, 1000, 500]);
+    assert.deepEqual(sizes, [250, 250, 100]);
     assert.deepEqual(summary, {
-      read: 2500, emitted: 2500, dropped: 0, added: 2500, changed: 0, removed: 0,
-      heldRemovals: 0, kept: 0, duplicates: 0, chunks: 3, full: true, entities: 2500,
+      read: 600, emitted: 600, dropped: 0, added: 600, changed: 0, removed: 0,
+      heldRemovals: 0, kept: 0, duplicates: 0, chunks: 3, full: true, entities: 600,
+      heldRefs: [], degraded: {},
     });
-    const again = JSON.parse(await refresh({ count: 2499, first: 1 }, {
+    const again = JSON.parse(await refresh({ count: 599, first: 1 }, {
       chunk: (upserts, removed) => {
         assert.equal(upserts, '[]');
         assert.deepEqual(JSON.parse(removed), ['component:default/c-0']);
