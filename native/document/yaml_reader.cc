@@ -117,8 +117,9 @@ class Reader {
     int64_t bytes_before;
     bool has_key = false;
     bool merge_next = false;
-    std::string key;
-    Json merged;  // an object of what << brought, if there was one; explicit keys win
+    std::string key;         // of the value that comes next; kept for positions only
+    Json* member = nullptr;  // where that value goes; nodes of an object stay where they are
+    Json merged;             // an object of what << brought, if there was one; explicit keys win
   };
 
   absl::Status At(const yaml_mark_t& mark, absl::StatusCode code, absl::string_view what) const {
@@ -245,8 +246,12 @@ class Reader {
     Frame& frame = frames_.back();
     frame.has_key = true;
     frame.merge_next = plain && text == "<<";
-    frame.key = std::string(text);
-    if (!frame.merge_next && frame.value.contains(frame.key)) {
+    if (limits_.with_positions) frame.key.assign(text.data(), text.size());
+    if (frame.merge_next) return absl::OkStatus();
+    auto& members = frame.value.get_ref<Json::object_t&>();
+    const auto [member, added] = members.try_emplace(std::string(text));
+    frame.member = &member->second;
+    if (!added) {
       return Invalid(mark, absl::StrCat("key \"", base::EscapeForDisplay(text, 80),
                                         "\" is there twice in one mapping"));
     }
@@ -336,7 +341,7 @@ class Reader {
     }
     frame.has_key = false;
     if (!frame.merge_next) {
-      frame.value[frame.key] = std::move(value);
+      *frame.member = std::move(value);
       return absl::OkStatus();
     }
     frame.merge_next = false;
