@@ -115,8 +115,9 @@ absl::StatusOr<std::vector<FoundObject>> HttpKubernetesClient::Find(
                                   : absl::StrCat(base, "&continue=", http::EncodeComponent(token)),
              .headers = {{"Accept", kMetadataOnly}}},
             what, limits));
+    // An empty list of metadata is written as null.
     const auto items = list.find("items");
-    if (items == list.end() || !items->is_array()) {
+    if (items == list.end() || !(items->is_array() || items->is_null())) {
       return absl::UnavailableError(absl::StrCat(what, ": the answer is no list"));
     }
     for (const Json& item : *items) {
