@@ -49,7 +49,8 @@ std::string Collapsed(absl::string_view text) {
 
 class Editor {
  public:
-  Editor(std::string text, absl::string_view file) : text_(std::move(text)), file_(file) {
+  Editor(std::string text, absl::string_view file, StopLook& look)
+      : text_(std::move(text)), file_(file), look_(look) {
     const size_t newline = text_.find('\n');
     if (newline != std::string::npos && newline > 0 && text_[newline - 1] == '\r') {
       line_end_ = "\r\n";
@@ -57,6 +58,7 @@ class Editor {
   }
 
   absl::Status Parse() {
+    PURSER_RETURN_IF_ERROR(look_.status());
     PURSER_ASSIGN_OR_RETURN(body_, ParseHcl(text_, file_));
     return absl::OkStatus();
   }
@@ -68,11 +70,14 @@ class Editor {
                      [](const Splice& a, const Splice& b) { return a.begin < b.begin; });
     PURSER_ASSIGN_OR_RETURN(text_, Apply(text_, splices_));
     if (absl::Status parsed = Parse(); !parsed.ok()) {
+      if (absl::IsCancelled(parsed)) return parsed;
       return absl::FailedPreconditionError(
           absl::StrCat("the text would not be readable any more (", parsed.message(), ")"));
     }
     // Done means that nothing is left to do.
-    if (const absl::Status again = Plan(operation); !again.ok() || !splices_.empty()) {
+    const absl::Status again = Plan(operation);
+    if (absl::IsCancelled(again)) return again;
+    if (!again.ok() || !splices_.empty()) {
       return absl::FailedPreconditionError(
           "the layout around the place is not understood; put each attribute on a line of its own");
     }
@@ -84,6 +89,7 @@ class Editor {
  private:
   absl::Status Plan(const HclOperation& operation) {
     splices_.clear();
+    PURSER_RETURN_IF_ERROR(look_.status());
     switch (operation.kind) {
       case HclOperation::Kind::kSet:
         return Set(operation);
@@ -394,6 +400,7 @@ class Editor {
 
   std::string text_;
   const std::string file_;
+  StopLook& look_;
   absl::string_view line_end_ = "\n";
   HclBody body_;
   std::vector<Splice> splices_;
@@ -404,10 +411,10 @@ class Editor {
 absl::StatusOr<std::string> EditHcl(absl::string_view text, absl::string_view file,
                                     const std::vector<HclOperation>& operations,
                                     std::stop_token stop) {
-  Editor editor{std::string(text), file};
+  StopLook look(std::move(stop));
+  Editor editor{std::string(text), file, look};
   PURSER_RETURN_IF_ERROR(editor.Parse());
   for (size_t i = 0; i < operations.size(); ++i) {
-    if (stop.stop_requested()) return absl::CancelledError("the task was cancelled");
     PURSER_RETURN_IF_ERROR(
         base::Annotate(editor.Do(operations[i]),
                        absl::StrCat(file, ": operation ", i, " (", operations[i].name, ")")));
