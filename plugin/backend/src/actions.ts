@@ -8,6 +8,7 @@ import {
 } from '@purser/plugin-purser-common';
 import type { JsonObject } from '@backstage/types';
 import { registerCostActions } from './costs/actions';
+import { registerHoldingActions } from './holdings/actions';
 import type { InputOf, Performer } from './operations';
 
 /** Registers what agents and templates may do; permissions and audit are the operations' own. */
@@ -259,6 +260,7 @@ export function registerActions(deps: {
   });
 
   registerCostActions(registry, performer);
+  registerHoldingActions(registry, performer);
 }
 
 function toPage<T extends object>(page: Page<T>): Page<Record<string, unknown>> {

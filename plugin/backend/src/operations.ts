@@ -6,6 +6,7 @@ import type {
   BackstageCredentials,
   PermissionsRegistryService,
   PermissionsService,
+  UserInfoService,
 } from '@backstage/backend-plugin-api';
 import { InputError, NotAllowedError, NotFoundError } from '@backstage/errors';
 import {
@@ -52,6 +53,7 @@ import {
 import type { Request as HttpRequest } from 'express';
 import { entitiesOfFilters, parseFilters } from './costs/filters';
 import { costOperations, costsOf } from './costs/operations';
+import { holdingOperations, standsFor } from './holdings/operations';
 import { purserRequestResourceRef } from './requests/rules';
 import { filtersCovering, listVisibleRequests } from './requests/visibleRequests';
 
@@ -65,6 +67,8 @@ export type Access =
   | { kind: 'permission'; permission: BasicPermission }
   /** Whoever may see all costs, or those of the entities that the input names. */
   | { kind: 'costs'; permission: BasicPermission; entitiesOf(input: never): string[] }
+  /** Whoever has the permission on what the holding `input.id` is now. */
+  | { kind: 'holding'; permission: RequestPermission }
   /** Whoever has the permission on the request `input.id`. */
   | { kind: 'request'; permission: RequestPermission }
   /** Whoever has the permission on any request; the answer holds only those. */
@@ -75,6 +79,8 @@ export interface OperationContext {
   purser: PurserService;
   /** Entity ref of the signed-in user; undefined for services. */
   user?: string;
+  /** Entity refs of what the user belongs to; asked when it is needed. */
+  belongsTo(): Promise<string[]>;
   /** Of access "request": the request, already loaded and allowed. */
   request?: PurserRequest;
   /** Of access "filtered". */
@@ -108,6 +114,14 @@ export interface IdInput {
 
 export interface ChangeInput extends IdInput {
   reason?: string;
+}
+
+/** Somebody's word on a request, or on a step of it. */
+export interface ApproveInput extends ChangeInput {
+  /** The step that waits for approval; absent: the request. */
+  step?: string;
+  /** What was seen; refused when it is not what stands there. */
+  planHash?: string;
 }
 
 export interface PageInput {
@@ -267,11 +281,31 @@ export const operations = {
       purser.sidecar.watchRequests({ requestId: id, afterSequence: after, follow }, { signal }),
   }),
 
-  approveRequest: operation<ChangeInput, PurserRequest>({
+  approveRequest: operation<ApproveInput, PurserRequest>({
     access: onRequest(purserRequestApprovePermission),
     audit: { severity: 'high' },
-    run: ({ purser, user = SERVICE_ACTOR }, { id, reason }) =>
-      purser.sidecar.approveRequest({ id, reason, actor: user }),
+    run: async ({ purser, user = SERVICE_ACTOR, belongsTo }, { id, reason, step, planHash }) =>
+      purser.sidecar.approveRequest({
+        id,
+        reason,
+        stepId: step,
+        planHash,
+        actor: user,
+        belongsTo: await belongsTo(),
+      }),
+  }),
+
+  rejectRequest: operation<ApproveInput, PurserRequest>({
+    access: onRequest(purserRequestApprovePermission),
+    audit: { severity: 'high' },
+    run: async ({ purser, user = SERVICE_ACTOR, belongsTo }, { id, reason, step }) =>
+      purser.sidecar.rejectRequest({
+        id,
+        reason,
+        stepId: step,
+        actor: user,
+        belongsTo: await belongsTo(),
+      }),
   }),
 
   cancelRequest: operation<ChangeInput, PurserRequest>({
@@ -312,6 +346,8 @@ export const operations = {
   }),
 
   ...costOperations,
+
+  ...holdingOperations,
 
   ingestCosts: operation<IngestCostsOptions, IngestResult>({
     access: allow(purserCostIngestPermission),
@@ -369,6 +405,7 @@ export interface PerformerDeps {
   permissionsRegistry: PermissionsRegistryService;
   auditor: AuditorService;
   owners: EntityOwners;
+  userInfo: UserInfoService;
 }
 
 /** Does operations: checks the permission first, and tells the audit trail of each change. */
@@ -429,6 +466,10 @@ export class Performer {
       purser,
       transform: createConditionTransformer<object>(ruleset),
       isVisible: () => true,
+      belongsTo: async () =>
+        call.credentials && auth.isPrincipal(call.credentials, 'user')
+          ? (await this.#deps.userInfo.getUserInfo(call.credentials)).ownershipEntityRefs
+          : [],
       signal: call.signal,
     };
     if (access.kind === 'public') {
@@ -463,6 +504,13 @@ export class Performer {
     }
     context.decision = decision;
     context.isVisible = request => authorizer(decision, request);
+    if (access.kind === 'holding') {
+      const { id } = input as IdInput;
+      const holding = await purser.sidecar.holdings.get(id, { signal: call.signal });
+      if (!context.isVisible(standsFor(holding))) {
+        throw denied();
+      }
+    }
     if (access.kind === 'request') {
       const { id } = input as IdInput;
       if (!id) {
@@ -479,6 +527,9 @@ export class Performer {
 
 const AUDITED_FIELDS = [
   'id',
+  'step',
+  'kind',
+  'holdingId',
   'provider',
   'instance',
   'blueprint',

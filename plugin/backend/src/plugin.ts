@@ -11,6 +11,7 @@ import { RequestNotifier, WatchPosition } from './notifications';
 import { SourceNotifier } from './sourceNotifications';
 import { Performer } from './operations';
 import { purserRequestResourceRef, purserRequestRules } from './requests/rules';
+import { createWebhookRouter, WEBHOOK_PATH } from './holdings/webhooks';
 import { createRouter, publicPaths } from './router';
 
 /** REST below /api/purser, permissions, actions for agents, notifications. */
@@ -79,7 +80,11 @@ export const purserPlugin = createBackendPlugin({
           permissionsRegistry,
           auditor,
           owners: new EntityOwners({ auth, catalog, userInfo }),
+          userInfo,
         });
+        // Before the router of the API, which reads bodies as JSON.
+        httpRouter.use(createWebhookRouter(purser));
+        httpRouter.addAuthPolicy({ path: WEBHOOK_PATH, allow: 'unauthenticated' });
         httpRouter.use(createRouter({ httpAuth, performer }));
         for (const path of publicPaths) {
           httpRouter.addAuthPolicy({ path, allow: 'unauthenticated' });

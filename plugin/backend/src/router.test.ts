@@ -3,7 +3,7 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import { AuthorizeResult } from '@backstage/plugin-permission-common';
 import { mockCredentials } from '@backstage/backend-test-utils';
 import { purserPermissions, purserRequestReadPermission } from '@purser/plugin-purser-common';
-import { testSource, until } from '@purser/plugin-purser-node/testUtils';
+import { TestHoldings, testSource, until } from '@purser/plugin-purser-node/testUtils';
 import { z as z3 } from 'zod/v3';
 import { apiDocument, type ApiOperation } from './api/document';
 import { createSchemaCompiler } from './api/validation';
@@ -29,6 +29,10 @@ const calls: Record<string, (id: string) => { path: string; body?: unknown }> = 
   'post /v1/requests/{id}/approve': id => ({
     path: `/v1/requests/${id}/approve`,
     body: { reason: 'ok' },
+  }),
+  'post /v1/requests/{id}/reject': id => ({
+    path: `/v1/requests/${id}/reject`,
+    body: { reason: 'too dear' },
   }),
   'post /v1/requests/{id}/cancel': id => ({ path: `/v1/requests/${id}/cancel`, body: {} }),
   'post /v1/requests/{id}/retry': id => ({ path: `/v1/requests/${id}/retry`, body: {} }),
@@ -100,6 +104,76 @@ const calls: Record<string, (id: string) => { path: string; body?: unknown }> = 
     path: '/v1/catalog/sources/kubernetes/prod/confirm',
     body: {},
   }),
+  'get /v1/holdings': () => ({ path: '/v1/holdings?state=active&drifted=false' }),
+  'post /v1/holdings': () => ({
+    path: '/v1/holdings',
+    body: {
+      blueprint: 'bucket',
+      parameters: { name: 'old' },
+      imported: { make: { id: 'i-1' } },
+      owner: 'group:default/analytics',
+    },
+  }),
+  'get /v1/holdings/{id}': () => ({ path: '/v1/holdings/hold1' }),
+  'post /v1/holdings/{id}/change': () => ({
+    path: '/v1/holdings/hold1/change',
+    body: { parameters: { size: 2 } },
+  }),
+  'post /v1/holdings/{id}/transfer': () => ({
+    path: '/v1/holdings/hold1/transfer',
+    body: { owner: 'group:default/others' },
+  }),
+  'post /v1/holdings/{id}/suspend': () => ({
+    path: '/v1/holdings/hold1/suspend',
+    body: {},
+  }),
+  'post /v1/holdings/{id}/resume': () => ({
+    path: '/v1/holdings/hold1/resume',
+    body: {},
+  }),
+  'post /v1/holdings/{id}/repair': () => ({
+    path: '/v1/holdings/hold1/repair',
+    body: {},
+  }),
+  'post /v1/holdings/{id}/delete': () => ({
+    path: '/v1/holdings/hold1/delete',
+    body: {},
+  }),
+  'post /v1/holdings/{id}/renew': () => ({
+    path: '/v1/holdings/hold1/renew',
+    body: { until: '2026-12-31T00:00:00Z' },
+  }),
+  'post /v1/holdings/{id}/protect': () => ({
+    path: '/v1/holdings/hold1/protect',
+    body: {},
+  }),
+  'post /v1/holdings/{id}/unprotect': () => ({
+    path: '/v1/holdings/hold1/unprotect',
+    body: {},
+  }),
+  'post /v1/holdings/{id}/inspect': () => ({
+    path: '/v1/holdings/hold1/inspect',
+    body: {},
+  }),
+  'post /v1/requests/{id}/steps/{step}/skip': id => ({
+    path: `/v1/requests/${id}/steps/make/skip`,
+    body: { reason: 'seen to' },
+  }),
+  'post /v1/requests/{id}/steps/{step}/done': id => ({
+    path: `/v1/requests/${id}/steps/make/done`,
+    body: { outputs: { id: 'i-1' }, reason: 'by hand' },
+  }),
+  'post /v1/requests/{id}/steps/{step}/fork': id => ({
+    path: `/v1/requests/${id}/steps/make/fork`,
+    body: { reason: 'seen to' },
+  }),
+  'get /v1/orphans': () => ({ path: '/v1/orphans?pageSize=5' }),
+  'post /v1/orphans/{id}/{step}/forget': () => ({
+    path: '/v1/orphans/hold1/make/forget',
+    body: { reason: 'deleted by hand' },
+  }),
+  'get /v1/audit/decisions': () => ({ path: '/v1/audit/decisions?limit=5' }),
+  'get /v1/audit/verification': () => ({ path: '/v1/audit/verification' }),
   'get /v1/health': () => ({ path: '/v1/health' }),
 };
 
@@ -157,10 +231,14 @@ describe('the REST API', () => {
   });
 
   async function requestFor(route: { method: string; path: string }): Promise<string> {
+    const { holdings, orphans, decisions } = backend.sidecar.holdings;
+    holdings.splice(0, holdings.length, TestHoldings.holding('hold1', 'group:default/analytics'));
+    orphans.splice(0, orphans.length, TestHoldings.orphan('hold1', 'make'));
+    decisions.splice(0, decisions.length, TestHoldings.decision());
     const { id } = await backend.create(
       'x',
       {},
-      route.path.endsWith('/approve') ? 'database' : 'bucket',
+      /\/(approve|reject)$/.test(route.path) ? 'database' : 'bucket',
     );
     if (route.path.endsWith('/retry')) {
       backend.sidecar.move(id, 'failed', 'the disk broke');
@@ -252,8 +330,8 @@ describe('the REST API', () => {
       assert.equal(nobody.status, 401);
     });
 
-    if (access.kind === 'request') {
-      it(`${nameOf(route)} is refused for requests of others`, async () => {
+    if (access.kind === 'request' || access.kind === 'holding') {
+      it(`${nameOf(route)} is refused for what belongs to others`, async () => {
         const id = await requestFor(route);
         backend.decide = permission =>
           createPurserRequestConditionalDecision(
@@ -267,7 +345,8 @@ describe('the REST API', () => {
             permission as typeof purserRequestReadPermission,
             purserRequestConditions.isOwner({ claims: ['group:default/analytics'] }),
           );
-        assert.equal((await backend.fetch(call.path, { body: call.body })).status, 200);
+        const allowed = await backend.fetch(call.path, { body: call.body });
+        assert.equal(allowed.status, route.status ?? 200);
       });
     }
   }
@@ -466,7 +545,9 @@ describe('the REST API', () => {
     assert.deepEqual([...backend.actions.keys()].sort(), [
       'approve-request',
       'cancel-request',
+      'change-holding',
       'create-request',
+      'delete-holding',
       'explain-cost',
       'get-budget',
       'get-catalog-source',
@@ -474,8 +555,10 @@ describe('the REST API', () => {
       'get-request',
       'list-blueprints',
       'list-catalog-sources',
+      'list-holdings',
       'list-requests',
       'query-costs',
+      'renew-holding',
       'retry-request',
       'top-costs',
     ]);
@@ -522,7 +605,7 @@ describe('the REST API', () => {
       ['create-request', 'approve-request', 'cancel-request', 'retry-request'],
     );
     for (const action of backend.actions.values()) {
-      const changes = /^(create|approve|cancel|retry)/.test(action.name);
+      const changes = /^(create|approve|cancel|retry|change|delete|renew)/.test(action.name);
       assert.equal(action.attributes?.readOnly, !changes, action.name);
     }
     backend.decide = () => ({ result: AuthorizeResult.DENY });
@@ -534,6 +617,10 @@ describe('the REST API', () => {
       ['cancel-request', { id: 'req_000001' }],
       ['approve-request', { id: 'req_000001' }],
       ['retry-request', { id: 'req_000001' }],
+      ['list-holdings', {}],
+      ['change-holding', { id: 'hold1', parameters: { size: 2 } }],
+      ['renew-holding', { id: 'hold1' }],
+      ['delete-holding', { id: 'hold1' }],
       ['get-entity-cost', { entityRef: 'resource:default/w' }],
       ['query-costs', { from: '2026-10-22', to: '2026-11-20' }],
       ['top-costs', { from: '2026-10-22', to: '2026-11-20', dimension: 'service' }],

@@ -5,5 +5,6 @@
  */
 export * from './annotations';
 export * from './costs';
+export * from './holdings';
 export * from './permissions';
 export * from './types';

@@ -37,6 +37,19 @@ export const purserRequestRetryPermission = createPermission({
   resourceType: RESOURCE_TYPE_PURSER_REQUEST,
 });
 
+/** May change, renew, transfer, park and delete what a request made. */
+export const purserHoldingManagePermission = createPermission({
+  name: 'purser.holding.manage',
+  attributes: { action: 'update' },
+  resourceType: RESOURCE_TYPE_PURSER_REQUEST,
+});
+
+/** May settle single steps and orphans, and look into policy's decisions and the audit trail. */
+export const purserOperatePermission = createPermission({
+  name: 'purser.operate',
+  attributes: { action: 'update' },
+});
+
 /** May see what the entities cost that one owns, oneself or through a group. */
 export const purserCostReadPermission = createPermission({
   name: 'purser.cost.read',
@@ -74,6 +87,8 @@ export const purserPermissions = [
   purserRequestCancelPermission,
   purserRequestApprovePermission,
   purserRequestRetryPermission,
+  purserHoldingManagePermission,
+  purserOperatePermission,
   purserCostReadPermission,
   purserCostReadAllPermission,
   purserCostIngestPermission,

@@ -1,4 +1,5 @@
 import type { JsonObject } from '@backstage/types';
+import type { RequestApproval, RequestKind, RequestPlan } from './holdings';
 
 /** Where a request stands. `succeeded`, `failed` and `cancelled` end it; only a retry takes a failed one up again. */
 export type RequestState =
@@ -74,6 +75,15 @@ export interface PurserRequest {
   updatedAt: string;
   /** Of its last event. */
   sequence: number;
+  kind: RequestKind;
+  /** Of what it makes or changes; absent when it was only planned. */
+  holdingId?: string;
+  /** What was worked out before it began. */
+  plan?: RequestPlan;
+  /** What approvals are bound to. */
+  planHash?: string;
+  /** Absent in lists. */
+  approvals?: RequestApproval[];
 }
 
 /** Something that happened to a request. */

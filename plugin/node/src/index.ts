@@ -18,4 +18,11 @@ export type {
   ForecastCostsOptions,
   TopCostsOptions,
 } from './sidecar/costs';
+export type {
+  ControlHoldingOptions,
+  DeliverMessageOptions,
+  HoldingsClient,
+  ListHoldingsOptions,
+  SettleStepOptions,
+} from './sidecar/holdings';
 export type * from './types';

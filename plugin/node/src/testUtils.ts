@@ -5,3 +5,4 @@
  */
 export * from './testing/testSidecar';
 export { CostSurfaceBackend } from './testing/costSurface';
+export { TestHoldings } from './testing/testHoldings';

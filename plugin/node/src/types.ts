@@ -1,4 +1,5 @@
 import type { CostsClient } from './sidecar/costs';
+import type { HoldingsClient } from './sidecar/holdings';
 import type { JsonObject, JsonValue } from '@backstage/types';
 import type {
   CatalogSource,
@@ -13,6 +14,7 @@ import type {
   PurserHealth,
   PurserRequest,
   PurserResource,
+  RequestKind,
   RequestState,
   SourceVerb,
 } from '@purser/plugin-purser-common';
@@ -34,6 +36,12 @@ export interface CreateRequestOptions {
   idempotencyKey?: string;
   /** Validate and plan, store nothing. */
   validateOnly?: boolean;
+  /** "create" when absent. */
+  kind?: RequestKind;
+  /** For all kinds but create and import: id of the holding, or of one of its requests. */
+  holdingId?: string;
+  /** For import: outputs of steps, by step id. */
+  imported?: JsonObject;
 }
 
 export interface ListRequestsOptions {
@@ -47,6 +55,13 @@ export interface ListRequestsOptions {
   pageToken?: string;
   /** Fill `steps`. */
   withSteps?: boolean;
+  holdingId?: string;
+  idempotencyKey?: string;
+  kind?: RequestKind;
+  /** ISO 8601, inclusive. */
+  createdAfter?: string;
+  /** ISO 8601, exclusive. */
+  createdBefore?: string;
 }
 
 export interface WatchRequestsOptions {
@@ -66,6 +81,16 @@ export interface ChangeOptions {
   /** Entity ref. */
   actor: string;
   reason?: string;
+}
+
+/** Somebody's word on a request, or on a step of it. */
+export interface ApproveOptions extends ChangeOptions {
+  /** The step that waits for it; absent: the request. */
+  stepId?: string;
+  /** What was seen; refused when it is not what stands there. */
+  planHash?: string;
+  /** Entity refs of groups the actor belongs to. */
+  belongsTo?: string[];
 }
 
 export interface IngestCostsOptions {
@@ -239,7 +264,11 @@ export interface SidecarClient {
   listRequests(options: ListRequestsOptions, call?: CallOptions): Promise<Page<PurserRequest>>;
   /** Takes a broken stream up again behind the last event it gave, unless told not to. */
   watchRequests(options: WatchRequestsOptions, call?: CallOptions): AsyncIterable<PurserEvent>;
-  approveRequest(options: ChangeOptions, call?: CallOptions): Promise<PurserRequest>;
+  approveRequest(options: ApproveOptions, call?: CallOptions): Promise<PurserRequest>;
+  rejectRequest(
+    options: Omit<ApproveOptions, 'planHash'>,
+    call?: CallOptions,
+  ): Promise<PurserRequest>;
   cancelRequest(options: ChangeOptions, call?: CallOptions): Promise<PurserRequest>;
   retryRequest(options: ChangeOptions, call?: CallOptions): Promise<PurserRequest>;
   listBlueprints(
@@ -255,6 +284,8 @@ export interface SidecarClient {
   entityCosts(options: EntityCostsOptions, call?: CallOptions): Promise<EntityCosts>;
   /** What costs mean: rankings, budgets, forecasts, statements … */
   readonly costs: CostsClient;
+  /** What requests made, and what operators do with it. */
+  readonly holdings: HoldingsClient;
   listActions(call?: CallOptions): Promise<ActionDescription[]>;
   /** Does not reconnect: the caller repeats it with the same key and is attached again. */
   runAction(options: RunActionOptions, call?: CallOptions): AsyncIterable<ActionMessage>;

@@ -1,4 +1,6 @@
+import { requestKinds } from '@purser/plugin-purser-common';
 import { costPaths } from './costPaths';
+import { holdingPaths } from './holdingPaths';
 import { daySchema, pageOf, ref, schemas } from './schemas';
 
 /** A parameter of a path or query. */
@@ -63,12 +65,16 @@ const body = (schema: object, required = true) => ({ required, content: json(sch
 const filterText = (name: string, description: string) =>
   query(name, description, { type: 'string', maxLength: 512 });
 
-const change = (operationId: string, summary: string): { post: ApiOperation } => ({
+const change = (
+  operationId: string,
+  summary: string,
+  input = 'Change',
+): { post: ApiOperation } => ({
   post: {
     operationId,
     summary,
     parameters: [requestId],
-    requestBody: body(ref('Change'), false),
+    requestBody: body(ref(input), false),
     responses: answers('The request after the change.', ref('Request')),
   },
 });
@@ -124,6 +130,11 @@ export const apiDocument = {
             maxItems: 7,
           }),
           query('withSteps', 'Fill the steps.', { type: 'boolean' }),
+          filterText('holdingId', 'Only of this holding.'),
+          filterText('idempotencyKey', 'Only with this idempotency key.'),
+          query('kind', 'Only of this kind.', { type: 'string', enum: requestKinds }),
+          query('createdAfter', 'Created then or later.', { type: 'string', format: 'date-time' }),
+          query('createdBefore', 'Created before.', { type: 'string', format: 'date-time' }),
           ...pages(500, 50),
         ],
         responses: answers('A page of requests.', pageOf('Request')),
@@ -168,7 +179,16 @@ export const apiDocument = {
         },
       },
     },
-    '/v1/requests/{id}/approve': change('approveRequest', 'Lets a waiting request start.'),
+    '/v1/requests/{id}/approve': change(
+      'approveRequest',
+      'Lets a request, or a step of it, that waits for approval go on.',
+      'Approve',
+    ),
+    '/v1/requests/{id}/reject': change(
+      'rejectRequest',
+      'Refuses a request, or a step of it, that waits for approval.',
+      'Approve',
+    ),
     '/v1/requests/{id}/cancel': change('cancelRequest', 'Stops a request and undoes what can be.'),
     '/v1/requests/{id}/retry': change(
       'retryRequest',
@@ -224,6 +244,7 @@ export const apiDocument = {
         responses: answers('A page of sums.', pageOf('CostRow')),
       },
     },
+    ...holdingPaths,
     ...costPaths,
     '/v1/costs/ingest': {
       post: {

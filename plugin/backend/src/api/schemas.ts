@@ -1,5 +1,6 @@
 import { costDimensions, requestStates } from '@purser/plugin-purser-common';
 import { costSchemas } from './costSchemas';
+import { holdingSchemas, requestOptional, requestProperties } from './holdingSchemas';
 
 const text = (description: string, extra: object = {}) => ({
   type: 'string',
@@ -48,6 +49,11 @@ export { day as daySchema };
 const sourceProperties = {
   name: text('"<provider id>/<instance>".'),
   feed: { type: 'string', enum: ['snapshot', 'watch', 'log'] },
+  host: { type: 'string', enum: ['sidecar', 'portal'], description: 'Where it is read.' },
+  priority: {
+    type: 'integer',
+    description: 'Of two that have an entity, the higher one shows it.',
+  },
   active: { type: 'boolean', description: 'Runs now, or would if it were not paused.' },
   paused: { type: 'boolean' },
   followers: count('Streams of portals.'),
@@ -105,8 +111,9 @@ export const schemas = {
       createdAt: time('Creation.'),
       updatedAt: time('Last change.'),
       sequence: count('Of its last event.'),
+      ...requestProperties,
     },
-    ['entityRef', 'steps'],
+    ['entityRef', 'steps', ...requestOptional],
   ),
   Event: object(
     {
@@ -269,4 +276,5 @@ export const schemas = {
   ),
   CostDimension: { type: 'string', enum: costDimensions },
   ...costSchemas,
+  ...holdingSchemas,
 };

@@ -14,6 +14,7 @@ import type {
   ActionDescription,
   ActionMessage,
   AdoptEntitiesOptions,
+  ApproveOptions,
   CallOptions,
   ChangeOptions,
   ControlSourceOptions,
@@ -34,6 +35,7 @@ import type {
 } from '../types';
 import { backoff, pause, SidecarChannel } from './channel';
 import { type CostsClient, createCostsClient } from './costs';
+import { createHoldingsClient, type HoldingsClient } from './holdings';
 import {
   fromBlueprint,
   fromCostRow,
@@ -45,6 +47,7 @@ import {
   fromSource,
   parseJson,
   parseJsonObject,
+  toRequestKindNumber,
   toRequestStateNumber,
   toPortalRound,
 } from './convert';
@@ -65,6 +68,7 @@ function page<T>(items: T[], nextPageToken: string): Page<T> {
 /** {@link SidecarClient} over gRPC. */
 export class GrpcSidecarClient implements SidecarClient {
   readonly costs: CostsClient = createCostsClient(() => this.#bind());
+  readonly holdings: HoldingsClient = createHoldingsClient(() => this.#bind());
   readonly #config: SidecarConfig | undefined;
   #channel: SidecarChannel | undefined;
   #closed = false;
@@ -102,6 +106,9 @@ export class GrpcSidecarClient implements SidecarClient {
         requester: options.requester,
         idempotencyKey: options.idempotencyKey ?? '',
         validateOnly: options.validateOnly ?? false,
+        kind: toRequestKindNumber(options.kind),
+        holdingId: options.holdingId ?? '',
+        importedJson: options.imported ? JSON.stringify(options.imported) : '',
       },
       { idempotent: Boolean(options.idempotencyKey || options.validateOnly), ...call },
     );
@@ -134,6 +141,11 @@ export class GrpcSidecarClient implements SidecarClient {
         pageSize: options.pageSize ?? 0,
         pageToken: options.pageToken ?? '',
         readMask: options.withSteps ? ['steps'] : undefined,
+        holdingId: options.holdingId ?? '',
+        idempotencyKey: options.idempotencyKey ?? '',
+        kind: options.kind ? toRequestKindNumber(options.kind) : 0,
+        createdAfter: options.createdAfter ? new Date(options.createdAfter) : undefined,
+        createdBefore: options.createdBefore ? new Date(options.createdBefore) : undefined,
       },
       { idempotent: true, ...call },
     );
@@ -182,11 +194,24 @@ export class GrpcSidecarClient implements SidecarClient {
     }
   }
 
-  async approveRequest(options: ChangeOptions, call?: CallOptions): Promise<PurserRequest> {
+  async approveRequest(options: ApproveOptions, call?: CallOptions): Promise<PurserRequest> {
     const { provisioning, unary } = this.#bind();
     const response = await unary(
       provisioning.approveRequest.bind(provisioning),
-      { reason: '', ...options },
+      { reason: '', stepId: '', planHash: '', belongsTo: [], ...options },
+      { idempotent: false, ...call },
+    );
+    return fromRequest(response.request);
+  }
+
+  async rejectRequest(
+    options: Omit<ApproveOptions, 'planHash'>,
+    call?: CallOptions,
+  ): Promise<PurserRequest> {
+    const { provisioning, unary } = this.#bind();
+    const response = await unary(
+      provisioning.rejectRequest.bind(provisioning),
+      { reason: '', stepId: '', belongsTo: [], ...options },
       { idempotent: false, ...call },
     );
     return fromRequest(response.request);

@@ -10,6 +10,8 @@ import type {
   PurserRequest,
   PurserResource,
   PurserStep,
+  RequestKind,
+  RequestPlan,
   RequestState,
   StepState,
 } from '@purser/plugin-purser-common';
@@ -29,6 +31,19 @@ const REQUEST_STATES: ReadonlyArray<[provisioning.RequestState, RequestState]> =
   [provisioning.RequestState.REQUEST_STATE_NEEDS_OPERATOR, 'needs-operator'],
 ];
 const STATE_OF = new Map(REQUEST_STATES);
+
+const REQUEST_KINDS: ReadonlyArray<[provisioning.RequestKind, RequestKind]> = [
+  [provisioning.RequestKind.REQUEST_KIND_CREATE, 'create'],
+  [provisioning.RequestKind.REQUEST_KIND_CHANGE, 'change'],
+  [provisioning.RequestKind.REQUEST_KIND_TRANSFER, 'transfer'],
+  [provisioning.RequestKind.REQUEST_KIND_SUSPEND, 'suspend'],
+  [provisioning.RequestKind.REQUEST_KIND_RESUME, 'resume'],
+  [provisioning.RequestKind.REQUEST_KIND_REPAIR, 'repair'],
+  [provisioning.RequestKind.REQUEST_KIND_DELETE, 'delete'],
+  [provisioning.RequestKind.REQUEST_KIND_IMPORT, 'import'],
+];
+const KIND_OF = new Map(REQUEST_KINDS);
+const NUMBER_OF_KIND = new Map(REQUEST_KINDS.map(([number, kind]) => [kind, number]));
 const NUMBER_OF = new Map(REQUEST_STATES.map(([number, state]) => [state, number]));
 
 const STEP_STATES = new Map<provisioning.StepState, StepState>([
@@ -82,6 +97,31 @@ export function fromRequestStateNumber(number: provisioning.RequestState): Reque
   return known(STATE_OF.get(number), 'request state', number);
 }
 
+/** Absent: a new one. */
+export function toRequestKindNumber(kind: RequestKind = 'create'): provisioning.RequestKind {
+  return known(NUMBER_OF_KIND.get(kind), 'request kind', -1);
+}
+
+function fromPlan(request: provisioning.Request): Partial<PurserRequest> {
+  const plan = parseJsonObject(request.planJson, 'request plan') as RequestPlan;
+  return {
+    // An older sidecar knows no kinds.
+    kind: KIND_OF.get(request.kind) ?? 'create',
+    ...(request.holdingId ? { holdingId: request.holdingId } : {}),
+    ...(Object.keys(plan).length > 0 ? { plan } : {}),
+    ...(request.planHash ? { planHash: request.planHash } : {}),
+    ...(request.approvals.length > 0
+      ? {
+          approvals: request.approvals.map(({ stepId, at, ...approval }) => ({
+            ...(stepId ? { stepId } : {}),
+            ...approval,
+            at: iso(at),
+          })),
+        }
+      : {}),
+  };
+}
+
 function fromStep(step: provisioning.Step): PurserStep {
   return {
     id: step.id,
@@ -116,6 +156,8 @@ export function fromRequest(request: provisioning.Request | undefined): PurserRe
     createdAt: iso(request.createdAt),
     updatedAt: iso(request.updatedAt),
     sequence: Number(request.sequence),
+    kind: 'create',
+    ...fromPlan(request),
   };
 }
 

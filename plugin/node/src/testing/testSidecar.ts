@@ -10,6 +10,7 @@ import {
   type PurserResource,
   isFinalRequestState,
   type RequestState,
+  requestKinds,
 } from '@purser/plugin-purser-common';
 import {
   type Metadata,
@@ -26,19 +27,17 @@ import * as hosting from '../generated/purser/v1/hosting';
 import * as inventory from '../generated/purser/v1/inventory';
 import * as provisioning from '../generated/purser/v1/provisioning';
 import { MAX_MESSAGE_BYTES } from '../sidecar/channel';
-import { fromRequestStateNumber, toRequestStateNumber } from '../sidecar/convert';
+import {
+  fromRequestStateNumber,
+  toRequestKindNumber,
+  toRequestStateNumber,
+} from '../sidecar/convert';
+import { TestHoldings } from './testHoldings';
+import { TestStatus } from './testStatus';
 import { HEALTH_CHECK_PATH } from '../sidecar/health';
 import type { ActionDescription, ActionMessage, ProviderDescription } from '../types';
 
-/** An error a handler ends its call with. */
-export class TestStatus extends Error {
-  constructor(
-    readonly code: status,
-    readonly details: string,
-  ) {
-    super(details);
-  }
-}
+export { TestStatus };
 
 /** What a test action sees. */
 export interface TestActionContext {
@@ -122,11 +121,11 @@ export interface TestCostAnswers {
   estimateCosts?: costs.EstimateCostsResponse;
   getCostStatement?: costs.GetCostStatementResponse;
   getUnitCosts?: costs.GetUnitCostsResponse;
+  getCostStatus?: costs.GetCostStatusResponse;
   listCostDeliveries?: costs.ListCostDeliveriesResponse;
   diffCosts?: costs.DiffCostsResponse;
   listCostSources?: costs.ListCostSourcesResponse;
   fetchCosts?: costs.FetchCostsResponse;
-  getCostStatus?: costs.GetCostStatusResponse;
   /** Instead of costRows: by the question. */
   queryCosts?(request: costs.QueryCostsRequest): costs.CostRow[];
 }
@@ -148,6 +147,7 @@ export class TestSidecar {
   readonly requests: PurserRequest[] = [];
   readonly events: PurserEvent[] = [];
   readonly resources: PurserResource[] = [];
+  readonly holdings = new TestHoldings();
   readonly costRows: costs.CostRow[] = [];
   readonly entityCosts = new Map<string, costs.GetEntityCostsResponse>();
   readonly ingested: costs.IngestCostsRequest[] = [];
@@ -330,12 +330,15 @@ export class TestSidecar {
 
   #create(request: provisioning.CreateRequestRequest): PurserRequest {
     const blueprint =
-      this.#options.blueprints?.find(({ name }) => name === request.blueprint) ??
-      fail(status.NOT_FOUND, `blueprint ${request.blueprint} is unknown`);
+      this.#options.blueprints?.find(
+        ({ name }) =>
+          name ===
+          (request.holdingId ? this.holdings.find(request.holdingId).blueprint : request.blueprint),
+      ) ?? fail(status.NOT_FOUND, `blueprint ${request.blueprint} is unknown`);
     const parameters = JSON.parse(request.parametersJson) as JsonObject;
     const required = (blueprint.parametersSchema.required ?? []) as string[];
     const missing = required.filter(name => !(name in parameters));
-    if (missing.length > 0) {
+    if (missing.length > 0 && !request.holdingId) {
       fail(status.INVALID_ARGUMENT, missing.map(name => `/${name}: is required`).join('; '));
     }
     const input = JSON.stringify([request.blueprint, parameters, request.owner]);
@@ -361,6 +364,8 @@ export class TestSidecar {
       requester: request.requester,
       owner: request.owner || String(parameters.owner ?? ''),
       entityRef: `resource:default/${blueprint.name}-${number}`,
+      kind: fromRequestKind(request.kind),
+      holdingId: request.holdingId || `req_${String(number).padStart(6, '0')}`,
       parameters,
       state: this.#options.needsApproval?.includes(blueprint.name) ? 'waiting-approval' : 'running',
       message: '',
@@ -623,11 +628,6 @@ export class TestSidecar {
         'GetCostStatus',
         () => answers.getCostStatus ?? { firstDay: '', lastDay: '', dataVersion: 0n },
       ),
-    };
-  }
-
-  #unary<Q, S>(name: string, handler: (request: Q) => S) {
-    return (call: ServerUnaryCall<Q, S>, callback: sendUnaryData<S>) => {
       listCostDeliveries: method<costs.ListCostDeliveriesRequest, costs.ListCostDeliveriesResponse>(
         'listCostDeliveries',
         () => answers.listCostDeliveries ?? { deliveries: [] },
@@ -654,6 +654,11 @@ export class TestSidecar {
         'fetchCosts',
         () => answers.fetchCosts ?? { source: undefined },
       ),
+    };
+  }
+
+  #unary<Q, S>(name: string, handler: (request: Q) => S) {
+    return (call: ServerUnaryCall<Q, S>, callback: sendUnaryData<S>) => {
       try {
         this.#begin(name, call.metadata);
         callback(null, handler(call.request));
@@ -704,6 +709,31 @@ export class TestSidecar {
       retryRequest: this.#unary('RetryRequest', ({ id }) =>
         this.#change(id, ['failed', 'needs-operator'], 'running'),
       ),
+      rejectRequest: this.#unary('RejectRequest', ({ id }) =>
+        this.#change(id, ['waiting-approval'], 'cancelled'),
+      ),
+      settleStep: this.#unary('SettleStep', request => {
+        this.holdings.asked.push({ method: 'SettleStep', request });
+        return { request: toMessage(this.#find(request.id), true) };
+      }),
+      deliverMessage: this.#unary('DeliverMessage', request => this.holdings.deliver(request)),
+      getHolding: this.#unary('GetHolding', ({ id }) => ({ holding: this.holdings.find(id) })),
+      listHoldings: this.#unary('ListHoldings', request => this.holdings.list(request)),
+      controlHolding: this.#unary('ControlHolding', request => this.holdings.control(request)),
+      listOrphans: this.#unary('ListOrphans', () => ({
+        orphans: this.holdings.orphans,
+        nextPageToken: '',
+      })),
+      forgetOrphan: this.#unary('ForgetOrphan', request => this.holdings.forgetOrphan(request)),
+      listDecisions: this.#unary('ListDecisions', () => ({ decisions: this.holdings.decisions })),
+      verifyAudit: this.#unary('VerifyAudit', () => ({
+        events: BigInt(this.requests.length),
+        fault: this.holdings.auditFault,
+      })),
+      getBlueprint: this.#unary('GetBlueprint', ({ nameOrHash }) => ({
+        bodyJson: JSON.stringify({ metadata: { name: nameOrHash } }),
+      })),
+      checkBlueprint: this.#unary('CheckBlueprint', () => ({ faults: [] })),
       listBlueprints: this.#unary('ListBlueprints', ({ pageSize, pageToken }) => {
         const start = Number(pageToken || 0);
         const end = start + (pageSize || 100);
@@ -834,6 +864,8 @@ function statusOf(error: unknown): { code: status; details: string } {
     : { code: status.INTERNAL, details: String(error) };
 }
 
+const fromRequestKind = (number: provisioning.RequestKind) => requestKinds[Math.max(number, 1) - 1];
+
 function toMessage(request: PurserRequest, withSteps = false): provisioning.Request {
   return {
     id: request.id,
@@ -863,6 +895,11 @@ function toMessage(request: PurserRequest, withSteps = false): provisioning.Requ
     createdAt: new Date(request.createdAt),
     updatedAt: new Date(request.updatedAt),
     sequence: BigInt(request.sequence),
+    kind: toRequestKindNumber(request.kind),
+    holdingId: request.holdingId ?? '',
+    planJson: request.plan ? JSON.stringify(request.plan) : '',
+    planHash: request.planHash ?? '',
+    approvals: [],
   };
 }
 
