@@ -45,7 +45,8 @@ class ListProvider final : public provider::Provider {
     if (also) {
       if (absl::Status status = also(context); !status.ok()) return status;
     }
-    for (const std::string& location : kept) context.KeepPartition(location, absl::OkStatus());
+    for (const std::string& location : kept)
+      context.KeepPartition(location, absl::UnavailableError("cannot be read"));
     return end;
   }
   std::vector<json> entities;
