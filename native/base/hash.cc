@@ -76,6 +76,25 @@ std::string Sha256Hex(absl::string_view bytes) { return ToHex(Sha256(bytes)); }
 
 std::string ToHex(absl::string_view bytes) { return absl::BytesToHexString(bytes); }
 
+std::string HmacSha256(absl::string_view key, absl::string_view message) {
+  constexpr size_t kBlock = 64;
+  std::string block = key.size() > kBlock ? Sha256(key) : std::string(key);
+  block.resize(kBlock, '\0');
+  std::string inner = block;
+  std::string outer = block;
+  for (size_t i = 0; i < kBlock; ++i) {
+    inner[i] = static_cast<char>(inner[i] ^ 0x36);
+    outer[i] = static_cast<char>(outer[i] ^ 0x5c);
+  }
+  Hasher hasher(HashKind::kSha256);
+  hasher.Update(inner);
+  hasher.Update(message);
+  const std::string digest = hasher.Finish();
+  hasher.Update(outer);
+  hasher.Update(digest);
+  return hasher.Finish();
+}
+
 bool ConstantTimeEquals(absl::string_view a, absl::string_view b) {
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }

@@ -40,6 +40,9 @@ std::string Sha256(absl::string_view bytes);
 std::string Sha256Hex(absl::string_view bytes);
 std::string ToHex(absl::string_view bytes);
 
+// RFC 2104 with SHA-256: the raw 32 bytes.
+std::string HmacSha256(absl::string_view key, absl::string_view message);
+
 // Compares in time that depends on the lengths only. For tokens and signatures.
 bool ConstantTimeEquals(absl::string_view a, absl::string_view b);
 

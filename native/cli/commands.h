@@ -19,13 +19,16 @@ struct Entry {
 std::function<int(const Args&)> Printing(absl::StatusOr<int> (*run)(const Args&));
 
 std::vector<Entry> RequestCommands();
+std::vector<Entry> HoldingCommands();
+std::vector<Entry> OperatorCommands();
+std::vector<Entry> BlueprintCommands();
 std::vector<Entry> CostCommands();
 std::vector<Entry> AggregateCommands();  // costs without purserd
 std::vector<Entry> CostMeaningCommands();
+std::vector<Entry> CostHistoryCommands();
 std::vector<Entry> RenderCommands();
 std::vector<Entry> TerraformCommands();
 std::vector<Entry> CatalogCommands();
-std::vector<Entry> CostHistoryCommands();
 
 // Completion scripts made from the commands' own descriptions; "" for an unknown shell.
 std::string CompletionScript(const std::string& shell, const std::vector<Entry>& entries);

@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "base/strings.h"
 #include "json/json.h"
+#include "provisioning/blueprint.h"
 #include "provisioning/blueprint_schema.h"
 #include "provisioning/expressions.h"
 #include "workflow/definition.h"
@@ -38,10 +39,12 @@ class Checker {
     for (const purser::json::Violation& violation : schema->Validate(document_.value)) {
       Fault(violation.pointer, violation.message);
     }
-    // Without the right shape, whatever else could be said would only repeat it.
+    // Without the right shape, whatever else could be said would only repeat
+    // it.
     if (!faults_.empty()) return Result();
     CheckParameters();
     CheckSteps();
+    CheckLife();
     CheckGraph();
     CheckExpressions();
     return Result();
@@ -78,7 +81,8 @@ class Checker {
          {"allOf", "anyOf", "oneOf", "if", "dependencies", "patternProperties", "$ref"}) {
       open_parameters_ = open_parameters_ || parameters.contains(keyword);
     }
-    // A variable of its own: a loop does not keep the object behind items() alive.
+    // A variable of its own: a loop does not keep the object behind items()
+    // alive.
     const json properties = parameters.value("properties", json::object());
     for (const auto& [name, _] : properties.items()) {
       parameters_.insert(name);
@@ -115,17 +119,75 @@ class Checker {
     if (condition.is_string() && !IsExpression(condition.get_ref<const std::string&>())) {
       Fault(at + "/if", "must be true, false or an expression like ${{ parameters.name }}");
     }
-    const absl::StatusOr<connectors::Resolved> resolved =
-        connectors::Resolve(connectors_, step.at("uses").get<std::string>());
-    if (!resolved.ok()) {
-      Fault(at + "/uses", resolved.status().message());
+    if (step.contains("each")) CheckEach(step.at("each"), at + "/each");
+    const absl::StatusOr<const connectors::Operation*> operation =
+        FindOperation(connectors_, step.at("uses").get<std::string>());
+    if (!operation.ok()) {
+      Fault(at + "/uses", operation.status().message());
       return;
     }
-    CheckInput(step.value("with", json::object()), at + "/with", *resolved->operation);
+    CheckInput(step.value("with", json::object()), at + "/with", **operation);
   }
 
-  // What is written out in `with` must fit the operation's schema; what an expression gives is
-  // checked before the call.
+  // Written out before the run begins, so it can use nothing that a step gives.
+  void CheckEach(const json& each, const std::string& at) {
+    if (each.is_string() && !IsExpression(each.get_ref<const std::string&>())) {
+      Fault(at, "must be a list or an expression like ${{ parameters.names }}");
+    }
+    Visit(each, at,
+          {[](const std::string&, const absl::Status&) {},
+           [this](const std::string& pointer, const Reference& reference) {
+             if (reference.root == "steps") {
+               Fault(pointer,
+                     "is settled before any step runs; it cannot use "
+                     "their outputs");
+             }
+           }});
+  }
+
+  void CheckLife() {
+    if (!Spec().contains("life")) return;
+    const json& life = Spec().at("life");
+    const absl::Duration most = absl::Hours(24 * 3660);
+    const json expires = life.value("expiresAfter", json());
+    if (expires.is_string() && !IsExpression(expires.get_ref<const std::string&>())) {
+      CheckDuration(life, "/spec/life", "expiresAfter", absl::Minutes(1), most);
+    }
+    for (const char* key : {"grace", "renewBy"}) {
+      CheckDuration(life, "/spec/life", key, absl::ZeroDuration(), most);
+    }
+    const json reminders = life.value("reminders", json::array());
+    for (size_t i = 0; i < reminders.size(); ++i) {
+      CheckDuration({{absl::StrCat(i), reminders[i]}}, "/spec/life/reminders", absl::StrCat(i),
+                    absl::Minutes(1), most);
+    }
+    if (life.contains("drift")) {
+      CheckDuration(life.at("drift"), "/spec/life/drift", "every", absl::Minutes(1), most);
+    }
+    if (life.value("suspendable", false) && !UsesSuspended()) {
+      Fault("/spec/life/suspendable",
+            "no step uses request.suspended, so that "
+            "suspending would change nothing");
+    }
+  }
+
+  bool UsesSuspended() const {
+    bool used = false;
+    const Visitor visitor{[](const std::string&, const absl::Status&) {},
+                          [&](const std::string&, const Reference& reference) {
+                            used = used ||
+                                   (reference.root == "request" && reference.member == "suspended");
+                          }};
+    for (const json& step : Spec().at("steps")) {
+      for (const char* field : {"with", "if"}) {
+        if (step.contains(field)) Visit(step.at(field), "", visitor);
+      }
+    }
+    return used;
+  }
+
+  // What is written out in `with` must fit the operation's schema; what an
+  // expression gives is checked before the call.
   void CheckInput(const json& input, const std::string& at,
                   const connectors::Operation& operation) {
     const absl::StatusOr<purser::json::Schema> schema =
@@ -144,7 +206,8 @@ class Checker {
   static bool DependsOnExpression(const json& input, const std::string& pointer) {
     const json::json_pointer at(pointer);
     if (input.contains(at)) return HasExpression(input.at(at));
-    // Required and absent: only a computed key of its object could still bring it.
+    // Required and absent: only a computed key of its object could still bring
+    // it.
     if (pointer.empty()) return false;
     const json& parent =
         input.contains(at.parent_pointer()) ? input.at(at.parent_pointer()) : input;
@@ -205,14 +268,19 @@ class Checker {
       const std::string at = absl::StrCat("/spec/steps/", i);
       own_step_ = steps[i].at("id");
       own_outputs_ = false;
-      for (const char* field : {"if", "with"}) CheckField(steps[i], at, field);
+      for (const char* field : {"if", "with", "each"}) CheckField(steps[i], at, field);
       own_outputs_ = true;
       CheckField(steps[i], at, "resources");
     }
     own_step_.clear();
     for (const char* field : {"outputs", "entity"}) CheckField(Spec(), "/spec", field);
     before_steps_ = true;
-    CheckField(Spec(), "/spec", "owner");
+    for (const char* field : {"owner", "environment", "classification"}) {
+      CheckField(Spec(), "/spec", field);
+    }
+    for (const char* field : {"expiresAfter", "protected"}) {
+      if (Spec().contains("life")) CheckField(Spec().at("life"), "/spec/life", field);
+    }
   }
 
   void CheckField(const json& object, const std::string& at, const std::string& field) {
@@ -239,7 +307,7 @@ class Checker {
 
   void CheckStepReference(const std::string& pointer, const Reference& reference) {
     if (before_steps_) {
-      Fault(pointer, "the owner is settled before any step runs; it cannot use their outputs");
+      Fault(pointer, "is settled before any step runs; it cannot use their outputs");
       return;
     }
     if (!ids_.contains(reference.member)) {

@@ -9,7 +9,8 @@
 
 namespace purser::provisioning {
 
-// OK, or INVALID_ARGUMENT with one fault a line, "file:line:column: <field>: <what is wrong>".
+// OK, or INVALID_ARGUMENT with one fault a line, "file:line:column: <field>:
+// <what is wrong>".
 absl::Status CheckBlueprint(const document::Document& document, absl::string_view file,
                             const connectors::Connectors& connectors);
 

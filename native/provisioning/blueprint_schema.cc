@@ -29,12 +29,42 @@ constexpr char kSchema[] = R"({
       "properties": {
         "parameters": {"type": "object"},
         "owner": {"type": "string", "minLength": 1},
+        "environment": {"type": "string", "minLength": 1, "maxLength": 1000},
+        "classification": {"type": "string", "minLength": 1, "maxLength": 1000},
+        "product": {"type": "string", "minLength": 1, "maxLength": 128},
+        "parallel": {"type": "integer", "minimum": 1, "maximum": 200},
         "approval": {
           "type": "object",
           "additionalProperties": false,
           "properties": {
             "required": {"type": "boolean"},
-            "message": {"type": "string", "maxLength": 1000}
+            "message": {"type": "string", "maxLength": 1000},
+            "count": {"type": "integer", "minimum": 1, "maximum": 20},
+            "fourEyes": {"type": "boolean"},
+            "from": {"type": "array", "maxItems": 50,
+                     "items": {"type": "string", "minLength": 1, "maxLength": 512}}
+          }
+        },
+        "life": {
+          "type": "object",
+          "additionalProperties": false,
+          "properties": {
+            "expiresAfter": {"type": "string", "minLength": 1},
+            "reminders": {"type": "array", "maxItems": 20, "items": {"type": "string"}},
+            "grace": {"type": "string"},
+            "then": {"enum": ["delete", "suspend"]},
+            "renewBy": {"type": "string"},
+            "protected": {"type": ["boolean", "string"]},
+            "suspendable": {"type": "boolean"},
+            "drift": {
+              "type": "object",
+              "required": ["every"],
+              "additionalProperties": false,
+              "properties": {
+                "every": {"type": "string"},
+                "repair": {"type": "boolean"}
+              }
+            }
           }
         },
         "steps": {
@@ -50,6 +80,8 @@ constexpr char kSchema[] = R"({
               "uses": {"type": "string"},
               "needs": {"type": "array", "items": {"type": "string"}, "uniqueItems": true},
               "if": {"type": ["string", "boolean"]},
+              "each": {"type": ["string", "array"], "maxItems": 100},
+              "keep": {"type": "boolean"},
               "with": {"type": "object"},
               "timeout": {"type": "string"},
               "retries": {

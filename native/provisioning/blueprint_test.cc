@@ -41,17 +41,19 @@ class BlueprintTest : public testing::Test {
 
 TEST_F(BlueprintTest, ReadsAGoodOne) {
   const auto blueprint = Parse(
-      "  parameters: {type: object, properties: {n: {type: integer, default: 1}}}\n"
+      "  parameters: {type: object, properties: {n: {type: integer, "
+      "default: 1}}}\n"
       "  owner: group:default/a\n"
       "  approval: {required: true, message: ask first}\n"
       "  steps:\n"
-      "    - {id: a, uses: core/noop, timeout: 5m, retries: {attempts: 7, maxDelay: 2s}}\n"
+      "    - {id: a, uses: core/noop, timeout: 5m, retries: {attempts: "
+      "7, maxDelay: 2s}}\n"
       "    - {id: b, uses: core/noop, if: \"${{ parameters.n > 1 }}\","
       " with: {x: \"${{ steps.a.outputs.y }}\"}}\n"
       "  outputs: {n: \"${{ parameters.n }}\"}\n");
   ASSERT_TRUE(blueprint.ok()) << blueprint.status();
   EXPECT_EQ((*blueprint)->name, "b");
-  EXPECT_TRUE((*blueprint)->approval_required);
+  EXPECT_EQ((*blueprint)->approval.count, 1);
   EXPECT_EQ((*blueprint)->steps[0].timeout, absl::Minutes(5));
   EXPECT_EQ((*blueprint)->steps[0].retry.attempts, 7);
   EXPECT_EQ((*blueprint)->steps[0].retry.cap, absl::Seconds(2));
@@ -68,7 +70,8 @@ TEST_F(BlueprintTest, ShowsTheCycle) {
       "  steps:\n"
       "    - {id: a, uses: core/noop, needs: [c]}\n"
       "    - {id: b, uses: core/noop, needs: [a]}\n"
-      "    - {id: c, uses: core/noop, with: {x: \"${{ steps.b.outputs.y }}\"}}\n");
+      "    - {id: c, uses: core/noop, with: {x: \"${{ steps.b.outputs.y "
+      "}}\"}}\n");
   EXPECT_THAT(faults, AllOf(StartsWith("b.yaml:6:7: "), HasSubstr("in a circle: a → c → b → a")));
 }
 
@@ -98,8 +101,10 @@ TEST_F(BlueprintTest, TellsEveryFaultWithItsPlace) {
       "        z: ${{ steps.d.outputs.q }}\n");
   EXPECT_THAT(faults,
               AllOf(HasSubstr("b.yaml:6:5: /spec/parameters"),
-                    HasSubstr("b.yaml:10:13: /spec/steps/0/uses: there is no connector \"cloud\""),
-                    HasSubstr("b.yaml:11:11: /spec/steps/1/id: \"a\" is the id of step 1 as well"),
+                    HasSubstr("b.yaml:10:13: /spec/steps/0/uses: there is no connector "
+                              "\"cloud\""),
+                    HasSubstr("b.yaml:11:11: /spec/steps/1/id: \"a\" is the id of step 1 "
+                              "as well"),
                     HasSubstr("b.yaml:12:13: /spec/steps/1/uses: connector \"core\" has no"),
                     HasSubstr("b.yaml:15:15: /spec/steps/2/needs/0: there is no step \"zzz\""),
                     HasSubstr("b.yaml:17:18: /spec/steps/2/with/seconds"),
@@ -114,14 +119,16 @@ TEST_F(BlueprintTest, TellsEveryFaultWithItsPlace) {
 TEST_F(BlueprintTest, HintsAtDashesInIds) {
   EXPECT_THAT(Faults("  steps:\n"
                      "    - {id: a-b, uses: core/noop}\n"
-                     "    - {id: c, uses: core/noop, with: {x: \"${{ steps.a-b.outputs.y }}\"}}\n"),
+                     "    - {id: c, uses: core/noop, with: {x: \"${{ "
+                     "steps.a-b.outputs.y }}\"}}\n"),
               HasSubstr("an id with '-' is written steps['a-b']"));
 }
 
 TEST_F(BlueprintTest, ExpressionsMayStandWhereTheSchemaWantsOtherTypes) {
   EXPECT_TRUE(Parse("  parameters: {type: object, properties: {s: {type: integer}}}\n"
                     "  steps:\n"
-                    "    - {id: a, uses: core/wait, with: {seconds: \"${{ parameters.s }}\"}}\n")
+                    "    - {id: a, uses: core/wait, with: {seconds: \"${{ parameters.s "
+                    "}}\"}}\n")
                   .ok());
   EXPECT_THAT(Faults("  steps:\n"
                      "    - {id: a, uses: core/wait}\n"),
@@ -140,7 +147,8 @@ TEST_F(BlueprintTest, RefusesOtherShapes) {
 }
 
 TEST_F(BlueprintTest, TheExamplesAreGood) {
-  // Their connectors are not linked here; what does not name one must still hold.
+  // Their connectors are not linked here; what does not name one must still
+  // hold.
   const auto noop =
       LoadBlueprints({absl::StrCat(PURSER_SOURCE_DIR, "/examples/blueprints")}, connectors_);
   const std::vector<std::string> lines = absl::StrSplit(std::string(noop.status().message()), '\n');

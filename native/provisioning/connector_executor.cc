@@ -1,7 +1,9 @@
 #include "provisioning/connector_executor.h"
 
+#include <chrono>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "base/strings.h"
@@ -43,6 +45,32 @@ class ConnectorContext final : public connectors::CallContext {
   const SecretResolver& resolve_secret_;
 };
 
+// Of a look beside any run: nobody reads its log.
+class LookContext final : public connectors::CallContext {
+ public:
+  LookContext(std::string key, absl::Time deadline, std::stop_token stop,
+              const SecretResolver& resolve_secret)
+      : key_(std::move(key)),
+        deadline_(deadline),
+        stop_(std::move(stop)),
+        resolve_secret_(resolve_secret) {}
+
+  const std::string& effect_key() const override { return key_; }
+  std::stop_token stop() const override { return stop_; }
+  absl::Time deadline() const override { return deadline_; }
+  void Log(action::LogLevel, absl::string_view) override {}
+  absl::StatusOr<std::string> ResolveSecret(absl::string_view reference) override {
+    if (!resolve_secret_) return absl::FailedPreconditionError("no secrets are configured");
+    return resolve_secret_(reference);
+  }
+
+ private:
+  const std::string key_;
+  const absl::Time deadline_;
+  const std::stop_token stop_;
+  const SecretResolver& resolve_secret_;
+};
+
 workflow::CallClass ToWorkflow(connectors::CallClass call_class) {
   switch (call_class) {
     case connectors::CallClass::kPut:
@@ -75,10 +103,39 @@ connectors::CallResult ToConnector(const workflow::CallResult& result) {
 }  // namespace
 
 json ExpressionContext(const workflow::RunView& run) {
+  const Blueprint* const blueprint =
+      run.definition == nullptr ? nullptr : &BlueprintOf(*run.definition);
   json context = run.input;
   json steps = json::object();
-  for (const auto& [id, outputs] : run.outputs) steps[id] = {{"outputs", outputs}};
+  for (const auto& [id, outputs] : run.outputs) {
+    if (blueprint != nullptr && blueprint->items.contains(id)) continue;
+    steps[id] = {{"outputs", outputs}};
+  }
+  if (blueprint != nullptr) {
+    for (const std::string& group : blueprint->groups) {
+      // In the order of its items, which is not that of their ids as texts.
+      json list = json::array();
+      for (size_t i = 0;; ++i) {
+        const std::string id = absl::StrCat(group, ".", i);
+        if (!blueprint->items.contains(id)) break;
+        const auto outputs = run.outputs.find(id);
+        list.push_back(outputs == run.outputs.end() ? json::object() : outputs->second);
+      }
+      steps[group] = {{"outputs", std::move(list)}};
+    }
+  }
   context["steps"] = std::move(steps);
+  return context;
+}
+
+json StepContext(const workflow::RunView& run, absl::string_view step_id) {
+  json context = ExpressionContext(run);
+  const Blueprint& blueprint = BlueprintOf(*run.definition);
+  const auto item = blueprint.items.find(step_id);
+  if (item != blueprint.items.end()) {
+    context["item"] = item->second.item;
+    context["index"] = item->second.index;
+  }
   return context;
 }
 
@@ -90,6 +147,11 @@ absl::StatusOr<std::shared_ptr<const workflow::Definition>> ConnectorExecutor::P
 
 absl::StatusOr<ConnectorExecutor::Target> ConnectorExecutor::Resolve(
     const workflow::StepDefinition& step, Direction direction) {
+  if (absl::StartsWith(step.uses, "wait/")) {
+    PURSER_ASSIGN_OR_RETURN(const connectors::Operation* const operation,
+                            FindOperation(connectors_, step.uses));
+    return Target{&wait_, operation, step.uses};
+  }
   PURSER_ASSIGN_OR_RETURN(const connectors::Resolved found,
                           connectors::Resolve(connectors_, step.uses));
   if (direction == Direction::kDo) return Target{found.connector, found.operation, step.uses};
@@ -130,8 +192,16 @@ absl::Status ConnectorExecutor::CheckInput(const Target& target, const json& inp
 
 absl::StatusOr<workflow::Prepared> ConnectorExecutor::Prepare(
     const workflow::RunView& run, const workflow::StepDefinition& step) {
-  const json context = ExpressionContext(run);
+  const json context = StepContext(run, step.id);
+  const Mode mode = BlueprintOf(*run.definition).mode;
   workflow::Prepared prepared;
+  if (mode == Mode::kRemove) {
+    // As an undo gets it: what the step gave, unchanged.
+    const json made = run.input.value("made", json::object());
+    prepared.skip = !made.contains(step.id);
+    if (!prepared.skip) prepared.input = made.at(step.id);
+    return prepared;
+  }
   if (!step.condition.empty()) {
     PURSER_ASSIGN_OR_RETURN(const bool wanted, EvaluateCondition(step.condition, context));
     if (!wanted) {
@@ -166,14 +236,18 @@ absl::StatusOr<workflow::CallResult> ConnectorExecutor::Adopt(const workflow::St
   const Blueprint& blueprint = BlueprintOf(*call.run.definition);
   const auto declared = blueprint.step_resources.find(call.step.id);
   if (declared == blueprint.step_resources.end()) return own;
-  json context = ExpressionContext(call.run);
-  context["steps"][call.step.id] = {{"outputs", own.outputs}};
-  // Outputs that come with readiness may be missing yet: declared resources are named once the step
-  // is ready.
+  json context = StepContext(call.run, call.step.id);
+  // A step of several items names its own outputs by the id it has in the file.
+  const auto item = blueprint.items.find(call.step.id);
+  context["steps"][item == blueprint.items.end() ? call.step.id : item->second.of] = {
+      {"outputs", own.outputs}};
+  // Outputs that come with readiness may be missing yet: declared resources are
+  // named once the step is ready.
   if (!own.ready) return own;
   absl::StatusOr<json> resources = Evaluate(declared->second, context, "/resources");
   if (!resources.ok()) {
-    // The effect has happened: not knowing a name for it must not make it look undone.
+    // The effect has happened: not knowing a name for it must not make it look
+    // undone.
     own.progress = absl::StrCat("its resources could not be named: ", resources.status().message());
     return own;
   }
@@ -189,9 +263,72 @@ absl::StatusOr<workflow::CallResult> ConnectorExecutor::Call(const workflow::Ste
                                                              workflow::CallContext& context) {
   PURSER_ASSIGN_OR_RETURN(const Target target, Resolve(call.step, call.direction));
   ConnectorContext own(context, resolve_secret_);
-  PURSER_ASSIGN_OR_RETURN(connectors::CallResult result,
-                          target.connector->Call(target.operation->name, call.input, own));
+  if (call.direction == Direction::kDo && BlueprintOf(*call.run.definition).mode == Mode::kAdopt) {
+    PURSER_ASSIGN_OR_RETURN(connectors::CallResult found, TakeOn(call, target, own));
+    return Adopt(call, target, std::move(found));
+  }
+  PURSER_ASSIGN_OR_RETURN(connectors::CallResult result, CallTimed(call, target, own));
   return Adopt(call, target, std::move(result));
+}
+
+absl::StatusOr<connectors::CallResult> ConnectorExecutor::TakeOn(const workflow::StepCall& call,
+                                                                 const Target& target,
+                                                                 connectors::CallContext& context) {
+  // Waits are about what is going to happen; what exists already has been
+  // waited for.
+  if (target.connector == &wait_) return connectors::CallResult();
+  connectors::CallResult known;
+  const json imported = call.run.input.value("imported", json::object());
+  known.outputs = imported.value(call.step.id, json::object());
+  return target.connector->Observe(target.operation->name, call.input, known, context);
+}
+
+absl::StatusOr<connectors::CallResult> ConnectorExecutor::CallTimed(
+    const workflow::StepCall& call, const Target& target, connectors::CallContext& context) {
+  const auto began = std::chrono::steady_clock::now();
+  absl::StatusOr<connectors::CallResult> result =
+      target.connector->Call(target.operation->name, call.input, context);
+  if (metrics_ != nullptr) {
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+    metrics_
+        ->Histogram("purser_step_seconds", "How long calls of steps took.",
+                    {{"operation", target.uses}})
+        .Observe(took.count());
+    if (!result.ok()) {
+      metrics_
+          ->Counter("purser_step_errors_total", "Calls of steps that failed.",
+                    {{"operation", target.uses},
+                     {"code", std::string(base::CodeName(result.status().code()))}})
+          .Increment();
+    }
+  }
+  return result;
+}
+
+absl::StatusOr<std::string> ConnectorExecutor::UndoOf(const workflow::StepDefinition& step) {
+  PURSER_ASSIGN_OR_RETURN(const Target target, Resolve(step, Direction::kDo));
+  if (target.operation->compensation.empty()) return std::string();
+  return absl::StrCat(target.connector->name(), "/", target.operation->compensation);
+}
+
+absl::StatusOr<std::string> ConnectorExecutor::ResolveSecret(absl::string_view reference) const {
+  if (!resolve_secret_) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("secret ", base::EscapeForDisplay(reference), ": no secrets are configured"));
+  }
+  return resolve_secret_(reference);
+}
+
+absl::StatusOr<connectors::Comparison> ConnectorExecutor::Compare(
+    const workflow::RunView& run, const workflow::StepDefinition& step, const json& outputs,
+    absl::Time deadline, std::stop_token stop) {
+  PURSER_ASSIGN_OR_RETURN(const workflow::Prepared prepared, Prepare(run, step));
+  PURSER_ASSIGN_OR_RETURN(const Target target, Resolve(step, Direction::kDo));
+  LookContext context(absl::StrCat(run.id, "/", step.id, "/look"), deadline, std::move(stop),
+                      resolve_secret_);
+  connectors::CallResult applied;
+  applied.outputs = outputs;
+  return target.connector->Compare(target.operation->name, prepared.input, applied, context);
 }
 
 absl::StatusOr<std::optional<workflow::CallResult>> ConnectorExecutor::Probe(
@@ -217,7 +354,9 @@ absl::StatusOr<workflow::CallResult> ConnectorExecutor::Observe(
 }
 
 absl::StatusOr<json> ConnectorExecutor::Finish(const workflow::RunView& run) {
-  return Evaluate(BlueprintOf(*run.definition).outputs, ExpressionContext(run), "/outputs");
+  const Blueprint& blueprint = BlueprintOf(*run.definition);
+  if (blueprint.mode == Mode::kRemove) return json::object();
+  return Evaluate(blueprint.outputs, ExpressionContext(run), "/outputs");
 }
 
 }  // namespace purser::provisioning

@@ -1,4 +1,5 @@
-// Connectors as the workflow engine's executor: renders inputs, checks them, calls.
+// Connectors as the workflow engine's executor: renders inputs, checks them,
+// calls.
 #ifndef PURSER_PROVISIONING_CONNECTOR_EXECUTOR_H_
 #define PURSER_PROVISIONING_CONNECTOR_EXECUTOR_H_
 
@@ -7,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "base/metrics.h"
 #include "base/mutex.h"
 #include "connectors/connector.h"
 #include "json/json.h"
@@ -18,12 +20,19 @@ namespace purser::provisioning {
 
 // What expressions see: {"parameters", "request", "steps": {id: {"outputs"}}}.
 nlohmann::json ExpressionContext(const workflow::RunView& run);
+// The same for one step: with `item` and `index` when it is one of several.
+nlohmann::json StepContext(const workflow::RunView& run, absl::string_view step_id);
 
 // Thread-safe.
 class ConnectorExecutor final : public workflow::StepExecutor {
  public:
-  ConnectorExecutor(const connectors::Connectors& connectors, SecretResolver resolve_secret)
-      : connectors_(connectors), resolve_secret_(std::move(resolve_secret)) {}
+  // `wait` serves "wait/…"; `metrics` may be null. All must outlive it.
+  ConnectorExecutor(const connectors::Connectors& connectors, connectors::Connector& wait,
+                    SecretResolver resolve_secret, base::Metrics* metrics)
+      : connectors_(connectors),
+        wait_(wait),
+        resolve_secret_(std::move(resolve_secret)),
+        metrics_(metrics) {}
 
   absl::StatusOr<std::shared_ptr<const workflow::Definition>> Parse(
       absl::string_view hash, absl::string_view body) override;
@@ -40,6 +49,17 @@ class ConnectorExecutor final : public workflow::StepExecutor {
                                                workflow::CallContext& context) override;
   absl::StatusOr<nlohmann::json> Finish(const workflow::RunView& run) override;
 
+  // "connector/operation" that undoes the step; "" when it is kept or nothing
+  // does.
+  absl::StatusOr<std::string> UndoOf(const workflow::StepDefinition& step);
+  // The value behind a secret reference.
+  absl::StatusOr<std::string> ResolveSecret(absl::string_view reference) const;
+  // Whether what a completed step made is still so.
+  absl::StatusOr<connectors::Comparison> Compare(const workflow::RunView& run,
+                                                 const workflow::StepDefinition& step,
+                                                 const nlohmann::json& outputs, absl::Time deadline,
+                                                 std::stop_token stop);
+
  private:
   struct Target {
     connectors::Connector* connector;
@@ -53,8 +73,18 @@ class ConnectorExecutor final : public workflow::StepExecutor {
   absl::StatusOr<workflow::CallResult> Adopt(const workflow::StepCall& call, const Target& target,
                                              connectors::CallResult result);
 
+  // Finds what is there already instead of calling.
+  absl::StatusOr<connectors::CallResult> TakeOn(const workflow::StepCall& call,
+                                                const Target& target,
+                                                connectors::CallContext& context);
+  absl::StatusOr<connectors::CallResult> CallTimed(const workflow::StepCall& call,
+                                                   const Target& target,
+                                                   connectors::CallContext& context);
+
   const connectors::Connectors& connectors_;
+  connectors::Connector& wait_;
   const SecretResolver resolve_secret_;
+  base::Metrics* const metrics_;
   base::Mutex mutex_;
   std::map<std::string, std::shared_ptr<const purser::json::Schema>, std::less<>> schemas_
       ABSL_GUARDED_BY(mutex_);

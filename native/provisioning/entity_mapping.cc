@@ -24,8 +24,9 @@ bool UsesSteps(absl::string_view text) {
   return false;
 }
 
-// nullopt: it is not known before the steps ran. An element of a list stands for one thing and goes
-// whole when a part of it is missing; a member of an object goes alone.
+// nullopt: it is not known before the steps ran. An element of a list stands
+// for one thing and goes whole when a part of it is missing; a member of an
+// object goes alone.
 std::optional<json> WithoutSteps(const json& value, bool in_list) {
   if (value.is_string()) {
     if (UsesSteps(value.get_ref<const std::string&>())) return std::nullopt;
@@ -105,6 +106,10 @@ absl::StatusOr<json> BuildEntity(const Blueprint& blueprint, const EntityInput& 
       ToString(input.state == RequestState::kWaiting ? RequestState::kRunning : input.state));
   if (!input.resource_ids.empty()) {
     annotations[kAnnotationResourceIds] = purser::json::Dump(json(input.resource_ids));
+  }
+  if (input.expires_at.has_value()) {
+    annotations[kAnnotationExpiresAt] =
+        absl::FormatTime("%Y-%m-%d%ET%H:%M:%SZ", *input.expires_at, absl::UTCTimeZone());
   }
   metadata["annotations"] = std::move(annotations);
   entity["spec"]["owner"] = input.owner;

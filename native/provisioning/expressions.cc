@@ -32,7 +32,8 @@ constexpr tmpl::Limits ExpressionLimits() {
 
 constexpr size_t kMaxCachedTemplates = 4096;
 
-// Compiled expressions by source; blueprints hold few and use them again and again. Thread-safe.
+// Compiled expressions by source; blueprints hold few and use them again and
+// again. Thread-safe.
 class TemplateCache {
  public:
   static TemplateCache& Get() {
@@ -65,8 +66,8 @@ class TemplateCache {
 };
 
 // nullopt: undefined.
-absl::StatusOr<std::optional<json>> EvaluateText(absl::string_view text, const json& context,
-                                                 absl::string_view pointer) {
+absl::StatusOr<std::optional<json>> EvaluateString(absl::string_view text, const json& context,
+                                                   absl::string_view pointer) {
   if (!IsExpression(text)) return json(std::string(text));
   const auto compiled = TemplateCache::Get().Compile(text);
   if (!compiled.ok()) return base::Annotate(compiled.status(), pointer);
@@ -85,7 +86,7 @@ std::string Below(absl::string_view pointer, absl::string_view key) {
 absl::StatusOr<std::optional<json>> EvaluateValue(const json& value, const json& context,
                                                   const std::string& pointer) {
   if (value.is_string()) {
-    return EvaluateText(value.get_ref<const std::string&>(), context, pointer);
+    return EvaluateString(value.get_ref<const std::string&>(), context, pointer);
   }
   if (value.is_array()) {
     json result = json::array();
@@ -100,7 +101,7 @@ absl::StatusOr<std::optional<json>> EvaluateValue(const json& value, const json&
     json result = json::object();
     for (const auto& [key, member] : value.items()) {
       const std::string at = Below(pointer, key);
-      PURSER_ASSIGN_OR_RETURN(const std::optional<json> name, EvaluateText(key, context, at));
+      PURSER_ASSIGN_OR_RETURN(const std::optional<json> name, EvaluateString(key, context, at));
       if (!name.has_value() || !name->is_string()) {
         return absl::InvalidArgumentError(absl::StrCat(at, ": the key must become a text"));
       }
@@ -227,8 +228,20 @@ absl::StatusOr<json> Evaluate(const json& value, const json& context, absl::stri
   return *std::move(result);
 }
 
+absl::StatusOr<std::string> EvaluateText(const json& expression, const json& context,
+                                         absl::string_view what) {
+  if (expression.is_null()) return std::string();
+  PURSER_ASSIGN_OR_RETURN(const json value, Evaluate(expression, context, what));
+  if (value.is_null()) return std::string();
+  if (!value.is_string() || value.get_ref<const std::string&>().size() > kMaxTextBytes) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        what, ": the blueprint's expression gives no text of at most ", kMaxTextBytes, " bytes"));
+  }
+  return value.get<std::string>();
+}
+
 absl::StatusOr<bool> EvaluateCondition(absl::string_view text, const json& context) {
-  PURSER_ASSIGN_OR_RETURN(const std::optional<json> value, EvaluateText(text, context, "if"));
+  PURSER_ASSIGN_OR_RETURN(const std::optional<json> value, EvaluateString(text, context, "if"));
   if (!value.has_value() || value->is_null()) return false;
   if (value->is_boolean()) return value->get<bool>();
   if (value->is_number()) return value->get<double>() != 0.0;

@@ -64,9 +64,10 @@ TEST(EvaluateCondition, JudgesAsJavaScript) {
 
 TEST(FindReferences, SeesMembersNotStringsNorFilters) {
   std::vector<std::string> found;
-  for (const Reference& reference : FindReferences(
-           "a ${{ steps.one.outputs.steps + steps['a-b'].x + 'steps.no' | lower }} steps.none"
-           "{% if parameters.p %}${{ steps[key] }}{% endif %}")) {
+  for (const Reference& reference :
+       FindReferences("a ${{ steps.one.outputs.steps + steps['a-b'].x + "
+                      "'steps.no' | lower }} steps.none"
+                      "{% if parameters.p %}${{ steps[key] }}{% endif %}")) {
     found.push_back(reference.root + ":" + reference.member);
   }
   EXPECT_THAT(found, ElementsAre("steps:one", "steps:a-b", "lower:", "if:", "parameters:p",

@@ -1,12 +1,18 @@
-// Keeps requests, resources and catalog entities true to their runs, in the runs' own transactions.
+// Keeps requests, holdings, resources and catalog entities true to their runs, in the runs' own
+// transactions.
 #ifndef PURSER_PROVISIONING_RUN_RECORDER_H_
 #define PURSER_PROVISIONING_RUN_RECORDER_H_
 
+#include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 
+#include "absl/time/time.h"
 #include "inventory/inventory.h"
 #include "provisioning/blueprint.h"
+#include "provisioning/connector_executor.h"
+#include "provisioning/holding_store.h"
 #include "provisioning/request_store.h"
 #include "provisioning/service.h"
 #include "workflow/definition_cache.h"
@@ -16,11 +22,19 @@ namespace purser::provisioning {
 
 RequestState ToRequestState(workflow::RunState state);
 
+// When the keeper must look at a holding next; kNever: it need not.
+int64_t DueOf(const HoldingRow& holding, const Life& life);
+
 // Thread-safe.
 class RunRecorder final : public workflow::RunObserver {
  public:
-  RunRecorder(inventory::Inventory& inventory, workflow::DefinitionCache& definitions)
-      : inventory_(inventory), definitions_(definitions) {}
+  // `now` is the engine's time.
+  RunRecorder(inventory::Inventory& inventory, workflow::DefinitionCache& definitions,
+              ConnectorExecutor& executor, std::function<absl::Time()> now)
+      : inventory_(inventory),
+        definitions_(definitions),
+        executor_(executor),
+        now_(std::move(now)) {}
 
   absl::Status OnRunState(store::Connection& connection, const workflow::RunRecord& run,
                           const workflow::RunView& view) override;
@@ -28,16 +42,28 @@ class RunRecorder final : public workflow::RunObserver {
                             const workflow::StepDefinition& step, workflow::Direction direction,
                             const workflow::CallResult& result) override;
   void OnCommitted() override { inventory_.Committed(); }
+  // The entity of a holding as its current request left it; it goes when there is none.
+  absl::Status ShowHolding(store::Connection& connection, const HoldingRow& holding);
 
  private:
+  // The holding after its request ended. `forget`: nothing more is known of the request's usage.
+  absl::Status SettleHolding(store::Connection& connection, const RequestRow& row,
+                             const Blueprint& definition, HoldingRow& holding);
+  absl::Status UpdateEntity(store::Connection& connection, RequestRow& row,
+                            const workflow::RunView& view,
+                            const std::optional<HoldingRow>& holding);
   // Shows `row` in the catalog; says in the row's message when that is not possible.
   absl::Status ShowEntity(store::Connection& connection, RequestRow& row,
-                          const Blueprint& blueprint, const nlohmann::json& context);
-  // After a cancelled request left nothing: the entity goes, or shows the request before again.
-  absl::Status HideEntity(store::Connection& connection, const RequestRow& row);
+                          const Blueprint& blueprint, const nlohmann::json& context,
+                          const std::optional<HoldingRow>& holding);
+  // Resources that a step recorded are gone.
+  absl::Status DropResources(store::Connection& connection, const RequestRow& row,
+                             absl::string_view step_id);
 
   inventory::Inventory& inventory_;
   workflow::DefinitionCache& definitions_;
+  ConnectorExecutor& executor_;
+  const std::function<absl::Time()> now_;
 };
 
 }  // namespace purser::provisioning

@@ -26,7 +26,8 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-// "cloud/make" makes a bucket and tells its id; "cloud/drop" takes it away; "cloud/fail" refuses.
+// "cloud/make" makes a bucket and tells its id; "cloud/drop" takes it away;
+// "cloud/fail" refuses.
 class CloudConnector final : public connectors::Connector {
  public:
   CloudConnector() {
@@ -317,11 +318,11 @@ TEST_F(ServiceTest, ApprovalStartsAHeldRequest) {
   ASSERT_TRUE(created.ok()) << created.status();
   EXPECT_EQ(created->state, RequestState::kWaitingApproval);
   EXPECT_EQ(created->message, "waits for approval");
-  ASSERT_TRUE(service_->Approve(created->id, {"user:default/boss", "fine"}).ok());
+  ASSERT_TRUE(service_->Approve(created->id, "", "", {"user:default/boss", "fine"}).ok());
   EXPECT_EQ(Settle(created->id).state, RequestState::kSucceeded);
-  EXPECT_EQ(service_->Approve(created->id, {"user:default/boss", ""}).status().code(),
+  EXPECT_EQ(service_->Approve(created->id, "", "", {"user:default/boss", ""}).status().code(),
             absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(service_->Approve("req_none", {"user:default/boss", ""}).status().code(),
+  EXPECT_EQ(service_->Approve("req_none", "", "", {"user:default/boss", ""}).status().code(),
             absl::StatusCode::kNotFound);
   EXPECT_EQ(service_->Retry(created->id, {"user:default/boss", ""}).status().code(),
             absl::StatusCode::kFailedPrecondition);
@@ -386,7 +387,7 @@ TEST_F(ServiceTest, AChangedFileDoesNotChangeARequestUnderWay) {
   changed.replace(changed.find("id: one"), 7, "id: two");
   Write("held.yaml", changed);
   Open();
-  ASSERT_TRUE(service_->Approve(created->id, {"user:default/boss", ""}).ok());
+  ASSERT_TRUE(service_->Approve(created->id, "", "", {"user:default/boss", ""}).ok());
   const Request request = Settle(created->id);
   EXPECT_EQ(request.state, RequestState::kSucceeded);
   EXPECT_EQ(request.steps[0].id, "one");
@@ -439,13 +440,14 @@ TEST_F(ServiceTest, AFullDiskStopsProgressNotTruth) {
   inventory_ = *inventory::Inventory::Open(*database_, base::Clock::System());
   Open();
   for (const std::string& id : accepted) EXPECT_TRUE(service_->Get(id).ok()) << id;
-  ASSERT_TRUE(service_->Approve(accepted[0], {"user:default/boss", ""}).ok());
+  ASSERT_TRUE(service_->Approve(accepted[0], "", "", {"user:default/boss", ""}).ok());
   EXPECT_EQ(Settle(accepted[0]).state, RequestState::kSucceeded);
 }
 
 TEST_F(ServiceTest, HundredRequestsOfFiveSteps) {
   std::string five =
-      "apiVersion: purser.dev/v1\nkind: Blueprint\nmetadata: {name: five}\nspec:\n"
+      "apiVersion: purser.dev/v1\nkind: Blueprint\nmetadata: "
+      "{name: five}\nspec:\n"
       "  owner: group:default/testers\n  steps:\n";
   for (int i = 1; i <= 5; ++i) {
     absl::StrAppend(&five, "    - {id: s", i, ", uses: core/noop",

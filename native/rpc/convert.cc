@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "json/json.h"
+#include "rpc/provisioning_convert.h"
 
 namespace purser::rpc {
 namespace {
@@ -96,6 +97,19 @@ purser::v1::Request ToProto(const provisioning::Request& request) {
   *out.mutable_created_at() = ToProto(request.created_at);
   *out.mutable_updated_at() = ToProto(request.updated_at);
   out.set_sequence(request.sequence);
+  out.set_kind(ToProto(request.kind));
+  out.set_holding_id(request.holding_id);
+  out.set_plan_json(DumpOrEmpty(request.plan));
+  out.set_plan_hash(request.plan_hash);
+  for (const provisioning::Request::Word& word : request.approvals) {
+    purser::v1::Approval& added = *out.add_approvals();
+    added.set_step_id(word.step_id);
+    added.set_actor(word.actor);
+    added.set_plan_hash(word.plan_hash);
+    added.set_approved(word.approved);
+    added.set_reason(word.reason);
+    *added.mutable_at() = ToProto(word.at);
+  }
   return out;
 }
 

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "base/strings.h"
 #include "rpc/convert.h"
+#include "rpc/provisioning_convert.h"
 #include "rpc/stream.h"
 
 namespace purser::rpc {
@@ -16,17 +17,6 @@ namespace {
 
 constexpr int kDefaultBlueprintPage = 100;
 constexpr int kMaxPage = 500;
-constexpr size_t kMaxReasonBytes = 1024;
-
-// Approve, cancel and retry have the same shape: an id, who does it and why.
-template <typename Message>
-absl::StatusOr<provisioning::Actor> ActorOf(const Message& message) {
-  if (message.reason().size() > kMaxReasonBytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("reason: longer than ", kMaxReasonBytes, " bytes"));
-  }
-  return provisioning::Actor{message.actor(), message.reason()};
-}
 
 bool Wants(const google::protobuf::FieldMask& mask, absl::string_view path) {
   return std::any_of(mask.paths().begin(), mask.paths().end(),
@@ -47,6 +37,10 @@ grpc::Status ProvisioningService::CreateRequest(grpc::ServerContext* context,
     options.requester = request->requester();
     options.idempotency_key = request->idempotency_key();
     options.dry_run = request->validate_only();
+    PURSER_ASSIGN_OR_RETURN(options.kind, FromProto(request->kind()));
+    options.holding = request->holding_id();
+    PURSER_ASSIGN_OR_RETURN(options.imported,
+                            ParseObject(request->imported_json(), "imported_json"));
     PURSER_ASSIGN_OR_RETURN(const provisioning::Request created, service_.Create(options));
     *response->mutable_request() = ToProto(created);
     return absl::OkStatus();
@@ -77,6 +71,17 @@ grpc::Status ProvisioningService::ListRequests(grpc::ServerContext* context,
                               FromProto(request->states(i)));
       options.states.push_back(state);
     }
+    options.holding_id = request->holding_id();
+    options.key = request->idempotency_key();
+    if (request->kind() != purser::v1::REQUEST_KIND_UNSPECIFIED) {
+      PURSER_ASSIGN_OR_RETURN(options.kind, FromProto(request->kind()));
+    }
+    if (request->has_created_after()) {
+      options.created_after = FromProto(request->created_after());
+    }
+    if (request->has_created_before()) {
+      options.created_before = FromProto(request->created_before());
+    }
     if (request->page_size() != 0) options.page_size = request->page_size();
     options.page_token = request->page_token();
     options.with_steps = Wants(request->read_mask(), "steps");
@@ -93,9 +98,11 @@ grpc::Status ProvisioningService::ApproveRequest(grpc::ServerContext* context,
                                                  const purser::v1::ApproveRequestRequest* request,
                                                  purser::v1::ApproveRequestResponse* response) {
   return guard_.Run(*context, "ApproveRequest", [&]() -> absl::Status {
-    PURSER_ASSIGN_OR_RETURN(const provisioning::Actor actor, ActorOf(*request));
-    PURSER_ASSIGN_OR_RETURN(const provisioning::Request changed,
-                            service_.Approve(request->id(), actor));
+    PURSER_ASSIGN_OR_RETURN(provisioning::Actor actor, ActorOf(*request));
+    PURSER_ASSIGN_OR_RETURN(actor.belongs_to, RefsOf(request->belongs_to()));
+    PURSER_ASSIGN_OR_RETURN(
+        const provisioning::Request changed,
+        service_.Approve(request->id(), request->step_id(), request->plan_hash(), actor));
     *response->mutable_request() = ToProto(changed);
     return absl::OkStatus();
   });

@@ -39,6 +39,42 @@ class ProvisioningService final
   grpc::Status ListBlueprints(grpc::ServerContext* context,
                               const purser::v1::ListBlueprintsRequest* request,
                               purser::v1::ListBlueprintsResponse* response) override;
+  grpc::Status RejectRequest(grpc::ServerContext* context,
+                             const purser::v1::RejectRequestRequest* request,
+                             purser::v1::RejectRequestResponse* response) override;
+  grpc::Status SettleStep(grpc::ServerContext* context,
+                          const purser::v1::SettleStepRequest* request,
+                          purser::v1::SettleStepResponse* response) override;
+  grpc::Status DeliverMessage(grpc::ServerContext* context,
+                              const purser::v1::DeliverMessageRequest* request,
+                              purser::v1::DeliverMessageResponse* response) override;
+  grpc::Status GetHolding(grpc::ServerContext* context,
+                          const purser::v1::GetHoldingRequest* request,
+                          purser::v1::GetHoldingResponse* response) override;
+  grpc::Status ListHoldings(grpc::ServerContext* context,
+                            const purser::v1::ListHoldingsRequest* request,
+                            purser::v1::ListHoldingsResponse* response) override;
+  grpc::Status ControlHolding(grpc::ServerContext* context,
+                              const purser::v1::ControlHoldingRequest* request,
+                              purser::v1::ControlHoldingResponse* response) override;
+  grpc::Status ListOrphans(grpc::ServerContext* context,
+                           const purser::v1::ListOrphansRequest* request,
+                           purser::v1::ListOrphansResponse* response) override;
+  grpc::Status ForgetOrphan(grpc::ServerContext* context,
+                            const purser::v1::ForgetOrphanRequest* request,
+                            purser::v1::ForgetOrphanResponse* response) override;
+  grpc::Status ListDecisions(grpc::ServerContext* context,
+                             const purser::v1::ListDecisionsRequest* request,
+                             purser::v1::ListDecisionsResponse* response) override;
+  grpc::Status VerifyAudit(grpc::ServerContext* context,
+                           const purser::v1::VerifyAuditRequest* request,
+                           purser::v1::VerifyAuditResponse* response) override;
+  grpc::Status GetBlueprint(grpc::ServerContext* context,
+                            const purser::v1::GetBlueprintRequest* request,
+                            purser::v1::GetBlueprintResponse* response) override;
+  grpc::Status CheckBlueprint(grpc::ServerContext* context,
+                              const purser::v1::CheckBlueprintRequest* request,
+                              purser::v1::CheckBlueprintResponse* response) override;
   grpc::ServerWriteReactor<purser::v1::WatchRequestResponse>* WatchRequest(
       grpc::CallbackServerContext* context,
       const purser::v1::WatchRequestRequest* request) override;

@@ -22,6 +22,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "http/transport.h"
+#include "provisioning/testing/unimplemented_service.h"
 #include "purser/v1/hosting.grpc.pb.h"
 #include "purser/v1/provisioning.grpc.pb.h"
 #include "rpc/call.h"
@@ -35,7 +36,7 @@ namespace {
 using ::testing::HasSubstr;
 
 // A domain that holds one request and an endless stream of events.
-class FakeDomain final : public provisioning::Service {
+class FakeDomain final : public provisioning::UnimplementedService {
  public:
   absl::StatusOr<provisioning::Request> Create(
       const provisioning::CreateOptions& options) override {
@@ -55,19 +56,8 @@ class FakeDomain final : public provisioning::Service {
     request.state = provisioning::RequestState::kSucceeded;
     return request;
   }
-  absl::StatusOr<provisioning::RequestPage> List(const provisioning::ListOptions&) override {
-    return provisioning::RequestPage{};
-  }
-  absl::StatusOr<provisioning::Request> Approve(absl::string_view id,
-                                                const provisioning::Actor&) override {
-    return Get(id);
-  }
   absl::StatusOr<provisioning::Request> Cancel(absl::string_view id,
                                                const provisioning::Actor&) override {
-    return Get(id);
-  }
-  absl::StatusOr<provisioning::Request> Retry(absl::string_view id,
-                                              const provisioning::Actor&) override {
     return Get(id);
   }
   absl::Status Watch(

@@ -41,6 +41,7 @@
 #include "rpc/server.h"
 #include "scaffolder-actions/registry.h"
 #include "sidecar/connector_factory.h"
+#include "sidecar/cost_advisor.h"
 #include "sidecar/cost_files.h"
 #include "sidecar/cost_overlay.h"
 #include "sidecar/secrets.h"
@@ -154,14 +155,15 @@ struct App::Parts {
   Network network;
   connectors::Connectors connectors;
   std::unique_ptr<inventory::Inventory> inventory;
+  std::unique_ptr<CostAdvisor> cost_advisor;
   std::unique_ptr<provisioning::ProvisioningService> provisioning;
   std::unique_ptr<costs::InventoryResourceIndex> resource_index;
   std::unique_ptr<costs::CostService> costs;
   costs::CostPolicy cost_policy;
   std::unique_ptr<CostOverlay> cost_overlay;
+  std::unique_ptr<costs::BillSources> bill_sources;
   action::Registry actions;
   provider::Registry providers;
-  std::unique_ptr<costs::BillSources> bill_sources;
   std::unique_ptr<provider::SourceHost> sources;
   std::unique_ptr<rpc::CallGuard> guard;
   std::unique_ptr<rpc::StreamThreads> threads;
@@ -178,9 +180,9 @@ struct App::Parts {
 
   absl::Status OpenState();
   absl::Status OpenDomains();
+  absl::Status OpenBillSources();
   absl::Status OpenSources();
   absl::Status Listen();
-  absl::Status OpenBillSources();
   absl::Status Ready() const;
 };
 
@@ -223,6 +225,12 @@ absl::Status App::Parts::OpenDomains() {
     return ResolveSecret(reference, folders);
   };
   options.workers = config.workers;
+  options.policy_folders = config.policy_folders;
+  options.environment = config.blueprint_environment;
+  options.secrets = config.blueprint_secrets;
+  options.metrics = &metrics;
+  cost_advisor = std::make_unique<CostAdvisor>(costs, cost_policy, base::Clock::System());
+  options.costs = cost_advisor.get();
   PURSER_ASSIGN_OR_RETURN(provisioning, provisioning::OpenService(options));
 
   resource_index = std::make_unique<costs::InventoryResourceIndex>(*inventory);
@@ -236,29 +244,21 @@ absl::Status App::Parts::OpenDomains() {
   cost_options.graph = std::move(cost_files.graph);
   cost_options.rates = std::move(cost_files.rates);
   cost_options.quarantine_folder = config.state_folder + "/quarantine";
+  cost_options.keep_deliveries = config.cost_keep_deliveries;
+  cost_options.keep_months = config.cost_keep_months;
   PURSER_ASSIGN_OR_RETURN(costs, costs::CostService::Open(std::move(cost_options)));
   if (cost_files.has_metrics) PURSER_RETURN_IF_ERROR(costs->PutMetrics(cost_files.metrics));
   cost_overlay = std::make_unique<CostOverlay>(*costs, cost_policy, *inventory, *database);
+  PURSER_RETURN_IF_ERROR(OpenBillSources());
 
   PURSER_RETURN_IF_ERROR(actions::AddSidecarActions(actions, provisioning.get(), &connectors));
   PURSER_ASSIGN_OR_RETURN(http::AddressPolicy policy,
                           http::AddressPolicy::Create(config.network_allow));
   PURSER_RETURN_IF_ERROR(catalog_providers::AddSidecarProviders(
-  cost_options.keep_deliveries = config.cost_keep_deliveries;
-  cost_options.keep_months = config.cost_keep_months;
       providers, {config.catalog_folders, std::move(policy), provisioning.get()}));
   return OpenSources();
 }
-  PURSER_RETURN_IF_ERROR(OpenBillSources());
 
-absl::Status App::Parts::OpenSources() {
-  provider::SourceServices services;
-  services.log = &inventory->log();
-  services.transport = network.retrying.get();
-  services.clock = &base::Clock::System();
-  services.rng = &base::Rng::System();
-  services.resolve_secret = [folders = config.secret_folders](absl::string_view reference) {
-    return ResolveSecret(reference, folders);
 absl::Status App::Parts::OpenBillSources() {
   costs::SourceDeps deps;
   deps.costs = costs.get();
@@ -281,6 +281,14 @@ absl::Status App::Parts::OpenBillSources() {
   return absl::OkStatus();
 }
 
+absl::Status App::Parts::OpenSources() {
+  provider::SourceServices services;
+  services.log = &inventory->log();
+  services.transport = network.retrying.get();
+  services.clock = &base::Clock::System();
+  services.rng = &base::Rng::System();
+  services.resolve_secret = [folders = config.secret_folders](absl::string_view reference) {
+    return ResolveSecret(reference, folders);
   };
   services.write_log = [](absl::string_view source, action::LogLevel level,
                           absl::string_view line) {
@@ -330,6 +338,18 @@ absl::Status App::Parts::Listen() {
   metrics.Callback(
       "purser_results_refused", "Results of workers that had lost their lease.",
       [this] { return static_cast<double>(provisioning->GetStats().refused_results); });
+  const auto gauge = [this](absl::string_view name, absl::string_view help, auto read) {
+    metrics.Callback(name, help,
+                     [this, read] { return static_cast<double>(read(provisioning->GetStats())); });
+  };
+  gauge("purser_requests_open", "Requests that have not ended.",
+        [](const provisioning::Stats& stats) { return stats.open_runs; });
+  gauge("purser_requests_parked", "Requests that need an operator.",
+        [](const provisioning::Stats& stats) { return stats.parked_runs; });
+  gauge("purser_queue_age_seconds", "How long the oldest due run has been due.",
+        [](const provisioning::Stats& stats) { return absl::ToDoubleSeconds(stats.queue_age); });
+  gauge("purser_oldest_request_seconds", "Age of the oldest request that has not ended.",
+        [](const provisioning::Stats& stats) { return absl::ToDoubleSeconds(stats.oldest_run); });
   metrics.Callback("purser_store_errors", "Writes that the store refused.",
                    [this] { return static_cast<double>(provisioning->GetStats().store_errors); });
 
@@ -377,6 +397,7 @@ absl::Status App::Check(const Config& config) {
   PURSER_ASSIGN_OR_RETURN(const connectors::Connectors connectors,
                           MakeConnectors(config, Dependencies(config, *network.retrying)));
   PURSER_RETURN_IF_ERROR(provisioning::CheckBlueprints(config.blueprint_folders, connectors));
+  PURSER_RETURN_IF_ERROR(provisioning::CheckPolicies(config.policy_folders));
   PURSER_RETURN_IF_ERROR(HttpOptions(config.http_address).status());
   return LoadCostFiles(config).status();
 }
@@ -389,6 +410,7 @@ absl::StatusOr<std::unique_ptr<App>> App::Start(Config config) {
   PURSER_RETURN_IF_ERROR(parts->OpenDomains());
   PURSER_RETURN_IF_ERROR(parts->provisioning->Start());
   PURSER_RETURN_IF_ERROR(parts->Listen());
+  parts->bill_sources->Start();
   spdlog::info("purserd is ready after {} ms: metrics on port {}, {} blueprints, {} connectors",
                absl::ToInt64Milliseconds(base::Clock::System().Monotonic() - began),
                parts->http->port(), parts->provisioning->ListBlueprints().size(),
@@ -408,9 +430,8 @@ void App::Stop(absl::Duration grace) {
   parts_->provisioning->Stop();
   parts_->server->Shutdown(grace);
   parts_->http->Stop();
+  parts_->bill_sources.reset();
   parts_->cost_overlay.reset();
 }
-  parts->bill_sources->Start();
 
 }  // namespace purser::sidecar
-  parts_->bill_sources.reset();

@@ -120,6 +120,16 @@ nlohmann::json ConfigSchema() {
           {"default", 4},
           {"description", "Connector calls at the same time."}}},
         {"blueprints", StringsSchema("Folders with blueprint files (*.yaml).")},
+        {"policies", StringsSchema("Folders with policy files (*.yaml).")},
+        {"environment",
+         {{"type", "object"},
+          {"description",
+           "Values that expressions of blueprints see as `environment`; no secrets."}}},
+        {"secretNames",
+         {{"type", "object"},
+          {"description",
+           "What expressions see as `secrets`: names for references like env:NAME or file:/path."},
+          {"additionalProperties", {{"type", "string"}, {"pattern", "^(env|file):"}}}}},
         {"connectors",
          {{"type", "object"},
           {"description",
@@ -221,6 +231,11 @@ absl::StatusOr<Config> LoadConfig(absl::string_view file) {
   for (const std::string& path : Strings(value, "blueprints")) {
     config.blueprint_folders.push_back(Resolve(folder, path));
   }
+  for (const std::string& path : Strings(value, "policies")) {
+    config.policy_folders.push_back(Resolve(folder, path));
+  }
+  config.blueprint_environment = value.value("environment", nlohmann::json::object());
+  config.blueprint_secrets = value.value("secretNames", nlohmann::json::object());
   if (value.contains("connectors")) {
     for (const auto& [name, block] : value["connectors"].items()) {
       const std::string pointer = absl::StrCat("/connectors/", json::PointerToken(name));
@@ -249,6 +264,10 @@ absl::StatusOr<Config> LoadConfig(absl::string_view file) {
     for (const auto& [name, out] : files) {
       if (value["costs"].contains(name)) *out = Resolve(folder, value["costs"][name]);
     }
+    config.cost_sources = value["costs"].value("sources", nlohmann::json());
+    config.cost_keep_deliveries =
+        value["costs"].value("keepDeliveries", config.cost_keep_deliveries);
+    config.cost_keep_months = value["costs"].value("keepMonths", 0);
   }
   if (value.contains("network")) config.network_allow = Strings(value["network"], "allow");
   if (value.contains("catalog")) {
@@ -264,9 +283,5 @@ absl::StatusOr<Config> LoadConfig(absl::string_view file) {
   if (!problems.empty()) return absl::InvalidArgumentError(absl::StrJoin(problems, "\n"));
   return config;
 }
-    config.cost_sources = value["costs"].value("sources", nlohmann::json());
-    config.cost_keep_deliveries =
-        value["costs"].value("keepDeliveries", config.cost_keep_deliveries);
-    config.cost_keep_months = value["costs"].value("keepMonths", 0);
 
 }  // namespace purser::sidecar

@@ -47,6 +47,10 @@ struct Config {
   std::string log_level = "info";
   int workers = 4;
   std::vector<std::string> blueprint_folders;
+  std::vector<std::string> policy_folders;
+  // What blueprints see: plain values, and names for secret references.
+  nlohmann::json blueprint_environment = nlohmann::json::object();
+  nlohmann::json blueprint_secrets = nlohmann::json::object();
   std::map<std::string, ConnectorConfig> connectors;  // by name
   std::vector<std::string> billing_folders;           // where IngestCosts may read
   std::string allocation_file;                        // "" = resource ids only
@@ -58,13 +62,13 @@ struct Config {
   std::string cost_prices_file;
   std::string cost_metrics_file;
   std::string cost_rates_file;
+  nlohmann::json cost_sources;    // by name, read by costs::BillSources; null: none
+  int cost_keep_deliveries = 10;  // see costs::Options
+  int cost_keep_months = 0;
   std::vector<std::string>
       network_allow;  // addresses the SSRF guard lets pass, CIDR or host[:port]
   std::vector<std::string> catalog_folders;  // below which providers may read folders
   std::vector<std::string> secret_folders;   // where "file:" references may point
-  nlohmann::json cost_sources;    // by name, read by costs::BillSources; null: none
-  int cost_keep_deliveries = 10;  // see costs::Options
-  int cost_keep_months = 0;
 };
 
 // The JSON Schema of the file, as `purserd --print-config-schema` shows it.

@@ -103,6 +103,7 @@ class Transition {
   // Something a waiting step waits for may have come: it is looked at now. False when the step does
   // not wait.
   bool Wake(absl::string_view step_id);
+  bool IsWaiting(absl::string_view step_id);
   // Of the transaction, for rows of the domain.
   store::Connection& connection() const { return journal_.connection(); }
   const RunRecord& run() const { return run_; }

@@ -117,10 +117,14 @@ absl::Status Transition::MarkDone(absl::string_view step_id, const json& outputs
   return GoOn(step);
 }
 
+bool Transition::IsWaiting(absl::string_view step_id) {
+  const StepRecord* const step = FindStep(step_id);
+  return step != nullptr && step->state == StepState::kObserving && !step->calling;
+}
+
 bool Transition::Wake(absl::string_view step_id) {
-  StepRecord* const step = FindStep(step_id);
-  if (step == nullptr || step->state != StepState::kObserving || step->calling) return false;
-  step->due = now_;
+  if (!IsWaiting(step_id)) return false;
+  FindStep(step_id)->due = now_;
   return true;
 }
 

@@ -10,6 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "json/json.h"
+#include "provisioning/testing/unimplemented_service.h"
 #include "scaffolder-actions/registry.h"
 #include "scaffolder-actions/request-await/request_await_action.h"
 
@@ -27,7 +28,7 @@ class NoTransport final : public http::Transport {
 };
 
 // One request whose life the test writes.
-class FakeService final : public provisioning::Service {
+class FakeService final : public provisioning::UnimplementedService {
  public:
   absl::StatusOr<provisioning::Request> Create(
       const provisioning::CreateOptions& options) override {
@@ -49,20 +50,9 @@ class FakeService final : public provisioning::Service {
     request.outputs = {{"url", "https://x.example"}};
     return request;
   }
-  absl::StatusOr<provisioning::RequestPage> List(const provisioning::ListOptions&) override {
-    return provisioning::RequestPage{};
-  }
-  absl::StatusOr<provisioning::Request> Approve(absl::string_view id,
-                                                const provisioning::Actor&) override {
-    return Get(id);
-  }
   absl::StatusOr<provisioning::Request> Cancel(absl::string_view id,
                                                const provisioning::Actor& actor) override {
     cancelled_by.push_back(actor.ref);
-    return Get(id);
-  }
-  absl::StatusOr<provisioning::Request> Retry(absl::string_view id,
-                                              const provisioning::Actor&) override {
     return Get(id);
   }
   absl::Status Watch(
@@ -79,7 +69,6 @@ class FakeService final : public provisioning::Service {
     while (!stop.stop_requested()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     return absl::CancelledError("stopped");
   }
-  std::vector<provisioning::BlueprintInfo> ListBlueprints() override { return {}; }
 
   provisioning::RequestState end = provisioning::RequestState::kSucceeded;
   std::vector<std::string> events = {"request.created", "step.started", "request.succeeded"};
