@@ -293,7 +293,9 @@ class CaseRun {
     }
     Compare(expect.value("outputs", json::object()), request.outputs, "/outputs", failures);
     const std::map<std::string, json> inputs = script_.Inputs();
-    for (const auto& [step, wanted] : expect.value("inputs", json::object()).items()) {
+    // A variable of its own: a loop does not keep the object behind items() alive.
+    const json wanted_inputs = expect.value("inputs", json::object());
+    for (const auto& [step, wanted] : wanted_inputs.items()) {
       const auto found = inputs.find(step);
       if (found == inputs.end()) {
         failures->push_back(absl::StrCat("/inputs/", step, ": the step was not called"));
