@@ -9,7 +9,6 @@ namespace purser::tmpl {
 namespace {
 
 constexpr size_t kLookBytes = 512;
-constexpr size_t kBorderBytes = 3;  // so that a character at the border is seen whole
 constexpr size_t kSuspectFrom = 32;
 
 // Bytes read one by one; past the end `ended` is set.
@@ -77,7 +76,7 @@ bool LooksLikeProtobuf(absl::string_view bytes) {
 }  // namespace
 
 bool IsBinary(absl::string_view bytes) {
-  bytes = bytes.substr(0, kLookBytes + kBorderBytes);
+  bytes = bytes.substr(0, kBinaryHeadBytes);
   if (bytes.empty()) return false;
   for (const absl::string_view mark :
        {absl::string_view("\xef\xbb\xbf"), absl::string_view("\0\0\xfe\xff", 4),

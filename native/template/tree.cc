@@ -9,10 +9,12 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/file_stream.h"
 #include "base/mutex.h"
 #include "base/status.h"
 #include "base/strings.h"
 #include "template/binary.h"
+#include "template/tree_copy.h"
 #include "template/tree_plan.h"
 #include "template/tree_render.h"
 #include "template/unicode.h"
@@ -21,6 +23,8 @@ namespace purser::tmpl {
 namespace {
 
 constexpr size_t kFilesPerThread = 16;  // fewer are not worth a thread
+// Files from this size on are copied in pieces, when they are copied.
+constexpr int64_t kLargeFileBytes = 1 << 20;
 
 // The planned files, rendered, each under its number in the stage.
 struct Staged {
@@ -79,6 +83,9 @@ class Stager {
   }
 
   absl::Status StageOne(size_t index);
+  // A large file that is not rendered, in pieces; false: it is small, or text to be looked at
+  // whole.
+  absl::StatusOr<bool> StageInPieces(const PlannedFile& file, const std::string& name);
   absl::Status StageText(const PlannedFile& file, const std::string& name, std::string bytes);
   absl::Status Count(int64_t bytes, bool rendered, bool foreign);
 
@@ -125,6 +132,24 @@ absl::Status Stager::StageText(const PlannedFile& file, const std::string& name,
   return Count(static_cast<int64_t>(bytes.size()), file.render, foreign);
 }
 
+absl::StatusOr<bool> Stager::StageInPieces(const PlannedFile& file, const std::string& name) {
+  if (file.bytes < kLargeFileBytes) return false;
+  PURSER_ASSIGN_OR_RETURN(const base::FileReader reader,
+                          base::FileReader::Open(source_, file.from));
+  if (reader.bytes() > options_.limits.max_file_bytes) return false;  // ReadFile says it
+  if (!options_.verbatim) {
+    std::string head(kBinaryHeadBytes, '\0');
+    PURSER_ASSIGN_OR_RETURN(const size_t got, reader.ReadAt(0, head.data(), head.size()));
+    if (!IsBinary(absl::string_view(head).substr(0, got))) return false;
+  }
+  PURSER_ASSIGN_OR_RETURN(base::FileWriter writer, base::FileWriter::Create(stage_, name));
+  PURSER_RETURN_IF_ERROR(writer.SetMode(file.mode));
+  PURSER_RETURN_IF_ERROR(CopyPieces(reader, writer, stop_));
+  PURSER_RETURN_IF_ERROR(Count(writer.bytes(), false, false));
+  PURSER_RETURN_IF_ERROR(writer.Commit());
+  return true;
+}
+
 absl::Status Stager::StageOne(size_t index) {
   const PlannedFile& file = plan_.files[index];
   const std::string name = absl::StrCat(index);
@@ -132,6 +157,8 @@ absl::Status Stager::StageOne(size_t index) {
     PURSER_RETURN_IF_ERROR(stage_.WriteSymlink(name, *file.link));
     return Count(0, false, false);
   }
+  PURSER_ASSIGN_OR_RETURN(const bool staged, StageInPieces(file, name));
+  if (staged) return absl::OkStatus();
   PURSER_ASSIGN_OR_RETURN(std::string bytes,
                           source_.ReadFile(file.from, options_.limits.max_file_bytes));
   is_text_[index] = !options_.verbatim && !IsBinary(bytes);

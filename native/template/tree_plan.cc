@@ -128,6 +128,7 @@ absl::Status Planner::AddFile(const base::DirectoryEntry& entry, std::string to,
   file.to = to;
   file.text_to = to;
   file.mode = entry.mode;
+  file.bytes = entry.bytes;
   if (entry.kind == base::FileKind::kSymlink) {
     file.link = links_.TargetOf(entry.path);
   } else {

@@ -18,6 +18,7 @@ struct PlannedFile {
   // Text goes through a link that stands at `to`; other files take its place.
   std::string text_to;
   mode_t mode = 0;
+  int64_t bytes = 0;  // when it was planned
   bool render = false;
   std::optional<std::string> link;  // a link with this text
   // Of what stands at `text_to` now and is overwritten: text keeps it.

@@ -15,11 +15,10 @@
 #include "scaffolder-actions/progress.h"
 #include "scaffolder-actions/render_support.h"
 #include "template/tree.h"
+#include "template/tree_copy.h"
 
 namespace purser::actions {
 namespace {
-
-constexpr size_t kCopyBytes = 1 << 20;  // at once
 
 nlohmann::json TargetProperty(const char* description) {
   nlohmann::json target = Property("string", "Target path", description);
@@ -164,15 +163,7 @@ absl::Status CopyFile(action::Context& context, const std::string& source_path,
   }
   PURSER_ASSIGN_OR_RETURN(base::FileWriter copy, base::FileWriter::Create(workspace, place.path));
   PURSER_RETURN_IF_ERROR(copy.SetMode(entry.mode));
-  std::string piece(kCopyBytes, '\0');
-  for (bool more = true; more;) {
-    if (context.stop().stop_requested()) return absl::CancelledError("copying was cancelled");
-    PURSER_ASSIGN_OR_RETURN(const size_t got,
-                            source.ReadAt(copy.bytes(), piece.data(), piece.size()));
-    PURSER_RETURN_IF_ERROR(copy.Append(absl::string_view(piece).substr(0, got)));
-    // No further than it was long at first, should it grow meanwhile.
-    more = got == piece.size() && copy.bytes() < source.bytes();
-  }
+  PURSER_RETURN_IF_ERROR(tmpl::CopyPieces(source, copy, context.stop()));
   PURSER_RETURN_IF_ERROR(copy.Commit());
   tmpl::TreeCounts counts;
   counts.files = counts.copied = 1;

@@ -7,6 +7,7 @@
 
 #include "gmock/gmock.h"
 #include "scaffolder-actions/render_fixture.h"
+#include "template/tree_copy.h"
 
 namespace purser::actions {
 namespace {
@@ -79,6 +80,23 @@ TEST_F(FetchPlainActionTest, CopiesAFile) {
   EXPECT_EQ(Get("z").size(), 3u);
   EXPECT_THAT(Run({}, "source/a.txt").message(), HasSubstr("/targetPath"));
   EXPECT_THAT(RunFile({{"targetPath", "x"}}).message(), HasSubstr("x is a folder"));
+}
+
+TEST_F(FetchPlainActionTest, ALargeFileGoesInPieces) {
+  const std::string text = std::string(9 * tmpl::kCopyPieceBytes + 7, 'x') + "end";
+  Put("source/large", text, 0640);
+  ASSERT_TRUE(Run({}).ok());
+  EXPECT_TRUE(Get("large") == text);
+  EXPECT_EQ(Mode("large"), 0640u);
+  // After a stop nothing more is copied.
+  const base::Directory folder = *base::Directory::Open(root_ + "/source");
+  const base::FileReader source = *base::FileReader::Open(folder, "large");
+  base::FileWriter target = *base::FileWriter::Create(folder, "copy");
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_EQ(tmpl::CopyPieces(source, target, stop.get_token()).code(),
+            absl::StatusCode::kCancelled);
+  EXPECT_EQ(target.bytes(), 0);
 }
 
 TEST_F(FetchPlainActionTest, AFileGoesThroughALinkThatIsThere) {

@@ -19,6 +19,7 @@
 #include "scaffolder-actions/render_fixture.h"
 #include "scaffolder-actions/render_support.h"
 #include "template/tree.h"
+#include "template/tree_copy.h"
 
 namespace purser::actions {
 namespace {
@@ -364,6 +365,28 @@ TEST_F(TemplateRenderActionTest, AnEndlessTemplateStopsWhenAsked) {
   const absl::Status status = Run({{"portalNames", {"now"}}});
   EXPECT_TRUE(absl::IsCancelled(status) || absl::IsResourceExhausted(status)) << status;
   EXPECT_THAT(Tree(), ElementsAre());
+}
+
+TEST_F(TemplateRenderActionTest, ARecoveredStepSaysWhatItWasAboutToSay) {
+  Put("source/a.txt", "${{ values.a }}");
+  portal_.keeps_outputs = true;
+  ASSERT_TRUE(Run({{"values", {{"a", 1}}}}).ok());
+  const nlohmann::json first = context_.outputs;
+  EXPECT_EQ(first["files"], 1);
+  ASSERT_TRUE(Run({{"values", {{"a", 1}}}}).ok());
+  EXPECT_EQ(context_.outputs, first);
+  EXPECT_THAT(context_.log, HasSubstr("1 skipped"));
+}
+
+TEST_F(TemplateRenderActionTest, LargeBinaryFilesAreCopiedInPieces) {
+  const std::string image = std::string(1, '\0') + std::string(3 * tmpl::kCopyPieceBytes * 2, 'x');
+  Put("source/image", image, 0751);
+  const std::string text(2 << 20, 't');
+  Put("source/text", text + "${{ values.a }}");
+  ASSERT_TRUE(Run({{"values", {{"a", 1}}}}).ok());
+  EXPECT_TRUE(Get("image") == image);
+  EXPECT_EQ(Mode("image"), 0751u);
+  EXPECT_TRUE(Get("text") == text + "1");
 }
 
 TEST_F(TemplateRenderActionTest, TheNameOfTheStageIsTaken) {
