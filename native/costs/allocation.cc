@@ -23,6 +23,9 @@ constexpr absl::string_view kNamespaceTags[] = {"aws:eks:namespace", "k8s-namesp
 constexpr absl::string_view kLabelPrefixes[] = {"k8s-label/", "kubernetes.io/label/", "label_",
                                                 "label:", "aws:eks:label/"};
 
+constexpr absl::string_view kNamespaceColumn = "x_KubernetesNamespace";
+constexpr absl::string_view kFlatPrefix = "label_";
+
 std::string Quoted(absl::string_view text) {
   return absl::StrCat("\"", base::EscapeForDisplay(text, 80), "\"");
 }
@@ -112,7 +115,7 @@ std::optional<std::string> Allocation::ValueFor(const Rule& rule, const Subject&
     for (const absl::string_view key : kNamespaceTags) {
       if (const std::string* value = FindTag(*subject.tags, key)) return *value;
     }
-    return ColumnOf(subject, "x_KubernetesNamespace");
+    return ColumnOf(subject, kNamespaceColumn);
   }
   for (const absl::string_view prefix : kLabelPrefixes) {
     if (const std::string* value = FindTag(*subject.tags, absl::StrCat(prefix, rule.key))) {
@@ -120,9 +123,14 @@ std::optional<std::string> Allocation::ValueFor(const Rule& rule, const Subject&
     }
   }
   // OpenCost writes labels as Prometheus does.
-  std::string flat = absl::StrCat("label_", rule.key);
+  std::string flat = absl::StrCat(kFlatPrefix, rule.key);
   for (char& c : flat) c = absl::ascii_isalnum(c) ? c : '_';
   const std::string* value = FindTag(*subject.tags, flat);
+  // An allocation's tags are the pod's labels, without any mark.
+  if (value == nullptr && ColumnOf(subject, kNamespaceColumn).has_value()) {
+    value = FindTag(*subject.tags, rule.key);
+    if (value == nullptr) value = FindTag(*subject.tags, flat.substr(kFlatPrefix.size()));
+  }
   return value == nullptr ? std::nullopt : std::make_optional(*value);
 }
 

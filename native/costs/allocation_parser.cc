@@ -218,11 +218,11 @@ class AllocationParser {
     } else if (value.contains("kubernetes")) {
       rule.kind = Kind::kKubernetes;
       const nlohmann::json& what = value["kubernetes"];
+      // What tells that a charge is a pod's.
+      Use("x_KubernetesNamespace", pointer);
       if (what.is_object() && what.size() == 1 && what.contains("label")) {
         rule.key = TextAt(what, "label", pointer + "/kubernetes");
-      } else if (what == "namespace") {
-        Use("x_KubernetesNamespace", pointer);
-      } else {
+      } else if (what != "namespace") {
         Problem(pointer + "/kubernetes", "must be namespace or {label: NAME}");
       }
     } else if (value.contains("match")) {

@@ -98,7 +98,8 @@ spec:
   // Another source of the same metric counts like the first.
   ASSERT_TRUE(service_->AddMetrics({{"users", "group:default/data", kFrom, three}}).ok());
   EXPECT_THAT(Top(Dimension::kOwner),
-              ElementsAre(" EUR 3", " USD 42.000000000000000001", " EUR 0", " USD 0"));
+              ElementsAre("group:default/web EUR 3", "group:default/web USD 32.5", " EUR 0",
+                          " USD 9.500000000000000001"));
   EXPECT_EQ(service_->Sums({.from = kFrom, .to = kTo, .group_by = {Dimension::kEntity}})
                 ->at(0)
                 .billed.ToString(),

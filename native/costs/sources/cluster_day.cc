@@ -16,10 +16,8 @@ absl::Status DoesNotFit() {
   return absl::OutOfRangeError("a sum of a cluster's day does not fit: is a metric wrong?");
 }
 
-Decimal HoursOf(absl::Duration step) {
-  Decimal hours;
-  Divide(Decimal::FromInteger(absl::ToInt64Seconds(step)), Decimal::FromInteger(3600), &hours);
-  return hours;
+absl::Status AddTo(Decimal& sum, Decimal more) {
+  return Decimal::Add(sum, more, &sum) ? absl::OkStatus() : DoesNotFit();
 }
 
 Decimal AtLeastZero(Decimal value) { return value.IsNegative() ? Decimal() : value; }
@@ -29,13 +27,36 @@ constexpr size_t Index(ClusterResource resource) { return static_cast<size_t>(re
 }  // namespace
 
 ClusterDay::ClusterDay(const ClusterPrices& prices, absl::Duration step)
-    : prices_(prices), step_hours_(HoursOf(step)), step_minutes_(absl::ToInt64Minutes(step)) {}
+    : prices_(prices),
+      step_seconds_(Decimal::FromInteger(absl::ToInt64Seconds(step))),
+      step_minutes_(absl::ToInt64Minutes(step)) {}
 
-absl::Status ClusterDay::AddHours(Decimal value, Decimal* sum) const {
-  Decimal hours;
-  if (!Decimal::Multiply(AtLeastZero(value), step_hours_, &hours) ||
-      !Decimal::Add(*sum, hours, sum)) {
+absl::Status ClusterDay::ToHours(Decimal* steps) const {
+  Decimal seconds;
+  if (!Decimal::Multiply(*steps, step_seconds_, &seconds) ||
+      !Divide(seconds, Decimal::FromInteger(3600), steps)) {
     return DoesNotFit();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ClusterDay::AllToHours() {
+  for (auto& [key, pod] : pods_) {
+    for (TakenResource& taken : pod.of) {
+      for (Decimal* sum : {&taken.requested, &taken.used, &taken.allocated}) {
+        PURSER_RETURN_IF_ERROR(ToHours(sum));
+      }
+    }
+  }
+  for (auto& [name, node] : nodes_) {
+    for (size_t i = 0; i < kResources; ++i) {
+      PURSER_RETURN_IF_ERROR(ToHours(&node.hours[i]));
+      PURSER_RETURN_IF_ERROR(ToHours(&node.cost[i]));
+    }
+  }
+  for (auto& [key, volume] : volumes_) {
+    PURSER_RETURN_IF_ERROR(ToHours(&volume.byte_hours));
+    PURSER_RETURN_IF_ERROR(ToHours(&volume.cost));
   }
   return absl::OkStatus();
 }
@@ -45,7 +66,7 @@ absl::Status ClusterDay::AddRequest(const PodKey& pod, ClusterResource resource,
   Pod& of = pods_[pod];
   Decimal& requested = of.moments[Index(resource)][at].first;
   of.running.insert(at);
-  return Decimal::Add(requested, AtLeastZero(value), &requested) ? absl::OkStatus() : DoesNotFit();
+  return AddTo(requested, AtLeastZero(value));
 }
 
 absl::Status ClusterDay::AddUse(const PodKey& pod, ClusterResource resource, absl::Time at,
@@ -53,17 +74,16 @@ absl::Status ClusterDay::AddUse(const PodKey& pod, ClusterResource resource, abs
   Pod& of = pods_[pod];
   Decimal& used = of.moments[Index(resource)][at].second;
   of.running.insert(at);
-  return Decimal::Add(used, AtLeastZero(value), &used) ? absl::OkStatus() : DoesNotFit();
+  return AddTo(used, AtLeastZero(value));
 }
 
 absl::Status ClusterDay::EndMoments() {
   for (auto& [key, pod] : pods_) {
     for (size_t i = 0; i < kResources; ++i) {
       for (const auto& [at, moment] : pod.moments[i]) {
-        PURSER_RETURN_IF_ERROR(AddHours(moment.first, &pod.of[i].requested));
-        PURSER_RETURN_IF_ERROR(AddHours(moment.second, &pod.of[i].used));
-        PURSER_RETURN_IF_ERROR(
-            AddHours(std::max(moment.first, moment.second), &pod.of[i].allocated));
+        PURSER_RETURN_IF_ERROR(AddTo(pod.of[i].requested, moment.first));
+        PURSER_RETURN_IF_ERROR(AddTo(pod.of[i].used, moment.second));
+        PURSER_RETURN_IF_ERROR(AddTo(pod.of[i].allocated, std::max(moment.first, moment.second)));
       }
       pod.moments[i].clear();
     }
@@ -73,10 +93,10 @@ absl::Status ClusterDay::EndMoments() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Decimal> ClusterDay::CostOf(Decimal hours, Decimal price, bool per_gib) const {
-  if (per_gib && !Divide(hours, Decimal::FromInteger(kGib), &hours)) return DoesNotFit();
+absl::StatusOr<Decimal> ClusterDay::CostOf(Decimal amount, Decimal price, bool per_gib) {
+  if (per_gib && !Divide(amount, Decimal::FromInteger(kGib), &amount)) return DoesNotFit();
   Decimal cost;
-  if (!Decimal::Multiply(hours, price, &cost)) return DoesNotFit();
+  if (!Decimal::Multiply(amount, price, &cost)) return DoesNotFit();
   return cost;
 }
 
@@ -84,16 +104,12 @@ absl::Status ClusterDay::AddCapacity(const std::string& node, ClusterResource re
                                      Decimal value, const Decimal* price) {
   const bool memory = resource == ClusterResource::kMemory;
   Node& of = nodes_[node];
-  Decimal hours;
-  PURSER_RETURN_IF_ERROR(AddHours(value, &hours));
+  const Decimal there = AtLeastZero(value);
   const Decimal listed = memory ? prices_.memory_hour : prices_.cpu_hour;
   PURSER_ASSIGN_OR_RETURN(const Decimal cost,
-                          CostOf(hours, price != nullptr ? *price : listed, memory));
-  const size_t i = Index(resource);
-  if (!Decimal::Add(of.hours[i], hours, &of.hours[i]) ||
-      !Decimal::Add(of.cost[i], cost, &of.cost[i])) {
-    return DoesNotFit();
-  }
+                          CostOf(there, price != nullptr ? *price : listed, memory));
+  PURSER_RETURN_IF_ERROR(AddTo(of.hours[Index(resource)], there));
+  PURSER_RETURN_IF_ERROR(AddTo(of.cost[Index(resource)], cost));
   if (!memory) ++of.steps;
   return absl::OkStatus();
 }
@@ -103,15 +119,11 @@ void ClusterDay::SetNodeHour(const std::string& node, Decimal price) { nodes_[no
 absl::Status ClusterDay::AddVolume(const std::string& ns, const std::string& claim, Decimal bytes,
                                    const Decimal* price) {
   Volume& volume = volumes_[{ns, claim}];
-  Decimal hours;
-  PURSER_RETURN_IF_ERROR(AddHours(bytes, &hours));
+  const Decimal there = AtLeastZero(bytes);
   PURSER_ASSIGN_OR_RETURN(const Decimal cost,
-                          CostOf(hours, price != nullptr ? *price : prices_.storage_hour, true));
-  if (!Decimal::Add(volume.byte_hours, hours, &volume.byte_hours) ||
-      !Decimal::Add(volume.cost, cost, &volume.cost)) {
-    return DoesNotFit();
-  }
-  return absl::OkStatus();
+                          CostOf(there, price != nullptr ? *price : prices_.storage_hour, true));
+  PURSER_RETURN_IF_ERROR(AddTo(volume.byte_hours, there));
+  return AddTo(volume.cost, cost);
 }
 
 void ClusterDay::AddMount(const std::string& ns, const std::string& claim, const std::string& pod) {
@@ -120,17 +132,15 @@ void ClusterDay::AddMount(const std::string& ns, const std::string& claim, const
 
 absl::Status ClusterDay::AddNetwork(const std::string& ns, const std::string& pod, Decimal bytes) {
   Decimal& sum = network_[{ns, pod}];
-  return Decimal::Add(sum, AtLeastZero(bytes), &sum) ? absl::OkStatus() : DoesNotFit();
+  return AddTo(sum, AtLeastZero(bytes));
 }
 
 absl::Status ClusterDay::PriceNode(const Node& node, Decimal (&costs)[kResources]) const {
   for (size_t i = 0; i < kResources; ++i) costs[i] = node.cost[i];
   if (!node.hour.has_value()) return absl::OkStatus();
-  Decimal hours, total;
-  if (!Decimal::Multiply(step_hours_, Decimal::FromInteger(node.steps), &hours) ||
-      !Decimal::Multiply(hours, *node.hour, &total)) {
-    return DoesNotFit();
-  }
+  Decimal hours = Decimal::FromInteger(node.steps), total;
+  PURSER_RETURN_IF_ERROR(ToHours(&hours));
+  if (!Decimal::Multiply(hours, *node.hour, &total)) return DoesNotFit();
   std::vector<Decimal> weights;
   PURSER_ASSIGN_OR_RETURN(weights.emplace_back(), CostOf(node.hours[0], prices_.cpu_hour, false));
   PURSER_ASSIGN_OR_RETURN(weights.emplace_back(), CostOf(node.hours[1], prices_.memory_hour, true));
@@ -195,10 +205,8 @@ absl::Status ClusterDay::AddVolumesAndNetwork(std::vector<PodCost>& costs) const
     size_t at = 0;
     for (const std::string& pod : pods) {
       PodCost& of = place(key.first, pod);
-      if (!Decimal::Add(of.volume_cost, money[at], &of.volume_cost) ||
-          !Decimal::Add(of.volume_byte_hours, bytes[at], &of.volume_byte_hours)) {
-        return DoesNotFit();
-      }
+      PURSER_RETURN_IF_ERROR(AddTo(of.volume_cost, money[at]));
+      PURSER_RETURN_IF_ERROR(AddTo(of.volume_byte_hours, bytes[at]));
       ++at;
     }
   }
@@ -213,6 +221,7 @@ absl::Status ClusterDay::AddVolumesAndNetwork(std::vector<PodCost>& costs) const
 
 absl::StatusOr<std::vector<PodCost>> ClusterDay::Finish() {
   PURSER_RETURN_IF_ERROR(EndMoments());
+  PURSER_RETURN_IF_ERROR(AllToHours());
   std::vector<PodCost> costs;
   for (const auto& [name, node] : nodes_) PURSER_RETURN_IF_ERROR(FinishNode(name, node, costs));
   // Pods on nodes whose capacity is not known have no price.

@@ -115,9 +115,12 @@ class ClusterDay {
     std::set<std::string> pods;
   };
 
-  absl::Status AddHours(base::Decimal value, base::Decimal* sum) const;
-  absl::StatusOr<base::Decimal> CostOf(base::Decimal hours, base::Decimal price,
-                                       bool per_gib) const;
+  // What stood there for some steps, by the hour: multiplied and divided once, at the end, since
+  // most steps are no decimal part of an hour.
+  absl::Status ToHours(base::Decimal* steps) const;
+  absl::Status AllToHours();
+  static absl::StatusOr<base::Decimal> CostOf(base::Decimal amount, base::Decimal price,
+                                              bool per_gib);
   // The node's cost of each resource.
   absl::Status PriceNode(const Node& node, base::Decimal (&costs)[kResources]) const;
   absl::Status FinishNode(const std::string& name, const Node& node,
@@ -125,8 +128,9 @@ class ClusterDay {
   absl::Status AddVolumesAndNetwork(std::vector<PodCost>& costs) const;
 
   const ClusterPrices prices_;
-  const base::Decimal step_hours_;
+  const base::Decimal step_seconds_;
   const int64_t step_minutes_;
+  // Until Finish all sums count steps instead of hours.
   std::map<PodKey, Pod> pods_;
   std::map<std::string, Node> nodes_;
   std::map<std::pair<std::string, std::string>, Volume> volumes_;         // by namespace, claim

@@ -317,7 +317,7 @@ absl::StatusOr<int64_t> KubernetesSource::StoreMonth(absl::CivilMonth month, std
   fs::create_directories(folder, error);
   if (error) return absl::InternalError(absl::StrCat(folder, ": ", error.message()));
   IngestRequest request{.source = options_.name, .stop = stop};
-  absl::Status read = database_.Read([&](store::Connection& connection) {
+  const absl::Status read = database_.Read([&](store::Connection& connection) {
     request.paths.clear();
     return connection.ForEach(
         "SELECT day, allocations FROM cost_cluster_days WHERE source = $1 AND day >= $2 AND "
@@ -331,8 +331,7 @@ absl::StatusOr<int64_t> KubernetesSource::StoreMonth(absl::CivilMonth month, std
           return absl::OkStatus();
         });
   });
-  absl::StatusOr<IngestReport> report = read;
-  if (read.ok()) report = costs_.Ingest(request);
+  absl::StatusOr<IngestReport> report = read.ok() ? costs_.Ingest(request) : read;
   fs::remove_all(folder, error);
   if (!report.ok()) return report.status();
   return report->rows_stored;
