@@ -108,6 +108,27 @@ TEST_F(HttpConnectorTest, UrlsBeyondTheEndpointsAreRefused) {
   EXPECT_EQ(http::FindHeader(fake_.requests()[0].headers, "Authorization"), "");
 }
 
+TEST_F(HttpConnectorTest, APeerCannotSendUsElsewhere) {
+  // A redirect is an answer; nobody goes there.
+  fake_.Reply("POST", "https://api.test/v1/moved",
+              {302, {{"Location", "http://169.254.169.254/latest"}}, ""});
+  EXPECT_EQ(Call("request", R"({"url":"https://api.test/v1/moved"})").status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(fake_.requests().size(), 1);
+  // Nor is it asked there whether the thing is ready.
+  fake_.Reply("POST", "https://api.test/v1/things",
+              JsonAnswer(202, "{}", {{"Location", "http://169.254.169.254/latest"}}));
+  const char* input = R"({"url":"https://api.test/v1/things",
+      "ready":{"urlFrom":"/headers/location","pointer":"/body/state","equals":"UP"}})";
+  const auto begun = Call("request", input);
+  if (begun.ok()) {
+    EXPECT_EQ(Observe(*begun, input).status().code(), absl::StatusCode::kPermissionDenied);
+  } else {
+    EXPECT_EQ(begun.status().code(), absl::StatusCode::kPermissionDenied);
+  }
+  EXPECT_EQ(fake_.requests().size(), 2);
+}
+
 TEST_F(HttpConnectorTest, StatusesBecomeWhatTheEngineCanDo) {
   const auto code_of = [this](int status) {
     fake_.Otherwise([status](const http::Request&, const http::CallOptions&) {
