@@ -118,7 +118,7 @@ export class StoredEntities {
 
   /**
    * Entities were added to an empty catalog. PostgreSQL plans its checks of foreign keys by what it knows
-   * of the table; as long as it takes that for empty, each added entity makes it read all of them.
+   * of the table; as long as it takes that for empty, each added entity may make it read all of them.
    */
   async added(count: number): Promise<void> {
     this.#added += count;
