@@ -68,27 +68,18 @@ export class Kubernetes {
     this.#script('down');
   }
 
-  portalCatalog() {
-    return {
-      providers: {
-        purser: {
-          kubernetes: {
-            [CLUSTER]: {
-              clusters: { [CLUSTER]: { kubeconfig: this.#kubeconfig } },
-              kinds: [
-                { apiVersion: 'apps/v1', kind: 'Deployment' },
-                { apiVersion: 'v1', kind: 'Namespace' },
-              ],
-              defaults: { owner: 'group:default/platform' },
-              rules: [
-                { match: { labels: { title: '*' } }, entity: { title: '${{ labels.title }}' } },
-              ],
-              schedule: FOLLOWED,
-            },
-          },
-        },
-      },
+  portalConfig() {
+    const source = {
+      clusters: { [CLUSTER]: { kubeconfig: this.#kubeconfig } },
+      kinds: [
+        { apiVersion: 'apps/v1', kind: 'Deployment' },
+        { apiVersion: 'v1', kind: 'Namespace' },
+      ],
+      defaults: { owner: 'group:default/platform' },
+      rules: [{ match: { labels: { title: '*' } }, entity: { title: '${{ labels.title }}' } }],
+      schedule: FOLLOWED,
     };
+    return { catalog: { providers: { purser: { kubernetes: { [CLUSTER]: source } } } } };
   }
 
   sidecarConfig() {

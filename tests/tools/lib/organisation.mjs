@@ -76,30 +76,37 @@ export class Organisation {
     }
   }
 
-  /** For the portal's configuration, `catalog`. */
-  portalCatalog() {
+  /** Sections of the portal's configuration. */
+  portalConfig() {
+    // The demo of two teams looks at everything again and again; thousands of entities do not bear
+    // that.
+    const seldom = { schedule: { frequency: { minutes: 10 }, timeout: { minutes: 5 } } };
     return {
-      // The demo of two teams looks at everything each 30 s; thousands of entities do not bear that.
-      processingInterval: { minutes: 30 },
-      providers: {
-        purser: {
-          'source-tree': { [INSTANCE]: { root: this.#at('checkouts'), schedule: POLLED } },
-          terraform: {
-            [INSTANCE]: {
-              folder: this.#at('infrastructure'),
-              owner: 'group:default/team-00',
-              schedule: POLLED,
-            },
-          },
-          ldap: {
-            [INSTANCE]: {
-              url: `ldap://127.0.0.1:${this.#port}`,
-              allowPlainText: true,
-              users: { base: `ou=people,${SUFFIX}`, filter: '(objectClass=inetOrgPerson)' },
-              groups: { base: `ou=groups,${SUFFIX}` },
-              schedule: POLLED,
-            },
-          },
+      search: { collators: { catalog: seldom, purser: seldom, techdocs: seldom } },
+      catalog: {
+        processingInterval: { minutes: 30 },
+        providers: { purser: this.#sources() },
+      },
+    };
+  }
+
+  #sources() {
+    return {
+      'source-tree': { [INSTANCE]: { root: this.#at('checkouts'), schedule: POLLED } },
+      terraform: {
+        [INSTANCE]: {
+          folder: this.#at('infrastructure'),
+          owner: 'group:default/team-00',
+          schedule: POLLED,
+        },
+      },
+      ldap: {
+        [INSTANCE]: {
+          url: `ldap://127.0.0.1:${this.#port}`,
+          allowPlainText: true,
+          users: { base: `ou=people,${SUFFIX}`, filter: '(objectClass=inetOrgPerson)' },
+          groups: { base: `ou=groups,${SUFFIX}` },
+          schedule: POLLED,
         },
       },
     };

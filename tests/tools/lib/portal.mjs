@@ -30,9 +30,10 @@ function demoLocations() {
 
 /** What differs from app-config.yaml in this start. JSON is YAML. */
 function portalConfig(paths, baseUrl, port, templates, more, outside) {
-  const { providers, ...catalog } = outside?.portalCatalog() ?? {};
+  const { catalog: { providers, ...catalog } = {}, ...sections } = outside?.portalConfig() ?? {};
   const { 'source-tree': trees, ...others } = providers?.purser ?? {};
   return {
+    ...sections,
     app: { baseUrl },
     backend: {
       baseUrl,
@@ -86,7 +87,7 @@ export class Portal {
    * `state` is the folder for everything that lives on; `port` 0 takes a free one. `onEvent` hears
    * one line whenever something ends or starts unasked. Tests add blueprint folders, template files
    * and configuration (`{ scaffolder }`). `outside` makes, of the portal's paths, what the portal is
-   * to read beside its own folders: `start()` and `stop()`, `portalCatalog()` and
+   * to read beside its own folders: `start()` and `stop()`, `portalConfig()` and
    * `sidecarConfig()` for the two configurations; see organisation.mjs.
    */
   constructor({
