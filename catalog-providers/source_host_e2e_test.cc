@@ -2,14 +2,17 @@
 // source through its failures and purserd's restarts.
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -146,12 +149,21 @@ class Realm {
     base::MutexLock lock(mutex_);
     change(users_);
   }
+  // What is answered instead; nullopt leaves it to the realm.
+  using Spoil = std::function<std::optional<http::ServerResponse>(const http::ServerRequest&)>;
+  void SetSpoil(Spoil spoil) {
+    base::MutexLock lock(mutex_);
+    spoil_ = std::move(spoil);
+  }
   std::atomic<bool> breaks_members{false};
 
  private:
   http::ServerResponse Answer(const http::ServerRequest& request) {
     const auto json = [](const Json& value) { return http::ServerResponse{200, {}, value.dump()}; };
     base::MutexLock lock(mutex_);
+    if (spoil_) {
+      if (std::optional<http::ServerResponse> spoiled = spoil_(request)) return *std::move(spoiled);
+    }
     if (absl::EndsWith(request.path, "/token")) {
       return json({{"access_token", "t"}, {"expires_in", 60}});
     }
@@ -166,8 +178,22 @@ class Realm {
 
   base::Mutex mutex_;
   std::vector<Json> users_;
+  Spoil spoil_;
   std::unique_ptr<http::Server> server_;
 };
+
+// An answer of a gigabyte; `most` is what was taken of one.
+http::ServerResponse Gigabyte(const std::shared_ptr<std::atomic<int64_t>>& most) {
+  http::ServerResponse response;
+  response.stream = [most](const std::function<bool(absl::string_view)>& write) {
+    const std::string piece(1 << 20, 'x');
+    if (!write("[{\"id\":\"")) return;
+    int64_t taken = 0;
+    while (taken < int64_t{1} << 30 && write(piece)) taken += static_cast<int64_t>(piece.size());
+    *most = std::max<int64_t>(*most, taken);
+  };
+  return response;
+}
 
 TEST_F(SourcesInHostTest, PeopleSurviveTheFailuresOfTheirDirectory) {
   Realm realm;
@@ -213,6 +239,71 @@ TEST_F(SourcesInHostTest, PeopleSurviveTheFailuresOfTheirDirectory) {
   Start();
   portal = std::make_unique<Portal>(*host_, request);
   EXPECT_TRUE(Eventually([&] { return portal->size() == 30; }));
+}
+
+// What may come instead of a page in the middle: each time the entities are kept and the source is
+// marked, and a good answer makes it well again.
+TEST_F(SourcesInHostTest, BadAnswersKeepTheEntitiesAndMarkTheSource) {
+  Realm realm;
+  provider::FollowRequest request;
+  request.id = "keycloak";
+  request.instance = "acme";
+  request.config = {{"url", realm.url()},
+                    {"realm", "acme"},
+                    {"clientId", "purser"},
+                    {"clientSecret", "env:PURSER_SECRET_KEYCLOAK"}};
+  request.options = {{"refreshEvery", 1}};
+  Portal portal(*host_, request);
+  ASSERT_TRUE(Eventually([&] { return portal.size() == 61; }));
+  const int before = portal.upserts();
+  const auto most = std::make_shared<std::atomic<int64_t>>(0);
+
+  struct Case {
+    const char* name;
+    const char* path;  // whose answer is spoiled, by its end
+    std::function<http::ServerResponse()> answer;
+    const char* error;
+  };
+  const std::vector<Case> cases = {
+      {"unauthorized", "/members", [] { return http::ServerResponse{401, {}, "{}"}; }, "401"},
+      {"forbidden", "/members", [] { return http::ServerResponse{403, {}, "{}"}; }, "403"},
+      {"too many requests", "/members",
+       [] { return http::ServerResponse{429, {{"Retry-After", "0"}}, "{}"}; }, "429"},
+      {"unavailable", "/members", [] { return http::ServerResponse{503, {}, "{}"}; }, "503"},
+      {"cut off", "/users", [] { return http::ServerResponse{200, {}, R"([{"id":"u3","usern)"}; },
+       "cut off"},
+      {"nested without end", "/users",
+       [] { return http::ServerResponse{200, {}, std::string(1 << 20, '[')}; }, "no JSON"},
+      {"a gigabyte", "/users", [&most] { return Gigabyte(most); }, "max_response_bytes"},
+  };
+  for (const Case& item : cases) {
+    SCOPED_TRACE(item.name);
+    realm.SetSpoil([&item](const http::ServerRequest& asked) {
+      return absl::EndsWith(asked.path, item.path) ? std::optional(item.answer()) : std::nullopt;
+    });
+    EXPECT_TRUE(Eventually([&] {
+      return absl::StrContains(host_->Get("keycloak/acme")->record.error, item.error);
+    })) << host_->Get("keycloak/acme")->record.error;
+    EXPECT_EQ(portal.size(), 61u);
+    realm.SetSpoil(nullptr);
+    EXPECT_TRUE(Eventually([&] { return host_->Get("keycloak/acme")->record.error.empty(); }));
+  }
+  EXPECT_EQ(portal.upserts(), before) << "nothing was new";
+  EXPECT_LT(*most, int64_t{100} << 20) << "the rest of the gigabyte was not even taken";
+
+  // A server that gives the same page for ever, and more users than are allowed.
+  realm.SetSpoil([](const http::ServerRequest& asked) -> std::optional<http::ServerResponse> {
+    if (!absl::EndsWith(asked.path, "/users")) return std::nullopt;
+    Json page = Json::array();
+    for (int i = 0; i < 500; ++i) {
+      page.push_back({{"id", absl::StrCat("u", i)}, {"username", absl::StrCat("u", i)}});
+    }
+    return http::ServerResponse{200, {}, page.dump()};
+  });
+  EXPECT_TRUE(Eventually([&] {
+    return absl::StrContains(host_->Get("keycloak/acme")->record.error, "same page");
+  })) << host_->Get("keycloak/acme")->record.error;
+  EXPECT_EQ(portal.size(), 61u);
 }
 
 TEST_F(SourcesInHostTest, AMistakeInTerraformKeepsItsFolder) {

@@ -189,6 +189,21 @@ TEST_F(KeycloakClientTest, ATokenIsRenewedBeforeItEndsAndOnceWhenItIsRefused) {
   EXPECT_EQ(realm.tokens, 2);
 }
 
+// Tokens end by our clock, which may be wrong; what the server says counts.
+TEST_F(KeycloakClientTest, AClockThatIsWrongCostsATokenAndNoMore) {
+  ASSERT_TRUE(ListUsers().ok());
+  // Set back by a day: the token seems to be good for a day, the server refuses it.
+  clock_.JumpWallTime(-absl::Hours(24));
+  realm_.refuse_after = realm_.calls;
+  ASSERT_TRUE(ListUsers().ok());
+  EXPECT_EQ(realm_.tokens, 2);
+  // Set forward by a day: a new token for what the server would still have taken.
+  clock_.JumpWallTime(absl::Hours(48));
+  ASSERT_TRUE(ListUsers().ok());
+  EXPECT_EQ(realm_.tokens, 3);
+  EXPECT_EQ(ids_.size(), 7u);
+}
+
 TEST_F(KeycloakClientTest, GroupsOfOlderAndNewerVersionsAreTheSame) {
   const auto list = [](std::vector<json> groups) { return json(std::move(groups)); };
   realm_.groups = {Group("a", list({Group("a1", list({Group("a11")})), Group("a2")})), Group("b"),
