@@ -15,7 +15,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
 #include "base/status.h"
-#include "sqlite3.h"
 #include "store/file_lock.h"
 #include "store/group_commit.h"
 #include "store/migrate.h"
@@ -36,8 +35,6 @@ constexpr int64_t kLogBytes = 4 << 20;
 constexpr int64_t kLaidOutLogBytes = kLogBytes + (4 << 20);
 // Pages that the writer keeps in memory: those that every change of a run touches.
 constexpr int64_t kWriterCacheKibibytes = 8 << 10;
-// Of any connection; its own cache size is the limit.
-constexpr int64_t kMaxCachedPages = 4096;
 
 // The one connection that writes.
 class SqliteWriter final : public WriteSession {
@@ -179,12 +176,6 @@ absl::Status SqliteDatabase::Migrate(absl::string_view component,
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Database>> OpenSqlite(const SqliteOptions& options) {
-  // Pages come from one block per connection. One by one, they would leave holes between smaller
-  // things, and the process would grow with every change. Refused, without harm, when somebody else
-  // in the process has used SQLite already.
-  static const int configured =
-      sqlite3_config(SQLITE_CONFIG_PAGECACHE, nullptr, 0, static_cast<int>(kMaxCachedPages));
-  static_cast<void>(configured);
   std::string path = options.path;
   if (path.empty()) return absl::InvalidArgumentError("the path of the database is empty");
   std::unique_ptr<TemporaryFolder> folder;
