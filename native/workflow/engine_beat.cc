@@ -48,8 +48,7 @@ absl::Status EngineCore::Init() {
   };
   if (ahead(last)) start = last;
   const absl::Time known = std::max(others, last);
-  if (!exclusive_ && others > absl::UnixEpoch() &&
-      (ahead(known) || start - known > options_.lease)) {
+  if (!exclusive_ && others > absl::UnixEpoch() && (known <= start || ahead(known))) {
     // Whether they live is seen by their next beats. Until then no time is trusted that they did
     // not have: if the clock was set forward, timers would fire early.
     finding_time_ = true;
