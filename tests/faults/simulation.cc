@@ -8,7 +8,6 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "base/rng.h"
 #include "base/status.h"
 #include "tests/faults/effects.h"
@@ -19,8 +18,6 @@ namespace purser::faults {
 namespace {
 
 using store::Connection;
-using store::Rows;
-using store::Value;
 
 constexpr absl::Duration kLease = absl::Seconds(10);
 constexpr absl::Duration kBeat = absl::Seconds(3);
@@ -49,48 +46,17 @@ class MemoryWorld final : public World {
   std::map<std::string, int> lines;
 };
 
-// A connection that forgets the fence.
-class UnfencedConnection final : public Connection {
- public:
-  explicit UnfencedConnection(Connection& inner) : inner_(inner) {}
-  absl::StatusOr<Rows> Query(absl::string_view sql, absl::Span<const Value> values) override {
-    return inner_.Query(sql, values);
-  }
-  absl::Status ForEach(absl::string_view sql, absl::Span<const Value> values,
-                       const std::function<absl::Status(const store::Row&)>& on_row) override {
-    return inner_.ForEach(sql, values, on_row);
-  }
-  absl::StatusOr<int64_t> Execute(absl::string_view sql, absl::Span<const Value> values) override {
-    return inner_.Execute(sql, values);
-  }
-  absl::Status ExecuteLater(absl::string_view sql, absl::Span<const Value> values,
-                            int64_t rows) override {
-    const std::string open = absl::StrReplaceAll(
-        sql, {{" AND workflow_state.version = v.version - 1", ""}, {" AND version = $2 - 1", ""}});
-    const bool leases = absl::StrContains(sql, "DELETE FROM workflow_lease") ||
-                        absl::StrContains(sql, "DELETE FROM workflow_queue");
-    return inner_.ExecuteLater(open, values, leases ? store::kAnyRows : rows);
-  }
-
- private:
-  Connection& inner_;
-};
-
 // Fails as told, before or after the commit.
 class SimDatabase final : public store::Database {
  public:
   enum class Fault { kNone, kRefuses, kLosesAnswer };
-  SimDatabase(store::Database& inner, bool fence) : inner_(inner), fence_(fence) {}
+  explicit SimDatabase(store::Database& inner) : inner_(inner) {}
   Fault next = Fault::kNone;
 
   absl::Status Transact(const std::function<absl::Status(Connection&)>& work) override {
     const Fault fault = std::exchange(next, Fault::kNone);
     if (fault == Fault::kRefuses) return absl::UnavailableError("the store is away");
-    const absl::Status status = inner_.Transact([&](Connection& connection) {
-      if (fence_) return work(connection);
-      UnfencedConnection open(connection);
-      return work(open);
-    });
+    const absl::Status status = inner_.Transact(work);
     if (fault == Fault::kLosesAnswer && status.ok()) {
       absl::Status unknown = absl::UnavailableError("the answer was lost");
       base::SetOutcomeUnknown(unknown);
@@ -109,7 +75,6 @@ class SimDatabase final : public store::Database {
 
  private:
   store::Database& inner_;
-  const bool fence_;
 };
 
 class SimCall final : public workflow::CallContext {
@@ -127,7 +92,7 @@ class SimCall final : public workflow::CallContext {
 class Simulation {
  public:
   Simulation(store::Database& database, uint64_t seed, const SimulationOptions& options)
-      : options_(options), rng_(seed), database_(database, options.fence), executor_(world_) {
+      : options_(options), rng_(seed), database_(database), executor_(world_) {
     executor_.keys_work = options.keys;
     executor_.probes_work = options.probes;
   }

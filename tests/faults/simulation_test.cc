@@ -100,9 +100,6 @@ TEST_F(SimulationTest, WithoutTheKeyEffectsDouble) {
 TEST_F(SimulationTest, WithoutTheProbeEffectsDouble) {
   EXPECT_NE(FirstFault({.probes = false}, 30), 0u);
 }
-TEST_F(SimulationTest, WithoutTheFenceRunsGoWrong) {
-  EXPECT_NE(FirstFault({.fence = false}, 300), 0u);
-}
 
 }  // namespace
 }  // namespace purser::faults
