@@ -18,7 +18,7 @@ using Json = nlohmann::json;
 bool IsBuiltIn(const std::string& group) {
   return group.find('.') == std::string::npos ||
          (absl::EndsWith(group, ".k8s.io") && group != "gateway.networking.k8s.io" &&
-          group != "snapshot.storage.k8s.io" && group != "applyset.k8s.io");
+          group != "snapshot.storage.k8s.io");
 }
 
 }  // namespace
