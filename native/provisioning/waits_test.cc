@@ -63,9 +63,10 @@ TEST(VerifyDeliveryTest, OnlyTheRightKeyAtTheRightTime) {
 class WaitsTest : public ServiceFixture {
  protected:
   void OpenWith(const std::string& steps) {
-    WriteBlueprint("waits", absl::StrCat("  owner: group:default/testers\n"
-                                         "  parameters: {type: object}\n  steps:\n",
-                                         steps));
+    WriteBlueprint("waits",
+                   absl::StrCat("  owner: group:default/testers\n"
+                                "  parameters: {type: object, properties: {key: {}}}\n  steps:\n",
+                                steps));
     Open();
   }
   Request Waiting(const std::string& id, const std::string& text) {
