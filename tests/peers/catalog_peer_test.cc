@@ -18,6 +18,7 @@
 #include "document/yaml.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "json/fields.h"
 #include "tests/peers/kubernetes_peer.h"
 
 namespace purser::catalog_providers {
@@ -209,7 +210,7 @@ TEST_F(CatalogPeerTest, DefinitionsOfToday) {
     ASSERT_TRUE(documents.ok()) << documents.status();
     for (document::Document& definition : *documents) {
       if (definition.value.is_null()) continue;
-      const std::string kind = JsonText(definition.value, {"spec", "names", "kind"});
+      const std::string kind = ::purser::json::TextAt(definition.value, {"spec", "names", "kind"});
       if (absl::StrContains(file, "istio") && kind != "VirtualService") continue;
       peers::FitForOldServers(definition.value);
       Create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition.value);
