@@ -80,10 +80,11 @@ TEST_F(InventoryProviderTest, GivesEverythingInChunksThenChangesOnly) {
   Put(0, 1500);
   std::string position;
   std::vector<provider::LogPage> pages = Read(position);
-  ASSERT_EQ(pages.size(), 2u);
-  EXPECT_EQ(pages[0].upserts.size(), 1000u);
-  EXPECT_FALSE(pages[0].full_end);
-  EXPECT_TRUE(pages[1].full_end);
+  ASSERT_EQ(pages.size(), 6u);
+  for (size_t i = 0; i < pages.size(); ++i) {
+    EXPECT_EQ(pages[i].upserts.size(), 250u);
+    EXPECT_EQ(pages[i].full_end, i == 5);
+  }
   EXPECT_TRUE(Read(position).empty());
   Put(1499, 1502);
   pages = Read(position);
