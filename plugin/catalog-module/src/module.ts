@@ -76,7 +76,9 @@ export const catalogModulePurser = createBackendModule({
         const absoluteUrl = absoluteUrlOf(config);
         const catalogRefs = new ServiceCatalogRefs({ catalog: catalogService, auth });
         let opened: Promise<StoredEntities | undefined> | undefined;
-        const storedEntities = () => (opened ??= StoredEntities.open(knex, logger));
+        const isDirect = config.getOptionalBoolean('purser.catalog.directUpdates') ?? true;
+        const storedEntities = async () =>
+          isDirect ? (opened ??= StoredEntities.open(knex, logger)) : undefined;
         const providers = instances.map(
           instance =>
             new PurserEntityProvider({
