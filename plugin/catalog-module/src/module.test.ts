@@ -135,7 +135,7 @@ describe('the catalog module', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  async function startCatalog(providers: JsonObject) {
+  async function startCatalog(providers: JsonObject, purserConfig: JsonObject = {}) {
     const backend = await startTestBackend({
       features: [
         catalogPlugin,
@@ -145,7 +145,7 @@ describe('the catalog module', () => {
           data: {
             app: { baseUrl: 'http://localhost:3000' },
             catalog: { processingInterval: { seconds: 1 }, providers: { purser: providers } },
-            purser: { stateDirectory: join(folder, 'state') },
+            purser: { stateDirectory: join(folder, 'state'), ...purserConfig },
           },
         }),
         createServiceFactory({
@@ -201,27 +201,38 @@ describe('the catalog module', () => {
     await eventually(has('first'));
   });
 
-  it('takes up changes of entities that the catalog holds', async () => {
-    await startCatalog({ 'purser-inventory': { default: { schedule } } });
-    await eventually(has('first'));
-    const changed = resource('first', { metadata: { name: 'first', title: 'Changed' } });
-    sidecar.publish('purser-inventory', {
-      upserts: [changed, resource('second')],
-      removedRefs: [],
+  for (const directUpdates of [true, false]) {
+    const way = directUpdates ? 'in its table' : 'by mutations alone';
+    it(`takes up changes of entities that the catalog holds, ${way}`, async () => {
+      let direct = 0;
+      knex.on('query', ({ sql }: { sql: string }) => {
+        direct += Number(sql.startsWith('UPDATE refresh_state SET unprocessed_entity = v.body'));
+      });
+      await startCatalog(
+        { 'purser-inventory': { default: { schedule } } },
+        { catalog: { directUpdates } },
+      );
+      await eventually(has('first'));
+      const changed = resource('first', { metadata: { name: 'first', title: 'Changed' } });
+      sidecar.publish('purser-inventory', {
+        upserts: [changed, resource('second')],
+        removedRefs: [],
+      });
+      await eventually(async () => {
+        trigger('purser-purser-inventory:default:refresh');
+        const row = await knex('final_entities')
+          .where({ entity_ref: 'resource:default/first' })
+          .first();
+        return row?.final_entity?.includes('"Changed"') && (await has('second')());
+      });
+      const rows = await knex('refresh_state').select('unprocessed_entity', 'unprocessed_hash');
+      assert.equal(rows.length, 2);
+      for (const row of rows) {
+        assert.equal(row.unprocessed_hash, hashOfCatalog(JSON.parse(row.unprocessed_entity)));
+      }
+      assert.equal(direct > 0, directUpdates);
     });
-    await eventually(async () => {
-      trigger('purser-purser-inventory:default:refresh');
-      const row = await knex('final_entities')
-        .where({ entity_ref: 'resource:default/first' })
-        .first();
-      return row?.final_entity?.includes('"Changed"') && (await has('second')());
-    });
-    const rows = await knex('refresh_state').select('unprocessed_entity', 'unprocessed_hash');
-    assert.equal(rows.length, 2);
-    for (const row of rows) {
-      assert.equal(row.unprocessed_hash, hashOfCatalog(JSON.parse(row.unprocessed_entity)));
-    }
-  });
+  }
 
   it('follows the changes of the sidecar', async () => {
     await startCatalog({ 'purser-inventory': { default: { schedule } } });
