@@ -94,6 +94,8 @@ async function ctest(preset, pattern) {
 // An end-to-end story starts whole portals: give a file ten minutes, and never two at a time.
 const FILE_TIMEOUT_MS = 600_000;
 
+const ORGANISATION = path.join('tests', 'e2e', 'organisation.test.mjs');
+
 /** Runs files by Node's test runner. */
 async function nodeTests(name, files, { serial = false } = {}) {
   if (files.length === 0) {
@@ -144,7 +146,10 @@ export const suites = {
     run: pattern =>
       nodeTests(
         'tools',
-        matching([...find('tests/tools', '.test.mjs'), ...find('tests/lint', '.test.mjs')], pattern),
+        matching(
+          [...find('tests/tools', '.test.mjs'), ...find('tests/lint', '.test.mjs')],
+          pattern,
+        ),
       ),
   },
   addon: {
@@ -154,7 +159,17 @@ export const suites = {
   e2e: {
     title: 'the story, end to end, and the browser',
     run: pattern =>
-      nodeTests('e2e', matching(find('tests/e2e', '.test.mjs'), pattern), { serial: true }),
+      nodeTests(
+        'e2e',
+        matching(find('tests/e2e', '.test.mjs'), pattern).filter(file => file !== ORGANISATION),
+        { serial: true },
+      ),
+  },
+  // Backstage takes minutes to process its entities.
+  organisation: {
+    title: 'the demo organisation in the portal',
+    onDemand: true,
+    run: () => nodeTests('organisation', [ORGANISATION], { serial: true }),
   },
   // These two build once more and are for CI and for hunting; `npm test` alone leaves them out.
   asan: {
