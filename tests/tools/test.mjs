@@ -1,7 +1,7 @@
 // `npm test`: installs and builds what is missing, runs every suite and counts.
 // `npm test -- cpp:store e2e` runs only the named suites, each optionally with a pattern behind ":"
 // (a regular expression over test names for cpp, a part of the file's path for the others).
-// `npm test -- all` adds the sanitizer builds; CI does that.
+// `npm test -- all` adds the sanitizer builds and what takes long.
 import { buildAll } from './lib/build.mjs';
 import { ensureDebianPackages } from './lib/debian.mjs';
 import { ensureNpmPackages } from './lib/npm.mjs';
