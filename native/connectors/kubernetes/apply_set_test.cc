@@ -48,7 +48,7 @@ class ApplySetTest : public ::testing::Test {
 };
 
 TEST_F(ApplySetTest, WhatIsNoLongerNamedIsDeleted) {
-  auto result = Apply({ConfigMap("a", "1"), ConfigMap("b", "1")});
+  auto result = Apply(Json::array({ConfigMap("a", "1"), ConfigMap("b", "1")}));
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_TRUE(result->ready);
   EXPECT_EQ(result->outputs["members"].size(), 2);
@@ -67,7 +67,7 @@ TEST_F(ApplySetTest, WhatIsNoLongerNamedIsDeleted) {
                   ->Apply({"v1", "ConfigMap", "team-x", "other"}, ConfigMap("other", "1"),
                           {.field_manager = "kubectl"}, {})
                   .ok());
-  result = Apply({ConfigMap("b", "2")});
+  result = Apply(Json::array({ConfigMap("b", "2")}));
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->outputs["pruned"].size(), 1);
   EXPECT_FALSE(Has("a"));
@@ -90,7 +90,7 @@ TEST_F(ApplySetTest, NothingIsBegunWithAFaultInIt) {
 }
 
 TEST_F(ApplySetTest, ACrashInTheMiddleLeavesNothingBehind) {
-  ASSERT_TRUE(Apply({ConfigMap("a", "1"), ConfigMap("b", "1")}).ok());
+  ASSERT_TRUE(Apply(Json::array({ConfigMap("a", "1"), ConfigMap("b", "1")})).ok());
   // The second call: read and write of the set, then the first member fails.
   const Json change = {ConfigMap("c", "1")};
   for (int calls = 0;; ++calls) {
@@ -148,7 +148,7 @@ TEST_F(ApplySetTest, WaitsForAllAndDeletesWhatItMade) {
 TEST_F(ApplySetTest, NamespacesAreNotPruned) {
   const Json made = {{"apiVersion", "v1"}, {"kind", "Namespace"}, {"metadata", {{"name", "y"}}}};
   ASSERT_TRUE(Apply({made}).ok());
-  const auto result = Apply({ConfigMap("a", "1")});
+  const auto result = Apply(Json::array({ConfigMap("a", "1")}));
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_TRUE(cluster_->Get({"v1", "Namespace", "", "y"}, {}).ok());
 }
