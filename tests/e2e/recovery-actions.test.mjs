@@ -42,6 +42,10 @@ function noise(bytes) {
 const skeleton = path.join(template, 'skeleton');
 mkdirSync(path.join(skeleton, 'edits'), { recursive: true });
 mkdirSync(path.join(skeleton, 'many'));
+mkdirSync(path.join(template, 'rendered'));
+for (const item of ITEMS) {
+  writeFileSync(path.join(template, 'rendered', item), 'name: ${{ values.name }}\n');
+}
 writeFileSync(path.join(skeleton, 'noise'), noise(NOISE_BYTES));
 for (let i = 0; i < SMALL_FILES; i++) {
   writeFileSync(path.join(skeleton, 'many', `f${i}`), `${i}\n`);
@@ -74,6 +78,9 @@ spec:
     - id: fetch
       action: purser:fetch:plain
       input: { url: ./skeleton, targetPath: ./src }
+    - id: render
+      action: purser:template:render
+      input: { url: ./rendered, targetPath: ./rendered, values: { name: demo } }
     - id: yaml
       each: \${{ parameters.items }}
       action: purser:files:yaml:edit
@@ -141,8 +148,8 @@ spec:
         gitCommitMessage: Add the tenants
   output:
     text:
-      - title: outputs
-        content: "\${{ steps.zip.output | dump }} \${{ steps.tar.output | dump }} \${{ steps.manifest.output.validated | dump }}"
+      - title: outputs of all steps
+        content: "${['fetch', 'render', 'yaml', 'json', 'hcl', 'kustomization', 'manifest', 'layout', 'zip', 'tar', 'untar'].map(step => `\${{ steps.${step}.output | dump }}`).join(' ')}"
       - title: published
         content: \${{ steps.publish.output.commitHash }}
       - title: committed
@@ -234,5 +241,5 @@ test('a task that is killed in each action ends as one that never was', async ()
     assert.equal(await outputOf(task, 'published'), await git('rev-parse', `${name}~`));
     assert.equal(await outputOf(task, 'committed'), await git('rev-parse', name));
   }
-  assert.equal(await outputOf(id, 'outputs'), await outputOf(calm, 'outputs'));
+  assert.equal(await outputOf(id, 'outputs of all steps'), await outputOf(calm, 'outputs of all steps'));
 });
