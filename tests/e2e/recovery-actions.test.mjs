@@ -241,5 +241,8 @@ test('a task that is killed in each action ends as one that never was', async ()
     assert.equal(await outputOf(task, 'published'), await git('rev-parse', `${name}~`));
     assert.equal(await outputOf(task, 'committed'), await git('rev-parse', name));
   }
-  assert.equal(await outputOf(id, 'outputs of all steps'), await outputOf(calm, 'outputs of all steps'));
+  assert.equal(
+    await outputOf(id, 'outputs of all steps'),
+    await outputOf(calm, 'outputs of all steps'),
+  );
 });

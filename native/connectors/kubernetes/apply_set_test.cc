@@ -92,7 +92,7 @@ TEST_F(ApplySetTest, NothingIsBegunWithAFaultInIt) {
 TEST_F(ApplySetTest, ACrashInTheMiddleLeavesNothingBehind) {
   ASSERT_TRUE(Apply(Json::array({ConfigMap("a", "1"), ConfigMap("b", "1")})).ok());
   // The second call: read and write of the set, then the first member fails.
-  const Json change = {ConfigMap("c", "1")};
+  const Json change = Json::array({ConfigMap("c", "1")});
   for (int calls = 0;; ++calls) {
     ASSERT_LT(calls, 40);
     for (int i = 0; i < calls; ++i) cluster_->FailNext(absl::OkStatus());
@@ -147,7 +147,7 @@ TEST_F(ApplySetTest, WaitsForAllAndDeletesWhatItMade) {
 
 TEST_F(ApplySetTest, NamespacesAreNotPruned) {
   const Json made = {{"apiVersion", "v1"}, {"kind", "Namespace"}, {"metadata", {{"name", "y"}}}};
-  ASSERT_TRUE(Apply({made}).ok());
+  ASSERT_TRUE(Apply(Json::array({made})).ok());
   const auto result = Apply(Json::array({ConfigMap("a", "1")}));
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_TRUE(cluster_->Get({"v1", "Namespace", "", "y"}, {}).ok());
