@@ -1,19 +1,11 @@
 #include "connectors/github/github_schemas.h"
 
-#include <cassert>
-
-#include "json/json.h"
+#include "json/literal.h"
 
 namespace purser::connectors {
 namespace {
 
 using Json = nlohmann::json;
-
-Json Literal(absl::string_view text) {
-  absl::StatusOr<Json> value = json::Parse(text);
-  assert(value.ok());
-  return *std::move(value);
-}
 
 constexpr char kConfig[] = R"json({
   "type": "object", "additionalProperties": false, "required": ["credential", "repositories"],
@@ -123,20 +115,20 @@ constexpr char kOutput[] = R"json({
 })json";
 
 Json With(const char* text) {
-  Json schema = Literal(text);
-  schema["properties"]["repository"] = Literal(kRepository);
+  Json schema = json::Literal(text);
+  schema["properties"]["repository"] = json::Literal(kRepository);
   return schema;
 }
 
 }  // namespace
 
 const Json& GithubConfigSchema() {
-  static const Json& schema = *new Json(Literal(kConfig));
+  static const Json& schema = *new Json(json::Literal(kConfig));
   return schema;
 }
 
 const std::vector<Operation>& GithubOperations() {
-  const Json output = Literal(kOutput);
+  const Json output = json::Literal(kOutput);
   static const auto& operations = *new std::vector<Operation>{
       {"pull-request",
        "Writes and deletes files on a branch and opens a pull request for it, or brings the one "

@@ -1,19 +1,11 @@
 #include "connectors/gitlab/gitlab_schemas.h"
 
-#include <cassert>
-
-#include "json/json.h"
+#include "json/literal.h"
 
 namespace purser::connectors {
 namespace {
 
 using Json = nlohmann::json;
-
-Json Literal(absl::string_view text) {
-  absl::StatusOr<Json> value = json::Parse(text);
-  assert(value.ok());
-  return *std::move(value);
-}
 
 constexpr char kConfig[] = R"json({
   "type": "object", "additionalProperties": false, "required": ["token", "projects"],
@@ -101,20 +93,20 @@ constexpr char kOutput[] = R"json({
 })json";
 
 Json With(const char* text) {
-  Json schema = Literal(text);
-  schema["properties"]["project"] = Literal(kProject);
+  Json schema = json::Literal(text);
+  schema["properties"]["project"] = json::Literal(kProject);
   return schema;
 }
 
 }  // namespace
 
 const Json& GitlabConfigSchema() {
-  static const Json& schema = *new Json(Literal(kConfig));
+  static const Json& schema = *new Json(json::Literal(kConfig));
   return schema;
 }
 
 const std::vector<Operation>& GitlabOperations() {
-  const Json output = Literal(kOutput);
+  const Json output = json::Literal(kOutput);
   static const auto& operations = *new std::vector<Operation>{
       {"merge-request",
        "Writes and deletes files on a branch and opens a merge request for it, or brings the one "

@@ -1,9 +1,8 @@
 #include "connectors/http/schemas.h"
 
-#include <cassert>
 #include <string>
 
-#include "json/json.h"
+#include "json/literal.h"
 
 namespace purser::connectors {
 namespace {
@@ -11,12 +10,6 @@ namespace {
 using Json = nlohmann::json;
 
 // Schemas are texts of ours; a fault in one is found by the first test.
-Json Literal(const char* text) {
-  absl::StatusOr<Json> value = json::Parse(text);
-  assert(value.ok());
-  return *std::move(value);
-}
-
 constexpr char kConfig[] = R"json({
   "type": "object",
   "additionalProperties": false,
@@ -130,9 +123,9 @@ constexpr char kOutput[] = R"json({
 })json";
 
 Json InputSchema(const Json& methods, const char* default_method) {
-  Json schema = Literal(kInput);
+  Json schema = json::Literal(kInput);
   schema["properties"]["method"] = {{"enum", methods}, {"default", default_method}};
-  const Json rule = Literal(kRule);
+  const Json rule = json::Literal(kRule);
   Json& ready = schema["properties"]["ready"]["properties"];
   ready.update(rule["properties"]);
   ready["failed"] = rule;
@@ -142,7 +135,7 @@ Json InputSchema(const Json& methods, const char* default_method) {
 }  // namespace
 
 const Json& HttpConfigSchema() {
-  static const Json& schema = *new Json(Literal(kConfig));
+  static const Json& schema = *new Json(json::Literal(kConfig));
   return schema;
 }
 
@@ -151,15 +144,15 @@ const std::vector<Operation>& HttpOperations() {
       {"request",
        "One HTTP call with the effect key as idempotency header; the peer must honour it.",
        CallClass::kKeyed, InputSchema({"POST", "PUT", "PATCH", "DELETE", "GET"}, "POST"),
-       Literal(kOutput), "undo"},
+       json::Literal(kOutput), "undo"},
       {"put", "One HTTP call that gives the same state however often it is sent.", CallClass::kPut,
-       InputSchema({"PUT", "DELETE", "GET", "HEAD", "PATCH", "POST"}, "PUT"), Literal(kOutput),
-       "undo"},
+       InputSchema({"PUT", "DELETE", "GET", "HEAD", "PATCH", "POST"}, "PUT"),
+       json::Literal(kOutput), "undo"},
       {"call", "One HTTP call sent at most once; an unknown outcome stops the run for an operator.",
        CallClass::kUnsafe, InputSchema({"POST", "PUT", "PATCH", "DELETE", "GET"}, "POST"),
-       Literal(kOutput), "undo"},
+       json::Literal(kOutput), "undo"},
       {"undo", "The call that a step's `undo` named; its input is that step's outputs.",
-       CallClass::kPut, Literal(R"({"type": "object"})"), Literal(kOutput), ""}};
+       CallClass::kPut, json::Literal(R"({"type": "object"})"), json::Literal(kOutput), ""}};
   return operations;
 }
 

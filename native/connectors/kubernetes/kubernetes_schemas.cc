@@ -1,20 +1,12 @@
 #include "connectors/kubernetes/kubernetes_schemas.h"
 
-#include <cassert>
-
 #include "connectors/kubernetes/kubeconfig.h"
-#include "json/json.h"
+#include "json/literal.h"
 
 namespace purser::connectors {
 namespace {
 
 using Json = nlohmann::json;
-
-Json Literal(const char* text) {
-  absl::StatusOr<Json> value = json::Parse(text);
-  assert(value.ok());
-  return *std::move(value);
-}
 
 constexpr char kConfig[] = R"json({
   "type": "object", "additionalProperties": false, "required": ["clusters"],
@@ -180,8 +172,8 @@ constexpr char kOutput[] = R"json({
 })json";
 
 Json WithShared(const char* text) {
-  Json schema = Literal(text);
-  schema["properties"].update(Literal(kShared));
+  Json schema = json::Literal(text);
+  schema["properties"].update(json::Literal(kShared));
   return schema;
 }
 
@@ -189,7 +181,7 @@ Json WithShared(const char* text) {
 
 const Json& KubernetesConfigSchema() {
   static const Json& schema = *[] {
-    auto* const made = new Json(Literal(kConfig));
+    auto* const made = new Json(json::Literal(kConfig));
     AddAccessSchema(&(*made)["properties"]["clusters"]["additionalProperties"]);
     return made;
   }();
@@ -199,20 +191,20 @@ const Json& KubernetesConfigSchema() {
 const std::vector<Operation>& KubernetesOperations() {
   static const auto& operations = *new std::vector<Operation>{
       {"apply", "Server-side apply of one object of any kind, then a wait until it is ready.",
-       CallClass::kPut, WithShared(kApply), Literal(kOutput), "delete"},
+       CallClass::kPut, WithShared(kApply), json::Literal(kOutput), "delete"},
       {"wait", "Waits until an object of any kind is ready.", CallClass::kPut, WithShared(kWait),
-       Literal(kOutput), ""},
+       json::Literal(kOutput), ""},
       {"apply-set",
        "Server-side apply of several objects as one set: all are checked first, and what the set "
        "no "
        "longer names is deleted.",
-       CallClass::kPut, Literal(kApplySet), Literal(kSetOutput), "delete-set"},
+       CallClass::kPut, json::Literal(kApplySet), json::Literal(kSetOutput), "delete-set"},
       {"preview", "What an apply would change, tried by the server without being done.",
-       CallClass::kPut, Literal(kPreview), Literal(kPreviewOutput), ""},
+       CallClass::kPut, json::Literal(kPreview), json::Literal(kPreviewOutput), ""},
       {"delete-set", "Deletes the objects that a set made, then the set.", CallClass::kPut,
-       Literal(kDeleteSet), Literal(kSetOutput), ""},
-      {"delete", "Deletes an object and waits until it is gone.", CallClass::kPut, Literal(kDelete),
-       Literal(kOutput), ""}};
+       json::Literal(kDeleteSet), json::Literal(kSetOutput), ""},
+      {"delete", "Deletes an object and waits until it is gone.", CallClass::kPut,
+       json::Literal(kDelete), json::Literal(kOutput), ""}};
   return operations;
 }
 

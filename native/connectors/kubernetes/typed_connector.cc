@@ -1,6 +1,5 @@
 #include "connectors/kubernetes/typed_connector.h"
 
-#include <cassert>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -9,6 +8,7 @@
 #include "base/strings.h"
 #include "connectors/kubernetes/kubernetes_connector.h"
 #include "json/json.h"
+#include "json/literal.h"
 
 namespace purser::connectors {
 namespace {
@@ -16,12 +16,6 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr char kDelete[] = "delete";
-
-Json Literal(absl::string_view text) {
-  absl::StatusOr<Json> value = json::Parse(text);
-  assert(value.ok());
-  return *std::move(value);
-}
 
 constexpr char kCommon[] = R"json({
   "cluster": {"type": "string", "description": "Name in the kubernetes connector's config."},
@@ -85,7 +79,7 @@ std::vector<Operation> OperationsOf(const std::vector<TypedOperation>& typed) {
     }
   }
   operations.push_back({kDelete, "Deletes an object and waits until it is gone.", CallClass::kPut,
-                        Literal(kDeleteInput), Literal(kOutput), ""});
+                        json::Literal(kDeleteInput), json::Literal(kOutput), ""});
   return operations;
 }
 
@@ -95,25 +89,26 @@ Operation MakeOperation(const char* name, const char* description, Json properti
   required.push_back("name");
   schema["required"] = std::move(required);
   schema["properties"] = std::move(properties);
-  return {name, description, CallClass::kPut, std::move(schema), Literal(kOutput), compensation};
+  return {name,        description, CallClass::kPut, std::move(schema), json::Literal(kOutput),
+          compensation};
 }
 
 }  // namespace
 
 Operation BuildOperation(const char* name, const char* description, const char* properties,
                          std::vector<std::string> required, bool namespaced) {
-  Json all = Literal(kCommon);
-  all.update(Literal(kBuild));
-  if (namespaced) all["namespace"] = Literal(kNamespace);
-  all.update(Literal(properties));
+  Json all = json::Literal(kCommon);
+  all.update(json::Literal(kBuild));
+  if (namespaced) all["namespace"] = json::Literal(kNamespace);
+  all.update(json::Literal(properties));
   return MakeOperation(name, description, std::move(all), std::move(required), kDelete);
 }
 
 Operation ChangeOperation(const char* name, const char* description, const char* properties,
                           std::vector<std::string> required, const char* compensation) {
-  Json all = Literal(kCommon);
-  all["namespace"] = Literal(kNamespace);
-  all.update(Literal(properties));
+  Json all = json::Literal(kCommon);
+  all["namespace"] = json::Literal(kNamespace);
+  all.update(json::Literal(properties));
   return MakeOperation(name, description, std::move(all), std::move(required), compensation);
 }
 
@@ -177,7 +172,7 @@ absl::StatusOr<const ObjectSteps*> StepsOf(absl::string_view name, const Json& c
 }
 
 const Json& TypedConnector::ConfigSchema() {
-  static const Json& schema = *new Json(Literal(R"json({
+  static const Json& schema = *new Json(json::Literal(R"json({
     "type": "object", "additionalProperties": false,
     "properties": {"on": {"type": "string", "minLength": 1, "default": "kubernetes",
       "description": "The kubernetes connector whose clusters are used."}}

@@ -1,6 +1,5 @@
 #include "connectors/namespace/namespace_connector.h"
 
-#include <cassert>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -8,6 +7,7 @@
 #include "connectors/kubernetes/apply_set.h"
 #include "connectors/kubernetes/typed_connector.h"
 #include "json/json.h"
+#include "json/literal.h"
 
 namespace purser::connectors {
 namespace {
@@ -16,12 +16,6 @@ using Json = nlohmann::json;
 
 constexpr char kSetPrefix[] = "purser-namespace-";
 constexpr char kRbac[] = "rbac.authorization.k8s.io";
-
-Json Literal(absl::string_view text) {
-  absl::StatusOr<Json> value = json::Parse(text);
-  assert(value.ok());
-  return *std::move(value);
-}
 
 constexpr char kMake[] = R"json({
   "type": "object", "additionalProperties": false, "required": ["name"],
@@ -216,9 +210,9 @@ const std::vector<Operation>& NamespaceConnector::operations() const {
       {"make",
        "A namespace with labels, quota, limits, rights and accounts; what an earlier call made and "
        "this one does not name goes away.",
-       CallClass::kPut, Literal(kMake), Literal(kOutput), "delete"},
+       CallClass::kPut, json::Literal(kMake), json::Literal(kOutput), "delete"},
       {"delete", "Deletes the namespace with all that is in it, if `make` made it.",
-       CallClass::kPut, Literal(kDelete), Literal(kOutput), ""}};
+       CallClass::kPut, json::Literal(kDelete), json::Literal(kOutput), ""}};
   return operations;
 }
 

@@ -1,19 +1,11 @@
 #include "connectors/sql/sql_schemas.h"
 
-#include <cassert>
-
-#include "json/json.h"
+#include "json/literal.h"
 
 namespace purser::connectors {
 namespace {
 
 using Json = nlohmann::json;
-
-Json Literal(absl::string_view text) {
-  absl::StatusOr<Json> value = json::Parse(text);
-  assert(value.ok());
-  return *std::move(value);
-}
 
 constexpr char kConfig[] = R"json({
   "type": "object", "additionalProperties": false, "required": ["servers"],
@@ -102,23 +94,23 @@ constexpr char kOutput[] = R"json({
 
 Json With(const char* text, std::initializer_list<const char*> names,
           std::initializer_list<const char*> lists = {}) {
-  Json schema = Literal(text);
+  Json schema = json::Literal(text);
   Json& properties = schema["properties"];
   properties["server"] = {{"type", "string"}, {"description", "Name in the connector's config."}};
-  for (const char* name : names) properties[name] = Literal(kName);
-  for (const char* name : lists) properties[name] = Literal(kNames);
+  for (const char* name : names) properties[name] = json::Literal(kName);
+  for (const char* name : lists) properties[name] = json::Literal(kNames);
   return schema;
 }
 
 }  // namespace
 
 const Json& SqlConfigSchema() {
-  static const Json& schema = *new Json(Literal(kConfig));
+  static const Json& schema = *new Json(json::Literal(kConfig));
   return schema;
 }
 
 const std::vector<Operation>& SqlOperations() {
-  const Json output = Literal(kOutput);
+  const Json output = json::Literal(kOutput);
   static const auto& operations = *new std::vector<Operation>{
       {"database", "A database, made unless it is there.", CallClass::kPut,
        With(kDatabase, {"name", "owner"}), output, "drop-database"},

@@ -1,7 +1,6 @@
 #include "connectors/terraform/terraform_connector.h"
 
 #include <algorithm>
-#include <cassert>
 #include <cstdlib>
 #include <utility>
 
@@ -15,6 +14,7 @@
 #include "base/status.h"
 #include "base/strings.h"
 #include "json/json.h"
+#include "json/literal.h"
 
 namespace purser::connectors {
 namespace {
@@ -25,12 +25,6 @@ constexpr size_t kMinSecretBytes = 4;  // shorter ones would blot out ordinary t
 constexpr size_t kMaxTerraformOutputsBytes = 64 << 10;
 constexpr int kExitNothing = 0;
 constexpr int kExitChanges = 2;
-
-Json Literal(absl::string_view text) {
-  absl::StatusOr<Json> value = json::Parse(text);
-  assert(value.ok());
-  return *std::move(value);
-}
 
 constexpr char kConfig[] = R"json({
   "type": "object", "additionalProperties": false, "required": ["folder", "plans"],
@@ -81,7 +75,8 @@ constexpr char kOutput[] = R"json({
 })json";
 
 Json RootSchema(bool closed) {
-  Json schema = {{"type", "object"}, {"required", {"root"}}, {"properties", Literal(kRootFields)}};
+  Json schema = {
+      {"type", "object"}, {"required", {"root"}}, {"properties", json::Literal(kRootFields)}};
   if (closed) schema["additionalProperties"] = false;
   return schema;
 }
@@ -115,7 +110,7 @@ TerraformConnector::TerraformConnector(std::string name, Json config, base::Cloc
       inputs_(operations()) {}
 
 const Json& TerraformConnector::ConfigSchema() {
-  static const Json& schema = *new Json(Literal(kConfig));
+  static const Json& schema = *new Json(json::Literal(kConfig));
   return schema;
 }
 
@@ -145,11 +140,11 @@ const std::vector<Operation>& TerraformConnector::operations() const {
     apply["required"].push_back("planHash");
     return new std::vector<Operation>{
         {"plan", "Initialises a root, makes a plan, stores and hashes it.", CallClass::kPut,
-         std::move(plan), Literal(kOutput), ""},
+         std::move(plan), json::Literal(kOutput), ""},
         {"apply", "Applies the stored plan that has this hash, and no other.", CallClass::kProbe,
-         std::move(apply), Literal(kOutput), "destroy"},
+         std::move(apply), json::Literal(kOutput), "destroy"},
         {"destroy", "Removes everything that a root made.", CallClass::kPut, RootSchema(false),
-         Literal(kOutput), ""}};
+         json::Literal(kOutput), ""}};
   }();
   return operations;
 }
