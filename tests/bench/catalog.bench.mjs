@@ -110,14 +110,24 @@ async function stitched(client, name) {
   rows.push(row('  of that', round(more, 2), 'times', '<= 1.1 times', more <= 1.1));
 }
 
+/** By "<database> <part>". */
+const parts = {
+  'sqlite steady': () => steady('better-sqlite3', 'SQLite'),
+  'postgres steady': () => steady('pg', 'PostgreSQL'),
+  'postgres first': () => first('pg', 'PostgreSQL'),
+  'postgres stitched': () => stitched('pg', 'PostgreSQL'),
+};
+/** PURSER_BENCH_ROWS=first: only the parts whose name has this. */
+const wanted = process.env.PURSER_BENCH_ROWS ?? '';
+
 try {
-  await steady('better-sqlite3', 'SQLite');
-  if (postgresPrograms()) {
-    await steady('pg', 'PostgreSQL');
-    await first('pg', 'PostgreSQL');
-    await stitched('pg', 'PostgreSQL');
-  } else {
-    process.stderr.write('  PostgreSQL is not installed: its rows are left out\n');
+  for (const [name, part] of Object.entries(parts)) {
+    if (!name.includes(wanted)) continue;
+    if (name.startsWith('postgres') && !postgresPrograms()) {
+      process.stderr.write(`  PostgreSQL is not installed: ${name} is left out\n`);
+      continue;
+    }
+    await part();
   }
 } finally {
   for (const used of [work, ...scratch]) rmSync(used, { recursive: true, force: true });

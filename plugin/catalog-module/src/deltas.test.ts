@@ -21,7 +21,7 @@ function writerTo(apply: (mutation: EntityProviderMutation & { type: 'delta' }) 
   };
   return new DeltaWriter({
     connection,
-    locationKey: 'purser:p/i',
+    owner: { locationKey: 'purser:p/i', sourceKey: 'purser-p:i' },
     source: 'p/i',
     logger: mockServices.rootLogger(),
     absoluteUrl: path => `http://portal.example${path}`,

@@ -9,7 +9,7 @@ import {
 import type { DeferredEntity, EntityProviderConnection } from '@backstage/plugin-catalog-node';
 import type { JsonObject } from '@backstage/types';
 import { ANNOTATION_SOURCE } from '@purser/plugin-purser-common';
-import type { StoredEntities } from './storedEntities';
+import type { CatalogTables, Owner } from './catalogTables';
 
 /**
  * Entities of one mutation: the catalog checks and hashes them all in one go on the event loop, and on
@@ -58,60 +58,56 @@ function pageOf(path: string, entity: Entity): string {
 /** Applies deltas to the catalog in pieces between which the event loop gets its turn. */
 export class DeltaWriter {
   readonly #connection: EntityProviderConnection;
-  readonly #locationKey: string;
+  readonly #owner: Owner;
   readonly #source: string;
   readonly #logger: LoggerService;
   readonly #absoluteUrl: AbsoluteUrl;
-  readonly #stored: StoredEntities | undefined;
+  readonly #tables: CatalogTables | undefined;
 
   constructor(options: {
     connection: EntityProviderConnection;
-    locationKey: string;
+    owner: Owner;
     /** "<provider id>/<instance>". */
     source: string;
     logger: LoggerService;
     absoluteUrl: AbsoluteUrl;
     /** Undefined: every change goes through the connection. */
-    stored?: StoredEntities;
+    tables?: CatalogTables;
   }) {
     this.#connection = options.connection;
-    this.#locationKey = options.locationKey;
+    this.#owner = options.owner;
     this.#source = options.source;
     this.#logger = options.logger;
     this.#absoluteUrl = options.absoluteUrl;
-    this.#stored = options.stored;
+    this.#tables = options.tables;
   }
 
   /** `isNew`: the catalog holds nothing of this provider yet. */
   async apply(upserts: JsonObject[], removedRefs: string[], isNew = false): Promise<void> {
+    const { locationKey } = this.#owner;
     for (let start = 0; start < upserts.length || start < removedRefs.length;) {
       const end = start + MAX_MUTATION_ENTITIES;
       const entities = upserts.slice(start, end).flatMap(entity => this.#complete(entity));
-      const added = isNew ? entities : await this.#updateStored(entities);
+      const left = await this.#writeDirectly(entities, isNew);
       await this.#write(
-        added.map(entity => ({ entity, locationKey: this.#locationKey })),
-        removedRefs
-          .slice(start, end)
-          .map(entityRef => ({ entityRef, locationKey: this.#locationKey })),
+        left.map(entity => ({ entity, locationKey })),
+        removedRefs.slice(start, end).map(entityRef => ({ entityRef, locationKey })),
       );
-      if (isNew) {
-        await this.#stored?.added(added.length);
-      }
       start = end;
       await new Promise(resolve => setImmediate(resolve));
     }
   }
 
   /** Those that are left to `applyMutation`. */
-  async #updateStored(entities: Entity[]): Promise<Entity[]> {
-    if (!this.#stored || entities.length === 0) {
+  async #writeDirectly(entities: Entity[], isNew: boolean): Promise<Entity[]> {
+    if (!this.#tables || entities.length === 0) {
       return entities;
     }
     try {
-      return await this.#stored.update(entities, this.#locationKey);
+      return await this.#tables.write(entities, this.#owner, isNew);
     } catch (error) {
       // A deadlock with the catalog's own processing, say, which applyMutation waits out.
-      this.#logger.debug(`changed entities are written one by one: ${(error as Error).message}`);
+      this.#logger.debug(`entities are written by a mutation: ${(error as Error).message}`);
       return entities;
     }
   }
@@ -123,8 +119,8 @@ export class DeltaWriter {
     }
     const annotations = sorted({
       // Both are required by the catalog; a source that knows better has set them.
-      [ANNOTATION_LOCATION]: this.#locationKey,
-      [ANNOTATION_ORIGIN_LOCATION]: this.#locationKey,
+      [ANNOTATION_LOCATION]: this.#owner.locationKey,
+      [ANNOTATION_ORIGIN_LOCATION]: this.#owner.locationKey,
       ...entity.metadata.annotations,
       // By it the catalog is asked what it holds of the source.
       [ANNOTATION_SOURCE]: this.#source,

@@ -201,8 +201,8 @@ describe('the catalog module', () => {
     await eventually(has('first'));
   });
 
-  for (const directUpdates of [true, false]) {
-    const way = directUpdates ? 'in its table' : 'by mutations alone';
+  for (const directWrites of [true, false]) {
+    const way = directWrites ? 'in its table' : 'by mutations alone';
     it(`takes up changes of entities that the catalog holds, ${way}`, async () => {
       let direct = 0;
       knex.on('query', ({ sql }: { sql: string }) => {
@@ -210,7 +210,7 @@ describe('the catalog module', () => {
       });
       await startCatalog(
         { 'purser-inventory': { default: { schedule } } },
-        { catalog: { directUpdates } },
+        { catalog: { directWrites } },
       );
       await eventually(has('first'));
       const changed = resource('first', { metadata: { name: 'first', title: 'Changed' } });
@@ -230,7 +230,7 @@ describe('the catalog module', () => {
       for (const row of rows) {
         assert.equal(row.unprocessed_hash, hashOfCatalog(JSON.parse(row.unprocessed_entity)));
       }
-      assert.equal(direct > 0, directUpdates);
+      assert.equal(direct > 0, directWrites);
     });
   }
 

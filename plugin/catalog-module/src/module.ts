@@ -10,13 +10,13 @@ import { catalogModelExtensionPoint } from '@backstage/plugin-catalog-node/alpha
 import { durationToMilliseconds, type HumanDuration } from '@backstage/types';
 import { purserServiceRef } from '@purser/plugin-purser-node';
 import { ServiceCatalogRefs } from './catalogRefs';
+import { CatalogTables } from './catalogTables';
 import { readInstances } from './config';
 import type { AbsoluteUrl } from './deltas';
 import { LostRuns } from './lostRuns';
 import { purserModelSource } from './model';
 import { DatabaseProviderPositions, forgetOtherPositions, RememberedPositions } from './positions';
 import { PurserEntityProvider } from './purserEntityProvider';
-import { StoredEntities } from './storedEntities';
 
 // Time a run has to store its last changes before the scheduler takes its lock away.
 const MAX_MARGIN_MS = 5_000;
@@ -75,10 +75,10 @@ export const catalogModulePurser = createBackendModule({
         const stateDirectory = config.getOptionalString('purser.stateDirectory');
         const absoluteUrl = absoluteUrlOf(config);
         const catalogRefs = new ServiceCatalogRefs({ catalog: catalogService, auth });
-        let opened: Promise<StoredEntities | undefined> | undefined;
-        const isDirect = config.getOptionalBoolean('purser.catalog.directUpdates') ?? true;
-        const storedEntities = async () =>
-          isDirect ? (opened ??= StoredEntities.open(knex, logger)) : undefined;
+        let opened: Promise<CatalogTables | undefined> | undefined;
+        const isDirect = config.getOptionalBoolean('purser.catalog.directWrites') ?? true;
+        const catalogTables = async () =>
+          isDirect ? (opened ??= CatalogTables.open(knex, logger)) : undefined;
         const providers = instances.map(
           instance =>
             new PurserEntityProvider({
@@ -90,7 +90,7 @@ export const catalogModulePurser = createBackendModule({
               taskRunner: scheduler.createScheduledTaskRunner(instance.schedule),
               followFor: followForOf(instance.schedule),
               absoluteUrl,
-              storedEntities,
+              catalogTables,
               stateDirectory: stateDirectory && resolve(stateDirectory),
             }),
         );

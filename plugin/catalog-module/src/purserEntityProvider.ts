@@ -10,13 +10,13 @@ import {
 } from '@purser/plugin-purser-node';
 import { AddonSource } from './addonSource';
 import type { CatalogRefs } from './catalogRefs';
+import type { CatalogTables } from './catalogTables';
 import type { InstanceConfig } from './config';
 import { type AbsoluteUrl, DeltaWriter } from './deltas';
 import type { ProviderTask } from './lostRuns';
 import type { ProviderPositions } from './positions';
 import { SidecarSource } from './sidecarSource';
 import { SourceReports } from './sourceReports';
-import type { StoredEntities } from './storedEntities';
 
 export interface PurserEntityProviderOptions {
   instance: InstanceConfig;
@@ -29,7 +29,7 @@ export interface PurserEntityProviderOptions {
   followFor: number;
   absoluteUrl: AbsoluteUrl;
   /** Asked for when the provider is connected: the catalog's tables are there then. */
-  storedEntities: () => Promise<StoredEntities | undefined>;
+  catalogTables: () => Promise<CatalogTables | undefined>;
   /** Absolute; where portal providers keep their state. */
   stateDirectory?: string;
 }
@@ -96,14 +96,14 @@ export class PurserEntityProvider implements EntityProvider, ProviderTask {
   }
 
   async connect(connection: EntityProviderConnection): Promise<void> {
-    const { absoluteUrl, storedEntities, taskRunner } = this.#options;
+    const { absoluteUrl, catalogTables, taskRunner } = this.#options;
     const writer = new DeltaWriter({
       connection,
-      locationKey: `purser:${this.#source}`,
+      owner: { locationKey: `purser:${this.#source}`, sourceKey: this.getProviderName() },
       source: this.#source,
       logger: this.#logger,
       absoluteUrl,
-      stored: await storedEntities(),
+      tables: await catalogTables(),
     });
     await taskRunner.run({
       id: this.taskId,
