@@ -40,12 +40,12 @@ absl::Status AddChange(const std::pair<std::optional<Fact>, std::optional<Fact>>
 }
 
 // All deliveries of a billing period, the latest first.
-absl::StatusOr<std::vector<StoredDelivery>> DeliveriesOf(const QueryContext& context,
+absl::StatusOr<std::vector<StoredDelivery>> DeliveriesOf(store::Connection& connection,
                                                          const std::string& where,
                                                          const std::vector<store::Value>& values,
                                                          size_t limit) {
   std::vector<StoredDelivery> deliveries;
-  PURSER_RETURN_IF_ERROR(context.connection.ForEach(
+  PURSER_RETURN_IF_ERROR(connection.ForEach(
       absl::StrCat("SELECT i.id, i.source, i.sha256, i.rows_stored, i.ingested_at, "
                    "t.billing_period, t.currency, t.billed, t.effective, t.charges, t.kept, "
                    "p.ingest FROM cost_ingests i JOIN cost_totals t ON t.ingest = i.id "
@@ -76,14 +76,9 @@ absl::StatusOr<std::vector<StoredDelivery>> DeliveriesOf(const QueryContext& con
   return deliveries;
 }
 
-// The two deliveries of a request, and the one after the later, if any.
-struct Chosen {
-  const StoredDelivery* before = nullptr;
-  const StoredDelivery* after = nullptr;
-};
-
 // `all` is the latest first.
-absl::StatusOr<Chosen> Choose(const std::vector<StoredDelivery>& all, const DiffRequest& request) {
+absl::StatusOr<ComparedDeliveries> Choose(const std::vector<StoredDelivery>& all,
+                                          const DiffRequest& request) {
   const auto find = [&](int64_t id) -> absl::StatusOr<size_t> {
     for (size_t i = 0; i < all.size(); ++i) {
       if (all[i].id == id) return i;
@@ -116,14 +111,14 @@ absl::StatusOr<Chosen> Choose(const std::vector<StoredDelivery>& all, const Diff
     return absl::FailedPreconditionError(
         absl::StrCat("what delivery ", all[i].id, " replaced is not kept any more"));
   }
-  return Chosen{&all[before], &all[after]};
+  return ComparedDeliveries{all[before], all[after]};
 }
 
 using RowKey = std::pair<int64_t, int64_t>;  // month, subject
 
 // What rows held before and after, of those that some delivery in between changed.
 absl::StatusOr<std::map<RowKey, std::pair<std::string, std::string>>> ChangedRows(
-    const QueryContext& context, const DiffRequest& request, const Chosen& chosen) {
+    const QueryContext& context, const DiffRequest& request, const ComparedDeliveries& chosen) {
   std::map<RowKey, std::pair<std::string, std::string>> rows;
   const std::string period = DayText(request.billing_period);
   // The oldest of what was replaced after `before` is what stood there.
@@ -131,7 +126,7 @@ absl::StatusOr<std::map<RowKey, std::pair<std::string, std::string>>> ChangedRow
       "SELECT r.month, r.subject, r.facts FROM cost_replaced_facts r JOIN cost_ingests i ON i.id = "
       "r.ingest WHERE i.source = $1 AND r.billing_period = $2 AND r.ingest > $3 AND r.ingest <= $4 "
       "ORDER BY r.ingest",
-      {request.source, period, chosen.before->id, chosen.after->id}, [&](const store::Row& row) {
+      {request.source, period, chosen.before.id, chosen.after.id}, [&](const store::Row& row) {
         rows.try_emplace({row.Int(0), row.Int(1)}, row.Text(2), "");
         return absl::OkStatus();
       }));
@@ -140,7 +135,7 @@ absl::StatusOr<std::map<RowKey, std::pair<std::string, std::string>>> ChangedRow
   PURSER_RETURN_IF_ERROR(context.connection.ForEach(
       "SELECT r.month, r.subject, r.facts FROM cost_replaced_facts r JOIN cost_ingests i ON i.id = "
       "r.ingest WHERE i.source = $1 AND r.billing_period = $2 AND r.ingest > $3 ORDER BY r.ingest",
-      {request.source, period, chosen.after->id}, [&](const store::Row& row) {
+      {request.source, period, chosen.after.id}, [&](const store::Row& row) {
         const RowKey key{row.Int(0), row.Int(1)};
         const auto found = rows.find(key);
         if (found != rows.end() && known.insert(key).second) found->second.second = row.Text(2);
@@ -276,23 +271,48 @@ absl::Status ForgetSubjects(store::Connection& connection, const std::string& so
       {source});
 }
 
-absl::StatusOr<std::vector<StoredDelivery>> RunDeliveries(const QueryContext& context,
-                                                          const std::string& source, int limit) {
+absl::StatusOr<std::vector<StoredDelivery>> ListDeliveries(store::Connection& connection,
+                                                           const std::string& source, int limit) {
   if (limit < 1 || limit > kMaxListedDeliveries) {
     return absl::InvalidArgumentError(
         absl::StrCat("limit ", limit, " is not 1 to ", kMaxListedDeliveries));
   }
-  if (source.empty()) return DeliveriesOf(context, "", {}, static_cast<size_t>(limit));
-  return DeliveriesOf(context, "WHERE i.source = $1", {source}, static_cast<size_t>(limit));
+  if (source.empty()) return DeliveriesOf(connection, "", {}, static_cast<size_t>(limit));
+  return DeliveriesOf(connection, "WHERE i.source = $1", {source}, static_cast<size_t>(limit));
 }
 
-absl::StatusOr<DeliveryDiff> RunDiff(const QueryContext& context, const DiffRequest& request) {
+absl::StatusOr<ComparedDeliveries> ChooseDeliveries(store::Connection& connection,
+                                                    const DiffRequest& request) {
   PURSER_RETURN_IF_ERROR(CheckDimensions(request.group_by));
   PURSER_ASSIGN_OR_RETURN(
       const std::vector<StoredDelivery> all,
-      DeliveriesOf(context, "WHERE i.source = $1 AND t.billing_period = $2",
+      DeliveriesOf(connection, "WHERE i.source = $1 AND t.billing_period = $2",
                    {request.source, DayText(request.billing_period)}, SIZE_MAX));
-  PURSER_ASSIGN_OR_RETURN(const Chosen chosen, Choose(all, request));
+  return Choose(all, request);
+}
+
+absl::StatusOr<std::optional<absl::CivilDay>> LastStoredDay(store::Connection& connection,
+                                                            const std::string& source) {
+  PURSER_ASSIGN_OR_RETURN(
+      const store::Rows rows,
+      source.empty()
+          ? connection.Query("SELECT max(last_day) FROM cost_periods", {})
+          : connection.Query("SELECT max(last_day) FROM cost_periods WHERE source = $1", {source}));
+  if (rows[0].IsNull(0)) return std::optional<absl::CivilDay>();
+  PURSER_ASSIGN_OR_RETURN(const absl::CivilDay day, ParseDay(rows[0].Text(0)));
+  return std::optional<absl::CivilDay>(day);
+}
+
+void SortBySize(std::vector<DiffRow>& rows) {
+  const auto size = [](base::Decimal amount) { return amount.IsNegative() ? -amount : amount; };
+  std::stable_sort(rows.begin(), rows.end(), [&](const DiffRow& a, const DiffRow& b) {
+    return a.currency != b.currency ? a.currency < b.currency : size(a.billed) > size(b.billed);
+  });
+}
+
+absl::StatusOr<DeliveryDiff> RunDiff(const QueryContext& context, const DiffRequest& request) {
+  PURSER_ASSIGN_OR_RETURN(const ComparedDeliveries chosen,
+                          ChooseDeliveries(context.connection, request));
   PURSER_ASSIGN_OR_RETURN(const auto rows, ChangedRows(context, request, chosen));
   std::map<std::pair<std::string, std::vector<std::string>>, DiffRow> groups;
   for (const auto& [row, facts] : rows) {
@@ -314,15 +334,12 @@ absl::StatusOr<DeliveryDiff> RunDiff(const QueryContext& context, const DiffRequ
       PURSER_RETURN_IF_ERROR(AddChange(both, groups[{item.currency, std::move(keys)}]));
     }
   }
-  DeliveryDiff diff{*chosen.before, *chosen.after, {}};
+  DeliveryDiff diff{chosen.before, chosen.after, {}};
   for (auto& [key, row] : groups) {
     std::tie(row.currency, row.keys) = key;
     diff.rows.push_back(std::move(row));
   }
-  const auto size = [](base::Decimal amount) { return amount.IsNegative() ? -amount : amount; };
-  std::stable_sort(diff.rows.begin(), diff.rows.end(), [&](const DiffRow& a, const DiffRow& b) {
-    return a.currency != b.currency ? a.currency < b.currency : size(a.billed) > size(b.billed);
-  });
+  SortBySize(diff.rows);
   return diff;
 }
 

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -44,8 +45,23 @@ absl::StatusOr<int64_t> ForgetMonths(store::Connection& connection, int64_t firs
 // Subjects that nothing refers to any more.
 absl::Status ForgetSubjects(store::Connection& connection, const std::string& source);
 
-absl::StatusOr<std::vector<StoredDelivery>> RunDeliveries(const QueryContext& context,
-                                                          const std::string& source, int limit);
+// As CostService::Deliveries, of any engine.
+absl::StatusOr<std::vector<StoredDelivery>> ListDeliveries(store::Connection& connection,
+                                                           const std::string& source, int limit);
+// The last day of what is stored of a source, of all when ""; of any engine.
+absl::StatusOr<std::optional<absl::CivilDay>> LastStoredDay(store::Connection& connection,
+                                                            const std::string& source);
+
+// The two deliveries a request compares, of any engine. Refuses what cannot be compared, as
+// CostService::Diff says.
+struct ComparedDeliveries {
+  StoredDelivery before;
+  StoredDelivery after;
+};
+absl::StatusOr<ComparedDeliveries> ChooseDeliveries(store::Connection& connection,
+                                                    const DiffRequest& request);
+// By currency, the largest change of billed first.
+void SortBySize(std::vector<DiffRow>& rows);
 absl::StatusOr<DeliveryDiff> RunDiff(const QueryContext& context, const DiffRequest& request);
 
 }  // namespace purser::costs

@@ -11,8 +11,6 @@
 #include "base/status.h"
 #include "base/strings.h"
 #include "catalog/entity.h"
-#include "costs/rank.h"
-#include "costs/readers/days.h"
 #include "costs/rollups.h"
 #include "costs/split.h"
 #include "json/json.h"
@@ -31,18 +29,6 @@ std::vector<CostRow> ToRows(std::vector<Group> groups) {
   rows.reserve(groups.size());
   for (Group& group : groups) rows.push_back(ToRow(std::move(group)));
   return rows;
-}
-
-absl::Status AddTo(CostRow& row, const CostRow& more) {
-  Measures sum{row.billed, row.effective, row.list, row.contracted, row.charges};
-  PURSER_RETURN_IF_ERROR(
-      sum.Add({more.billed, more.effective, more.list, more.contracted, more.charges}));
-  row.billed = sum.billed;
-  row.effective = sum.effective;
-  row.list = sum.list;
-  row.contracted = sum.contracted;
-  row.charges = sum.charges;
-  return absl::OkStatus();
 }
 
 base::Decimal MeasureOf(const CostRow& row, Measure measure) {
@@ -126,34 +112,6 @@ absl::Status CheckRequest(const QueryRequest& request) {
   return absl::OkStatus();
 }
 
-// How far the data of each source that charges the entity reaches for anybody.
-absl::StatusOr<std::vector<SourceFreshness>> Freshness(const QueryContext& context,
-                                                       const std::string& entity) {
-  std::vector<SourceFreshness> sources;
-  const std::optional<uint32_t> node = context.numbers.nodes.Find({NodeKind::kEntity, entity});
-  if (!node.has_value()) return sources;
-  std::map<std::string, bool> charging;
-  PURSER_RETURN_IF_ERROR(
-      context.connection.ForEach("SELECT facts FROM cost_node_months WHERE node = $1",
-                                 {static_cast<int64_t>(*node)}, [&](const store::Row& row) {
-                                   return DecodeFacts(row.Text(0), [&](const Fact& fact) {
-                                     if (fact.bill < context.numbers.bills.size()) {
-                                       charging[context.numbers.bills[fact.bill].source] = true;
-                                     }
-                                   });
-                                 }));
-  for (const auto& [source, unused] : charging) {
-    PURSER_ASSIGN_OR_RETURN(
-        const store::Rows rows,
-        context.connection.Query("SELECT max(last_day) FROM cost_periods WHERE source = $1",
-                                 {source}));
-    if (rows[0].IsNull(0)) continue;
-    PURSER_ASSIGN_OR_RETURN(const absl::CivilDay day, ParseDay(rows[0].Text(0)));
-    sources.push_back({source, day});
-  }
-  return sources;
-}
-
 // Largest first; equal ones by name.
 void SortByMeasure(std::vector<CostRow>& rows, Measure measure) {
   std::sort(rows.begin(), rows.end(), [&](const CostRow& a, const CostRow& b) {
@@ -192,22 +150,34 @@ CostRow ToRow(Group group) {
           group.sums.contracted};
 }
 
-absl::StatusOr<std::vector<CostRow>> RunSums(const QueryContext& context,
+absl::Status AddTo(CostRow& row, const CostRow& more) {
+  Measures sum{row.billed, row.effective, row.list, row.contracted, row.charges};
+  PURSER_RETURN_IF_ERROR(
+      sum.Add({more.billed, more.effective, more.list, more.contracted, more.charges}));
+  row.billed = sum.billed;
+  row.effective = sum.effective;
+  row.list = sum.list;
+  row.contracted = sum.contracted;
+  row.charges = sum.charges;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<CostRow>> RunSums(const CostReader& reader,
                                              const QueryRequest& request) {
   PURSER_RETURN_IF_ERROR(CheckRequest(request));
   PURSER_ASSIGN_OR_RETURN(std::vector<Group> groups,
-                          SumGroups(context, request.from, request.to, request.group_by,
-                                    request.filters, request.currency));
+                          reader.SumGroups(request.from, request.to, request.group_by,
+                                           request.filters, request.currency));
   return ToRows(std::move(groups));
 }
 
-absl::StatusOr<QueryPage> RunQuery(const QueryContext& context, const QueryRequest& request) {
+absl::StatusOr<QueryPage> RunQuery(const CostReader& reader, const QueryRequest& request) {
   PURSER_RETURN_IF_ERROR(CheckRequest(request));
   std::optional<CostRow> after;
   if (!request.page_token.empty()) {
     PURSER_ASSIGN_OR_RETURN(after, ReadToken(request));
   }
-  PURSER_ASSIGN_OR_RETURN(std::vector<CostRow> rows, RunSums(context, request));
+  PURSER_ASSIGN_OR_RETURN(std::vector<CostRow> rows, RunSums(reader, request));
   auto first = rows.begin();
   if (after.has_value()) first = std::upper_bound(rows.begin(), rows.end(), *after, RowLess);
   const size_t size = request.page_size == 0 ? kDefaultPageSize : request.page_size;
@@ -219,7 +189,7 @@ absl::StatusOr<QueryPage> RunQuery(const QueryContext& context, const QueryReque
   return page;
 }
 
-absl::StatusOr<TopResult> RunTop(const QueryContext& context, const TopRequest& request) {
+absl::StatusOr<TopResult> RunTop(const CostReader& reader, const TopRequest& request) {
   if (request.limit < 1 || request.limit > kMaxTop) {
     return absl::InvalidArgumentError(
         absl::StrCat("limit ", request.limit, " is not 1 to ", kMaxTop));
@@ -234,59 +204,17 @@ absl::StatusOr<TopResult> RunTop(const QueryContext& context, const TopRequest& 
   const bool ranked =
       kind.has_value() && request.filters.empty() && request.currency.empty() &&
       (request.measure == Measure::kBilled || request.measure == Measure::kEffective);
-  if (!ranked) {
-    PURSER_ASSIGN_OR_RETURN(std::vector<Group> groups,
-                            SumGroups(context, request.from, request.to, {request.dimension},
-                                      request.filters, request.currency));
-    return Cut(ToRows(std::move(groups)), request);
-  }
-  PURSER_ASSIGN_OR_RETURN(std::vector<Ranked> all,
-                          ReadRanks(context.connection, *kind, request.from, request.to));
-  // Only what may be among the first is given a name.
-  std::map<std::string, std::pair<CostRow, std::vector<Ranked*>>> currencies;
-  for (Ranked& one : all) {
-    if (one.billed.IsZero() && one.effective.IsZero()) continue;
-    auto& [total, list] = currencies[one.currency];
-    total.currency = one.currency;
-    CostRow row;
-    row.billed = one.billed;
-    row.effective = one.effective;
-    PURSER_RETURN_IF_ERROR(AddTo(total, row));
-    list.push_back(&one);
-  }
-  TopResult result;
-  const auto amount = [&](const Ranked* one) {
-    return request.measure == Measure::kBilled ? one->billed : one->effective;
-  };
-  for (auto& [currency, entry] : currencies) {
-    auto& [total, list] = entry;
-    const size_t taken = std::min<size_t>(list.size(), static_cast<size_t>(request.limit));
-    const auto name = [&](const Ranked* one) -> const std::string& {
-      return context.numbers.nodes[one->node].name;
-    };
-    std::partial_sort(list.begin(), list.begin() + static_cast<std::ptrdiff_t>(taken), list.end(),
-                      [&](const Ranked* a, const Ranked* b) {
-                        return amount(a) != amount(b) ? amount(a) > amount(b) : name(a) < name(b);
-                      });
-    CostRow rest = total;
-    for (size_t i = 0; i < taken; ++i) {
-      CostRow row{{name(list[i])}, currency, list[i]->billed, list[i]->effective};
-      CostRow less;
-      less.billed = -row.billed;
-      less.effective = -row.effective;
-      PURSER_RETURN_IF_ERROR(AddTo(rest, less));
-      result.rows.push_back(std::move(row));
-    }
-    result.total.push_back(total);
-    result.rest.push_back(std::move(rest));
-  }
-  return result;
+  if (ranked) return reader.TopNodes(*kind, request);
+  PURSER_ASSIGN_OR_RETURN(std::vector<Group> groups,
+                          reader.SumGroups(request.from, request.to, {request.dimension},
+                                           request.filters, request.currency));
+  return Cut(ToRows(std::move(groups)), request);
 }
 
-absl::StatusOr<std::vector<ComparedRow>> RunCompare(const QueryContext& context,
+absl::StatusOr<std::vector<ComparedRow>> RunCompare(const CostReader& reader,
                                                     const CompareRequest& request) {
   const auto groups = [&](absl::CivilDay from, absl::CivilDay to) {
-    return SumGroups(context, from, to, {request.dimension}, request.filters, request.currency);
+    return reader.SumGroups(from, to, {request.dimension}, request.filters, request.currency);
   };
   if (request.to < request.from || request.before_to < request.before_from) {
     return absl::InvalidArgumentError("a range's last day is before its first");
@@ -320,62 +248,7 @@ absl::StatusOr<std::vector<ComparedRow>> RunCompare(const QueryContext& context,
   return result;
 }
 
-absl::StatusOr<std::vector<ReconciledInvoice>> RunReconcile(const QueryContext& context,
-                                                            absl::CivilDay from,
-                                                            absl::CivilDay to) {
-  using Key = std::tuple<std::string, absl::CivilDay, std::string, std::string>;
-  std::map<Key, ReconciledInvoice> invoices;
-  const auto row_of = [&](const Fact& fact) -> ReconciledInvoice* {
-    const Bill& bill = context.numbers.bills[fact.bill];
-    if (bill.billing_period < from || bill.billing_period > to) return nullptr;
-    const std::string& currency = context.numbers.items[fact.item].currency;
-    return &invoices[{bill.source, bill.billing_period, bill.invoice, currency}];
-  };
-  bool fits = true;
-  const auto add = [&](base::Decimal& sum, base::Decimal more) {
-    fits = base::Decimal::Add(sum, more, &sum) && fits;
-  };
-  // What was read, and apart from it what allocation made of it.
-  PURSER_RETURN_IF_ERROR(context.connection.ForEach(
-      "SELECT facts FROM cost_facts WHERE billing_period >= $1 AND billing_period <= $2",
-      {DayText(from), DayText(to)}, [&](const store::Row& row) {
-        return DecodeFacts(row.Text(0), [&](const Fact& fact) {
-          if (ReconciledInvoice* invoice = row_of(fact)) add(invoice->billed, fact.sums.billed);
-        });
-      }));
-  PURSER_RETURN_IF_ERROR(context.connection.ForEach(
-      "SELECT m.node, m.facts FROM cost_node_months m JOIN cost_nodes n ON n.id = m.node "
-      "WHERE n.kind = $1 AND m.month IN (SELECT DISTINCT month FROM cost_facts "
-      "WHERE billing_period >= $2 AND billing_period <= $3)",
-      {static_cast<int64_t>(NodeKind::kEntity), DayText(from), DayText(to)},
-      [&](const store::Row& row) {
-        const std::string& name = context.numbers.nodes[static_cast<uint32_t>(row.Int(0))].name;
-        const bool shared =
-            absl::StartsWith(name, kSharedPrefix) || absl::StartsWith(name, kIdlePrefix);
-        return DecodeFacts(row.Text(1), [&](const Fact& fact) {
-          ReconciledInvoice* invoice = row_of(fact);
-          if (invoice == nullptr) return;
-          add(name == kUnallocated ? invoice->unallocated
-              : shared             ? invoice->shared
-                                   : invoice->entities,
-              fact.sums.billed);
-        });
-      }));
-  std::vector<ReconciledInvoice> result;
-  for (auto& [key, invoice] : invoices) {
-    std::tie(invoice.source, invoice.billing_period, invoice.invoice, invoice.currency) = key;
-    invoice.difference = invoice.billed;
-    for (const base::Decimal part : {invoice.entities, invoice.shared, invoice.unallocated}) {
-      add(invoice.difference, -part);
-    }
-    invoice.coverage = Percent(invoice.entities, invoice.billed);
-    result.push_back(std::move(invoice));
-  }
-  if (!fits) return absl::OutOfRangeError("a sum of an invoice does not fit");
-  return result;
-}
-
-absl::StatusOr<EntityCostSummary> Summarise(const QueryContext& context,
+absl::StatusOr<EntityCostSummary> Summarise(const CostReader& reader,
                                             const EntitySummaryRequest& request) {
   if (request.days < 0 || request.days > kMaxSummaryDays) {
     return absl::InvalidArgumentError(
@@ -390,7 +263,7 @@ absl::StatusOr<EntityCostSummary> Summarise(const QueryContext& context,
                             catalog::EntityRef::Parse(request.entity_ref));
     summary.entity_ref = ref.ToString();
   }
-  PURSER_ASSIGN_OR_RETURN(summary.sources, Freshness(context, summary.entity_ref));
+  PURSER_ASSIGN_OR_RETURN(summary.sources, reader.SourcesOf(summary.entity_ref));
   summary.to = request.as_of;
   if (!summary.to.has_value()) {
     summary.to_is_last_day_with_data = true;
@@ -398,21 +271,19 @@ absl::StatusOr<EntityCostSummary> Summarise(const QueryContext& context,
       summary.to = std::max(summary.to.value_or(source.last_day), source.last_day);
     }
     if (!summary.to.has_value()) {
-      PURSER_ASSIGN_OR_RETURN(
-          const store::Rows rows,
-          context.connection.Query("SELECT max(last_day) FROM cost_periods", {}));
-      if (rows[0].IsNull(0)) {
+      PURSER_ASSIGN_OR_RETURN(summary.to, reader.LastDay());
+      if (!summary.to.has_value()) {
         summary.to_is_last_day_with_data = false;
         return summary;
       }
-      PURSER_ASSIGN_OR_RETURN(summary.to, ParseDay(rows[0].Text(0)));
     }
   }
   summary.from = *summary.to - (request.days == 0 ? 30 : request.days) + 1;
   const std::vector<Filter> filters = {{Dimension::kEntity, {summary.entity_ref}}};
   std::map<std::string, EntityCosts> by_currency;
-  PURSER_ASSIGN_OR_RETURN(std::vector<Group> days, SumGroups(context, *summary.from, *summary.to,
-                                                             {Dimension::kDay}, filters, ""));
+  PURSER_ASSIGN_OR_RETURN(
+      std::vector<Group> days,
+      reader.SumGroups(*summary.from, *summary.to, {Dimension::kDay}, filters, ""));
   for (CostRow& row : ToRows(std::move(days))) {
     EntityCosts& costs = by_currency[row.currency];
     CostRow total;
@@ -425,7 +296,7 @@ absl::StatusOr<EntityCostSummary> Summarise(const QueryContext& context,
   }
   PURSER_ASSIGN_OR_RETURN(
       std::vector<Group> services,
-      SumGroups(context, *summary.from, *summary.to, {Dimension::kService}, filters, ""));
+      reader.SumGroups(*summary.from, *summary.to, {Dimension::kService}, filters, ""));
   for (CostRow& row : ToRows(std::move(services))) {
     by_currency[row.currency].by_service.push_back(std::move(row));
   }
@@ -435,64 +306,6 @@ absl::StatusOr<EntityCostSummary> Summarise(const QueryContext& context,
     summary.costs.push_back(std::move(costs));
   }
   return summary;
-}
-
-absl::StatusOr<std::vector<AllocatedPart>> RunExplainEntity(const QueryContext& context,
-                                                            const std::string& entity,
-                                                            int64_t month) {
-  struct Sum {
-    Measures sums;
-    std::map<std::string, base::Decimal> subjects;  // by resource id
-  };
-  std::map<std::pair<std::string, std::string>, Sum> parts;  // by rule and currency
-  absl::Status status;
-  PURSER_RETURN_IF_ERROR(context.connection.ForEach(
-      "SELECT s.decisions, s.resource_id, f.facts FROM cost_facts f "
-      "JOIN cost_subjects s ON s.id = f.subject WHERE f.month = $1",
-      {month}, [&](const store::Row& row) -> absl::Status {
-        if (!absl::StrContains(row.Text(0), entity)) return absl::OkStatus();
-        PURSER_ASSIGN_OR_RETURN(const Decisions decisions, Decisions::Parse(row.Text(0)));
-        PURSER_RETURN_IF_ERROR(DecodeFacts(row.Text(2), [&](const Fact& fact) {
-          const Decision& decision = decisions.Of(fact.item);
-          if (decision.entity_ref != entity || !status.ok()) return;
-          Sum& sum = parts[{decision.rule, context.numbers.items[fact.item].currency}];
-          status = sum.sums.Add(fact.sums);
-          base::Decimal& subject = sum.subjects[row.Text(1)];
-          base::Decimal::Add(subject, fact.sums.billed, &subject);
-        }));
-        return status;
-      }));
-  const std::optional<uint32_t> node = context.numbers.nodes.Find({NodeKind::kEntity, entity});
-  if (node.has_value()) {
-    PURSER_RETURN_IF_ERROR(context.connection.ForEach(
-        "SELECT facts FROM cost_node_months WHERE node = $1 AND month = $2",
-        {static_cast<int64_t>(*node), month}, [&](const store::Row& row) -> absl::Status {
-          PURSER_RETURN_IF_ERROR(DecodeFacts(row.Text(0), [&](const Fact& fact) {
-            const ChargeItem& item = context.numbers.items[fact.item];
-            if (item.pool.empty() || !status.ok()) return;
-            status =
-                parts[{absl::StrCat("share of ", item.pool), item.currency}].sums.Add(fact.sums);
-          }));
-          return status;
-        }));
-  }
-  std::vector<AllocatedPart> result;
-  for (const auto& [key, sum] : parts) {
-    AllocatedPart part{key.first,          key.second, sum.sums.billed,
-                       sum.sums.effective, "",         static_cast<int64_t>(sum.subjects.size())};
-    base::Decimal largest;
-    for (const auto& [id, billed] : sum.subjects) {
-      if (part.resource_id.empty() || billed > largest) {
-        part.resource_id = id;
-        largest = billed;
-      }
-    }
-    result.push_back(std::move(part));
-  }
-  std::stable_sort(
-      result.begin(), result.end(),
-      [](const AllocatedPart& a, const AllocatedPart& b) { return a.billed > b.billed; });
-  return result;
 }
 
 }  // namespace purser::costs

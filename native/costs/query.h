@@ -2,8 +2,8 @@
 #ifndef PURSER_COSTS_QUERY_H_
 #define PURSER_COSTS_QUERY_H_
 
-#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,28 +29,54 @@ struct Group {
   std::string currency;
   Measures sums;
 };
-// In the order of keys, then currency. `currency` as in QueryRequest.
+
+// What the data of a service answers, whichever engine keeps it. A consistent state of it, valid
+// inside the callback it was given to; one thread.
+class CostReader {
+ public:
+  virtual ~CostReader() = default;
+  // In the order of keys, then currency. `currency` as in QueryRequest.
+  virtual absl::StatusOr<std::vector<Group>> SumGroups(absl::CivilDay from, absl::CivilDay to,
+                                                       const std::vector<Dimension>& group_by,
+                                                       const std::vector<Filter>& filters,
+                                                       const std::string& currency) const = 0;
+  // The answer to a question without filters and conversion, by billed or effective cost. Nodes
+  // whose both costs are 0 are left out; other sums of the rows are not filled.
+  virtual absl::StatusOr<TopResult> TopNodes(NodeKind kind, const TopRequest& request) const = 0;
+  // How far the data of each source that charges the entity reaches for anybody.
+  virtual absl::StatusOr<std::vector<SourceFreshness>> SourcesOf(
+      const std::string& entity) const = 0;
+  virtual absl::StatusOr<std::optional<absl::CivilDay>> LastDay() const = 0;
+  virtual absl::StatusOr<std::vector<ReconciledInvoice>> Reconcile(absl::CivilDay from,
+                                                                   absl::CivilDay to) const = 0;
+  virtual absl::StatusOr<std::vector<AllocatedPart>> ExplainEntity(const std::string& entity,
+                                                                   int64_t month) const = 0;
+  virtual absl::StatusOr<std::vector<StoredDelivery>> Deliveries(const std::string& source,
+                                                                 int limit) const = 0;
+  virtual absl::StatusOr<DeliveryDiff> Diff(const DiffRequest& request) const = 0;
+  // In order.
+  virtual absl::StatusOr<std::vector<std::string>> NamesOf(NodeKind kind) const = 0;
+};
+
+// Of the embedded engine, as CostReader::SumGroups.
 absl::StatusOr<std::vector<Group>> SumGroups(const QueryContext& context, absl::CivilDay from,
                                              absl::CivilDay to,
                                              const std::vector<Dimension>& group_by,
                                              const std::vector<Filter>& filters,
                                              const std::string& currency);
 
-absl::StatusOr<QueryPage> RunQuery(const QueryContext& context, const QueryRequest& request);
-absl::StatusOr<std::vector<CostRow>> RunSums(const QueryContext& context,
-                                             const QueryRequest& request);
-absl::StatusOr<TopResult> RunTop(const QueryContext& context, const TopRequest& request);
-absl::StatusOr<std::vector<ComparedRow>> RunCompare(const QueryContext& context,
+// Of any engine.
+absl::StatusOr<QueryPage> RunQuery(const CostReader& reader, const QueryRequest& request);
+absl::StatusOr<std::vector<CostRow>> RunSums(const CostReader& reader, const QueryRequest& request);
+absl::StatusOr<TopResult> RunTop(const CostReader& reader, const TopRequest& request);
+absl::StatusOr<std::vector<ComparedRow>> RunCompare(const CostReader& reader,
                                                     const CompareRequest& request);
-absl::StatusOr<std::vector<ReconciledInvoice>> RunReconcile(const QueryContext& context,
-                                                            absl::CivilDay from, absl::CivilDay to);
-absl::StatusOr<EntityCostSummary> Summarise(const QueryContext& context,
+absl::StatusOr<EntityCostSummary> Summarise(const CostReader& reader,
                                             const EntitySummaryRequest& request);
-absl::StatusOr<std::vector<AllocatedPart>> RunExplainEntity(const QueryContext& context,
-                                                            const std::string& entity,
-                                                            int64_t month);
 
 CostRow ToRow(Group group);
+// OUT_OF_RANGE when a sum no longer fits.
+absl::Status AddTo(CostRow& row, const CostRow& more);
 // The kind of node a dimension of the catalog is; nothing for other dimensions.
 std::optional<NodeKind> NodeKindOf(Dimension dimension);
 // Whether a dimension is a part of what was bought, or of the bill; and its value there.

@@ -35,41 +35,11 @@ absl::Status CheckSource(absl::string_view source) {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const Numbers>> StoredCostService::NumbersIn(
-    store::Connection& connection) {
-  PURSER_ASSIGN_OR_RETURN(const int64_t version, costs::DataVersion(connection));
-  std::shared_ptr<const Numbers> known;
-  {
-    base::MutexLock lock(mutex_);
-    // Numbers are only added: newer ones serve older snapshots.
-    if (numbers_version_ >= version) return numbers_;
-    known = numbers_;
-  }
-  auto fresh = std::make_shared<Numbers>(*known);
-  PURSER_RETURN_IF_ERROR(fresh->Refresh(connection));
-  base::MutexLock lock(mutex_);
-  if (numbers_version_ < version) {
-    numbers_ = fresh;
-    numbers_version_ = version;
-  }
-  return std::shared_ptr<const Numbers>(fresh);
-}
-
-absl::StatusOr<Numbers> StoredCostService::OwnNumbers(store::Connection& connection) {
-  std::shared_ptr<const Numbers> known;
-  {
-    base::MutexLock lock(mutex_);
-    known = numbers_;
-  }
-  Numbers own = *known;
-  PURSER_RETURN_IF_ERROR(own.Refresh(connection));
-  return own;
-}
-
-absl::StatusOr<std::string> StoredCostService::Fingerprint(store::Connection& connection) {
+absl::StatusOr<std::string> AllocationFingerprint(store::Connection& connection,
+                                                  const Allocation& allocation,
+                                                  const EntityGraph& graph) {
   PURSER_ASSIGN_OR_RETURN(const std::string metrics, GetState(connection, "metrics"));
-  return absl::StrCat(kForm, "/", options_.allocation->fingerprint(), "/", graph()->fingerprint(),
-                      "/", metrics);
+  return absl::StrCat(kForm, "/", allocation.fingerprint(), "/", graph.fingerprint(), "/", metrics);
 }
 
 absl::Status StoredCostService::Start() {
@@ -77,8 +47,6 @@ absl::Status StoredCostService::Start() {
   base::MutexLock allocation_lock(allocation_mutex_);
   std::vector<GraphEntity> entities;
   std::string decided_by;
-  std::string fingerprint;
-  bool months_differ = false;
   PURSER_RETURN_IF_ERROR(
       options_.database->Read([&](store::Connection& connection) -> absl::Status {
         PURSER_ASSIGN_OR_RETURN(entities, LoadGraph(connection));
@@ -93,15 +61,10 @@ absl::Status StoredCostService::Start() {
     base::MutexLock lock(mutex_);
     graph_ = std::move(known);
   }
-  PURSER_RETURN_IF_ERROR(
-      options_.database->Read([&](store::Connection& connection) -> absl::Status {
-        PURSER_ASSIGN_OR_RETURN(fingerprint, Fingerprint(connection));
-        PURSER_ASSIGN_OR_RETURN(const auto months, MonthFingerprints(connection));
-        for (const auto& [month, by] : months) months_differ = months_differ || by != fingerprint;
-        return absl::OkStatus();
-      }));
-  if (decided_by != options_.allocation->fingerprint()) return ReallocateLocked().status();
-  return months_differ ? AllocateMonths() : absl::OkStatus();
+  if (decided_by != options_.allocation->fingerprint()) {
+    return engine_->Reallocate(*graph()).status();
+  }
+  return engine_->AllocateMonths(*graph());
 }
 
 // By the delivery's own numbers of items. Outside of any transaction: looking up resources reads.
@@ -178,108 +141,12 @@ absl::StatusOr<IngestReport> StoredCostService::Ingest(const IngestRequest& requ
   if (request.stop.stop_requested()) {
     return absl::CancelledError("the ingest was cancelled; nothing was stored");
   }
-  const std::shared_ptr<const EntityGraph> entities = graph();
-  const absl::Status stored =
-      options_.database->Transact([&](store::Connection& connection) -> absl::Status {
-        PURSER_ASSIGN_OR_RETURN(Numbers numbers, OwnNumbers(connection));
-        PURSER_ASSIGN_OR_RETURN(
-            const std::set<int64_t> months,
-            StoreDelivery(connection, request, report, delivery, decisions,
-                          options_.keep_deliveries, numbers, options_.clock->Now()));
-        PURSER_ASSIGN_OR_RETURN(const std::string fingerprint, Fingerprint(connection));
-        for (const int64_t month : months) {
-          PURSER_RETURN_IF_ERROR(
-              AllocateMonth(connection, *options_.allocation, *entities, month, numbers));
-          PURSER_RETURN_IF_ERROR(SetMonthFingerprint(connection, month, fingerprint));
-        }
-        PURSER_RETURN_IF_ERROR(ForgetOldMonths(connection, request.source));
-        return BumpDataVersion(connection);
-      });
+  const absl::Status stored = engine_->Store(*graph(), {request, report, delivery, decisions});
   if (!stored.ok()) {
     if (!report.quarantine_path.empty()) unlink(report.quarantine_path.c_str());
     return base::Annotate(stored, absl::StrCat("store the delivery of ", request.source));
   }
   return report;
-}
-
-absl::Status StoredCostService::ForgetOldMonths(store::Connection& connection,
-                                                const std::string& source) const {
-  if (options_.keep_months == 0) return absl::OkStatus();
-  PURSER_ASSIGN_OR_RETURN(const store::Rows rows,
-                          connection.Query("SELECT max(month) FROM cost_facts", {}));
-  if (rows[0].IsNull(0)) return absl::OkStatus();
-  const absl::CivilMonth newest(FirstDay(rows[0].Int(0)));
-  const absl::CivilDay first(newest - (options_.keep_months - 1));
-  PURSER_ASSIGN_OR_RETURN(const int64_t gone, ForgetMonths(connection, MonthOf(first)));
-  return gone == 0 ? absl::OkStatus() : ForgetSubjects(connection, source);
-}
-
-absl::StatusOr<int64_t> StoredCostService::ReallocateLocked() {
-  std::vector<KnownSubject> subjects;
-  std::shared_ptr<const Numbers> numbers;
-  PURSER_RETURN_IF_ERROR(
-      options_.database->Read([&](store::Connection& connection) -> absl::Status {
-        PURSER_ASSIGN_OR_RETURN(numbers, NumbersIn(connection));
-        return ForEachSubject(connection, [&](const KnownSubject& subject) {
-          subjects.push_back(subject);
-          return absl::OkStatus();
-        });
-      }));
-  std::vector<std::pair<int64_t, std::string>> changed;
-  for (const KnownSubject& subject : subjects) {
-    PURSER_ASSIGN_OR_RETURN(const Tags tags, ParseTags(subject.tags));
-    PURSER_ASSIGN_OR_RETURN(const Tags columns, ParseTags(subject.columns));
-    PURSER_ASSIGN_OR_RETURN(
-        const Decisions decisions,
-        Decisions::Make(*options_.allocation, *options_.resources,
-                        {subject.resource_id, subject.sub_account, &tags, &columns}, subject.items,
-                        numbers->items));
-    std::string text = decisions.ToText();
-    if (text != subject.decisions) changed.emplace_back(subject.id, std::move(text));
-  }
-  std::set<int64_t> months;
-  PURSER_RETURN_IF_ERROR(
-      options_.database->Read([&](store::Connection& connection) -> absl::Status {
-        PURSER_ASSIGN_OR_RETURN(months, MonthsOf(connection, changed));
-        return absl::OkStatus();
-      }));
-  PURSER_RETURN_IF_ERROR(
-      options_.database->Transact([&](store::Connection& connection) -> absl::Status {
-        PURSER_RETURN_IF_ERROR(StoreDecisions(connection, changed));
-        for (const int64_t month : months) {
-          PURSER_RETURN_IF_ERROR(SetMonthFingerprint(connection, month, ""));
-        }
-        return SetState(connection, "allocation", options_.allocation->fingerprint());
-      }));
-  PURSER_RETURN_IF_ERROR(AllocateMonths());
-  return static_cast<int64_t>(changed.size());
-}
-
-absl::Status StoredCostService::AllocateMonths() {
-  std::string fingerprint;
-  std::vector<int64_t> months;
-  PURSER_RETURN_IF_ERROR(
-      options_.database->Read([&](store::Connection& connection) -> absl::Status {
-        PURSER_ASSIGN_OR_RETURN(fingerprint, Fingerprint(connection));
-        PURSER_ASSIGN_OR_RETURN(const auto known, MonthFingerprints(connection));
-        for (const auto& [month, by] : known) {
-          if (by != fingerprint) months.push_back(month);
-        }
-        return absl::OkStatus();
-      }));
-  const std::shared_ptr<const EntityGraph> entities = graph();
-  // Month by month: other writers have their turn, and a stop in between is taken up at the start.
-  for (const int64_t month : months) {
-    PURSER_RETURN_IF_ERROR(
-        options_.database->Transact([&](store::Connection& connection) -> absl::Status {
-          PURSER_ASSIGN_OR_RETURN(Numbers numbers, OwnNumbers(connection));
-          PURSER_RETURN_IF_ERROR(
-              AllocateMonth(connection, *options_.allocation, *entities, month, numbers));
-          PURSER_RETURN_IF_ERROR(SetMonthFingerprint(connection, month, fingerprint));
-          return BumpDataVersion(connection);
-        }));
-  }
-  return absl::OkStatus();
 }
 
 absl::StatusOr<Explanation> ExplainCharge(const Allocation& allocation, ResourceIndex& resources,

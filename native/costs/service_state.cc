@@ -35,7 +35,7 @@ absl::StatusOr<std::vector<AllocatedPart>> StoredCostService::ExplainEntity(
     return absl::InvalidArgumentError("the month is not one like 2026-11");
   }
   return Answer<std::vector<AllocatedPart>>(
-      [&](const QueryContext& context) { return RunExplainEntity(context, name, month); });
+      [&](const CostReader& reader) { return reader.ExplainEntity(name, month); });
 }
 
 absl::Status StoredCostService::PutGraph(std::shared_ptr<const EntityGraph> graph) {
@@ -50,7 +50,7 @@ absl::Status StoredCostService::PutGraph(std::shared_ptr<const EntityGraph> grap
     base::MutexLock lock(mutex_);
     graph_ = std::move(graph);
   }
-  return AllocateMonths();
+  return engine_->AllocateMonths(*this->graph());
 }
 
 bool StoredCostService::SplitsByMetric() const {
@@ -79,7 +79,7 @@ absl::Status StoredCostService::PutMetrics(const std::vector<MetricValue>& value
         // Only splits make them a part of what is allocated.
         return SetState(connection, "metrics", SplitsByMetric() ? hash : "");
       }));
-  return AllocateMonths();
+  return engine_->AllocateMonths(*this->graph());
 }
 
 absl::Status StoredCostService::AddMetrics(const std::vector<MetricValue>& values) {
@@ -99,7 +99,7 @@ absl::Status StoredCostService::AddMetrics(const std::vector<MetricValue>& value
         }
         return absl::OkStatus();
       }));
-  return AllocateMonths();
+  return engine_->AllocateMonths(*this->graph());
 }
 
 absl::StatusOr<std::vector<MetricValue>> StoredCostService::Metrics(absl::string_view metric,
@@ -197,16 +197,7 @@ absl::StatusOr<std::vector<std::string>> StoredCostService::NamesOf(Dimension di
         absl::StrCat(DimensionName(dimension), " is no dimension of the catalog"));
   }
   return Answer<std::vector<std::string>>(
-      [&](const QueryContext& context) -> absl::StatusOr<std::vector<std::string>> {
-        std::vector<std::string> names;
-        PURSER_RETURN_IF_ERROR(
-            context.connection.ForEach("SELECT name FROM cost_nodes WHERE kind = $1 ORDER BY name",
-                                       {static_cast<int64_t>(*kind)}, [&](const store::Row& row) {
-                                         names.push_back(row.Text(0));
-                                         return absl::OkStatus();
-                                       }));
-        return names;
-      });
+      [&](const CostReader& reader) { return reader.NamesOf(*kind); });
 }
 
 }  // namespace purser::costs

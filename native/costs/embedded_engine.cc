@@ -1,0 +1,184 @@
+// Charges and what allocation makes of them in the store itself.
+#include <map>
+#include <set>
+#include <utility>
+
+#include "base/mutex.h"
+#include "base/status.h"
+#include "costs/embedded_reader.h"
+#include "costs/engine.h"
+#include "costs/history.h"
+#include "costs/numbers.h"
+#include "costs/readers/tags.h"
+#include "costs/rollups.h"
+
+namespace purser::costs {
+namespace {
+
+class EmbeddedEngine final : public Engine {
+ public:
+  explicit EmbeddedEngine(const Options& options) : options_(options) {}
+
+  absl::Status Read(const EntityGraph& graph,
+                    const std::function<absl::Status(const CostReader&)>& work) override {
+    return options_.database->Read([&](store::Connection& connection) -> absl::Status {
+      PURSER_ASSIGN_OR_RETURN(const std::shared_ptr<const Numbers> numbers, NumbersIn(connection));
+      return work(EmbeddedReader({connection, *numbers, graph, options_.rates.get()}));
+    });
+  }
+  absl::Status Store(const EntityGraph& graph, const ReadDelivery& read) override;
+  absl::StatusOr<int64_t> Reallocate(const EntityGraph& graph) override;
+  absl::Status AllocateMonths(const EntityGraph& graph) override;
+
+ private:
+  // At least what the snapshot refers to.
+  absl::StatusOr<std::shared_ptr<const Numbers>> NumbersIn(store::Connection& connection);
+  // A copy to add to inside a transaction.
+  absl::StatusOr<Numbers> OwnNumbers(store::Connection& connection);
+  // Forgets what Options::keep_months says, as far as the source named its subjects.
+  absl::Status ForgetOldMonths(store::Connection& connection, const std::string& source) const;
+
+  const Options& options_;
+  base::Mutex mutex_;
+  std::shared_ptr<const Numbers> numbers_ ABSL_GUARDED_BY(mutex_) = std::make_shared<Numbers>();
+  int64_t numbers_version_ ABSL_GUARDED_BY(mutex_) = -1;  // the data's when they were read
+};
+
+absl::StatusOr<std::shared_ptr<const Numbers>> EmbeddedEngine::NumbersIn(
+    store::Connection& connection) {
+  PURSER_ASSIGN_OR_RETURN(const int64_t version, costs::DataVersion(connection));
+  std::shared_ptr<const Numbers> known;
+  {
+    base::MutexLock lock(mutex_);
+    // Numbers are only added: newer ones serve older snapshots.
+    if (numbers_version_ >= version) return numbers_;
+    known = numbers_;
+  }
+  auto fresh = std::make_shared<Numbers>(*known);
+  PURSER_RETURN_IF_ERROR(fresh->Refresh(connection));
+  base::MutexLock lock(mutex_);
+  if (numbers_version_ < version) {
+    numbers_ = fresh;
+    numbers_version_ = version;
+  }
+  return std::shared_ptr<const Numbers>(fresh);
+}
+
+absl::StatusOr<Numbers> EmbeddedEngine::OwnNumbers(store::Connection& connection) {
+  std::shared_ptr<const Numbers> known;
+  {
+    base::MutexLock lock(mutex_);
+    known = numbers_;
+  }
+  Numbers own = *known;
+  PURSER_RETURN_IF_ERROR(own.Refresh(connection));
+  return own;
+}
+
+absl::Status EmbeddedEngine::Store(const EntityGraph& graph, const ReadDelivery& read) {
+  const std::string& source = read.request.source;
+  return options_.database->Transact([&](store::Connection& connection) -> absl::Status {
+    PURSER_ASSIGN_OR_RETURN(Numbers numbers, OwnNumbers(connection));
+    PURSER_ASSIGN_OR_RETURN(
+        const std::set<int64_t> months,
+        StoreDelivery(connection, read.request, read.report, read.delivery, read.decisions,
+                      options_.keep_deliveries, numbers, options_.clock->Now()));
+    PURSER_ASSIGN_OR_RETURN(const std::string fingerprint,
+                            AllocationFingerprint(connection, *options_.allocation, graph));
+    for (const int64_t month : months) {
+      PURSER_RETURN_IF_ERROR(
+          AllocateMonth(connection, *options_.allocation, graph, month, numbers));
+      PURSER_RETURN_IF_ERROR(SetMonthFingerprint(connection, month, fingerprint));
+    }
+    PURSER_RETURN_IF_ERROR(ForgetOldMonths(connection, source));
+    return BumpDataVersion(connection);
+  });
+}
+
+absl::Status EmbeddedEngine::ForgetOldMonths(store::Connection& connection,
+                                             const std::string& source) const {
+  if (options_.keep_months == 0) return absl::OkStatus();
+  PURSER_ASSIGN_OR_RETURN(const store::Rows rows,
+                          connection.Query("SELECT max(month) FROM cost_facts", {}));
+  if (rows[0].IsNull(0)) return absl::OkStatus();
+  const absl::CivilMonth newest(FirstDay(rows[0].Int(0)));
+  const absl::CivilDay first(newest - (options_.keep_months - 1));
+  PURSER_ASSIGN_OR_RETURN(const int64_t gone, ForgetMonths(connection, MonthOf(first)));
+  return gone == 0 ? absl::OkStatus() : ForgetSubjects(connection, source);
+}
+
+absl::StatusOr<int64_t> EmbeddedEngine::Reallocate(const EntityGraph& graph) {
+  std::vector<KnownSubject> subjects;
+  std::shared_ptr<const Numbers> numbers;
+  PURSER_RETURN_IF_ERROR(
+      options_.database->Read([&](store::Connection& connection) -> absl::Status {
+        PURSER_ASSIGN_OR_RETURN(numbers, NumbersIn(connection));
+        return ForEachSubject(connection, [&](const KnownSubject& subject) {
+          subjects.push_back(subject);
+          return absl::OkStatus();
+        });
+      }));
+  std::vector<std::pair<int64_t, std::string>> changed;
+  for (const KnownSubject& subject : subjects) {
+    PURSER_ASSIGN_OR_RETURN(const Tags tags, ParseTags(subject.tags));
+    PURSER_ASSIGN_OR_RETURN(const Tags columns, ParseTags(subject.columns));
+    PURSER_ASSIGN_OR_RETURN(
+        const Decisions decisions,
+        Decisions::Make(*options_.allocation, *options_.resources,
+                        {subject.resource_id, subject.sub_account, &tags, &columns}, subject.items,
+                        numbers->items));
+    std::string text = decisions.ToText();
+    if (text != subject.decisions) changed.emplace_back(subject.id, std::move(text));
+  }
+  std::set<int64_t> months;
+  PURSER_RETURN_IF_ERROR(
+      options_.database->Read([&](store::Connection& connection) -> absl::Status {
+        PURSER_ASSIGN_OR_RETURN(months, MonthsOf(connection, changed));
+        return absl::OkStatus();
+      }));
+  PURSER_RETURN_IF_ERROR(
+      options_.database->Transact([&](store::Connection& connection) -> absl::Status {
+        PURSER_RETURN_IF_ERROR(StoreDecisions(connection, changed));
+        for (const int64_t month : months) {
+          PURSER_RETURN_IF_ERROR(SetMonthFingerprint(connection, month, ""));
+        }
+        return SetState(connection, "allocation", options_.allocation->fingerprint());
+      }));
+  PURSER_RETURN_IF_ERROR(AllocateMonths(graph));
+  return static_cast<int64_t>(changed.size());
+}
+
+absl::Status EmbeddedEngine::AllocateMonths(const EntityGraph& graph) {
+  std::string fingerprint;
+  std::vector<int64_t> months;
+  PURSER_RETURN_IF_ERROR(
+      options_.database->Read([&](store::Connection& connection) -> absl::Status {
+        PURSER_ASSIGN_OR_RETURN(fingerprint,
+                                AllocationFingerprint(connection, *options_.allocation, graph));
+        PURSER_ASSIGN_OR_RETURN(const auto known, MonthFingerprints(connection));
+        for (const auto& [month, by] : known) {
+          if (by != fingerprint) months.push_back(month);
+        }
+        return absl::OkStatus();
+      }));
+  // Month by month: other writers have their turn, and a stop in between is taken up at the start.
+  for (const int64_t month : months) {
+    PURSER_RETURN_IF_ERROR(
+        options_.database->Transact([&](store::Connection& connection) -> absl::Status {
+          PURSER_ASSIGN_OR_RETURN(Numbers numbers, OwnNumbers(connection));
+          PURSER_RETURN_IF_ERROR(
+              AllocateMonth(connection, *options_.allocation, graph, month, numbers));
+          PURSER_RETURN_IF_ERROR(SetMonthFingerprint(connection, month, fingerprint));
+          return BumpDataVersion(connection);
+        }));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::unique_ptr<Engine> MakeEmbeddedEngine(const Options& options) {
+  return std::make_unique<EmbeddedEngine>(options);
+}
+
+}  // namespace purser::costs

@@ -1,0 +1,206 @@
+#include "costs/embedded_reader.h"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "costs/rank.h"
+#include "costs/rollups.h"
+#include "costs/split.h"
+
+namespace purser::costs {
+
+absl::StatusOr<TopResult> EmbeddedReader::TopNodes(NodeKind kind, const TopRequest& request) const {
+  PURSER_ASSIGN_OR_RETURN(std::vector<Ranked> all,
+                          ReadRanks(context_.connection, kind, request.from, request.to));
+  // Only what may be among the first is given a name.
+  std::map<std::string, std::pair<CostRow, std::vector<Ranked*>>> currencies;
+  for (Ranked& one : all) {
+    if (one.billed.IsZero() && one.effective.IsZero()) continue;
+    auto& [total, list] = currencies[one.currency];
+    total.currency = one.currency;
+    CostRow row;
+    row.billed = one.billed;
+    row.effective = one.effective;
+    PURSER_RETURN_IF_ERROR(AddTo(total, row));
+    list.push_back(&one);
+  }
+  TopResult result;
+  const auto amount = [&](const Ranked* one) {
+    return request.measure == Measure::kBilled ? one->billed : one->effective;
+  };
+  for (auto& [currency, entry] : currencies) {
+    auto& [total, list] = entry;
+    const size_t taken = std::min<size_t>(list.size(), static_cast<size_t>(request.limit));
+    const auto name = [&](const Ranked* one) -> const std::string& {
+      return context_.numbers.nodes[one->node].name;
+    };
+    std::partial_sort(list.begin(), list.begin() + static_cast<std::ptrdiff_t>(taken), list.end(),
+                      [&](const Ranked* a, const Ranked* b) {
+                        return amount(a) != amount(b) ? amount(a) > amount(b) : name(a) < name(b);
+                      });
+    CostRow rest = total;
+    for (size_t i = 0; i < taken; ++i) {
+      CostRow row{{name(list[i])}, currency, list[i]->billed, list[i]->effective};
+      CostRow less;
+      less.billed = -row.billed;
+      less.effective = -row.effective;
+      PURSER_RETURN_IF_ERROR(AddTo(rest, less));
+      result.rows.push_back(std::move(row));
+    }
+    result.total.push_back(total);
+    result.rest.push_back(std::move(rest));
+  }
+  return result;
+}
+
+absl::StatusOr<std::vector<SourceFreshness>> EmbeddedReader::SourcesOf(
+    const std::string& entity) const {
+  std::vector<SourceFreshness> sources;
+  const std::optional<uint32_t> node = context_.numbers.nodes.Find({NodeKind::kEntity, entity});
+  if (!node.has_value()) return sources;
+  std::map<std::string, bool> charging;
+  PURSER_RETURN_IF_ERROR(
+      context_.connection.ForEach("SELECT facts FROM cost_node_months WHERE node = $1",
+                                  {static_cast<int64_t>(*node)}, [&](const store::Row& row) {
+                                    return DecodeFacts(row.Text(0), [&](const Fact& fact) {
+                                      if (fact.bill < context_.numbers.bills.size()) {
+                                        charging[context_.numbers.bills[fact.bill].source] = true;
+                                      }
+                                    });
+                                  }));
+  for (const auto& [source, unused] : charging) {
+    PURSER_ASSIGN_OR_RETURN(const std::optional<absl::CivilDay> day,
+                            LastStoredDay(context_.connection, source));
+    if (day.has_value()) sources.push_back({source, *day});
+  }
+  return sources;
+}
+
+absl::StatusOr<std::vector<ReconciledInvoice>> EmbeddedReader::Reconcile(absl::CivilDay from,
+                                                                         absl::CivilDay to) const {
+  using Key = std::tuple<std::string, absl::CivilDay, std::string, std::string>;
+  std::map<Key, ReconciledInvoice> invoices;
+  const auto row_of = [&](const Fact& fact) -> ReconciledInvoice* {
+    const Bill& bill = context_.numbers.bills[fact.bill];
+    if (bill.billing_period < from || bill.billing_period > to) return nullptr;
+    const std::string& currency = context_.numbers.items[fact.item].currency;
+    return &invoices[{bill.source, bill.billing_period, bill.invoice, currency}];
+  };
+  bool fits = true;
+  const auto add = [&](base::Decimal& sum, base::Decimal more) {
+    fits = base::Decimal::Add(sum, more, &sum) && fits;
+  };
+  // What was read, and apart from it what allocation made of it.
+  PURSER_RETURN_IF_ERROR(context_.connection.ForEach(
+      "SELECT facts FROM cost_facts WHERE billing_period >= $1 AND billing_period <= $2",
+      {DayText(from), DayText(to)}, [&](const store::Row& row) {
+        return DecodeFacts(row.Text(0), [&](const Fact& fact) {
+          if (ReconciledInvoice* invoice = row_of(fact)) add(invoice->billed, fact.sums.billed);
+        });
+      }));
+  PURSER_RETURN_IF_ERROR(context_.connection.ForEach(
+      "SELECT m.node, m.facts FROM cost_node_months m JOIN cost_nodes n ON n.id = m.node "
+      "WHERE n.kind = $1 AND m.month IN (SELECT DISTINCT month FROM cost_facts "
+      "WHERE billing_period >= $2 AND billing_period <= $3)",
+      {static_cast<int64_t>(NodeKind::kEntity), DayText(from), DayText(to)},
+      [&](const store::Row& row) {
+        const std::string& name = context_.numbers.nodes[static_cast<uint32_t>(row.Int(0))].name;
+        const bool shared =
+            absl::StartsWith(name, kSharedPrefix) || absl::StartsWith(name, kIdlePrefix);
+        return DecodeFacts(row.Text(1), [&](const Fact& fact) {
+          ReconciledInvoice* invoice = row_of(fact);
+          if (invoice == nullptr) return;
+          add(name == kUnallocated ? invoice->unallocated
+              : shared             ? invoice->shared
+                                   : invoice->entities,
+              fact.sums.billed);
+        });
+      }));
+  std::vector<ReconciledInvoice> result;
+  for (auto& [key, invoice] : invoices) {
+    std::tie(invoice.source, invoice.billing_period, invoice.invoice, invoice.currency) = key;
+    invoice.difference = invoice.billed;
+    for (const base::Decimal part : {invoice.entities, invoice.shared, invoice.unallocated}) {
+      add(invoice.difference, -part);
+    }
+    invoice.coverage = Percent(invoice.entities, invoice.billed);
+    result.push_back(std::move(invoice));
+  }
+  if (!fits) return absl::OutOfRangeError("a sum of an invoice does not fit");
+  return result;
+}
+
+absl::StatusOr<std::vector<AllocatedPart>> EmbeddedReader::ExplainEntity(const std::string& entity,
+                                                                         int64_t month) const {
+  struct Sum {
+    Measures sums;
+    std::map<std::string, base::Decimal> subjects;  // by resource id
+  };
+  std::map<std::pair<std::string, std::string>, Sum> parts;  // by rule and currency
+  absl::Status status;
+  PURSER_RETURN_IF_ERROR(context_.connection.ForEach(
+      "SELECT s.decisions, s.resource_id, f.facts FROM cost_facts f "
+      "JOIN cost_subjects s ON s.id = f.subject WHERE f.month = $1",
+      {month}, [&](const store::Row& row) -> absl::Status {
+        if (!absl::StrContains(row.Text(0), entity)) return absl::OkStatus();
+        PURSER_ASSIGN_OR_RETURN(const Decisions decisions, Decisions::Parse(row.Text(0)));
+        PURSER_RETURN_IF_ERROR(DecodeFacts(row.Text(2), [&](const Fact& fact) {
+          const Decision& decision = decisions.Of(fact.item);
+          if (decision.entity_ref != entity || !status.ok()) return;
+          Sum& sum = parts[{decision.rule, context_.numbers.items[fact.item].currency}];
+          status = sum.sums.Add(fact.sums);
+          base::Decimal& subject = sum.subjects[row.Text(1)];
+          base::Decimal::Add(subject, fact.sums.billed, &subject);
+        }));
+        return status;
+      }));
+  const std::optional<uint32_t> node = context_.numbers.nodes.Find({NodeKind::kEntity, entity});
+  if (node.has_value()) {
+    PURSER_RETURN_IF_ERROR(context_.connection.ForEach(
+        "SELECT facts FROM cost_node_months WHERE node = $1 AND month = $2",
+        {static_cast<int64_t>(*node), month}, [&](const store::Row& row) -> absl::Status {
+          PURSER_RETURN_IF_ERROR(DecodeFacts(row.Text(0), [&](const Fact& fact) {
+            const ChargeItem& item = context_.numbers.items[fact.item];
+            if (item.pool.empty() || !status.ok()) return;
+            status =
+                parts[{absl::StrCat("share of ", item.pool), item.currency}].sums.Add(fact.sums);
+          }));
+          return status;
+        }));
+  }
+  std::vector<AllocatedPart> result;
+  for (const auto& [key, sum] : parts) {
+    AllocatedPart part{key.first,          key.second, sum.sums.billed,
+                       sum.sums.effective, "",         static_cast<int64_t>(sum.subjects.size())};
+    base::Decimal largest;
+    for (const auto& [id, billed] : sum.subjects) {
+      if (part.resource_id.empty() || billed > largest) {
+        part.resource_id = id;
+        largest = billed;
+      }
+    }
+    result.push_back(std::move(part));
+  }
+  std::stable_sort(
+      result.begin(), result.end(),
+      [](const AllocatedPart& a, const AllocatedPart& b) { return a.billed > b.billed; });
+  return result;
+}
+
+absl::StatusOr<std::vector<std::string>> EmbeddedReader::NamesOf(NodeKind kind) const {
+  std::vector<std::string> names;
+  PURSER_RETURN_IF_ERROR(
+      context_.connection.ForEach("SELECT name FROM cost_nodes WHERE kind = $1 ORDER BY name",
+                                  {static_cast<int64_t>(kind)}, [&](const store::Row& row) {
+                                    names.push_back(row.Text(0));
+                                    return absl::OkStatus();
+                                  }));
+  return names;
+}
+
+}  // namespace purser::costs
