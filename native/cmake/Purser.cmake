@@ -62,6 +62,7 @@ if(PURSER_STATIC)
     INTERFACE_LINK_LIBRARIES "${PURSER_SQLITE_ARCHIVE};m;${CMAKE_DL_LIBS};Threads::Threads")
 endif()
 include(Grpc)
+include(Fuzz) # before the precompiled headers, which take its options
 
 # purser_spdlog: logging of the programs (the addon logs through the portal). Debian has no archive of
 # spdlog or fmt, so static programs compile the headers.

@@ -85,7 +85,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         operation.kind = Operation::Kind::kAppend;
         break;
     }
-    StopLook look;
+    purser::edit::StopLook look;
     return Apply(operation, value, look);
   };
   const auto same =
