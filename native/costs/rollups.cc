@@ -17,21 +17,6 @@
 namespace purser::costs {
 namespace {
 
-// A subject's identity in the table: its parts may be long, its key is not.
-std::string SubjectKey(const StoredSubject& subject, const std::string& tags,
-                       const std::string& columns) {
-  return base::Sha256Hex(
-      absl::StrJoin({absl::string_view(subject.resource_id), absl::string_view(subject.sub_account),
-                     absl::string_view(tags), absl::string_view(columns)},
-                    absl::string_view("\0", 1)));
-}
-
-absl::StatusOr<int64_t> NextId(store::Connection& connection, const std::string& table) {
-  PURSER_ASSIGN_OR_RETURN(const store::Rows rows,
-                          connection.Query(absl::StrCat("SELECT max(id) FROM ", table), {}));
-  return rows[0].Int(0) + 1;
-}
-
 std::string ItemsToText(const std::set<uint32_t>& items) { return absl::StrJoin(items, ","); }
 
 absl::StatusOr<std::set<uint32_t>> ItemsFromText(absl::string_view text) {
@@ -114,6 +99,34 @@ absl::StatusOr<WrittenSubjects> StoreSubjects(store::Connection& connection,
   return written;
 }
 
+// Facts of one stored row: one subject's in one month of one billing period.
+struct FactsRow {
+  absl::CivilDay period;
+  int64_t month;
+  uint32_t subject;
+  friend bool operator<(const FactsRow& a, const FactsRow& b) {
+    return std::tie(a.period, a.month, a.subject) < std::tie(b.period, b.month, b.subject);
+  }
+};
+
+}  // namespace
+
+std::string DayText(absl::CivilDay day) { return absl::FormatCivilTime(day); }
+
+std::string SubjectKey(const StoredSubject& subject, const std::string& tags,
+                       const std::string& columns) {
+  return base::Sha256Hex(
+      absl::StrJoin({absl::string_view(subject.resource_id), absl::string_view(subject.sub_account),
+                     absl::string_view(tags), absl::string_view(columns)},
+                    absl::string_view("\0", 1)));
+}
+
+absl::StatusOr<int64_t> NextId(store::Connection& connection, const std::string& table) {
+  PURSER_ASSIGN_OR_RETURN(const store::Rows rows,
+                          connection.Query(absl::StrCat("SELECT max(id) FROM ", table), {}));
+  return rows[0].Int(0) + 1;
+}
+
 absl::Status StoreIngest(store::Connection& connection, const IngestRequest& request,
                          const IngestReport& report, int64_t ingest, absl::Time now) {
   PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
@@ -151,20 +164,6 @@ absl::Status StorePeriods(store::Connection& connection, const std::string& sour
   }
   return absl::OkStatus();
 }
-
-// Facts of one stored row: one subject's in one month of one billing period.
-struct FactsRow {
-  absl::CivilDay period;
-  int64_t month;
-  uint32_t subject;
-  friend bool operator<(const FactsRow& a, const FactsRow& b) {
-    return std::tie(a.period, a.month, a.subject) < std::tie(b.period, b.month, b.subject);
-  }
-};
-
-}  // namespace
-
-std::string DayText(absl::CivilDay day) { return absl::FormatCivilTime(day); }
 
 absl::StatusOr<bool> IsStored(store::Connection& connection, absl::string_view source,
                               const IngestReport& report) {
@@ -224,8 +223,7 @@ absl::StatusOr<std::set<int64_t>> StoreDelivery(
   return months;
 }
 
-absl::Status AllocateMonth(store::Connection& connection, const Allocation& allocation,
-                           const EntityGraph& graph, int64_t month, Numbers& numbers) {
+absl::StatusOr<MetricSums> LoadMetrics(store::Connection& connection, int64_t month) {
   MetricSums metrics;
   PURSER_RETURN_IF_ERROR(connection.ForEach(
       "SELECT metric, entity, value FROM cost_metrics WHERE day >= $1 AND day < $2",
@@ -237,6 +235,12 @@ absl::Status AllocateMonth(store::Connection& connection, const Allocation& allo
         return absl::OutOfRangeError(
             absl::StrCat("metric ", row.Text(0), ": the sum does not fit"));
       }));
+  return metrics;
+}
+
+absl::Status AllocateMonth(store::Connection& connection, const Allocation& allocation,
+                           const EntityGraph& graph, int64_t month, Numbers& numbers) {
+  PURSER_ASSIGN_OR_RETURN(const MetricSums metrics, LoadMetrics(connection, month));
   MonthAllocator allocator(allocation, graph, metrics, numbers);
   PURSER_RETURN_IF_ERROR(connection.ForEach(
       "SELECT s.decisions, f.facts FROM cost_facts f JOIN cost_subjects s ON s.id = f.subject "

@@ -29,6 +29,19 @@ std::string DayText(absl::CivilDay day);
 
 absl::Status MigrateTables(store::Database& database);
 
+// A subject's identity in tables: its parts may be long, its key is not. `tags`, `columns`: JSON.
+std::string SubjectKey(const StoredSubject& subject, const std::string& tags,
+                       const std::string& columns);
+
+// One more than the largest `id` of a table.
+absl::StatusOr<int64_t> NextId(store::Connection& connection, const std::string& table);
+
+// Records a delivery with its totals, and that its billing periods are its own.
+absl::Status StoreIngest(store::Connection& connection, const IngestRequest& request,
+                         const IngestReport& report, int64_t ingest, absl::Time now);
+absl::Status StorePeriods(store::Connection& connection, const std::string& source,
+                          const Delivery& delivery, int64_t ingest);
+
 // True when the current data of every period of `totals` came with this content.
 absl::StatusOr<bool> IsStored(store::Connection& connection, absl::string_view source,
                               const IngestReport& report);
@@ -40,6 +53,9 @@ absl::StatusOr<std::set<int64_t>> StoreDelivery(
     store::Connection& connection, const IngestRequest& request, const IngestReport& report,
     const Delivery& delivery, const std::vector<Decisions>& decisions, int keep_deliveries,
     Numbers& numbers, absl::Time now);
+
+// The metrics of a month, that splits use.
+absl::StatusOr<MetricSums> LoadMetrics(store::Connection& connection, int64_t month);
 
 // Allocates one month anew from its facts and the stored decisions. Runs inside the caller's
 // transaction.
