@@ -107,6 +107,12 @@ describe('writing into the tables of the catalog', () => {
     }
   });
 
+  it('leaves a name that no entity may have', async () => {
+    const given = [entity('two\nlines'), entity('one')];
+    assert.deepEqual(namesOf(await (await open()).write(given, OWNER)), ['two\nlines']);
+    assert.deepEqual(await knex('refresh_state').pluck('entity_ref'), ['resource:default/one']);
+  });
+
   it('writes an entity with its reference, or neither', async () => {
     await knex.raw(
       "CREATE TRIGGER full BEFORE INSERT ON refresh_state_references BEGIN SELECT raise(abort, 'disk full'); END",

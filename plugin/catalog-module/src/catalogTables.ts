@@ -33,21 +33,23 @@ export interface Owner {
   sourceKey: string;
 }
 
-/** An entity as the statements take it: as a part of a JSON text. */
+/** An entity with what its row will have. */
 interface Row {
   entity: Entity;
+  id: string;
   ref: string;
-  text: string;
+  hash: string;
+  body: string;
 }
 
-/** What a database does with many rows that come as one JSON text. */
+/** What a database does with the rows of some entities. */
 interface Dialect {
   /** Gives the rows that the catalog holds of the owner their new content. */
-  update(knex: Knex, rows: string, owner: Owner): Promise<unknown>;
-  /** Those of some refs that the catalog does not hold of the owner. */
-  missing(knex: Knex, refs: string, owner: Owner): Promise<string[]>;
+  update(knex: Knex, rows: Row[], owner: Owner): Promise<unknown>;
+  /** The refs of those that the catalog does not hold of the owner. */
+  missing(knex: Knex, rows: Row[], owner: Owner): Promise<string[]>;
   /** Adds rows whose refs the catalog does not hold at all; their refs. */
-  add(knex: Knex, rows: string, owner: Owner): Promise<string[]>;
+  add(knex: Knex, rows: Row[], owner: Owner): Promise<string[]>;
   analyze?(knex: Knex): Promise<unknown>;
   /** Entities of one statement. */
   atOnce: number;
@@ -63,26 +65,36 @@ const INSERT =
   'INSERT INTO refresh_state (entity_id, entity_ref, unprocessed_entity, unprocessed_hash, errors, location_key, next_update_at, last_discovery_at)';
 const NOT_HELD = 'ON CONFLICT (entity_ref) DO NOTHING RETURNING entity_ref';
 
-const POSTGRES_ROWS =
-  '(SELECT id, ref, hash, body::text AS body FROM json_to_recordset(?::json) AS j(id text, ref text, hash text, body json)) AS v';
+// One text of many lines for each column: PostgreSQL splits them in a twentieth of the time that it takes
+// for JSON. No hash or JSON text has a line's end in it; refs are looked at before.
+const LINES = "string_to_array(?, E'\\n')";
+const linesOf = (rows: Row[], column: 'id' | 'ref' | 'hash' | 'body') =>
+  rows.map(row => row[column]).join('\n');
 
 const POSTGRES: Dialect = {
   update: (knex, rows, { locationKey }) =>
     knex.raw(
-      `UPDATE refresh_state SET ${ASSIGNMENTS} FROM ${POSTGRES_ROWS} WHERE entity_ref = v.ref AND location_key = ? AND unprocessed_hash IS DISTINCT FROM v.hash`,
-      [rows, locationKey],
+      `UPDATE refresh_state SET ${ASSIGNMENTS} FROM unnest(${LINES}, ${LINES}, ${LINES}) AS v(ref, hash, body) WHERE entity_ref = v.ref AND location_key = ? AND unprocessed_hash IS DISTINCT FROM v.hash`,
+      [linesOf(rows, 'ref'), linesOf(rows, 'hash'), linesOf(rows, 'body'), locationKey],
     ),
-  missing: async (knex, refs, { locationKey }) => {
+  missing: async (knex, rows, { locationKey }) => {
     const found = await knex.raw(
-      'SELECT v.ref AS ref FROM json_array_elements_text(?::json) AS v(ref) LEFT JOIN refresh_state ON entity_ref = v.ref AND location_key = ? WHERE entity_ref IS NULL',
-      [refs, locationKey],
+      `SELECT v.ref AS ref FROM unnest(${LINES}) AS v(ref) LEFT JOIN refresh_state ON entity_ref = v.ref AND location_key = ? WHERE entity_ref IS NULL`,
+      [linesOf(rows, 'ref'), locationKey],
     );
     return refsOf(found.rows);
   },
   add: async (knex, rows, { locationKey, sourceKey }) => {
     const added = await knex.raw(
-      `WITH added AS (${INSERT} SELECT id, ref, body, hash, '', ?, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP FROM ${POSTGRES_ROWS} ${NOT_HELD}) INSERT INTO refresh_state_references (source_key, target_entity_ref) SELECT ?, entity_ref FROM added RETURNING target_entity_ref AS ref`,
-      [locationKey, rows, sourceKey],
+      `WITH added AS (${INSERT} SELECT v.id, v.ref, v.body, v.hash, '', ?, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP FROM unnest(${LINES}, ${LINES}, ${LINES}, ${LINES}) AS v(id, ref, body, hash) ${NOT_HELD}) INSERT INTO refresh_state_references (source_key, target_entity_ref) SELECT ?, entity_ref FROM added RETURNING target_entity_ref AS ref`,
+      [
+        locationKey,
+        linesOf(rows, 'id'),
+        linesOf(rows, 'ref'),
+        linesOf(rows, 'body'),
+        linesOf(rows, 'hash'),
+        sourceKey,
+      ],
     );
     return refsOf(added.rows);
   },
@@ -90,17 +102,20 @@ const POSTGRES: Dialect = {
   atOnce: 250,
 };
 
+const jsonOf = (rows: Row[]) =>
+  `[${rows.map(({ id, ref, hash, body }) => `{"id":"${id}","ref":${JSON.stringify(ref)},"hash":"${hash}","body":${body}}`).join(',')}]`;
+
 const SQLITE: Dialect = {
   update: (knex, rows, { locationKey }) =>
     knex.raw(
       `UPDATE refresh_state SET ${ASSIGNMENTS} FROM (SELECT value ->> 'ref' AS ref, value ->> 'hash' AS hash, value -> 'body' AS body FROM json_each(?)) AS v WHERE entity_ref = v.ref AND location_key = ? AND unprocessed_hash IS NOT v.hash`,
-      [rows, locationKey],
+      [jsonOf(rows), locationKey],
     ),
-  missing: async (knex, refs, { locationKey }) =>
+  missing: async (knex, rows, { locationKey }) =>
     refsOf(
       await knex.raw(
         'SELECT v.value AS ref FROM json_each(?) AS v LEFT JOIN refresh_state ON entity_ref = v.value AND location_key = ? WHERE entity_ref IS NULL',
-        [refs, locationKey],
+        [JSON.stringify(refsOf(rows)), locationKey],
       ),
     ),
   add: (knex, rows, { locationKey, sourceKey }) =>
@@ -109,7 +124,7 @@ const SQLITE: Dialect = {
         await tx.raw(
           // "WHERE true" tells the conflict clause from a join's.
           `${INSERT} SELECT value ->> 'id', value ->> 'ref', value -> 'body', value ->> 'hash', '', ?, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP FROM json_each(?) WHERE true ${NOT_HELD} AS ref`,
-          [locationKey, rows],
+          [locationKey, jsonOf(rows)],
         ),
       );
       await tx.raw(
@@ -139,11 +154,8 @@ function rowOf(entity: Entity): Row {
   const ref = stringifyEntityRef(entity);
   const body = JSON.stringify(entity);
   const hash = createHash('sha1').update(body).digest('hex');
-  const text = `{"id":"${randomUUID()}","ref":${JSON.stringify(ref)},"hash":"${hash}","body":${body}}`;
-  return { entity, ref, text };
+  return { entity, id: randomUUID(), ref, hash, body };
 }
-
-const textOf = (rows: Row[]) => `[${rows.map(({ text }) => text).join(',')}]`;
 
 /**
  * Writes entities of a provider into the catalog's own tables, many by one statement.
@@ -191,7 +203,16 @@ export class CatalogTables {
       if (start > 0) {
         await new Promise(resolve => setImmediate(resolve));
       }
-      let rows = entities.slice(start, start + atOnce).map(rowOf);
+      let rows: Row[] = [];
+      for (const entity of entities.slice(start, start + atOnce)) {
+        const row = rowOf(entity);
+        // Such a name is one that the catalog refuses.
+        if (row.ref.includes('\n')) {
+          left.push(entity);
+        } else {
+          rows.push(row);
+        }
+      }
       const steps = isNew ? [this.#add, this.#update] : [this.#update, this.#add];
       for (const step of steps) {
         rows = rows.length > 0 ? await step.call(this, rows, owner) : rows;
@@ -203,15 +224,14 @@ export class CatalogTables {
 
   /** Those that the catalog does not hold of the owner. */
   async #update(rows: Row[], owner: Owner): Promise<Row[]> {
-    await this.#dialect.update(this.#knex, textOf(rows), owner);
-    const refs = JSON.stringify(refsOf(rows));
-    const missing = new Set(await this.#dialect.missing(this.#knex, refs, owner));
+    await this.#dialect.update(this.#knex, rows, owner);
+    const missing = new Set(await this.#dialect.missing(this.#knex, rows, owner));
     return rows.filter(({ ref }) => missing.has(ref));
   }
 
   /** Those that the catalog holds already. */
   async #add(rows: Row[], owner: Owner): Promise<Row[]> {
-    const added = new Set(await this.#dialect.add(this.#knex, textOf(rows), owner));
+    const added = new Set(await this.#dialect.add(this.#knex, rows, owner));
     await this.#analyze(added.size);
     return rows.filter(({ ref }) => !added.has(ref));
   }
