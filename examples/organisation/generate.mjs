@@ -6,7 +6,7 @@
 // <folder>/checkouts        repositories with catalog-info.yaml     source-tree    3,100 entities
 // <folder>/infrastructure   a repository of Terraform               terraform      1,068
 // <folder>/directory        people and groups as LDIF, slapd.conf   ldap             800
-// <folder>/orders.json      products to order in the portal         purser-inventory 195
+// <folder>/orders.json      products to order in the portal         purser-inventory 260
 //
 // See README.md beside this file.
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -186,8 +186,8 @@ export function generate(folder) {
     // Each root, and the domain, system or component it belongs to; the modules.
     terraform: 2 * roots + MODULES.length + APPS.length,
     ldap: TEAMS + PEOPLE,
-    // Each workspace, its notebook and its bucket.
-    'purser-inventory': 3 * ORDERS,
+    // Each workspace, its folder, its notebook and its bucket.
+    'purser-inventory': 4 * ORDERS,
   };
 }
 

@@ -81,7 +81,7 @@ describe('the demo organisation', { skip }, () => {
     const { baseUrl } = fixture.portal;
     await signInAsGuest(page, baseUrl);
     const looks = [
-      ['resources', '/?filters[kind]=resource', 'workspace'],
+      ['resources', '/?filters[kind]=resource&filters[type]=analytics-workspace', 'Analytics workspace demo-00'],
       ['team', '/catalog/default/group/team-00', 'team-00'],
       ['service', '/catalog/default/component/billing-00-service-00', 'billing-00-service-00'],
       ['bucket', '/catalog/default/resource/workspace-demo-00-bucket', 'demo-00'],
