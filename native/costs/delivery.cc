@@ -1,12 +1,16 @@
 #include "costs/delivery.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <system_error>
+#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "costs/numbers.h"
 #include "costs/readers/days.h"
 #include "costs/readers/manifest.h"
 #include "costs/readers/tags.h"
@@ -31,6 +35,66 @@ enum Part : size_t {
   kInvoicePart,
   kColumnParts,
 };
+
+// Where a row of the table stands among the rollups.
+struct Place {
+  uint32_t period;
+  uint32_t month;
+  uint32_t subject;
+  uint32_t row;
+  uint64_t rest;  // item, invoice and day
+
+  friend bool operator<(const Place& a, const Place& b) {
+    return std::tie(a.period, a.month, a.subject, a.rest) <
+           std::tie(b.period, b.month, b.subject, b.rest);
+  }
+};
+
+absl::StatusOr<std::vector<absl::CivilDay>> DaysOf(const GroupTable& table, size_t part) {
+  std::vector<absl::CivilDay> days;
+  for (uint32_t code = 0; code < table.part(part).size(); ++code) {
+    PURSER_ASSIGN_OR_RETURN(const absl::CivilDay day, ParseDay(table.part(part).TextOf(code)));
+    days.push_back(day);
+  }
+  return days;
+}
+
+// By day: how many smaller values there are.
+template <typename Value>
+std::vector<uint32_t> Ranks(const std::vector<absl::CivilDay>& days, const Value& value) {
+  using Values = std::vector<decltype(value(absl::CivilDay()))>;
+  Values values;
+  for (const absl::CivilDay day : days) values.push_back(value(day));
+  Values sorted = values;
+  std::sort(sorted.begin(), sorted.end());
+  sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
+  std::vector<uint32_t> ranks;
+  for (const auto& one : values) {
+    ranks.push_back(static_cast<uint32_t>(std::lower_bound(sorted.begin(), sorted.end(), one) -
+                                          sorted.begin()));
+  }
+  return ranks;
+}
+
+ChargeItem ItemOf(const GroupTable& table, const GroupTable::CodedRow& row) {
+  const auto text = [&](size_t part) {
+    return std::string(table.part(part).TextOf(row.codes[part]));
+  };
+  return {text(kServicePart),
+          text(kRegionPart),
+          text(kSkuPart),
+          text(kCategoryPart),
+          KindOf(text(kCategoryPart), text(kClassPart), text(kCommitmentPart),
+                 row.sums[0].IsNegative()),
+          text(kCurrencyPart),
+          ""};
+}
+
+absl::Status TooManyItems() {
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the delivery has more than ", kMaxItems,
+                   " different services, regions and SKUs (kMaxItems): deliver it in parts"));
+}
 
 }  // namespace
 
@@ -153,55 +217,75 @@ absl::Status Delivery::Fill(const ScanResult& scanned) {
         "the delivery has more than ", kMaxDistinctTexts,
         " different services, tags and resources (kMaxDistinctTexts): deliver it in parts"));
   }
-  const auto days = [&](size_t part) -> absl::StatusOr<std::vector<absl::CivilDay>> {
-    std::vector<absl::CivilDay> days;
-    for (uint32_t code = 0; code < table.part(part).size(); ++code) {
-      PURSER_ASSIGN_OR_RETURN(const absl::CivilDay day, ParseDay(table.part(part).TextOf(code)));
-      days.push_back(day);
-    }
-    return days;
-  };
-  PURSER_ASSIGN_OR_RETURN(const std::vector<absl::CivilDay> periods, days(kPeriodPart));
-  PURSER_ASSIGN_OR_RETURN(const std::vector<absl::CivilDay> charge_days, days(kDayPart));
+  PURSER_ASSIGN_OR_RETURN(const std::vector<absl::CivilDay> periods, DaysOf(table, kPeriodPart));
+  PURSER_ASSIGN_OR_RETURN(const std::vector<absl::CivilDay> days, DaysOf(table, kDayPart));
   for (uint32_t code = 0; code < table.part(kTagsPart).size(); ++code) {
     const absl::string_view text = table.part(kTagsPart).TextOf(code);
     PURSER_ASSIGN_OR_RETURN(Tags tags, ParseTags(text));
     tags_.emplace_back(std::move(tags), std::string(text));
   }
-  // By the numbers of their parts.
-  absl::flat_hash_map<std::vector<uint32_t>, uint32_t> subjects;
-  absl::flat_hash_map<ChargeItem, uint32_t> items;
-  rollups_.reserve(table.groups());
-  std::vector<uint32_t> key(3 + columns_.size());
-  return table.ForEach([&](const GroupTable::CodedRow& row) -> absl::Status {
-    const auto text = [&](size_t part) { return table.part(part).TextOf(row.codes[part]); };
-    key = {row.codes[kResourcePart], row.codes[kAccountPart], row.codes[kTagsPart]};
+  // Texts were numbered while they were read: what rows mean is found by the numbers alone.
+  const std::vector<uint32_t> period_ranks = Ranks(periods, [](absl::CivilDay day) { return day; });
+  const std::vector<uint32_t> month_ranks = Ranks(days, MonthOf);
+  std::vector<std::optional<uint32_t>> invoices(table.part(kInvoicePart).size());
+  absl::flat_hash_map<std::vector<uint32_t>, uint32_t> subjects, items;
+  Numbering<ChargeItem> numbered;
+  std::vector<Place> places;
+  places.reserve(table.groups());
+  std::vector<uint32_t> key;
+  PURSER_RETURN_IF_ERROR(table.ForEach([&](const GroupTable::CodedRow& row) -> absl::Status {
+    key.assign({row.codes[kResourcePart], row.codes[kAccountPart], row.codes[kTagsPart]});
     key.insert(key.end(), row.codes.begin() + kColumnParts, row.codes.end());
-    const auto [subject, added] =
+    const auto [subject, new_subject] =
         subjects.try_emplace(key, static_cast<uint32_t>(subjects_.size()));
-    if (added) {
-      Tags kept;
-      for (size_t i = 0; i < columns_.size(); ++i) {
-        const absl::string_view value = text(kColumnParts + i).substr(0, kMaxColumnBytes);
-        if (!value.empty()) kept[columns_[i]] = std::string(value);
-      }
-      subjects_.push_back({std::string(text(kResourcePart)), std::string(text(kAccountPart)),
-                           row.codes[kTagsPart], texts_.NumberOf(TagsToJson(kept))});
+    if (new_subject) AddSubject(table, row);
+    const bool negative = row.sums[0].IsNegative();
+    key.assign({row.codes[kServicePart], row.codes[kRegionPart], row.codes[kSkuPart],
+                row.codes[kCategoryPart], row.codes[kCurrencyPart], row.codes[kClassPart],
+                row.codes[kCommitmentPart], negative});
+    const auto [item, new_item] = items.try_emplace(key, 0);
+    if (new_item) item->second = numbered.NumberOf(ItemOf(table, row));
+    if (numbered.size() > kMaxItems) return TooManyItems();
+    std::optional<uint32_t>& invoice = invoices[row.codes[kInvoicePart]];
+    if (!invoice.has_value()) {
+      invoice = texts_.NumberOf(table.part(kInvoicePart).TextOf(row.codes[kInvoicePart]));
     }
-    const ChargeItem item{std::string(text(kServicePart)),
-                          std::string(text(kRegionPart)),
-                          std::string(text(kSkuPart)),
-                          std::string(text(kCategoryPart)),
-                          KindOf(text(kCategoryPart), text(kClassPart), text(kCommitmentPart),
-                                 row.sums[0].IsNegative()),
-                          std::string(text(kCurrencyPart)),
-                          ""};
-    const auto [number, is_new] = items.try_emplace(item, static_cast<uint32_t>(items_.size()));
-    if (is_new) items_.push_back(item);
-    return rollups_[{periods[row.codes[kPeriodPart]], charge_days[row.codes[kDayPart]],
-                     subject->second, number->second, texts_.NumberOf(text(kInvoicePart))}]
-        .Add({row.sums[0], row.sums[1], row.sums[2], row.sums[3], row.charges});
-  });
+    places.push_back({period_ranks[row.codes[kPeriodPart]], month_ranks[row.codes[kDayPart]],
+                      subject->second, static_cast<uint32_t>(places.size()),
+                      static_cast<uint64_t>(item->second) << 40 |
+                          static_cast<uint64_t>(*invoice) << 8 |
+                          static_cast<uint64_t>(days[row.codes[kDayPart]].day())});
+    return absl::OkStatus();
+  }));
+  for (uint32_t item = 0; item < numbered.size(); ++item) items_.push_back(numbered[item]);
+  std::sort(places.begin(), places.end());
+  rollups_.reserve(places.size());
+  GroupTable::CodedRow row;
+  for (const Place& place : places) {
+    table.ReadRow(place.row, row);
+    const RollupKey of{periods[row.codes[kPeriodPart]], days[row.codes[kDayPart]], place.subject,
+                       static_cast<uint32_t>(place.rest >> 40),
+                       static_cast<uint32_t>(place.rest >> 8)};
+    const Measures sums{row.sums[0], row.sums[1], row.sums[2], row.sums[3], row.charges};
+    // Several classes of charges may be one kind.
+    if (!rollups_.empty() && rollups_.back().first == of) {
+      PURSER_RETURN_IF_ERROR(rollups_.back().second.Add(sums));
+    } else {
+      rollups_.emplace_back(of, sums);
+    }
+  }
+  return absl::OkStatus();
+}
+
+void Delivery::AddSubject(const GroupTable& table, const GroupTable::CodedRow& row) {
+  const auto text = [&](size_t part) { return table.part(part).TextOf(row.codes[part]); };
+  Tags kept;
+  for (size_t i = 0; i < columns_.size(); ++i) {
+    const absl::string_view value = text(kColumnParts + i).substr(0, kMaxColumnBytes);
+    if (!value.empty()) kept[columns_[i]] = std::string(value);
+  }
+  subjects_.push_back({std::string(text(kResourcePart)), std::string(text(kAccountPart)),
+                       row.codes[kTagsPart], texts_.NumberOf(TagsToJson(kept))});
 }
 
 absl::Status Delivery::AddBad(const std::string& path, const BadRow& row, Quarantine& quarantine,
@@ -219,9 +303,12 @@ absl::Status Delivery::AddBad(const std::string& path, const BadRow& row, Quaran
 // The money of all rows, summed while they were read, is the money of the groups.
 absl::Status Delivery::CheckControlTotals(const ScanResult& scanned) const {
   std::map<std::string, Sums> counted;
+  Sums* sum = nullptr;
+  uint32_t item = 0;
   for (const auto& [key, sums] : rollups_) {
-    PURSER_RETURN_IF_ERROR(
-        counted[items_[key.item].currency].Add(sums.billed, sums.effective, sums.charges));
+    // Neighbours are mostly of one item.
+    if (sum == nullptr || key.item != item) sum = &counted[items_[item = key.item].currency];
+    PURSER_RETURN_IF_ERROR(sum->Add(sums.billed, sums.effective, sums.charges));
   }
   bool equal = counted.size() == scanned.totals.size();
   int64_t rows = 0;

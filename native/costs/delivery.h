@@ -49,11 +49,6 @@ struct RollupKey {
   uint32_t item;     // index into Delivery::items
   uint32_t invoice;  // number of a text
   friend bool operator==(const RollupKey&, const RollupKey&) = default;
-  template <typename H>
-  friend H AbslHashValue(H state, const RollupKey& key) {
-    return H::combine(std::move(state), key.billing_period, key.day, key.subject, key.item,
-                      key.invoice);
-  }
 };
 
 struct Sums {
@@ -78,7 +73,8 @@ class Delivery {
   // what was summed plus what was set aside.
   absl::Status Read(Quarantine& quarantine, IngestReport& report);
 
-  const absl::flat_hash_map<RollupKey, Measures>& rollups() const { return rollups_; }
+  // Each key once, in the order of billing period, month, subject, item, invoice and day.
+  const std::vector<std::pair<RollupKey, Measures>>& rollups() const { return rollups_; }
   const std::vector<ChargeItem>& items() const { return items_; }
   const std::vector<StoredSubject>& subjects() const { return subjects_; }
   const std::vector<std::pair<Tags, std::string>>& tags() const { return tags_; }  // and as JSON
@@ -87,13 +83,14 @@ class Delivery {
  private:
   absl::Status FindFiles(std::vector<std::string>& paths, int64_t* rows) const;
   absl::Status Fill(const ScanResult& scanned);
+  void AddSubject(const GroupTable& table, const GroupTable::CodedRow& row);
   absl::Status AddBad(const std::string& path, const BadRow& row, Quarantine& quarantine,
                       IngestReport& report);
   absl::Status CheckControlTotals(const ScanResult& scanned) const;
 
   const IngestRequest& request_;
   std::vector<std::string> columns_;  // kept of subjects
-  absl::flat_hash_map<RollupKey, Measures> rollups_;
+  std::vector<std::pair<RollupKey, Measures>> rollups_;
   std::vector<ChargeItem> items_;
   std::vector<StoredSubject> subjects_;
   std::vector<std::pair<Tags, std::string>> tags_;

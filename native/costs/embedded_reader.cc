@@ -15,45 +15,39 @@
 namespace purser::costs {
 
 absl::StatusOr<TopResult> EmbeddedReader::TopNodes(NodeKind kind, const TopRequest& request) const {
-  PURSER_ASSIGN_OR_RETURN(std::vector<Ranked> all,
+  PURSER_ASSIGN_OR_RETURN(std::vector<Ranking> rankings,
                           ReadRanks(context_.connection, kind, request.from, request.to));
-  // Only what may be among the first is given a name.
-  std::map<std::string, std::pair<CostRow, std::vector<Ranked*>>> currencies;
-  for (Ranked& one : all) {
-    if (one.billed.IsZero() && one.effective.IsZero()) continue;
-    auto& [total, list] = currencies[one.currency];
-    total.currency = one.currency;
-    CostRow row;
-    row.billed = one.billed;
-    row.effective = one.effective;
-    PURSER_RETURN_IF_ERROR(AddTo(total, row));
-    list.push_back(&one);
-  }
-  TopResult result;
-  const auto amount = [&](const Ranked* one) {
-    return request.measure == Measure::kBilled ? one->billed : one->effective;
+  std::sort(rankings.begin(), rankings.end(),
+            [](const Ranking& a, const Ranking& b) { return a.currency < b.currency; });
+  const auto amount = [&](const Ranked& one) {
+    return request.measure == Measure::kBilled ? one.billed : one.effective;
   };
-  for (auto& [currency, entry] : currencies) {
-    auto& [total, list] = entry;
-    const size_t taken = std::min<size_t>(list.size(), static_cast<size_t>(request.limit));
-    const auto name = [&](const Ranked* one) -> const std::string& {
-      return context_.numbers.nodes[one->node].name;
-    };
-    std::partial_sort(list.begin(), list.begin() + static_cast<std::ptrdiff_t>(taken), list.end(),
-                      [&](const Ranked* a, const Ranked* b) {
+  // Only what is among the first is given a name.
+  const auto name = [&](const Ranked& one) -> const std::string& {
+    return context_.numbers.nodes[one.node].name;
+  };
+  TopResult result;
+  for (auto& [currency, nodes] : rankings) {
+    std::erase_if(nodes,
+                  [](const Ranked& one) { return one.billed.IsZero() && one.effective.IsZero(); });
+    if (nodes.empty()) continue;
+    const size_t taken = std::min<size_t>(nodes.size(), static_cast<size_t>(request.limit));
+    std::partial_sort(nodes.begin(), nodes.begin() + static_cast<std::ptrdiff_t>(taken),
+                      nodes.end(), [&](const Ranked& a, const Ranked& b) {
                         return amount(a) != amount(b) ? amount(a) > amount(b) : name(a) < name(b);
                       });
-    CostRow rest = total;
-    for (size_t i = 0; i < taken; ++i) {
-      CostRow row{{name(list[i])}, currency, list[i]->billed, list[i]->effective};
-      CostRow less;
-      less.billed = -row.billed;
-      less.effective = -row.effective;
-      PURSER_RETURN_IF_ERROR(AddTo(rest, less));
-      result.rows.push_back(std::move(row));
+    Measures total, rest;
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      const Measures sums{nodes[i].billed, nodes[i].effective, {}, {}, 0};
+      PURSER_RETURN_IF_ERROR(total.Add(sums));
+      if (i < taken) {
+        result.rows.push_back({{name(nodes[i])}, currency, sums.billed, sums.effective});
+      } else {
+        PURSER_RETURN_IF_ERROR(rest.Add(sums));
+      }
     }
-    result.total.push_back(total);
-    result.rest.push_back(std::move(rest));
+    result.total.push_back({{}, currency, total.billed, total.effective});
+    result.rest.push_back({{}, currency, rest.billed, rest.effective});
   }
   return result;
 }

@@ -1,6 +1,7 @@
 #include "costs/facts.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
@@ -26,11 +27,14 @@ void PutAmount(base::Decimal amount, std::string& out) {
   const __int128 units = amount.units();
   unsigned __int128 bits = static_cast<unsigned __int128>(units) << 1;
   if (units < 0) bits = ~bits;
-  uint8_t bytes[16];
-  uint8_t size = 0;
-  for (; bits != 0; bits >>= 8) bytes[size++] = static_cast<uint8_t>(bits);
+  const auto width = [](uint64_t word) {
+    return (static_cast<size_t>(std::bit_width(word)) + 7) / 8;
+  };
+  const uint64_t high = static_cast<uint64_t>(bits >> 64);
+  const size_t size = high != 0 ? 8 + width(high) : width(static_cast<uint64_t>(bits));
   out.push_back(static_cast<char>(size));
-  out.append(reinterpret_cast<const char*>(bytes), size);
+  // Little-endian, as every platform we build for.
+  out.append(reinterpret_cast<const char*>(&bits), size);
 }
 
 Form FormOf(base::Decimal amount, base::Decimal billed) {
@@ -64,7 +68,7 @@ class Reader {
     uint8_t size = 0;
     if (!Byte(&size) || size > 16 || end_ - at_ < size) return false;
     unsigned __int128 bits = 0;
-    std::memcpy(&bits, at_, size);  // little-endian, as every platform we build for
+    std::memcpy(&bits, at_, size);
     at_ += size;
     const unsigned __int128 half = bits >> 1;
     *out = base::Decimal::FromUnits(static_cast<__int128>((bits & 1) != 0 ? ~half : half));
@@ -112,7 +116,9 @@ absl::Status Normalise(std::vector<Fact>& facts) {
   size_t kept = 0;
   for (size_t i = 0; i < facts.size(); ++i) {
     if (kept > 0 && facts[kept - 1].key() == facts[i].key()) {
-      PURSER_RETURN_IF_ERROR(facts[kept - 1].sums.Add(facts[i].sums));
+      if (!facts[kept - 1].sums.TryAdd(facts[i].sums)) {
+        return facts[kept - 1].sums.Add(facts[i].sums);
+      }
     } else {
       if (kept != i) facts[kept] = facts[i];
       ++kept;

@@ -293,20 +293,24 @@ absl::Status GroupTable::ForEachSorted(
 
 absl::Status GroupTable::ForEach(const std::function<absl::Status(const CodedRow&)>& on_row) const {
   CodedRow row;
-  row.codes.resize(parts_.size());
-  row.sums.resize(measures_);
   for (size_t i = 0; i < groups_; ++i) {
-    const uint64_t* const record = Record(i);
-    for (size_t part = 0; part < parts_.size(); ++part) {
-      row.codes[part] = CodeIn(record, fields_[part]);
-    }
-    row.charges = static_cast<int64_t>(record[words_]);
-    for (size_t measure = 0; measure < measures_; ++measure) {
-      row.sums[measure] = base::Decimal::FromUnits(UnitsOf(record + words_ + 1 + 2 * measure));
-    }
+    ReadRow(i, row);
     PURSER_RETURN_IF_ERROR(on_row(row));
   }
   return absl::OkStatus();
+}
+
+void GroupTable::ReadRow(size_t index, CodedRow& row) const {
+  row.codes.resize(parts_.size());
+  row.sums.resize(measures_);
+  const uint64_t* const record = Record(index);
+  for (size_t part = 0; part < parts_.size(); ++part) {
+    row.codes[part] = CodeIn(record, fields_[part]);
+  }
+  row.charges = static_cast<int64_t>(record[words_]);
+  for (size_t measure = 0; measure < measures_; ++measure) {
+    row.sums[measure] = base::Decimal::FromUnits(UnitsOf(record + words_ + 1 + 2 * measure));
+  }
 }
 
 }  // namespace purser::costs

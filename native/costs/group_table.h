@@ -56,6 +56,8 @@ class GroupTable {
     int64_t charges = 0;
   };
   absl::Status ForEach(const std::function<absl::Status(const CodedRow&)>& on_row) const;
+  // The row of that order's place `index`.
+  void ReadRow(size_t index, CodedRow& row) const;
 
   size_t groups() const { return groups_; }
   size_t bytes() const;  // memory in use

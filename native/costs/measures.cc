@@ -30,17 +30,9 @@ absl::string_view MeasureName(Measure measure) {
 }
 
 absl::Status Measures::Add(const Measures& more) {
-  Measures sum;
-  if (!base::Decimal::Add(billed, more.billed, &sum.billed) ||
-      !base::Decimal::Add(effective, more.effective, &sum.effective) ||
-      !base::Decimal::Add(list, more.list, &sum.list) ||
-      !base::Decimal::Add(contracted, more.contracted, &sum.contracted)) {
-    return absl::OutOfRangeError(
-        "a sum of costs does not fit into ±170141183460469231731: is an amount in the file wrong?");
-  }
-  sum.charges = charges + more.charges;
-  *this = sum;
-  return absl::OkStatus();
+  if (TryAdd(more)) return absl::OkStatus();
+  return absl::OutOfRangeError(
+      "a sum of costs does not fit into ±170141183460469231731: is an amount in the file wrong?");
 }
 
 base::Decimal Measures::Of(Measure measure) const {

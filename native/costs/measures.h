@@ -31,6 +31,23 @@ struct Measures {
 
   // OUT_OF_RANGE when a sum no longer fits; nothing is added then.
   absl::Status Add(const Measures& more);
+  // The same for loops over many; false when a sum no longer fits.
+  bool TryAdd(const Measures& more) {
+    const auto add = [](base::Decimal& sum, base::Decimal other, __int128* total) {
+      return __builtin_add_overflow(sum.units(), other.units(), total);
+    };
+    __int128 totals[4];
+    if (add(billed, more.billed, &totals[0]) || add(effective, more.effective, &totals[1]) ||
+        add(list, more.list, &totals[2]) || add(contracted, more.contracted, &totals[3])) {
+      return false;
+    }
+    billed = base::Decimal::FromUnits(totals[0]);
+    effective = base::Decimal::FromUnits(totals[1]);
+    list = base::Decimal::FromUnits(totals[2]);
+    contracted = base::Decimal::FromUnits(totals[3]);
+    charges += more.charges;
+    return true;
+  }
   base::Decimal Of(Measure measure) const;
   friend bool operator==(const Measures&, const Measures&) = default;
 };

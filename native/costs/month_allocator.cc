@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "costs/fact_sums.h"
 #include "costs/split.h"
 
 namespace purser::costs {
@@ -22,18 +23,6 @@ base::Decimal Plus(base::Decimal a, base::Decimal b) {
   // Weights need no more than their order of magnitude: one that does not fit stays what it was.
   base::Decimal::Add(a, b, &sum);
   return sum;
-}
-
-std::vector<Fact> InOrder(const absl::flat_hash_map<uint64_t, Measures>& sums) {
-  std::vector<Fact> facts;
-  facts.reserve(sums.size());
-  for (const auto& [key, measures] : sums) {
-    facts.push_back({static_cast<uint32_t>(key >> 32), static_cast<uint32_t>(key >> 8 & 0xffffff),
-                     static_cast<int>(key & 0xff), measures});
-  }
-  std::sort(facts.begin(), facts.end(),
-            [](const Fact& a, const Fact& b) { return a.key() < b.key(); });
-  return facts;
 }
 
 }  // namespace
@@ -68,7 +57,13 @@ absl::Status MonthAllocator::Finish(
 
 absl::Status MonthAllocator::SumByBill(absl::flat_hash_map<uint32_t, Measures>& sums) const {
   for (const std::vector<Fact>& facts : facts_) {
-    for (const Fact& fact : facts) PURSER_RETURN_IF_ERROR(sums[fact.bill].Add(fact.sums));
+    // Neighbours are mostly of one bill.
+    Measures* sum = nullptr;
+    uint32_t bill = 0;
+    for (const Fact& fact : facts) {
+      if (sum == nullptr || fact.bill != bill) sum = &sums[bill = fact.bill];
+      if (!sum->TryAdd(fact.sums)) return sum->Add(fact.sums);
+    }
   }
   return absl::OkStatus();
 }
@@ -199,46 +194,40 @@ absl::Status MonthAllocator::SplitPool(const Pool& pool, size_t direct_places) {
 
 absl::Status MonthAllocator::RollUp(
     const std::function<absl::Status(uint32_t node, const std::vector<Fact>&)>& on_node) {
-  std::map<std::string, Sums> owners, systems, products, environments;
+  std::map<std::string, FactSums> owners, systems, products, environments;
   // Domains are found over the system, or over the entity itself when it has none.
-  std::map<std::vector<std::string>, Sums> domains;
+  std::map<std::vector<std::string>, FactSums> domains;
   for (uint32_t place = 0; place < refs_.size(); ++place) {
     if (facts_[place].empty()) continue;
     const std::string& ref = refs_[place];
     const Ancestry ancestry = graph_.Of(ref);
-    Sums* const direct[] = {&owners[ancestry.owner], &systems[ancestry.system],
-                            &products[ancestry.product], &environments[ancestry.environment],
-                            ancestry.domains.empty() ? nullptr : &domains[ancestry.domains]};
-    for (Sums* sums : direct) {
-      if (sums == nullptr) continue;
-      for (const Fact& fact : facts_[place]) {
-        PURSER_RETURN_IF_ERROR((*sums)[fact.key()].Add(fact.sums));
-      }
+    FactSums* const direct[] = {&owners[ancestry.owner], &systems[ancestry.system],
+                                &products[ancestry.product], &environments[ancestry.environment],
+                                ancestry.domains.empty() ? nullptr : &domains[ancestry.domains]};
+    for (FactSums* sums : direct) {
+      if (sums != nullptr) PURSER_RETURN_IF_ERROR(sums->Add(facts_[place]));
     }
     PURSER_RETURN_IF_ERROR(
         on_node(numbers_.nodes.NumberOf({NodeKind::kEntity, ref}), facts_[place]));
   }
-  const auto tell = [&](NodeKind kind, const std::map<std::string, Sums>& nodes) -> absl::Status {
+  const auto tell = [&](NodeKind kind,
+                        const std::map<std::string, FactSums>& nodes) -> absl::Status {
     for (const auto& [name, sums] : nodes) {
-      PURSER_RETURN_IF_ERROR(on_node(numbers_.nodes.NumberOf({kind, name}), InOrder(sums)));
+      PURSER_RETURN_IF_ERROR(on_node(numbers_.nodes.NumberOf({kind, name}), sums.InOrder()));
     }
     return absl::OkStatus();
   };
-  const auto add = [](Sums& to, const Sums& from) -> absl::Status {
-    for (const auto& [key, measures] : from) PURSER_RETURN_IF_ERROR(to[key].Add(measures));
-    return absl::OkStatus();
-  };
-  std::map<std::string, Sums> groups, above, total;
+  std::map<std::string, FactSums> groups, above, total;
   for (const auto& [owner, sums] : owners) {
-    PURSER_RETURN_IF_ERROR(add(total[""], sums));
+    PURSER_RETURN_IF_ERROR(total[""].Add(sums));
     if (owner.empty()) continue;
     const Ancestry ancestry = graph_.Of(owner);
     std::vector<std::string> chain = ancestry.groups;
     if (KindOfRef(owner) != "group") chain = {owner};
-    for (const std::string& group : chain) PURSER_RETURN_IF_ERROR(add(groups[group], sums));
+    for (const std::string& group : chain) PURSER_RETURN_IF_ERROR(groups[group].Add(sums));
   }
   for (const auto& [chain, sums] : domains) {
-    for (const std::string& domain : chain) PURSER_RETURN_IF_ERROR(add(above[domain], sums));
+    for (const std::string& domain : chain) PURSER_RETURN_IF_ERROR(above[domain].Add(sums));
   }
   PURSER_RETURN_IF_ERROR(tell(NodeKind::kTotal, total));
   PURSER_RETURN_IF_ERROR(tell(NodeKind::kOwner, owners));

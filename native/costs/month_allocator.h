@@ -39,7 +39,6 @@ class MonthAllocator {
     uint32_t place;
     base::Decimal weight;
   };
-  using Sums = absl::flat_hash_map<uint64_t, Measures>;  // by Fact::key
 
   absl::Status SplitPool(const Pool& pool, size_t direct_places);
   // Who takes how much of what is billed in `currency`; empty when nobody can.

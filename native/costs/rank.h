@@ -4,7 +4,9 @@
 #define PURSER_COSTS_RANK_H_
 
 #include <cstdint>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -17,13 +19,11 @@
 
 namespace purser::costs {
 
-// Which sums a ranking is by.
-inline constexpr Measure kRankMeasures[] = {Measure::kBilled, Measure::kEffective};
-
-// Collects the nodes of one kind and month. One thread.
+// Collects the nodes of one kind and month: their billed and effective sums. One thread.
 class RankWriter {
  public:
   RankWriter(NodeKind kind, int64_t month) : kind_(kind), month_(month) {}
+  // `facts` in the order of their keys. Each node once.
   absl::Status Add(uint32_t node, const std::vector<Fact>& facts, const Numbers& numbers);
   // Replaces what is stored.
   absl::Status Store(store::Connection& connection);
@@ -31,24 +31,26 @@ class RankWriter {
  private:
   struct Entry {
     uint32_t node;
-    std::string currency;
-    std::vector<base::Decimal> by_day;  // day * kRankMeasures
+    std::vector<__int128> sums;  // by day: billed, effective; from the month's first day on
   };
   const NodeKind kind_;
   const int64_t month_;
-  std::vector<Entry> entries_;
+  std::map<std::string, std::vector<Entry>, std::less<>> by_currency_;
 };
 
 struct Ranked {
   uint32_t node;
-  std::string currency;
   base::Decimal billed;
   base::Decimal effective;
 };
-// The sums of all nodes of a kind over the days, by node and currency; nodes without any charge in
-// these months are left out.
-absl::StatusOr<std::vector<Ranked>> ReadRanks(store::Connection& connection, NodeKind kind,
-                                              absl::CivilDay from, absl::CivilDay to);
+struct Ranking {
+  std::string currency;
+  std::vector<Ranked> nodes;
+};
+// The sums of all nodes of a kind over the days, by currency; nodes without any charge in these
+// months are left out.
+absl::StatusOr<std::vector<Ranking>> ReadRanks(store::Connection& connection, NodeKind kind,
+                                               absl::CivilDay from, absl::CivilDay to);
 
 }  // namespace purser::costs
 

@@ -1,7 +1,6 @@
 #include "costs/rollups.h"
 
 #include <algorithm>
-#include <tuple>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/numbers.h"
@@ -104,9 +103,7 @@ struct FactsRow {
   absl::CivilDay period;
   int64_t month;
   uint32_t subject;
-  friend bool operator<(const FactsRow& a, const FactsRow& b) {
-    return std::tie(a.period, a.month, a.subject) < std::tie(b.period, b.month, b.subject);
-  }
+  size_t first;  // of its facts
 };
 
 }  // namespace
@@ -189,17 +186,34 @@ absl::StatusOr<std::set<int64_t>> StoreDelivery(
     item_numbers.push_back(numbers.items.NumberOf(item));
   }
   std::vector<std::set<uint32_t>> items(delivery.subjects().size());
-  std::map<FactsRow, std::vector<Fact>> rows;
+  // Both in the order of their rows.
+  std::vector<FactsRow> rows;
+  std::vector<Fact> facts;
+  facts.reserve(delivery.rollups().size());
+  const RollupKey* last = nullptr;
   for (const auto& [key, sums] : delivery.rollups()) {
     Fact fact;
-    fact.item = item_numbers[key.item];
-    fact.bill = numbers.bills.NumberOf({request.source, key.billing_period,
-                                        delivery.subjects()[key.subject].sub_account,
-                                        delivery.texts().TextOf(key.invoice)});
+    const bool same_row = last != nullptr && key.subject == last->subject &&
+                          key.billing_period == last->billing_period &&
+                          key.day.month() == last->day.month() &&
+                          key.day.year() == last->day.year();
+    if (!same_row) {
+      rows.push_back({key.billing_period, MonthOf(key.day), key.subject, facts.size()});
+    }
+    if (same_row && key.item == last->item && key.invoice == last->invoice) {
+      fact.item = facts.back().item;
+      fact.bill = facts.back().bill;
+    } else {
+      fact.item = item_numbers[key.item];
+      fact.bill = numbers.bills.NumberOf({request.source, key.billing_period,
+                                          delivery.subjects()[key.subject].sub_account,
+                                          delivery.texts().TextOf(key.invoice)});
+      items[key.subject].insert(fact.item);
+    }
     fact.day = key.day.day();
     fact.sums = sums;
-    items[key.subject].insert(fact.item);
-    rows[{key.billing_period, MonthOf(key.day), key.subject}].push_back(fact);
+    facts.push_back(fact);
+    last = &key;
   }
   PURSER_RETURN_IF_ERROR(numbers.Store(connection));
   PURSER_ASSIGN_OR_RETURN(
@@ -207,10 +221,16 @@ absl::StatusOr<std::set<int64_t>> StoreDelivery(
       StoreSubjects(connection, request.source, delivery, decisions, items, item_numbers));
   std::set<int64_t> months;
   std::map<absl::CivilDay, PeriodRows> periods;
-  for (auto& [row, facts] : rows) {
-    PURSER_RETURN_IF_ERROR(Normalise(facts));
+  std::vector<Fact> of_row;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const FactsRow& row = rows[i];
+    const auto at = [&](size_t place) {
+      return facts.begin() + static_cast<std::ptrdiff_t>(place);
+    };
+    of_row.assign(at(row.first), at(i + 1 < rows.size() ? rows[i + 1].first : facts.size()));
+    PURSER_RETURN_IF_ERROR(Normalise(of_row));
     periods[row.period].emplace(std::pair(row.month, subjects.ids[row.subject]),
-                                EncodeFacts(facts));
+                                EncodeFacts(of_row));
     if (subjects.redecided[row.subject]) months.insert(row.month);
   }
   for (const auto& [period, encoded] : periods) {

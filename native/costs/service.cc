@@ -20,7 +20,7 @@ namespace purser::costs {
 namespace {
 
 // Of what allocation writes: what was written in another form is allocated anew.
-constexpr char kForm[] = "2";
+constexpr char kForm[] = "3";
 
 absl::Status CheckSource(absl::string_view source) {
   bool good = !source.empty() && source.size() <= kMaxSourceBytes;
@@ -100,11 +100,14 @@ absl::Status StoredCostService::FillTotals(const Delivery& delivery,
   };
   std::map<std::pair<absl::CivilDay, std::string>, Total> totals;
   for (const auto& [key, sums] : delivery.rollups()) {
-    const ChargeItem& item = delivery.items()[key.item];
-    Total& total = totals[{key.billing_period, item.currency}];
-    PURSER_RETURN_IF_ERROR(total.all.Add(sums));
-    if (decisions[key.subject].Of(key.item).entity_ref == kUnallocated) continue;
-    PURSER_RETURN_IF_ERROR(total.allocated.Add(sums));
+    if (last == nullptr || key.subject != last->subject || key.item != last->item ||
+        key.billing_period != last->billing_period) {
+      total = &totals[{key.billing_period, delivery.items()[key.item].currency}];
+      allocated = decisions[key.subject].Of(key.item).entity_ref != kUnallocated;
+    }
+    last = &key;
+    PURSER_RETURN_IF_ERROR(total->all.Add(sums));
+    if (allocated) PURSER_RETURN_IF_ERROR(total->allocated.Add(sums));
   }
   for (const auto& [key, total] : totals) {
     report.totals.push_back({key.first, key.second, total.all.billed, total.all.effective,
@@ -122,6 +125,10 @@ absl::StatusOr<IngestReport> StoredCostService::Ingest(const IngestRequest& requ
   IngestReport report;
   Quarantine quarantine(
       options_.quarantine_folder,
+  // Neighbours are mostly of one subject and item.
+  const RollupKey* last = nullptr;
+  Total* total = nullptr;
+  bool allocated = false;
       absl::StrCat(request.source, "-", base::NewId("", *options_.clock, base::Rng::System()),
                    ".csv"));
   Delivery delivery(request, options_.allocation->extra_columns());
