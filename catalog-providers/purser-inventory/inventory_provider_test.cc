@@ -138,5 +138,46 @@ TEST(TemplateOf, MakesAFormOfTheParameters) {
   EXPECT_EQ(input["owner"], "${{ parameters.owner }}");
 }
 
+TEST(ApiOf, SaysHowAProgramAsksForTheProduct) {
+  const json made = ApiOf(Blueprint(), "group:default/platform");
+  EXPECT_TRUE(catalog::Validate(made).empty());
+  EXPECT_EQ(made["metadata"]["name"], "product-bucket");
+  EXPECT_EQ(made["spec"]["type"], "openapi");
+  const json definition = json::parse(made["spec"]["definition"].get<std::string>());
+  EXPECT_EQ(definition["info"]["title"], "Bucket");
+  EXPECT_EQ(definition["servers"][0]["url"], "/api/purser");
+  const json& schema = definition["paths"]["/v1/requests"]["post"]["requestBody"]["content"]
+                                 ["application/json"]["schema"];
+  EXPECT_EQ(schema["properties"]["blueprint"]["const"], "bucket");
+  EXPECT_EQ(schema["properties"]["parameters"], Blueprint().parameters_schema);
+}
+
+TEST(EmitProducts, GivesTemplatesAndWhatIsConfigured) {
+  std::vector<provisioning::BlueprintInfo> blueprints = {Blueprint(), Blueprint()};
+  blueprints[1].name = "workspace";
+  const auto refs = [&](json config) {
+    provider::FakeContext context(std::move(config));
+    EXPECT_TRUE(EmitProducts(blueprints, context).ok());
+    std::vector<std::string> found;
+    for (const auto& [ref, entity] : context.entities) found.push_back(ref);
+    return found;
+  };
+  const json owner = "group:default/platform";
+  EXPECT_THAT(refs({{"owner", owner}, {"exclude", {"workspace"}}, {"apis", false}}),
+              ElementsAre("template:default/product-bucket"));
+  EXPECT_THAT(refs({{"owner", owner}, {"exclude", {"workspace"}}, {"apis", true}}),
+              ElementsAre("api:default/product-bucket", "api:default/product-workspace",
+                          "template:default/product-bucket"));
+}
+
+TEST(EmitProducts, LeavesOutWhatWouldNotBeValid) {
+  std::vector<provisioning::BlueprintInfo> blueprints = {Blueprint(), Blueprint()};
+  blueprints[0].name = "";
+  provider::FakeContext context(
+      {{"owner", "group:default/platform"}, {"exclude", json::array()}, {"apis", false}});
+  ASSERT_TRUE(EmitProducts(blueprints, context).ok());
+  EXPECT_EQ(context.entities.size() + context.log.size(), 2u);
+}
+
 }  // namespace
 }  // namespace purser::catalog_providers
