@@ -20,8 +20,8 @@ const sized = count => Math.max(100, Math.round((count * SCALE) / 100) * 100);
 const STEADY = sized(100_000);
 const FIRST = sized(50_000);
 const STITCHED = sized(2_000);
-/** A full mutation of 50,000 on an empty PostgreSQL took 106 s on a quiet machine of two processors. */
-const LIMIT_SECONDS = 400;
+/** A full mutation of 50,000 into PostgreSQL took 106 s on a quiet machine of two processors. */
+const LIMIT_SECONDS = 150;
 
 const rows = [];
 const scratch = [];
@@ -88,15 +88,17 @@ async function steady(client, name) {
   }
 }
 
-async function first(client, name) {
-  const ours = (await run('purser', 'first', FIRST, client)).first;
-  const theirs = (await run('upstream', 'first', FIRST, client)).first;
+async function first(client, name, mode) {
+  const ours = (await run('purser', mode, FIRST, client)).first;
+  const theirs = (await run('upstream', mode, FIRST, client)).first;
   const ratio = theirs.wall / ours.wall;
   const more = theirs.unfinished ? 'more than ' : '';
-  rows.push(row(`${name}, first load of ${FIRST} entities`, round(ours.wall / 1000, 1), 's'));
+  const into = mode === 'bare' ? ' into nothing at all' : '';
+  rows.push(row(`${name}, first load of ${FIRST} entities${into}`, round(ours.wall / 1000, 1), 's'));
   rows.push(row('  one full mutation', `${more}${round(theirs.wall / 1000, 1)}`, 's'));
-  rows.push(row('  faster', `${more}${round(ratio, 1)}`, 'times', '>= 6 times', ratio >= 6));
-  rows.push(row('  longest transaction', round(ours.longestTransaction / 1000, 2), 's', '<= 1.5 s', ours.longestTransaction <= 1_500));
+  const goal = mode === 'bare' ? [] : ['>= 6 times', ratio >= 6];
+  rows.push(row('  faster', `${more}${round(ratio, 1)}`, 'times', ...goal));
+  rows.push(row('  longest statement or transaction', round(ours.longestWrite / 1000, 2), 's', '<= 1.5 s', ours.longestWrite <= 1_500));
   rows.push(row('  CPU of the main thread', round(ours.cpu / 1000, 1), 's'));
   rows.push(row('  one full mutation', round(theirs.cpu / 1000, 1), 's'));
 }
@@ -114,7 +116,8 @@ async function stitched(client, name) {
 const parts = {
   'sqlite steady': () => steady('better-sqlite3', 'SQLite'),
   'postgres steady': () => steady('pg', 'PostgreSQL'),
-  'postgres first': () => first('pg', 'PostgreSQL'),
+  'postgres first': () => first('pg', 'PostgreSQL', 'first'),
+  'postgres bare': () => first('pg', 'PostgreSQL', 'bare'),
   'postgres stitched': () => stitched('pg', 'PostgreSQL'),
 };
 /** PURSER_BENCH_ROWS=first: only the parts whose name has this. */

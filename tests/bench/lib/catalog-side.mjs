@@ -1,13 +1,14 @@
 // One way of keeping a catalog true, in a process of its own: a real catalog backend of Backstage
 // with one provider. Prints one JSON line of figures.
 //
-//   node catalog-side.mjs <purser | upstream> <first | steady | stitched> <entities> <database> <folder> <limit>
+//   node catalog-side.mjs <purser | upstream> <first | bare | steady | stitched> <entities> <database> <folder> <limit>
 //
 // upstream: an entity provider as most are written: reads all, gives all by a full mutation. Its
 // entities are in memory already; reading and parsing them is not counted.
 // purser: the catalog module with the addon's source-tree on the same entities, as YAML files.
 //
-// first: everything into an empty catalog. steady: the catalog holds all; nothing changed, then one
+// first: everything into a catalog that holds a dozen entities of another provider; bare: nothing at all.
+// steady: the catalog holds all; nothing changed, then one
 // in a hundred. stitched: first, and until the catalog serves them all. The catalog's own processing is
 // off but for the last. What is not done after <limit> seconds is given up.
 import { createRequire } from 'node:module';
@@ -32,13 +33,17 @@ const { mockServices } = require('@backstage/backend-test-utils');
 
 const CHUNK = 1_000;
 const PROVIDER = 'bench';
+/** Another provider, with some entities that were there before: no portal has none. */
+const FEW = 'few';
+const FEW_ENTITIES = 12;
 const STITCHED_POLL_MS = 250;
 
 // ---- what goes to the database
 
-const statements = { count: 0, longestTransaction: 0 };
+/** Milliseconds: of a transaction from its begin, of a statement outside of one. */
+const statements = { count: 0, longestWrite: 0 };
 
-/** Counts statements and times transactions of every client of PostgreSQL. */
+/** Counts statements and times writes of every client of PostgreSQL. */
 function watchPostgres() {
   const { Client } = require('pg');
   const { query } = Client.prototype;
@@ -46,10 +51,15 @@ function watchPostgres() {
     statements.count += 1;
     const text = typeof args[0] === 'string' ? args[0] : (args[0]?.text ?? '');
     if (/^BEGIN/i.test(text)) this.purserBegan = performance.now();
-    if (/^(COMMIT|ROLLBACK)/i.test(text) && this.purserBegan !== undefined) {
-      const took = performance.now() - this.purserBegan;
-      statements.longestTransaction = Math.max(statements.longestTransaction, took);
-      this.purserBegan = undefined;
+    const began = this.purserBegan ?? performance.now();
+    const isEnd = this.purserBegan === undefined || /^(COMMIT|ROLLBACK)/i.test(text);
+    if (isEnd) this.purserBegan = undefined;
+    const done = args.at(-1);
+    if (isEnd && typeof done === 'function') {
+      args[args.length - 1] = (...answer) => {
+        statements.longestWrite = Math.max(statements.longestWrite, performance.now() - began);
+        done(...answer);
+      };
     }
     return query.apply(this, args);
   };
@@ -69,20 +79,21 @@ else watchSqlite();
 
 // ---- the backend
 
-let connection;
-const upstream = createBackendModule({
+/** Of the providers of this bench, by name. */
+const connections = {};
+const providers = createBackendModule({
   pluginId: 'catalog',
   moduleId: 'bench',
   register(reg) {
     reg.registerInit({
       deps: { catalog: catalogProcessingExtensionPoint },
       async init({ catalog }) {
-        catalog.addEntityProvider({
-          getProviderName: () => PROVIDER,
-          async connect(given) {
-            connection = given;
-          },
-        });
+        for (const name of [PROVIDER, FEW]) {
+          catalog.addEntityProvider({
+            getProviderName: () => name,
+            connect: async connection => void (connections[name] = connection),
+          });
+        }
       },
     });
   },
@@ -134,9 +145,8 @@ backend.add(
     },
   }),
 );
-backend.add(
-  side === 'purser' ? require(path.join(root, 'plugin/catalog-module/dist/index.js')) : upstream,
-);
+if (side === 'purser') backend.add(require(path.join(root, 'plugin/catalog-module/dist/index.js')));
+backend.add(providers);
 await backend.start();
 
 // ---- measuring
@@ -151,7 +161,7 @@ async function measure(work) {
   // 5: the high-water mark of resident memory begins anew.
   writeFileSync('/proc/self/clear_refs', '5');
   const resident = statusOf('VmRSS');
-  Object.assign(statements, { count: 0, longestTransaction: 0 });
+  Object.assign(statements, { count: 0, longestWrite: 0 });
   const cpu = process.threadCpuUsage();
   const start = performance.now();
   const given = sleep(limitMs, 'given up', { ref: false });
@@ -163,7 +173,7 @@ async function measure(work) {
     unfinished,
     cpu: (used.user + used.system) / 1000,
     statements: statements.count,
-    longestTransaction: statements.longestTransaction,
+    longestWrite: statements.longestWrite,
     peak: Math.max(0, statusOf('VmHWM') - resident),
   };
 }
@@ -189,11 +199,17 @@ async function refreshPurser() {
 }
 
 const deferred = entities => entities.map(entity => ({ entity, locationKey: PROVIDER }));
-const full = entities => connection.applyMutation({ type: 'full', entities: deferred(entities) });
+/** The same entity with names of its own. */
+const named = prefix => entity => ({
+  ...entity,
+  metadata: { ...entity.metadata, name: `${prefix}-${entity.metadata.name}` },
+});
+const full = (entities, provider = PROVIDER) =>
+  connections[provider].applyMutation({ type: 'full', entities: deferred(entities) });
 
 async function addInChunks(entities) {
   for (let i = 0; i < entities.length; i += CHUNK) {
-    await connection.applyMutation({
+    await connections[PROVIDER].applyMutation({
       type: 'delta',
       added: deferred(entities.slice(i, i + CHUNK)),
       removed: [],
@@ -222,7 +238,7 @@ async function rowsOf(table, column) {
 }
 
 async function untilStitched() {
-  while ((await rowsOf('final_entities', 'final_entity')) < count) await sleep(STITCHED_POLL_MS);
+  while ((await rowsOf('final_entities', 'final_entity')) < count + FEW_ENTITIES) await sleep(STITCHED_POLL_MS);
 }
 
 const steps = {
@@ -274,9 +290,13 @@ const steps = {
   },
 };
 
+steps.purser.bare = steps.purser.first;
+steps.upstream.bare = steps.upstream.first;
+
 try {
+  if (mode !== 'bare') await full(entitiesOf(FEW_ENTITIES, 0).map(named(FEW)), FEW);
   const figures = await steps[side][mode]();
-  if (mode === 'first' && side === 'purser') {
+  if (side === 'purser' && (mode === 'first' || mode === 'bare')) {
     const held = await rowsOf('refresh_state', '*');
     if (held < count) throw new Error(`the catalog holds ${held} of ${count} entities`);
   }
