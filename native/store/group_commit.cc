@@ -13,6 +13,18 @@ absl::Status GroupCommit::Run(const std::function<absl::Status(Connection&)>& wo
   return outcome.status;
 }
 
+void GroupCommit::RunApart(const std::function<void()>& act) {
+  {
+    base::MutexLock lock(mutex_);
+    while (busy_ || group_ != nullptr) turn_.Wait(mutex_);
+    busy_ = true;
+  }
+  act();
+  base::MutexLock lock(mutex_);
+  busy_ = false;
+  turn_.NotifyAll();
+}
+
 GroupCommit::Outcome GroupCommit::RunOnce(const std::function<absl::Status(Connection&)>& work,
                                           bool alone) {
   std::shared_ptr<Group> group;
@@ -35,7 +47,7 @@ GroupCommit::Outcome GroupCommit::RunOnce(const std::function<absl::Status(Conne
 
   absl::Status status;
   if (first) status = session_.Begin();
-  if (status.ok()) status = RunBelowSavepoint(work);
+  if (status.ok()) status = RunWork(work, first);
 
   base::MutexLock lock(mutex_);
   if (!session_.InTransaction()) {
@@ -50,7 +62,7 @@ GroupCommit::Outcome GroupCommit::RunOnce(const std::function<absl::Status(Conne
     mutex_.Unlock();
     if (status.ok()) {
       status = session_.Flush();
-      if (!status.ok() && session_.InTransaction()) UndoCaller();
+      if (!status.ok() && session_.InTransaction()) UndoCaller(first);
     }
     mutex_.Lock();
     if (!session_.InTransaction()) {
@@ -81,20 +93,22 @@ GroupCommit::Outcome GroupCommit::RunOnce(const std::function<absl::Status(Conne
   return {commit, shared && !commit.ok()};
 }
 
-absl::Status GroupCommit::RunBelowSavepoint(const std::function<absl::Status(Connection&)>& work) {
-  PURSER_RETURN_IF_ERROR(session_.Savepoint());
+absl::Status GroupCommit::RunWork(const std::function<absl::Status(Connection&)>& work,
+                                  bool first) {
+  // Before the first there is nothing to keep, and a savepoint costs a copy of every changed page.
+  if (!first) PURSER_RETURN_IF_ERROR(session_.Savepoint());
   absl::Status status = work(session_.connection());
   if (!session_.InTransaction()) {
     // `work` may have swallowed the error that ended the transaction; its changes are gone.
     return status.ok() ? absl::AbortedError("the database gave the transaction up") : status;
   }
-  if (status.ok()) status = session_.ReleaseSavepoint();
-  if (!status.ok() && session_.InTransaction()) UndoCaller();
+  if (status.ok() && !first) status = session_.ReleaseSavepoint();
+  if (!status.ok() && session_.InTransaction()) UndoCaller(first);
   return status;
 }
 
-void GroupCommit::UndoCaller() {
-  if (session_.RollbackToSavepoint().ok()) return;
+void GroupCommit::UndoCaller(bool first) {
+  if (!first && session_.RollbackToSavepoint().ok()) return;
   // Half of a caller's work must not be committed with the others': all of it goes. Whether the end
   // itself succeeds changes nothing: a transaction without a commit is lost.
   session_.Rollback().IgnoreError();

@@ -1,8 +1,9 @@
 // Several callers, one commit: the queue of writers in front of one connection.
 //
-// Callers run one after another on the same open transaction, each below a savepoint of its own,
-// and the last of those who wait commits for all. A caller that fails is rolled back to its
-// savepoint; one whose work was fine and was lost for what another did runs once more by itself.
+// Callers run one after another on the same open transaction, each but the first below a savepoint
+// of its own, and the last of those who wait commits for all. A caller that fails is rolled back to
+// its savepoint, the first to the beginning; one whose work was fine and was lost for what another
+// did runs once more by itself.
 #ifndef PURSER_STORE_GROUP_COMMIT_H_
 #define PURSER_STORE_GROUP_COMMIT_H_
 
@@ -40,6 +41,8 @@ class GroupCommit {
  public:
   explicit GroupCommit(WriteSession& session) : session_(session) {}
   absl::Status Run(const std::function<absl::Status(Connection&)>& work);
+  // Runs `act` between two transactions: callers wait meanwhile.
+  void RunApart(const std::function<void()>& act);
 
  private:
   // The callers whose work is in one transaction. Guarded by mutex_.
@@ -56,10 +59,11 @@ class GroupCommit {
   };
 
   Outcome RunOnce(const std::function<absl::Status(Connection&)>& work, bool alone);
-  // Runs `work` below a savepoint. Only the thread that set busy_ calls it.
-  absl::Status RunBelowSavepoint(const std::function<absl::Status(Connection&)>& work);
+  // Runs `work`, below a savepoint unless it is the transaction's first. Only the thread that set
+  // busy_ calls it.
+  absl::Status RunWork(const std::function<absl::Status(Connection&)>& work, bool first);
   // Takes back what the present caller did, or the whole transaction when that fails.
-  void UndoCaller();
+  void UndoCaller(bool first);
   void Finish(Group& group, absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   WriteSession& session_;  // of the thread that set busy_

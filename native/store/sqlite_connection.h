@@ -2,6 +2,7 @@
 #ifndef PURSER_STORE_SQLITE_CONNECTION_H_
 #define PURSER_STORE_SQLITE_CONNECTION_H_
 
+#include <functional>
 #include <list>
 #include <memory>
 #include <string>
@@ -39,6 +40,12 @@ class SqliteConnection final : public Connection {
   absl::Status Control(absl::string_view sql);
   // False when SQLite has ended the transaction by itself (after a full disk, for example).
   bool InTransaction() const;
+  // Tells `on_commit` after each commit how many pages the write-ahead log has, instead of copying
+  // it into the database now and then; `on_commit` must outlive the connection.
+  void WatchLog(const std::function<void(int)>* on_commit);
+  // Copies what it can of the log into the database, and syncs it, without waiting for anybody.
+  // What it cannot, a later call can.
+  void CopyLog();
 
  private:
   struct Statement {

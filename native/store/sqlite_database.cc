@@ -19,6 +19,7 @@
 #include "store/group_commit.h"
 #include "store/migrate.h"
 #include "store/scope.h"
+#include "store/sqlite_checkpointer.h"
 #include "store/sqlite_connection.h"
 #include "store/sqlite_log.h"
 #include "store/store.h"
@@ -28,11 +29,8 @@ namespace {
 
 // The write-ahead log is cut back to this after a large transaction.
 constexpr int64_t kMaxIdleLogBytes = 64 << 20;
-constexpr int64_t kPageBytes = 4096;
-// The log is copied into the database when it has grown to this, and is laid out so long at start:
-// with some room, since a commit goes on to its end.
-constexpr int64_t kLogBytes = 4 << 20;
-constexpr int64_t kLaidOutLogBytes = kLogBytes + (4 << 20);
+// Laid out at start, so that commits write over what is there; it may become longer.
+constexpr int64_t kLaidOutLogBytes = 8 << 20;
 // Pages that the writer keeps in memory: those that every change of a run touches.
 constexpr int64_t kWriterCacheKibibytes = 8 << 10;
 
@@ -86,16 +84,18 @@ class SqliteDatabase final : public Database {
   absl::Status Migrate(absl::string_view component, absl::Span<const Migration> steps) override;
 
  private:
-  // Destroyed last to first: connections, lock, folder.
+  // Destroyed last to first: checkpointer, connections, lock, folder.
   const std::string path_;
   const std::unique_ptr<TemporaryFolder> folder_;
   const FileLock lock_;
+  std::function<void(int)> on_commit_;  // told how long the log is
   std::unique_ptr<SqliteWriter> writer_;
   std::unique_ptr<GroupCommit> group_commit_;
 
   base::Mutex readers_mutex_;
   base::CondVar reader_free_;
   std::vector<std::unique_ptr<SqliteConnection>> readers_ ABSL_GUARDED_BY(readers_mutex_);
+  std::unique_ptr<SqliteCheckpointer> checkpointer_;
 };
 
 absl::Status SqliteDatabase::Start(const SqliteOptions& options) {
@@ -118,15 +118,21 @@ absl::Status SqliteDatabase::Start(const SqliteOptions& options) {
   PURSER_RETURN_IF_ERROR(writer.Control("PRAGMA foreign_keys=ON"));
   PURSER_RETURN_IF_ERROR(
       writer.Control(absl::StrCat("PRAGMA journal_size_limit=", kMaxIdleLogBytes)));
-  PURSER_RETURN_IF_ERROR(
-      writer.Control(absl::StrCat("PRAGMA wal_autocheckpoint=", kLogBytes / kPageBytes)));
+  PURSER_RETURN_IF_ERROR(writer.Control("PRAGMA wal_autocheckpoint=0"));
   PURSER_RETURN_IF_ERROR(
       writer.Control(absl::StrCat("PRAGMA cache_size=-", kWriterCacheKibibytes)));
   if (options.max_bytes > 0) {
     PURSER_RETURN_IF_ERROR(writer.Control(absl::StrCat(
-        "PRAGMA max_page_count=", std::max<int64_t>(1, options.max_bytes / kPageBytes))));
+        "PRAGMA max_page_count=", std::max<int64_t>(1, options.max_bytes / kSqlitePageBytes))));
   }
   if (folder_ == nullptr) LayOutLog(path_ + "-wal", kLaidOutLogBytes);
+  PURSER_ASSIGN_OR_RETURN(checkpointer_,
+                          SqliteCheckpointer::Start(path_, /*synced=*/folder_ == nullptr,
+                                                    [this](const std::function<void()>& act) {
+                                                      group_commit_->RunApart(act);
+                                                    }));
+  on_commit_ = [this](int log_pages) { checkpointer_->OnCommit(log_pages); };
+  writer.WatchLog(&on_commit_);
   base::MutexLock lock(readers_mutex_);
   for (int i = 0; i < std::max(1, options.read_connections); ++i) {
     PURSER_ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> reader,
