@@ -183,10 +183,15 @@ int64_t EngineCore::Target() const {
   return std::clamp(static_cast<int64_t>(ahead), int64_t{options_.workers}, kMaxRunsInFlight);
 }
 
+int64_t EngineCore::UnderWay() const {
+  // Results that wait for their round count as well: workers that are quicker than the store would
+  // claim run after run otherwise, and hold all of them in memory.
+  return static_cast<int64_t>(ready_.size() + inbox_.size()) + performing_;
+}
+
 bool EngineCore::WantsRoundLocked() const {
   if (in_round_) return false;
-  const bool claim = claim_wanted_ && started_ && !draining_ &&
-                     static_cast<int64_t>(ready_.size()) + performing_ < Target();
+  const bool claim = claim_wanted_ && started_ && !draining_ && UnderWay() < Target();
   const bool timer = !timers_.empty() && !draining_ && timers_.begin()->first <= time_.Now();
   if (inbox_.empty() && !claim && !timer && !look_at_leases_ && !all_lost_) return false;
   return clock_.Monotonic() >= not_before_;

@@ -144,7 +144,7 @@ class EngineCore {
     std::vector<std::string> lost_runs;
     std::vector<std::pair<std::shared_ptr<ControlCall>, absl::Status>> answers;
     int64_t refused = 0;
-    int64_t busy = 0;  // tasks ready or under way when the round began
+    int64_t busy = 0;  // UnderWay when the round began, without the results that it stores
     bool claim = false;
     bool look_at_leases = false;
     bool claim_more = false;
@@ -174,6 +174,8 @@ class EngineCore {
   absl::Status TakeOver(store::Connection& connection, absl::string_view boots_condition,
                         std::vector<store::Value> parameters);
   int64_t Target() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Tasks handed out whose results no round has taken up.
+  int64_t UnderWay() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool WantsRoundLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Changed();
 

@@ -38,7 +38,7 @@ bool EngineCore::TryRound() {
       timers_.erase(timers_.begin());
       round.items.push_back(std::move(item));
     }
-    round.busy = static_cast<int64_t>(ready_.size()) + performing_;
+    round.busy = UnderWay();
     round.claim = claim_wanted_ && started_ && !draining_;
     // What is stored from now on asks again.
     if (round.claim) claim_wanted_ = false;
