@@ -25,17 +25,13 @@ constexpr int64_t kMaxFileBytes = 1 << 20;
 
 absl::StatusOr<int> List(const Args& args) {
   PURSER_RETURN_IF_ERROR(args.ExpectWords(0, 0, "blueprints list"));
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = ProvisioningService::NewStub(channel);
   purser::v1::ListBlueprintsRequest message;
   message.set_page_size(500);
   std::vector<std::vector<std::string>> rows;
   nlohmann::json all = nlohmann::json::array();
   do {
-    grpc::ClientContext context;
-    SetUnaryDeadline(context);
-    purser::v1::ListBlueprintsResponse response;
-    PURSER_RETURN_IF_ERROR(Explain(stub->ListBlueprints(&context, message, &response)));
+    PURSER_ASSIGN_OR_RETURN(const purser::v1::ListBlueprintsResponse response,
+                            CallUnary(args, &ProvisioningService::Stub::ListBlueprints, message));
     for (const purser::v1::Blueprint& blueprint : response.blueprints()) {
       all.push_back(ToJson(blueprint));
       rows.push_back({blueprint.name(), blueprint.title(), absl::StrCat(blueprint.step_ids_size()),
@@ -54,18 +50,14 @@ absl::StatusOr<int> List(const Args& args) {
 // Every fault of every file; what purserd's connectors take is purserd's to say.
 absl::StatusOr<int> Lint(const Args& args) {
   PURSER_RETURN_IF_ERROR(args.ExpectWords(1, 1000, "blueprints lint FILE…"));
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = ProvisioningService::NewStub(channel);
   nlohmann::json faults = nlohmann::json::array();
   for (const std::string& file : args.words()) {
     PURSER_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(file, kMaxFileBytes));
-    grpc::ClientContext context;
-    SetUnaryDeadline(context);
     purser::v1::CheckBlueprintRequest message;
     message.set_text(text);
     message.set_file(file);
-    purser::v1::CheckBlueprintResponse response;
-    PURSER_RETURN_IF_ERROR(Explain(stub->CheckBlueprint(&context, message, &response)));
+    PURSER_ASSIGN_OR_RETURN(const purser::v1::CheckBlueprintResponse response,
+                            CallUnary(args, &ProvisioningService::Stub::CheckBlueprint, message));
     for (const std::string& fault : response.faults()) {
       faults.push_back(fault);
       if (!args.Has("json")) std::cout << base::EscapeForDisplay(fault, 4000) << "\n";
@@ -110,14 +102,10 @@ absl::StatusOr<nlohmann::json> ReadBlueprint(const Args& args, const std::string
     PURSER_ASSIGN_OR_RETURN(document::Document document, document::ParseYamlDocument(*text, what));
     return std::move(document.value);
   }
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = ProvisioningService::NewStub(channel);
-  grpc::ClientContext context;
-  SetUnaryDeadline(context);
   purser::v1::GetBlueprintRequest message;
   message.set_name_or_hash(what);
-  purser::v1::GetBlueprintResponse response;
-  PURSER_RETURN_IF_ERROR(Explain(stub->GetBlueprint(&context, message, &response)));
+  PURSER_ASSIGN_OR_RETURN(const purser::v1::GetBlueprintResponse response,
+                          CallUnary(args, &ProvisioningService::Stub::GetBlueprint, message));
   return json::Parse(response.body_json());
 }
 
@@ -148,9 +136,7 @@ absl::StatusOr<int> Diff(const Args& args) {
 // What a request's steps gave, as the script of a test.
 absl::StatusOr<int> Record(const Args& args) {
   PURSER_RETURN_IF_ERROR(args.ExpectWords(1, 1, "blueprints record REQUEST"));
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = ProvisioningService::NewStub(channel);
-  PURSER_ASSIGN_OR_RETURN(const purser::v1::Request request, GetOne(*stub, args.words()[0]));
+  PURSER_ASSIGN_OR_RETURN(const purser::v1::Request request, GetOne(args, args.words()[0]));
   nlohmann::json answers = nlohmann::json::object();
   nlohmann::json states = nlohmann::json::object();
   for (const purser::v1::Step& step : request.steps()) {

@@ -34,12 +34,9 @@ std::string StateOf(const purser::v1::Source& source) {
 
 absl::StatusOr<int> List(const Args& args) {
   PURSER_RETURN_IF_ERROR(args.ExpectWords(0, 0, "catalog sources"));
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = CatalogService::NewStub(channel);
-  grpc::ClientContext context;
-  SetUnaryDeadline(context);
-  purser::v1::ListSourcesResponse response;
-  PURSER_RETURN_IF_ERROR(Explain(stub->ListSources(&context, {}, &response)));
+  PURSER_ASSIGN_OR_RETURN(
+      const purser::v1::ListSourcesResponse response,
+      CallUnary(args, &CatalogService::Stub::ListSources, purser::v1::ListSourcesRequest()));
   if (args.Has("json")) {
     PrintJson(ToJson(response));
     return kOk;
@@ -58,14 +55,10 @@ absl::StatusOr<int> List(const Args& args) {
 
 absl::StatusOr<int> Show(const Args& args) {
   PURSER_RETURN_IF_ERROR(args.ExpectWords(1, 1, "catalog source PROVIDER/INSTANCE"));
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = CatalogService::NewStub(channel);
-  grpc::ClientContext context;
-  SetUnaryDeadline(context);
   purser::v1::GetSourceRequest request;
   request.set_name(args.words()[0]);
-  purser::v1::GetSourceResponse response;
-  PURSER_RETURN_IF_ERROR(Explain(stub->GetSource(&context, request, &response)));
+  PURSER_ASSIGN_OR_RETURN(const purser::v1::GetSourceResponse response,
+                          CallUnary(args, &CatalogService::Stub::GetSource, request));
   if (args.Has("json")) {
     PrintJson(ToJson(response));
     return kOk;
@@ -93,16 +86,12 @@ absl::StatusOr<int> Show(const Args& args) {
 absl::StatusOr<int> Control(const Args& args, const std::string& verb) {
   PURSER_RETURN_IF_ERROR(
       args.ExpectWords(1, 1, absl::StrCat("catalog ", verb, " PROVIDER/INSTANCE")));
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = CatalogService::NewStub(channel);
-  grpc::ClientContext context;
-  SetUnaryDeadline(context);
   purser::v1::ControlSourceRequest request;
   request.set_name(args.words()[0]);
   request.set_verb(verb);
   request.set_actor(Actor(args));
-  purser::v1::ControlSourceResponse response;
-  PURSER_RETURN_IF_ERROR(Explain(stub->ControlSource(&context, request, &response)));
+  PURSER_ASSIGN_OR_RETURN(const purser::v1::ControlSourceResponse response,
+                          CallUnary(args, &CatalogService::Stub::ControlSource, request));
   if (args.Has("json")) {
     PrintJson(ToJson(response));
   } else if (verb == "confirm") {

@@ -3,7 +3,6 @@
 #include <pwd.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdlib>
 
 #include "absl/strings/match.h"
@@ -55,10 +54,6 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const Args& args) {
                           base::ReadFile(args.Get("tls-certificate"), kMaxPemBytes));
   PURSER_ASSIGN_OR_RETURN(tls.pem_private_key, base::ReadFile(args.Get("tls-key"), kMaxPemBytes));
   return grpc::CreateCustomChannel(address, grpc::SslCredentials(tls), arguments);
-}
-
-void SetUnaryDeadline(grpc::ClientContext& context) {
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
 }
 
 absl::Status Explain(const grpc::Status& status) {

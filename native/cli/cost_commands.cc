@@ -17,25 +17,22 @@ namespace {
 using purser::v1::CostService;
 
 // Reading a month of a large bill takes minutes; a person can still interrupt it.
-constexpr std::chrono::hours kIngestDeadline{2};
+constexpr absl::Duration kIngestDeadline = absl::Hours(2);
 
 absl::StatusOr<int> Ingest(const Args& args) {
   PURSER_RETURN_IF_ERROR(args.ExpectWords(1, 1, "costs ingest FILE --source NAME [--quarantine]"));
   if (!args.Has("source")) {
     return absl::InvalidArgumentError("--source is needed: the name of the bill, e.g. aws-main");
   }
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = CostService::NewStub(channel);
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kIngestDeadline);
   purser::v1::IngestCostsRequest message;
   message.set_source(args.Get("source"));
   // purserd has another working folder than this process.
   message.set_path(std::filesystem::absolute(args.words()[0]).lexically_normal().string());
   message.set_bad_rows(args.Has("quarantine") ? purser::v1::BAD_ROW_POLICY_QUARANTINE
                                               : purser::v1::BAD_ROW_POLICY_REFUSE);
-  purser::v1::IngestCostsResponse response;
-  PURSER_RETURN_IF_ERROR(Explain(stub->IngestCosts(&context, message, &response)));
+  PURSER_ASSIGN_OR_RETURN(
+      const purser::v1::IngestCostsResponse response,
+      CallUnary(args, &CostService::Stub::IngestCosts, message, kIngestDeadline));
   if (args.Has("json")) {
     PrintJson(ToJson(response));
     return kOk;
@@ -84,8 +81,6 @@ absl::StatusOr<int> Query(const Args& args) {
   if (!args.Has("from") || !args.Has("to")) {
     return absl::InvalidArgumentError("--from and --to are needed, days like 2026-11-20");
   }
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = CostService::NewStub(channel);
   purser::v1::QueryCostsRequest message;
   message.set_from_day(args.Get("from"));
   message.set_to_day(args.Get("to"));
@@ -107,10 +102,8 @@ absl::StatusOr<int> Query(const Args& args) {
   std::vector<std::vector<std::string>> rows;
   nlohmann::json all = nlohmann::json::array();
   do {
-    grpc::ClientContext context;
-    SetUnaryDeadline(context);
-    purser::v1::QueryCostsResponse response;
-    PURSER_RETURN_IF_ERROR(Explain(stub->QueryCosts(&context, message, &response)));
+    PURSER_ASSIGN_OR_RETURN(const purser::v1::QueryCostsResponse response,
+                            CallUnary(args, &CostService::Stub::QueryCosts, message));
     for (const purser::v1::CostRow& row : response.rows()) {
       if (args.Has("json")) {
         all.push_back(ToJson(row));
@@ -130,17 +123,13 @@ absl::StatusOr<int> Query(const Args& args) {
 
 absl::StatusOr<int> Entity(const Args& args) {
   PURSER_RETURN_IF_ERROR(args.ExpectWords(1, 1, "costs entity REF [--days N] [--as-of DAY]"));
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
   PURSER_ASSIGN_OR_RETURN(const int64_t days, args.Int("days", 30, 1, 400));
-  const auto stub = CostService::NewStub(channel);
-  grpc::ClientContext context;
-  SetUnaryDeadline(context);
   purser::v1::GetEntityCostsRequest message;
   message.set_entity_ref(args.words()[0]);
   message.set_days(static_cast<int32_t>(days));
   message.set_as_of(args.Get("as-of"));
-  purser::v1::GetEntityCostsResponse response;
-  PURSER_RETURN_IF_ERROR(Explain(stub->GetEntityCosts(&context, message, &response)));
+  PURSER_ASSIGN_OR_RETURN(const purser::v1::GetEntityCostsResponse response,
+                          CallUnary(args, &CostService::Stub::GetEntityCosts, message));
   if (args.Has("json")) {
     PrintJson(ToJson(response));
     return kOk;

@@ -1,5 +1,4 @@
 // `purser costs sources|fetch|deliveries|diff|alerts`.
-#include <chrono>
 #include <iostream>
 #include <string>
 #include <vector>
@@ -19,7 +18,7 @@ namespace {
 using purser::v1::CostService;
 
 // As reading a file: a large delivery takes minutes.
-constexpr std::chrono::hours kFetchDeadline{2};
+constexpr absl::Duration kFetchDeadline = absl::Hours(2);
 
 std::string TotalsText(const purser::v1::CostDelivery& delivery) {
   std::string text;
@@ -31,14 +30,10 @@ std::string TotalsText(const purser::v1::CostDelivery& delivery) {
 
 absl::StatusOr<int> Deliveries(const Args& args) {
   PURSER_RETURN_IF_ERROR(args.ExpectWords(0, 0, "costs deliveries [--source NAME]"));
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = CostService::NewStub(channel);
-  grpc::ClientContext context;
-  SetUnaryDeadline(context);
   purser::v1::ListCostDeliveriesRequest request;
   request.set_source(args.Get("source"));
-  purser::v1::ListCostDeliveriesResponse response;
-  PURSER_RETURN_IF_ERROR(Explain(stub->ListCostDeliveries(&context, request, &response)));
+  PURSER_ASSIGN_OR_RETURN(const purser::v1::ListCostDeliveriesResponse response,
+                          CallUnary(args, &CostService::Stub::ListCostDeliveries, request));
   if (args.Has("json")) {
     PrintJson(ToJson(response));
     return kOk;
@@ -71,12 +66,8 @@ absl::StatusOr<int> Diff(const Args& args) {
   std::vector<std::string> group_by = args.All("group-by");
   if (group_by.empty()) group_by = {"service", "account", "charge_category"};
   for (const std::string& name : group_by) request.add_group_by(name);
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = CostService::NewStub(channel);
-  grpc::ClientContext context;
-  SetUnaryDeadline(context);
-  purser::v1::DiffCostsResponse response;
-  PURSER_RETURN_IF_ERROR(Explain(stub->DiffCosts(&context, request, &response)));
+  PURSER_ASSIGN_OR_RETURN(const purser::v1::DiffCostsResponse response,
+                          CallUnary(args, &CostService::Stub::DiffCosts, request));
   if (args.Has("json")) {
     PrintJson(ToJson(response));
     return kOk;
@@ -121,13 +112,9 @@ void PrintSources(const std::vector<std::vector<std::string>>& rows) {
 
 absl::StatusOr<int> Sources(const Args& args) {
   PURSER_RETURN_IF_ERROR(args.ExpectWords(0, 0, "costs sources"));
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = CostService::NewStub(channel);
-  grpc::ClientContext context;
-  SetUnaryDeadline(context);
-  purser::v1::ListCostSourcesResponse response;
-  PURSER_RETURN_IF_ERROR(
-      Explain(stub->ListCostSources(&context, purser::v1::ListCostSourcesRequest(), &response)));
+  PURSER_ASSIGN_OR_RETURN(
+      const purser::v1::ListCostSourcesResponse response,
+      CallUnary(args, &CostService::Stub::ListCostSources, purser::v1::ListCostSourcesRequest()));
   if (args.Has("json")) {
     PrintJson(ToJson(response));
     return kOk;
@@ -142,15 +129,11 @@ absl::StatusOr<int> Sources(const Args& args) {
 
 absl::StatusOr<int> Fetch(const Args& args) {
   PURSER_RETURN_IF_ERROR(args.ExpectWords(1, 1, "costs fetch SOURCE [--force]"));
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = CostService::NewStub(channel);
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kFetchDeadline);
   purser::v1::FetchCostsRequest request;
   request.set_source(args.words()[0]);
   request.set_force(args.Has("force"));
-  purser::v1::FetchCostsResponse response;
-  PURSER_RETURN_IF_ERROR(Explain(stub->FetchCosts(&context, request, &response)));
+  PURSER_ASSIGN_OR_RETURN(const purser::v1::FetchCostsResponse response,
+                          CallUnary(args, &CostService::Stub::FetchCosts, request, kFetchDeadline));
   if (args.Has("json")) {
     PrintJson(ToJson(response));
   } else {
@@ -162,14 +145,10 @@ absl::StatusOr<int> Fetch(const Args& args) {
 absl::StatusOr<int> Alerts(const Args& args) {
   PURSER_RETURN_IF_ERROR(args.ExpectWords(0, 0, "costs alerts [--after N]"));
   PURSER_ASSIGN_OR_RETURN(const int64_t after, args.Int("after", 0, 0, INT64_MAX));
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = CostService::NewStub(channel);
-  grpc::ClientContext context;
-  SetUnaryDeadline(context);
   purser::v1::ListCostAlertsRequest request;
   request.set_after_sequence(after);
-  purser::v1::ListCostAlertsResponse response;
-  PURSER_RETURN_IF_ERROR(Explain(stub->ListCostAlerts(&context, request, &response)));
+  PURSER_ASSIGN_OR_RETURN(const purser::v1::ListCostAlertsResponse response,
+                          CallUnary(args, &CostService::Stub::ListCostAlerts, request));
   if (args.Has("json")) {
     PrintJson(ToJson(response));
     return kOk;

@@ -41,19 +41,6 @@ absl::Status AddFilters(const Args& args,
   return absl::OkStatus();
 }
 
-// Calls `method` with a unary deadline.
-template <typename Request, typename Response>
-absl::Status Call(const Args& args,
-                  grpc::Status (CostService::Stub::*method)(grpc::ClientContext*, const Request&,
-                                                            Response*),
-                  const Request& request, Response* response) {
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = CostService::NewStub(channel);
-  grpc::ClientContext context;
-  SetUnaryDeadline(context);
-  return Explain(((*stub).*method)(&context, request, response));
-}
-
 absl::Status NeedDays(const Args& args) {
   if (args.Has("from") && args.Has("to")) return absl::OkStatus();
   return absl::InvalidArgumentError("--from and --to are needed, days like 2026-11-20");
@@ -76,8 +63,8 @@ absl::StatusOr<int> Top(const Args& args) {
   PURSER_ASSIGN_OR_RETURN(const int64_t limit, args.Int("limit", 20, 1, costs::kMaxTop));
   request.set_limit(static_cast<int32_t>(limit));
   PURSER_RETURN_IF_ERROR(AddFilters(args, request.mutable_filters()));
-  purser::v1::TopCostsResponse response;
-  PURSER_RETURN_IF_ERROR(Call(args, &CostService::Stub::TopCosts, request, &response));
+  PURSER_ASSIGN_OR_RETURN(const purser::v1::TopCostsResponse response,
+                          CallUnary(args, &CostService::Stub::TopCosts, request));
   if (args.Has("json")) {
     PrintJson(ToJson(response));
     return kOk;
@@ -99,8 +86,8 @@ absl::StatusOr<int> Compare(const Args& args) {
   request.set_to_day(args.Get("to"));
   request.set_currency(args.Get("currency"));
   PURSER_RETURN_IF_ERROR(AddFilters(args, request.mutable_filters()));
-  purser::v1::CompareCostsResponse response;
-  PURSER_RETURN_IF_ERROR(Call(args, &CostService::Stub::CompareCosts, request, &response));
+  PURSER_ASSIGN_OR_RETURN(const purser::v1::CompareCostsResponse response,
+                          CallUnary(args, &CostService::Stub::CompareCosts, request));
   if (args.Has("json")) {
     PrintJson(ToJson(response));
     return kOk;
@@ -120,8 +107,8 @@ absl::StatusOr<int> Reconcile(const Args& args) {
   purser::v1::ReconcileCostsRequest request;
   request.set_from_day(args.Get("from"));
   request.set_to_day(args.Get("to"));
-  purser::v1::ReconcileCostsResponse response;
-  PURSER_RETURN_IF_ERROR(Call(args, &CostService::Stub::ReconcileCosts, request, &response));
+  PURSER_ASSIGN_OR_RETURN(const purser::v1::ReconcileCostsResponse response,
+                          CallUnary(args, &CostService::Stub::ReconcileCosts, request));
   if (args.Has("json")) {
     PrintJson(ToJson(response));
     return kOk;
@@ -195,7 +182,7 @@ absl::StatusOr<int> ExplainCommand(const Args& args) {
     purser::v1::ExplainCostsRequest request;
     request.set_entity_ref(args.Get("entity"));
     request.set_month(args.Get("month"));
-    PURSER_RETURN_IF_ERROR(Call(args, &CostService::Stub::ExplainCosts, request, &response));
+    PURSER_ASSIGN_OR_RETURN(response, CallUnary(args, &CostService::Stub::ExplainCosts, request));
   } else {
     PURSER_ASSIGN_OR_RETURN(const auto columns, ColumnsFrom(args));
     if (args.Has("rules")) {
@@ -215,7 +202,7 @@ absl::StatusOr<int> ExplainCommand(const Args& args) {
     } else {
       purser::v1::ExplainCostsRequest request;
       for (const auto& [column, value] : columns) (*request.mutable_columns())[column] = value;
-      PURSER_RETURN_IF_ERROR(Call(args, &CostService::Stub::ExplainCosts, request, &response));
+      PURSER_ASSIGN_OR_RETURN(response, CallUnary(args, &CostService::Stub::ExplainCosts, request));
     }
   }
   if (args.Has("json")) {
@@ -244,8 +231,8 @@ absl::StatusOr<int> Budgets(const Args& args) {
   purser::v1::ListBudgetsRequest request;
   request.set_of(args.Get("of"));
   request.set_as_of(args.Get("as-of"));
-  purser::v1::ListBudgetsResponse response;
-  PURSER_RETURN_IF_ERROR(Call(args, &CostService::Stub::ListBudgets, request, &response));
+  PURSER_ASSIGN_OR_RETURN(const purser::v1::ListBudgetsResponse response,
+                          CallUnary(args, &CostService::Stub::ListBudgets, request));
   if (args.Has("json")) {
     PrintJson(ToJson(response));
     return kOk;
@@ -267,8 +254,8 @@ absl::StatusOr<int> ForecastCommand(const Args& args) {
   request.set_days(static_cast<int32_t>(days));
   request.set_measure(args.Get("measure"));
   request.set_currency(args.Get("currency"));
-  purser::v1::ForecastCostsResponse response;
-  PURSER_RETURN_IF_ERROR(Call(args, &CostService::Stub::ForecastCosts, request, &response));
+  PURSER_ASSIGN_OR_RETURN(const purser::v1::ForecastCostsResponse response,
+                          CallUnary(args, &CostService::Stub::ForecastCosts, request));
   if (args.Has("json")) {
     PrintJson(ToJson(response));
     return kOk;
@@ -292,8 +279,8 @@ absl::StatusOr<int> Anomalies(const Args& args) {
   purser::v1::ListAnomaliesRequest request;
   request.set_day(args.Get("day"));
   request.set_dimension(args.Get("dimension"));
-  purser::v1::ListAnomaliesResponse response;
-  PURSER_RETURN_IF_ERROR(Call(args, &CostService::Stub::ListAnomalies, request, &response));
+  PURSER_ASSIGN_OR_RETURN(const purser::v1::ListAnomaliesResponse response,
+                          CallUnary(args, &CostService::Stub::ListAnomalies, request));
   if (args.Has("json")) {
     PrintJson(ToJson(response));
     return kOk;
@@ -316,8 +303,8 @@ absl::StatusOr<int> StatementCommand(const Args& args) {
   request.set_to_day(args.Get("to"));
   request.set_currency(args.Get("currency"));
   request.set_format(args.Has("json") ? "json" : args.Get("format", "csv"));
-  purser::v1::GetCostStatementResponse response;
-  PURSER_RETURN_IF_ERROR(Call(args, &CostService::Stub::GetCostStatement, request, &response));
+  PURSER_ASSIGN_OR_RETURN(const purser::v1::GetCostStatementResponse response,
+                          CallUnary(args, &CostService::Stub::GetCostStatement, request));
   if (args.Has("out")) {
     std::ofstream file(args.Get("out"), std::ios::binary | std::ios::trunc);
     file << response.text();
@@ -334,8 +321,8 @@ absl::StatusOr<int> EstimateCommand(const Args& args) {
   purser::v1::EstimateCostsRequest request;
   request.set_product(args.words()[0]);
   request.set_parameters_json(args.Get("parameters"));
-  purser::v1::EstimateCostsResponse response;
-  PURSER_RETURN_IF_ERROR(Call(args, &CostService::Stub::EstimateCosts, request, &response));
+  PURSER_ASSIGN_OR_RETURN(const purser::v1::EstimateCostsResponse response,
+                          CallUnary(args, &CostService::Stub::EstimateCosts, request));
   if (args.Has("json")) {
     PrintJson(ToJson(response));
     return kOk;

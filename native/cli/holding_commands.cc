@@ -70,17 +70,13 @@ absl::StatusOr<int> List(const Args& args) {
     message.set_state(state);
   }
   PURSER_ASSIGN_OR_RETURN(const int64_t limit, args.Int("limit", 50, 1, 100'000));
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = ProvisioningService::NewStub(channel);
   nlohmann::json all = nlohmann::json::array();
   std::vector<std::vector<std::string>> rows;
   int64_t left = limit;
   do {
     message.set_page_size(static_cast<int32_t>(std::min<int64_t>(left, 500)));
-    grpc::ClientContext context;
-    SetUnaryDeadline(context);
-    purser::v1::ListHoldingsResponse response;
-    PURSER_RETURN_IF_ERROR(Explain(stub->ListHoldings(&context, message, &response)));
+    PURSER_ASSIGN_OR_RETURN(const purser::v1::ListHoldingsResponse response,
+                            CallUnary(args, &ProvisioningService::Stub::ListHoldings, message));
     for (const purser::v1::Holding& holding : response.holdings()) {
       all.push_back(ToJson(holding));
       rows.push_back({holding.id(), HoldingStateName(holding.state()), holding.blueprint(),
@@ -102,14 +98,10 @@ absl::StatusOr<int> List(const Args& args) {
 
 absl::StatusOr<int> Get(const Args& args) {
   PURSER_RETURN_IF_ERROR(args.ExpectWords(1, 1, "holdings get HOLDING"));
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = ProvisioningService::NewStub(channel);
-  grpc::ClientContext context;
-  SetUnaryDeadline(context);
   purser::v1::GetHoldingRequest message;
   message.set_id(args.words()[0]);
-  purser::v1::GetHoldingResponse response;
-  PURSER_RETURN_IF_ERROR(Explain(stub->GetHolding(&context, message, &response)));
+  PURSER_ASSIGN_OR_RETURN(const purser::v1::GetHoldingResponse response,
+                          CallUnary(args, &ProvisioningService::Stub::GetHolding, message));
   PrintHolding(response.holding(), args.Has("json"));
   return kOk;
 }
@@ -130,12 +122,8 @@ absl::StatusOr<int> Control(const Args& args, purser::v1::HoldingVerb verb, cons
     }
     message.mutable_until()->set_seconds(absl::ToUnixSeconds(until));
   }
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = ProvisioningService::NewStub(channel);
-  grpc::ClientContext context;
-  SetUnaryDeadline(context);
-  purser::v1::ControlHoldingResponse response;
-  PURSER_RETURN_IF_ERROR(Explain(stub->ControlHolding(&context, message, &response)));
+  PURSER_ASSIGN_OR_RETURN(const purser::v1::ControlHoldingResponse response,
+                          CallUnary(args, &ProvisioningService::Stub::ControlHolding, message));
   PrintHolding(response.holding(), args.Has("json"));
   return kOk;
 }
@@ -175,18 +163,9 @@ absl::StatusOr<int> Ask(const Args& args, purser::v1::RequestKind kind, const ch
   message.set_requester(Actor(args));
   message.set_idempotency_key(args.Get("key"));
   message.set_validate_only(args.Has("dry-run"));
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = ProvisioningService::NewStub(channel);
-  grpc::ClientContext context;
-  SetUnaryDeadline(context);
-  purser::v1::CreateRequestResponse response;
-  PURSER_RETURN_IF_ERROR(Explain(stub->CreateRequest(&context, message, &response)));
-  purser::v1::Request request = response.request();
-  if (args.Has("wait") && !args.Has("dry-run")) {
-    PURSER_ASSIGN_OR_RETURN(request, WatchUntilRest(*stub, request.id(), args.Has("json")));
-  }
-  PrintRequest(request, args.Has("json"));
-  return EndCode(request);
+  PURSER_ASSIGN_OR_RETURN(const purser::v1::CreateRequestResponse response,
+                          CallUnary(args, &ProvisioningService::Stub::CreateRequest, message));
+  return ShowAsked(args, response.request());
 }
 
 absl::StatusOr<int> Change(const Args& args) {

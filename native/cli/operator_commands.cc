@@ -34,12 +34,8 @@ absl::StatusOr<int> Settle(const Args& args, purser::v1::StepVerb verb, const ch
     PURSER_ASSIGN_OR_RETURN(const nlohmann::json outputs, ReadValues(args, "file"));
     message.set_outputs_json(json::Dump(outputs));
   }
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = ProvisioningService::NewStub(channel);
-  grpc::ClientContext context;
-  SetUnaryDeadline(context);
-  purser::v1::SettleStepResponse response;
-  PURSER_RETURN_IF_ERROR(Explain(stub->SettleStep(&context, message, &response)));
+  PURSER_ASSIGN_OR_RETURN(const purser::v1::SettleStepResponse response,
+                          CallUnary(args, &ProvisioningService::Stub::SettleStep, message));
   PrintRequest(response.request(), args.Has("json"));
   return kOk;
 }
@@ -57,17 +53,13 @@ absl::StatusOr<int> Fork(const Args& args) {
 
 absl::StatusOr<int> ListOrphans(const Args& args) {
   PURSER_RETURN_IF_ERROR(args.ExpectWords(0, 0, "orphans list"));
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = ProvisioningService::NewStub(channel);
   purser::v1::ListOrphansRequest message;
   message.set_page_size(500);
   nlohmann::json all = nlohmann::json::array();
   std::vector<std::vector<std::string>> rows;
   do {
-    grpc::ClientContext context;
-    SetUnaryDeadline(context);
-    purser::v1::ListOrphansResponse response;
-    PURSER_RETURN_IF_ERROR(Explain(stub->ListOrphans(&context, message, &response)));
+    PURSER_ASSIGN_OR_RETURN(const purser::v1::ListOrphansResponse response,
+                            CallUnary(args, &ProvisioningService::Stub::ListOrphans, message));
     for (const purser::v1::Orphan& orphan : response.orphans()) {
       all.push_back(ToJson(orphan));
       rows.push_back(
@@ -86,30 +78,21 @@ absl::StatusOr<int> ListOrphans(const Args& args) {
 
 absl::StatusOr<int> ForgetOrphan(const Args& args) {
   PURSER_RETURN_IF_ERROR(args.ExpectWords(2, 2, "orphans forget HOLDING STEP [--reason TEXT]"));
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = ProvisioningService::NewStub(channel);
-  grpc::ClientContext context;
-  SetUnaryDeadline(context);
   purser::v1::ForgetOrphanRequest message;
   message.set_holding_id(args.words()[0]);
   message.set_step_id(args.words()[1]);
   message.set_actor(Actor(args));
   message.set_reason(args.Get("reason"));
-  purser::v1::ForgetOrphanResponse response;
-  PURSER_RETURN_IF_ERROR(Explain(stub->ForgetOrphan(&context, message, &response)));
+  PURSER_ASSIGN_OR_RETURN(const purser::v1::ForgetOrphanResponse response,
+                          CallUnary(args, &ProvisioningService::Stub::ForgetOrphan, message));
   return kOk;
 }
 
 absl::StatusOr<int> VerifyAudit(const Args& args) {
   PURSER_RETURN_IF_ERROR(args.ExpectWords(0, 0, "audit verify"));
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = ProvisioningService::NewStub(channel);
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() +
-                       absl::ToChronoMilliseconds(kVerifyDeadline));
-  purser::v1::VerifyAuditResponse response;
-  PURSER_RETURN_IF_ERROR(
-      Explain(stub->VerifyAudit(&context, purser::v1::VerifyAuditRequest(), &response)));
+  PURSER_ASSIGN_OR_RETURN(const purser::v1::VerifyAuditResponse response,
+                          CallUnary(args, &ProvisioningService::Stub::VerifyAudit,
+                                    purser::v1::VerifyAuditRequest(), kVerifyDeadline));
   if (args.Has("json")) {
     PrintJson(ToJson(response));
   } else if (response.fault().empty()) {
@@ -123,14 +106,10 @@ absl::StatusOr<int> VerifyAudit(const Args& args) {
 absl::StatusOr<int> Decisions(const Args& args) {
   PURSER_RETURN_IF_ERROR(args.ExpectWords(0, 0, "audit decisions [--limit N]"));
   PURSER_ASSIGN_OR_RETURN(const int64_t limit, args.Int("limit", 100, 1, 1000));
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = ProvisioningService::NewStub(channel);
-  grpc::ClientContext context;
-  SetUnaryDeadline(context);
   purser::v1::ListDecisionsRequest message;
   message.set_limit(static_cast<int32_t>(limit));
-  purser::v1::ListDecisionsResponse response;
-  PURSER_RETURN_IF_ERROR(Explain(stub->ListDecisions(&context, message, &response)));
+  PURSER_ASSIGN_OR_RETURN(const purser::v1::ListDecisionsResponse response,
+                          CallUnary(args, &ProvisioningService::Stub::ListDecisions, message));
   nlohmann::json all = nlohmann::json::array();
   std::vector<std::vector<std::string>> rows;
   for (const purser::v1::Decision& decision : response.decisions()) {

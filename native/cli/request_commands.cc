@@ -1,5 +1,6 @@
 #include <iostream>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
@@ -22,10 +23,6 @@ absl::StatusOr<int> Create(const Args& args) {
   PURSER_RETURN_IF_ERROR(
       args.ExpectWords(1, 1, "requests create BLUEPRINT [--file FILE] [--set NAME=VALUE]…"));
   PURSER_ASSIGN_OR_RETURN(const nlohmann::json parameters, ReadValues(args, "file"));
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = ProvisioningService::NewStub(channel);
-  grpc::ClientContext context;
-  SetUnaryDeadline(context);
   purser::v1::CreateRequestRequest message;
   message.set_blueprint(args.words()[0]);
   message.set_parameters_json(json::Dump(parameters));
@@ -33,20 +30,13 @@ absl::StatusOr<int> Create(const Args& args) {
   message.set_requester(Actor(args));
   message.set_idempotency_key(args.Get("key"));
   message.set_validate_only(args.Has("dry-run"));
-  purser::v1::CreateRequestResponse response;
-  PURSER_RETURN_IF_ERROR(Explain(stub->CreateRequest(&context, message, &response)));
-  purser::v1::Request request = response.request();
-  if (args.Has("wait") && !args.Has("dry-run")) {
-    PURSER_ASSIGN_OR_RETURN(request, WatchUntilRest(*stub, request.id(), args.Has("json")));
-  }
-  PrintRequest(request, args.Has("json"));
-  return EndCode(request);
+  PURSER_ASSIGN_OR_RETURN(const purser::v1::CreateRequestResponse response,
+                          CallUnary(args, &ProvisioningService::Stub::CreateRequest, message));
+  return ShowAsked(args, response.request());
 }
 
 absl::StatusOr<int> List(const Args& args) {
   PURSER_RETURN_IF_ERROR(args.ExpectWords(0, 0, "requests list"));
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = ProvisioningService::NewStub(channel);
   purser::v1::ListRequestsRequest message;
   message.set_owner(args.Get("owner"));
   message.set_requester(args.Get("requester"));
@@ -69,10 +59,8 @@ absl::StatusOr<int> List(const Args& args) {
   int64_t left = limit;
   do {
     message.set_page_size(static_cast<int32_t>(std::min<int64_t>(left, 500)));
-    grpc::ClientContext context;
-    SetUnaryDeadline(context);
-    purser::v1::ListRequestsResponse response;
-    PURSER_RETURN_IF_ERROR(Explain(stub->ListRequests(&context, message, &response)));
+    PURSER_ASSIGN_OR_RETURN(const purser::v1::ListRequestsResponse response,
+                            CallUnary(args, &ProvisioningService::Stub::ListRequests, message));
     for (const purser::v1::Request& request : response.requests()) {
       if (args.Has("json")) {
         all.push_back(ToJson(request));
@@ -94,86 +82,60 @@ absl::StatusOr<int> List(const Args& args) {
 
 absl::StatusOr<int> Get(const Args& args) {
   PURSER_RETURN_IF_ERROR(args.ExpectWords(1, 1, "requests get REQUEST"));
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = ProvisioningService::NewStub(channel);
-  PURSER_ASSIGN_OR_RETURN(const purser::v1::Request request, GetOne(*stub, args.words()[0]));
+  PURSER_ASSIGN_OR_RETURN(const purser::v1::Request request, GetOne(args, args.words()[0]));
   PrintRequest(request, args.Has("json"));
   return kOk;
 }
 
 absl::StatusOr<int> Watch(const Args& args) {
   PURSER_RETURN_IF_ERROR(args.ExpectWords(1, 1, "requests watch REQUEST"));
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = ProvisioningService::NewStub(channel);
-  PURSER_ASSIGN_OR_RETURN(const purser::v1::Request request,
-                          WatchUntilRest(*stub, args.words()[0], args.Has("json")));
+  PURSER_ASSIGN_OR_RETURN(const purser::v1::Request request, WatchUntilRest(args, args.words()[0]));
   if (!args.Has("json")) PrintRequest(request, false);
   return EndCode(request);
 }
 
-// Approve, cancel and retry: one request, an actor and a reason.
+// Calls `method` about one request, with an actor and a reason, and shows the request.
 template <typename Message, typename Response>
-absl::StatusOr<int> Act(const Args& args, const char* usage,
+absl::StatusOr<int> Act(const Args& args, const char* usage, Message message,
                         grpc::Status (ProvisioningService::Stub::*method)(grpc::ClientContext*,
                                                                           const Message&,
                                                                           Response*)) {
   PURSER_RETURN_IF_ERROR(args.ExpectWords(1, 1, usage));
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = ProvisioningService::NewStub(channel);
-  grpc::ClientContext context;
-  SetUnaryDeadline(context);
-  Message message;
   message.set_id(args.words()[0]);
   message.set_actor(Actor(args));
   message.set_reason(args.Get("reason"));
-  Response response;
-  PURSER_RETURN_IF_ERROR(Explain((stub.get()->*method)(&context, message, &response)));
+  PURSER_ASSIGN_OR_RETURN(const Response response, CallUnary(args, method, message));
   PrintRequest(response.request(), args.Has("json"));
   return kOk;
 }
 
-absl::StatusOr<int> Approve(const Args& args) {
-  PURSER_RETURN_IF_ERROR(args.ExpectWords(1, 1, "requests approve REQUEST [--step STEP]"));
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = ProvisioningService::NewStub(channel);
-  grpc::ClientContext context;
-  SetUnaryDeadline(context);
-  purser::v1::ApproveRequestRequest message;
-  message.set_id(args.words()[0]);
+// Approve and reject: of a step, or of the request, by somebody of these groups.
+template <typename Message>
+Message Verdict(const Args& args) {
+  Message message;
   message.set_step_id(args.Get("step"));
-  message.set_plan_hash(args.Get("plan"));
-  message.set_actor(Actor(args));
-  message.set_reason(args.Get("reason"));
   for (const std::string& ref : args.All("group")) message.add_belongs_to(ref);
-  purser::v1::ApproveRequestResponse response;
-  PURSER_RETURN_IF_ERROR(Explain(stub->ApproveRequest(&context, message, &response)));
-  PrintRequest(response.request(), args.Has("json"));
-  return kOk;
+  return message;
+}
+
+absl::StatusOr<int> Approve(const Args& args) {
+  auto message = Verdict<purser::v1::ApproveRequestRequest>(args);
+  message.set_plan_hash(args.Get("plan"));
+  return Act(args, "requests approve REQUEST [--step STEP]", std::move(message),
+             &ProvisioningService::Stub::ApproveRequest);
 }
 absl::StatusOr<int> Reject(const Args& args) {
-  PURSER_RETURN_IF_ERROR(args.ExpectWords(1, 1, "requests reject REQUEST [--step STEP]"));
-  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
-  const auto stub = ProvisioningService::NewStub(channel);
-  grpc::ClientContext context;
-  SetUnaryDeadline(context);
-  purser::v1::RejectRequestRequest message;
-  message.set_id(args.words()[0]);
-  message.set_step_id(args.Get("step"));
-  message.set_actor(Actor(args));
-  message.set_reason(args.Get("reason"));
-  for (const std::string& ref : args.All("group")) message.add_belongs_to(ref);
-  purser::v1::RejectRequestResponse response;
-  PURSER_RETURN_IF_ERROR(Explain(stub->RejectRequest(&context, message, &response)));
-  PrintRequest(response.request(), args.Has("json"));
-  return kOk;
+  return Act(args, "requests reject REQUEST [--step STEP]",
+             Verdict<purser::v1::RejectRequestRequest>(args),
+             &ProvisioningService::Stub::RejectRequest);
 }
 absl::StatusOr<int> Cancel(const Args& args) {
-  return Act<purser::v1::CancelRequestRequest, purser::v1::CancelRequestResponse>(
-      args, "requests cancel REQUEST [--reason TEXT]", &ProvisioningService::Stub::CancelRequest);
+  return Act(args, "requests cancel REQUEST [--reason TEXT]", purser::v1::CancelRequestRequest(),
+             &ProvisioningService::Stub::CancelRequest);
 }
 absl::StatusOr<int> Retry(const Args& args) {
-  return Act<purser::v1::RetryRequestRequest, purser::v1::RetryRequestResponse>(
-      args, "requests retry REQUEST [--reason TEXT]", &ProvisioningService::Stub::RetryRequest);
+  return Act(args, "requests retry REQUEST [--reason TEXT]", purser::v1::RetryRequestRequest(),
+             &ProvisioningService::Stub::RetryRequest);
 }
 
 }  // namespace

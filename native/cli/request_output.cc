@@ -95,19 +95,17 @@ void PrintRequest(const purser::v1::Request& request, bool as_json) {
   PrintTable({"STEP", "USES", "STATE", "CALLS", "MESSAGE"}, rows);
 }
 
-absl::StatusOr<purser::v1::Request> GetOne(ProvisioningService::Stub& stub, const std::string& id) {
-  grpc::ClientContext context;
-  SetUnaryDeadline(context);
+absl::StatusOr<purser::v1::Request> GetOne(const Args& args, const std::string& id) {
   purser::v1::GetRequestRequest message;
   message.set_id(id);
-  purser::v1::GetRequestResponse response;
-  PURSER_RETURN_IF_ERROR(Explain(stub.GetRequest(&context, message, &response)));
+  PURSER_ASSIGN_OR_RETURN(const auto response,
+                          CallUnary(args, &ProvisioningService::Stub::GetRequest, message));
   return response.request();
 }
 
-// Prints events until the request is at rest; a broken stream is taken up again where it broke.
-absl::StatusOr<purser::v1::Request> WatchUntilRest(ProvisioningService::Stub& stub,
-                                                   const std::string& id, bool as_json) {
+absl::StatusOr<purser::v1::Request> WatchUntilRest(const Args& args, const std::string& id) {
+  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
+  ProvisioningService::Stub stub(channel);
   int64_t after = 0;
   int failures = 0;
   while (true) {
@@ -123,7 +121,7 @@ absl::StatusOr<purser::v1::Request> WatchUntilRest(ProvisioningService::Stub& st
       failures = 0;
       const purser::v1::Event& event = response.event();
       after = event.sequence();
-      if (as_json) {
+      if (args.Has("json")) {
         PrintJson(ToJson(event));
       } else {
         std::cout << TimeText(event.at()) << "  " << event.type()
@@ -137,7 +135,7 @@ absl::StatusOr<purser::v1::Request> WatchUntilRest(ProvisioningService::Stub& st
     }
     if (parked) context.TryCancel();
     const grpc::Status status = reader->Finish();
-    if (parked || status.ok()) return GetOne(stub, id);
+    if (parked || status.ok()) return GetOne(args, id);
     // purserd may be restarting; the durable run goes on, so waiting for it is right.
     constexpr int kMaxFailures = 30;
     if (status.error_code() != grpc::StatusCode::UNAVAILABLE || ++failures > kMaxFailures) {
@@ -146,6 +144,14 @@ absl::StatusOr<purser::v1::Request> WatchUntilRest(ProvisioningService::Stub& st
     if (failures == 1) std::cerr << "purser: purserd does not answer, trying again" << std::endl;
     absl::SleepFor(absl::Seconds(1));
   }
+}
+
+absl::StatusOr<int> ShowAsked(const Args& args, purser::v1::Request request) {
+  if (args.Has("wait") && !args.Has("dry-run")) {
+    PURSER_ASSIGN_OR_RETURN(request, WatchUntilRest(args, request.id()));
+  }
+  PrintRequest(request, args.Has("json"));
+  return EndCode(request);
 }
 
 int EndCode(const purser::v1::Request& request) {
