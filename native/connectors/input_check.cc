@@ -30,4 +30,14 @@ absl::StatusOr<nlohmann::json> InputCheck::Check(absl::string_view connector,
   return completed;
 }
 
+absl::StatusOr<nlohmann::json> CheckConfig(absl::string_view connector,
+                                           const nlohmann::json& schema,
+                                           const nlohmann::json& config) {
+  PURSER_ASSIGN_OR_RETURN(const json::Schema compiled, json::Schema::Compile(schema));
+  nlohmann::json completed = compiled.WithDefaults(config);
+  PURSER_RETURN_IF_ERROR(
+      json::ToStatus(compiled.Validate(completed), absl::StrCat("connector ", connector)));
+  return completed;
+}
+
 }  // namespace purser::connectors

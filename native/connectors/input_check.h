@@ -1,4 +1,4 @@
-// Checks of a step's `with` against its operation's schema, made once per connector.
+// Checks of a connector's config, and of a step's `with` against its operation's schema.
 #ifndef PURSER_CONNECTORS_INPUT_CHECK_H_
 #define PURSER_CONNECTORS_INPUT_CHECK_H_
 
@@ -27,6 +27,11 @@ class InputCheck {
  private:
   std::map<std::string, json::Schema, std::less<>> schemas_;
 };
+
+// A connector's config with defaults filled in; INVALID_ARGUMENT lists every violation.
+absl::StatusOr<nlohmann::json> CheckConfig(absl::string_view connector,
+                                           const nlohmann::json& schema,
+                                           const nlohmann::json& config);
 
 }  // namespace purser::connectors
 

@@ -63,6 +63,27 @@ std::string RestText(const json& value, std::initializer_list<const char*> path)
   return at->is_number_integer() ? absl::StrCat(at->get<int64_t>()) : "";
 }
 
+absl::StatusOr<std::string> RestNumber(const nlohmann::json& input, const char* member,
+                                       absl::string_view connector, absl::string_view what) {
+  const std::string number = RestText(input, {member});
+  int64_t value = 0;
+  if (!absl::SimpleAtoi(number, &value) || value < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("input of ", connector, ": /", member, " must be ", what));
+  }
+  return number;
+}
+
+absl::Status CheckRestPatience(const nlohmann::json& input, int64_t since, absl::Time now,
+                               absl::string_view waiting_for) {
+  const int64_t waited = absl::ToUnixSeconds(now) - since;
+  if (static_cast<double>(waited) <= input["timeoutSeconds"].get<double>()) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat("not done after ", waited, " s (timeoutSeconds): ", waiting_for));
+}
+
 bool IsAllowedRepository(const std::vector<std::string>& allowed, absl::string_view repository) {
   return std::any_of(allowed.begin(), allowed.end(), [repository](absl::string_view one) {
     if (absl::ConsumeSuffix(&one, "*")) return absl::StartsWithIgnoreCase(repository, one);

@@ -78,6 +78,16 @@ class RestApi {
 // A member chain of an answer as text; numbers too; "" when it is not there.
 std::string RestText(const nlohmann::json& value, std::initializer_list<const char*> path);
 
+// The number at `member` of a step's input, which may come as text from an expression.
+// INVALID_ARGUMENT: "input of <connector>: /<member> must be <what>".
+absl::StatusOr<std::string> RestNumber(const nlohmann::json& input, const char* member,
+                                       absl::string_view connector, absl::string_view what);
+
+// FAILED_PRECONDITION once more than the input's `timeoutSeconds` went by since `since` (seconds
+// since 1970).
+absl::Status CheckRestPatience(const nlohmann::json& input, int64_t since, absl::Time now,
+                               absl::string_view waiting_for);
+
 // Which repositories steps may touch: "group/project", or with "*" at the end; matched without
 // case.
 bool IsAllowedRepository(const std::vector<std::string>& allowed, absl::string_view repository);

@@ -1,11 +1,8 @@
 // The example blueprints of a platform, step by step against peers that stand for the outside: a
 // cluster in memory whose controllers the test plays, a GitHub and a Terraform of our own, a real
 // PostgreSQL. Each is made, made again with the same effect keys, changed, and taken away.
-#include <sys/stat.h>
-
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <map>
 #include <string>
@@ -41,26 +38,6 @@ using connectors::CallResult;
 using ::testing::HasSubstr;
 using Json = nlohmann::json;
 
-// A terraform that keeps what it was told: each apply adds a line to the root's state.
-constexpr char kTerraform[] = R"sh(#!/bin/bash
-serial=$(wc -l < state 2> /dev/null || echo 0)
-case $1 in
-plan)
-  for word in "$@"; do case $word in -out=*) out=${word#-out=} ;; esac; done
-  echo "$serial $TF_VAR_size ${*: -1}" > "$out"
-  [ "${*: -1}" = -destroy ] && [ ! -e state ] && exit 0
-  [ "$(tail -n 1 state 2> /dev/null)" = "$TF_VAR_size" ] && [ "${*: -1}" != -destroy ] && exit 0
-  printf '%s\n' '{"type":"planned_change","@message":"a: plan","change":{"resource":{"addr":"a"},"action":"create"}}'
-  exit 2 ;;
-apply)
-  read -r made size flag < "${*: -1}"
-  [ "$made" = "$serial" ] || { printf '%s\n' '{"type":"diagnostic","diagnostic":{"severity":"error","summary":"Saved plan is stale"}}'; exit 1; }
-  if [ "$flag" = -destroy ]; then rm state; else [ "$(tail -n 1 state 2> /dev/null)" = "$size" ] || echo "$size" >> state; fi
-  printf '%s\n' '{"type":"outputs","outputs":{"size":{"sensitive":false,"value":"'"$size"'"}}}' ;;
-esac
-exit 0
-)sh";
-
 class ExampleBlueprintsTest : public ::testing::Test {
  protected:
   ExampleBlueprintsTest() {
@@ -84,11 +61,10 @@ class ExampleBlueprintsTest : public ::testing::Test {
                                                 {"credential", {{"token", "env:T"}}},
                                                 {"repositories", {"org/*"}}});
     fs::create_directories(folder_ / "roots");
-    std::ofstream(folder_ / "terraform") << kTerraform;
-    chmod((folder_ / "terraform").c_str(), 0755);
-    Add<connectors::TerraformConnector>("terraform", {{"program", (folder_ / "terraform").string()},
-                                                      {"folder", (folder_ / "roots").string()},
-                                                      {"plans", (folder_ / "plans").string()}});
+    Add<connectors::TerraformConnector>(
+        "terraform", {{"program", absl::StrCat(PURSER_SOURCE_DIR, "/tests/peers/terraform.sh")},
+                      {"folder", (folder_ / "roots").string()},
+                      {"plans", (folder_ / "plans").string()}});
     // Without a server of its own, so that the blueprints can be read anyhow.
     std::string url = "postgresql://nobody@127.0.0.1:1/none";
     if (store::PostgresServer* const server = store::SharedPostgres(); server != nullptr) {
@@ -167,6 +143,7 @@ class ExampleBlueprintsTest : public ::testing::Test {
       context_.key = absl::StrCat(run, "/", done->first->id, "/1");
       auto result = found->connector->Call(undo, done->second, context_);
       for (int look = 0; look < 20 && result.ok() && !result->ready; ++look) {
+        if (controllers_) controllers_();
         result = found->connector->Observe(undo, done->second, *result, context_);
       }
       ASSERT_TRUE(result.ok()) << undo << " of " << done->first->id << ": " << result.status();
@@ -261,7 +238,10 @@ TEST_F(ExampleBlueprintsTest, NotebookAndBucket) {
   ASSERT_FALSE(HasFatalFailure());
   EXPECT_EQ(github_.pulls().size(), 2);
   EXPECT_THAT(github_.Files("main").at("workspaces/mars/budget.yaml"), HasSubstr("amount: 5000"));
+  // What was merged is taken back by one that deletes it.
   Remove("run_2");
+  EXPECT_EQ(github_.pulls().size(), 3);
+  EXPECT_EQ(github_.Files("main").size(), 1);
 }
 
 TEST_F(ExampleBlueprintsTest, MeshServiceNamespace) {

@@ -1,6 +1,7 @@
 #include "connectors/github/fake_github.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -17,15 +18,15 @@ using Json = nlohmann::json;
 
 constexpr char kRepository[] = "/repos/org/infra";
 
-http::ServerResponse Answer(int status, const Json& body) {
+}  // namespace
+
+http::ServerResponse FakeGithub::Answer(int status, const Json& body) {
   return {status, {{"Content-Type", "application/json"}}, json::Dump(body)};
 }
 
-http::ServerResponse Refusal(int status, const std::string& message) {
+http::ServerResponse FakeGithub::Refusal(int status, const std::string& message) {
   return Answer(status, {{"message", message}});
 }
-
-}  // namespace
 
 FakeGithub::FakeGithub() {
   {
@@ -78,11 +79,25 @@ void FakeGithub::Push(const std::string& branch, const std::string& path, const 
   refs_[branch] = WriteCommit(WriteTree(files), head);
 }
 
+std::string FakeGithub::MergeBase(std::string head, const std::string& base) const {
+  std::set<std::string> of_base;
+  for (std::string one = base; !one.empty(); one = commits_.at(one).second) of_base.insert(one);
+  while (!of_base.contains(head) && !head.empty()) head = commits_.at(head).second;
+  return head;
+}
+
 void FakeGithub::MergePull(int number) {
   base::MutexLock lock(mutex_);
-  Json& pull = pulls_.at(static_cast<size_t>(number - 1));
-  Files_ merged = trees_[commits_[refs_[pull["base"]]].first];
+  MergeInto(pulls_.at(static_cast<size_t>(number - 1)));
+}
+
+void FakeGithub::MergeInto(Json& pull) {
   const Files_ head = trees_[commits_[refs_[pull["head"]]].first];
+  const Files_ before = trees_[commits_[MergeBase(refs_[pull["head"]], refs_[pull["base"]])].first];
+  Files_ merged = trees_[commits_[refs_[pull["base"]]].first];
+  for (const auto& [path, text] : before) {
+    if (!head.contains(path)) merged.erase(path);
+  }
   for (const auto& [path, text] : head) merged[path] = text;
   refs_[pull["base"]] = WriteCommit(WriteTree(merged), refs_[pull["base"]]);
   pull["state"] = "closed";
@@ -152,8 +167,9 @@ http::ServerResponse FakeGithub::Handle(const http::ServerRequest& request) {
   absl::StatusOr<Json> body = request.body.empty() ? Json() : json::Parse(request.body);
   if (!body.ok()) return Refusal(400, "Problems parsing JSON");
   absl::string_view path = request.path;
-  if (!absl::ConsumePrefix(&path, kRepository)) return Refusal(404, "Not Found");
-  http::ServerResponse response = Do(request, std::string(path), *body);
+  http::ServerResponse response = absl::ConsumePrefix(&path, kRepository)
+                                      ? Do(request, std::string(path), *body)
+                                      : Repositories(request, *body);
   if (fails && found.fault == Fault::kDoneThenError) return {502, {}, "<html>Bad Gateway</html>"};
   if (fails) response.body.resize(response.body.size() / 2);
   return response;
@@ -164,6 +180,7 @@ http::ServerResponse FakeGithub::Do(const http::ServerRequest& request, const st
   if (path.empty()) return Answer(200, {{"default_branch", "main"}, {"id", 1}});
   if (absl::StartsWith(path, "/git/")) return Git(request, path.substr(4), body);
   if (absl::StartsWith(path, "/pulls")) return Pulls(request, path.substr(6), body);
+  if (absl::StartsWith(path, "/actions/")) return Actions(request, path.substr(8), body);
   if (absl::StartsWith(path, "/issues/")) {
     size_t number = 0;
     (void)absl::SimpleAtoi(path.substr(8, path.find('/', 8) - 8), &number);
@@ -276,6 +293,7 @@ http::ServerResponse FakeGithub::Pulls(const http::ServerRequest& request, const
     pull["reviewers"] = body["reviewers"];
     return Answer(201, Shown(pull));
   }
+  if (slash != std::string::npos && path.substr(slash) == "/merge") return Merge(number, body);
   if (request.method == "PATCH") pull.merge_patch(body);
   const std::string etag = absl::StrCat("\"", base::Sha256Hex(json::Dump(pull)), "\"");
   if (http::FindHeader(request.headers, "If-None-Match") == etag) return {304};

@@ -45,17 +45,9 @@ class GithubConnector final : public Connector {
 
  private:
   GithubConnector(std::string name, RestApi api, std::vector<std::string> repositories);
-  absl::StatusOr<CallResult> PullRequest(const nlohmann::json& input, CallContext& context) const;
-  absl::StatusOr<CallResult> Merged(const nlohmann::json& input, const nlohmann::json& previous,
-                                    CallContext& context) const;
-  absl::StatusOr<CallResult> Merge(const nlohmann::json& input, CallContext& context) const;
-  absl::StatusOr<CallResult> Close(const nlohmann::json& input, CallContext& context) const;
   absl::StatusOr<CallResult> MakeRepository(const nlohmann::json& input,
                                             CallContext& context) const;
   absl::StatusOr<CallResult> Variables(const nlohmann::json& input, CallContext& context) const;
-  absl::StatusOr<CallResult> RunWorkflow(const nlohmann::json& input, CallContext& context) const;
-  absl::StatusOr<CallResult> ObserveRun(const nlohmann::json& input, const CallResult& previous,
-                                        CallContext& context) const;
 
   const std::string name_;
   const RestApi api_;

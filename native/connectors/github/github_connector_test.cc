@@ -115,6 +115,64 @@ TEST_F(GithubConnectorTest, WhateverBreaksThereIsOneRequestAndOneCommit) {
   }
 }
 
+TEST_F(GithubConnectorTest, WhatWasMergedIsTakenBackByAnotherRequest) {
+  const auto proposed = Call("pull-request", Proposal());
+  ASSERT_TRUE(proposed.ok()) << proposed.status();
+  EXPECT_EQ(proposed->outputs["paths"], Json({"k8s/x.yaml"}));
+  peer_.MergePull(1);
+  ASSERT_TRUE(peer_.Files("main").contains("k8s/x.yaml"));
+  context_.key = "run_2/proposal/1";
+  for (const Fault fault : {Fault::kDoneThenError, Fault::kDoneThenTorn}) {
+    peer_.FailNext("POST /repos/org/infra/pulls", fault);
+    peer_.FailNext("POST /repos/org/infra/git/refs", fault);
+  }
+  auto removal = CallUntilDone("withdraw", proposed->outputs);
+  ASSERT_TRUE(removal.ok()) << removal.status();
+  EXPECT_FALSE(removal->ready);
+  EXPECT_THAT(removal->progress, HasSubstr("waits for the merge"));
+  ASSERT_EQ(peer_.pulls().size(), 2);
+  EXPECT_EQ(peer_.pulls()[1]["title"], "Remove: Add workspace x");
+  removal = connector_->Observe("withdraw", proposed->outputs, *removal, context_);
+  ASSERT_TRUE(removal.ok()) << removal.status();
+  EXPECT_FALSE(removal->ready);
+  peer_.MergePull(2);
+  removal = connector_->Observe("withdraw", proposed->outputs, *removal, context_);
+  ASSERT_TRUE(removal.ok()) << removal.status();
+  EXPECT_TRUE(removal->ready);
+  EXPECT_EQ(peer_.Files("main").size(), 1);
+  // Again, as after a crash: ours is found, and nothing is left to remove for anybody else.
+  const auto again = Call("withdraw", proposed->outputs);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_TRUE(again->ready);
+  context_.key = "run_3/proposal/1";
+  EXPECT_TRUE(Call("withdraw", proposed->outputs)->ready);
+  EXPECT_EQ(peer_.pulls().size(), 2);
+}
+
+TEST_F(GithubConnectorTest, ARemovalThatPeopleRefuseFails) {
+  const auto proposed = Call("pull-request", Proposal());
+  peer_.MergePull(1);
+  context_.key = "run_2/proposal/1";
+  const auto removal = Call("withdraw", proposed->outputs);
+  ASSERT_TRUE(removal.ok()) << removal.status();
+  peer_.ClosePull(2);
+  const auto refused = connector_->Observe("withdraw", proposed->outputs, *removal, context_);
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused.status())) << refused.status();
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("closed without being merged"));
+  EXPECT_TRUE(absl::IsFailedPrecondition(Call("withdraw", proposed->outputs).status()));
+  // One that is still open is closed, as before.
+  context_.key = "run_4/proposal/1";
+  Json other = Proposal();
+  other["branch"] = "request-2";
+  other["files"] = {{"k8s/z.yaml", "kind: Z\n"}};
+  const auto open = Call("pull-request", other);
+  ASSERT_TRUE(open.ok()) << open.status();
+  const auto closed = Call("withdraw", open->outputs);
+  ASSERT_TRUE(closed.ok()) << closed.status();
+  EXPECT_TRUE(closed->ready);
+  EXPECT_EQ(peer_.pulls()[2]["state"], "closed");
+}
+
 TEST_F(GithubConnectorTest, AListThatIsBehindMakesNoSecondRequest) {
   ASSERT_TRUE(Call("pull-request", Proposal()).ok());
   peer_.FailNext("GET /repos/org/infra/pulls", Fault::kStale);

@@ -59,6 +59,8 @@ constexpr char kNumbered[] = R"json({
   "properties": {
     "number": {"type": ["integer", "string"]},
     "branch": {"type": "string"},
+    "paths": {"type": "array", "maxItems": 1000, "items": {"type": "string"},
+      "description": "What a withdrawal deletes: the files that were proposed."},
     "method": {"enum": ["merge", "squash", "rebase"], "default": "merge"},
     "sha": {"type": "string", "description": "Only this head is merged."},
     "timeoutSeconds": {"type": "number", "minimum": 1, "maximum": 7776000, "default": 2592000,
@@ -107,6 +109,7 @@ constexpr char kOutput[] = R"json({
     "branch": {"type": "string"},
     "commit": {"type": "string", "description": "The branch's head, or the merge commit."},
     "state": {"type": "string"},
+    "paths": {"type": "array", "items": {"type": "string"}, "description": "Of the files proposed."},
     "runId": {"type": "integer"},
     "conclusion": {"type": "string"},
     "cloneUrl": {"type": "string"},
@@ -134,12 +137,16 @@ const std::vector<Operation>& GithubOperations() {
        "Writes and deletes files on a branch and opens a pull request for it, or brings the one "
        "that "
        "is there up to date.",
-       CallClass::kPut, With(kPullRequest), output, "close"},
+       CallClass::kPut, With(kPullRequest), output, "withdraw"},
       {"merged", "Waits until a pull request is merged; one that is closed fails the step.",
        CallClass::kPut, With(kNumbered), output, ""},
       {"merge", "Merges a pull request.", CallClass::kPut, With(kNumbered), output, ""},
       {"close", "Closes a pull request that is open and deletes its branch.", CallClass::kPut,
        With(kNumbered), output, ""},
+      {"withdraw",
+       "Takes a proposal back: closes it while it is open; what was merged is deleted by another "
+       "pull request, whose merge is waited for.",
+       CallClass::kPut, With(kNumbered), output, ""},
       {"repository", "A repository, made unless it is there.", CallClass::kPut,
        With(kMakeRepository), output, ""},
       {"variables", "Variables of a repository's workflows.", CallClass::kPut, With(kVariables),

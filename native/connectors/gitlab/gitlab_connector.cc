@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "base/strings.h"
 #include "connectors/gitlab/gitlab_schemas.h"
+#include "connectors/pace.h"
 #include "http/url.h"
 #include "json/json.h"
 
@@ -19,7 +20,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr absl::Duration kPollMerge = absl::Seconds(30);
+constexpr Pace kMergePace = {absl::Seconds(30), absl::Minutes(10)};
 constexpr absl::Duration kPollPipeline = absl::Seconds(10);
 constexpr char kEffectVariable[] = "PURSER_EFFECT_KEY";
 // Pipelines of a ref that are looked through for one of ours.
@@ -39,22 +40,7 @@ CallResult ResultOf(const Json& input, const Json& request) {
 }
 
 absl::StatusOr<std::string> NumberOf(const Json& input) {
-  const std::string number = RestText(input, {"iid"});
-  int64_t value = 0;
-  if (!absl::SimpleAtoi(number, &value) || value < 1) {
-    return absl::InvalidArgumentError("input of gitlab: /iid must be a merge request's number");
-  }
-  return number;
-}
-
-absl::Status CheckPatience(const Json& input, int64_t since, absl::Time now,
-                           absl::string_view waiting_for) {
-  const int64_t waited = absl::ToUnixSeconds(now) - since;
-  if (static_cast<double>(waited) <= input["timeoutSeconds"].get<double>()) {
-    return absl::OkStatus();
-  }
-  return absl::FailedPreconditionError(
-      absl::StrCat("not done after ", waited, " s (timeoutSeconds): ", waiting_for));
+  return RestNumber(input, "iid", "gitlab", "a merge request's number");
 }
 
 }  // namespace
@@ -70,9 +56,7 @@ const std::vector<Operation>& GitlabConnector::operations() const { return Gitla
 
 absl::StatusOr<std::unique_ptr<Connector>> GitlabConnector::FromConfig(
     absl::string_view name, const Json& raw_config, const ConnectorDependencies& dependencies) {
-  PURSER_ASSIGN_OR_RETURN(const json::Schema schema, json::Schema::Compile(ConfigSchema()));
-  const Json config = schema.WithDefaults(raw_config);
-  PURSER_RETURN_IF_ERROR(json::ToStatus(schema.Validate(config), absl::StrCat("connector ", name)));
+  PURSER_ASSIGN_OR_RETURN(const Json config, CheckConfig(name, ConfigSchema(), raw_config));
   const std::string base = config["api"].get<std::string>();
   PURSER_RETURN_IF_ERROR(CheckRestBase(base, absl::StrCat("connector ", name, ": /api")));
   RestApi api(
@@ -277,12 +261,13 @@ absl::StatusOr<CallResult> GitlabConnector::Merged(const Json& input, const Json
     result.outputs["sinceSeconds"] =
         previous.value("sinceSeconds", absl::ToUnixSeconds(api_.clock().Now()));
   }
+  const int64_t since = result.outputs["sinceSeconds"].get<int64_t>();
   result.ready = false;
-  result.poll_after = kPollMerge;
+  result.poll_after = NextLook(api_.clock().Now() - absl::FromUnixSeconds(since), kMergePace,
+                               result.outputs["url"].get<std::string>());
   result.progress =
       absl::StrCat("waits for the merge of ", result.outputs["url"].get<std::string>());
-  PURSER_RETURN_IF_ERROR(CheckPatience(input, result.outputs["sinceSeconds"].get<int64_t>(),
-                                       api_.clock().Now(), result.progress));
+  PURSER_RETURN_IF_ERROR(CheckRestPatience(input, since, api_.clock().Now(), result.progress));
   return result;
 }
 
@@ -472,7 +457,7 @@ absl::StatusOr<CallResult> GitlabConnector::JudgePipeline(const Json& input, con
   result.progress = absl::StrCat("pipeline ", url, " is ", state);
   if (state == "manual") absl::StrAppend(&result.progress, ": a job waits to be started by hand");
   context.Log(action::LogLevel::kDebug, result.progress);
-  PURSER_RETURN_IF_ERROR(CheckPatience(input, since, api_.clock().Now(), result.progress));
+  PURSER_RETURN_IF_ERROR(CheckRestPatience(input, since, api_.clock().Now(), result.progress));
   return result;
 }
 

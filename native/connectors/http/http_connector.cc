@@ -99,10 +99,7 @@ HttpConnector::HttpConnector(std::string name, const ConnectorDependencies& depe
 
 absl::StatusOr<std::unique_ptr<Connector>> HttpConnector::FromConfig(
     absl::string_view name, const Json& config, const ConnectorDependencies& dependencies) {
-  PURSER_ASSIGN_OR_RETURN(const json::Schema schema, json::Schema::Compile(ConfigSchema()));
-  const Json completed = schema.WithDefaults(config);
-  PURSER_RETURN_IF_ERROR(
-      json::ToStatus(schema.Validate(completed), absl::StrCat("connector ", name)));
+  PURSER_ASSIGN_OR_RETURN(const Json completed, CheckConfig(name, ConfigSchema(), config));
   absl::StatusOr<Endpoints> endpoints = Endpoints::FromConfig(completed["endpoints"]);
   if (!endpoints.ok()) {
     return base::Annotate(endpoints.status(), absl::StrCat("connector ", name));

@@ -275,7 +275,7 @@ absl::StatusOr<CallResult> ObserveSet(const ObjectSteps& steps, const CallResult
     waiting.push_back(member);
   }
   result.ready = waiting.empty();
-  result.poll_after = kObjectPollAfter;
+  result.poll_after = kObjectPace.shortest;
   if (result.ready) {
     result.outputs.erase("pending");
     result.outputs.erase("sinceSeconds");
@@ -285,7 +285,7 @@ absl::StatusOr<CallResult> ObserveSet(const ObjectSteps& steps, const CallResult
     absl::StrAppend(&result.progress, " (and ", waiting.size() - 1, " more)");
   }
   result.outputs["pending"] = std::move(waiting);
-  PURSER_RETURN_IF_ERROR(steps.CheckPatience(timeout_seconds, result));
+  PURSER_RETURN_IF_ERROR(steps.KeepWaiting(timeout_seconds, &result));
   return result;
 }
 
@@ -330,7 +330,7 @@ absl::StatusOr<CallResult> DeleteSet(const ObjectSteps& steps, const Json& outpu
   result.outputs["pending"] = std::move(pending);
   result.outputs["sinceSeconds"] = absl::ToUnixSeconds(steps.clock().Now());
   result.ready = false;
-  result.poll_after = kObjectPollAfter;
+  result.poll_after = kObjectPace.shortest;
   result.progress = absl::StrCat("set ", parent.ref.name, ": waiting until its objects are gone");
   return result;
 }
@@ -351,7 +351,7 @@ absl::StatusOr<CallResult> ObserveDeletedSet(const ObjectSteps& steps, const Cal
   }
   result.outputs["pending"] = waiting;
   if (!waiting.empty()) {
-    PURSER_RETURN_IF_ERROR(steps.CheckPatience(timeout_seconds, result));
+    PURSER_RETURN_IF_ERROR(steps.KeepWaiting(timeout_seconds, &result));
     return result;
   }
   PURSER_ASSIGN_OR_RETURN(const Target parent,

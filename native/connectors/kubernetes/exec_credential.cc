@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "base/strings.h"
 #include "git/process.h"
+#include "json/fields.h"
 #include "json/json.h"
 
 namespace purser::connectors {
@@ -18,12 +19,6 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr size_t kMaxShownErrors = 500;
-
-std::string TextAt(const Json& object, const char* key) {
-  if (!object.is_object()) return "";
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
 
 class Program {
  public:
@@ -49,18 +44,18 @@ class Program {
                        base::EscapeForDisplay(run->errors, kMaxShownErrors)));
     }
     const absl::StatusOr<Json> answer = json::Parse(run->output);
-    if (!answer.ok() || TextAt(*answer, "kind") != "ExecCredential" ||
+    if (!answer.ok() || json::TextAt(*answer, "kind") != "ExecCredential" ||
         !answer->contains("status")) {
       return absl::UnauthenticatedError(absl::StrCat(what, " gave no ExecCredential"));
     }
     const Json& status = (*answer)["status"];
-    std::string token = TextAt(status, "token");
+    std::string token = json::TextAt(status, "token");
     if (token.empty()) {
       return absl::UnauthenticatedError(
           absl::StrCat(what, " gave no token; client certificates are not supported here"));
     }
     absl::Time end = clock_.Now() + kTokenLifetime + kTokenMargin;
-    const std::string expiry = TextAt(status, "expirationTimestamp");
+    const std::string expiry = json::TextAt(status, "expirationTimestamp");
     if (!expiry.empty() && !absl::ParseTime(absl::RFC3339_full, expiry, &end, nullptr)) {
       return absl::UnauthenticatedError(
           absl::StrCat(what, " gave an expirationTimestamp that is no time"));
@@ -83,15 +78,15 @@ class Program {
 
 absl::StatusOr<std::function<absl::StatusOr<std::string>()>> ExecCredential(
     const Json& exec, absl::string_view folder, base::Clock& clock) {
-  const std::string version = TextAt(exec, "apiVersion");
+  const std::string version = json::TextAt(exec, "apiVersion");
   if (!absl::StartsWith(version, "client.authentication.k8s.io/")) {
     return absl::InvalidArgumentError(
         "exec.apiVersion must be client.authentication.k8s.io/v1 or v1beta1");
   }
-  if (TextAt(exec, "interactiveMode") == "Always") {
+  if (json::TextAt(exec, "interactiveMode") == "Always") {
     return absl::InvalidArgumentError("exec.interactiveMode: nobody is there to be asked");
   }
-  std::string command = TextAt(exec, "command");
+  std::string command = json::TextAt(exec, "command");
   if (command.empty()) return absl::InvalidArgumentError("exec.command is missing");
   if (absl::StrContains(command, '/') && command[0] != '/') {
     command = absl::StrCat(folder, "/", command);
@@ -104,7 +99,7 @@ absl::StatusOr<std::function<absl::StatusOr<std::string>()>> ExecCredential(
       "env", absl::StrCat("KUBERNETES_EXEC_INFO=", information.dump()), command};
   if (const auto env = exec.find("env"); env != exec.end() && env->is_array()) {
     for (const Json& pair : *env) {
-      const std::string name = TextAt(pair, "name");
+      const std::string name = json::TextAt(pair, "name");
       for (const char* secret : {"SECRET", "PASSWORD", "TOKEN", "KEY"}) {
         if (absl::StrContains(name, secret)) {
           return absl::InvalidArgumentError(
@@ -115,7 +110,7 @@ absl::StatusOr<std::function<absl::StatusOr<std::string>()>> ExecCredential(
       if (name.empty() || absl::StrContains(name, '=')) {
         return absl::InvalidArgumentError("exec.env: a name is missing or holds '='");
       }
-      arguments.insert(arguments.end() - 1, absl::StrCat(name, "=", TextAt(pair, "value")));
+      arguments.insert(arguments.end() - 1, absl::StrCat(name, "=", json::TextAt(pair, "value")));
     }
   }
   if (const auto args = exec.find("args"); args != exec.end() && args->is_array()) {

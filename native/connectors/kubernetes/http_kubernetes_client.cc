@@ -9,6 +9,7 @@
 #include "base/strings.h"
 #include "http/status.h"
 #include "http/url.h"
+#include "json/fields.h"
 #include "json/json.h"
 
 namespace purser::connectors {
@@ -17,11 +18,6 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr size_t kMaxShownCauses = 20;
-
-std::string TextAt(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
 
 }  // namespace
 
@@ -72,22 +68,23 @@ absl::Status HttpKubernetesClient::Explain(const http::Response& response,
                                            const std::string& what) {
   if (response.status >= 200 && response.status < 300) return absl::OkStatus();
   const absl::StatusOr<Json> parsed = json::Parse(response.body);
-  const bool is_status = parsed.ok() && parsed->is_object() && TextAt(*parsed, "kind") == "Status";
+  const bool is_status =
+      parsed.ok() && parsed->is_object() && json::TextAt(*parsed, "kind") == "Status";
   if (!is_status) {
     return http::StatusFromResponse(response, what, response.body.substr(0, 300), clock_.Now());
   }
-  const std::string reason = TextAt(*parsed, "reason");
-  std::string detail = TextAt(*parsed, "message");
+  const std::string reason = json::TextAt(*parsed, "reason");
+  std::string detail = json::TextAt(*parsed, "message");
   std::string conflicts;
   const auto details = parsed->find("details");
   if (details != parsed->end() && details->is_object() && details->contains("causes") &&
       (*details)["causes"].is_array()) {
     size_t shown = 0;
     for (const Json& cause : (*details)["causes"]) {
-      if (!cause.is_object() || TextAt(cause, "reason") != "FieldManagerConflict") continue;
+      if (!cause.is_object() || json::TextAt(cause, "reason") != "FieldManagerConflict") continue;
       if (++shown > kMaxShownCauses) continue;
-      absl::StrAppend(&conflicts, conflicts.empty() ? "" : "; ", TextAt(cause, "field"), " (",
-                      TextAt(cause, "message"), ")");
+      absl::StrAppend(&conflicts, conflicts.empty() ? "" : "; ", json::TextAt(cause, "field"), " (",
+                      json::TextAt(cause, "message"), ")");
     }
     if (shown > kMaxShownCauses) absl::StrAppend(&conflicts, "; …");
   }
@@ -130,8 +127,8 @@ absl::StatusOr<HttpKubernetesClient::Discovered> HttpKubernetesClient::Discover(
   }
   for (const Json& resource : (*list)["resources"]) {
     if (!resource.is_object()) continue;
-    const std::string name = TextAt(resource, "name");
-    const std::string kind = TextAt(resource, "kind");
+    const std::string name = json::TextAt(resource, "name");
+    const std::string kind = json::TextAt(resource, "kind");
     if (name.empty() || kind.empty() || absl::StrContains(name, '/')) continue;  // a subresource
     const Json verbs = resource.value("verbs", Json::array());
     const bool watchable = std::find(verbs.begin(), verbs.end(), "list") != verbs.end() &&

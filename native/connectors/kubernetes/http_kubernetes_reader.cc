@@ -12,6 +12,7 @@
 #include "connectors/kubernetes/http_kubernetes_client.h"
 #include "connectors/kubernetes/item_splitter.h"
 #include "http/url.h"
+#include "json/fields.h"
 #include "json/json.h"
 
 namespace purser::connectors {
@@ -21,22 +22,6 @@ using Json = nlohmann::json;
 
 // The server closes a watch at its timeout; one that lives longer is dead.
 constexpr absl::Duration kWatchGrace = absl::Seconds(15);
-
-const Json* At(const Json& value, std::initializer_list<const char*> path) {
-  const Json* at = &value;
-  for (const char* key : path) {
-    if (!at->is_object()) return nullptr;
-    const auto found = at->find(key);
-    if (found == at->end()) return nullptr;
-    at = &*found;
-  }
-  return at;
-}
-
-std::string TextAt(const Json& value, std::initializer_list<const char*> path) {
-  const Json* const found = At(value, path);
-  return found != nullptr && found->is_string() ? found->get<std::string>() : "";
-}
 
 void AddParameter(std::string* url, absl::string_view name, absl::string_view value) {
   absl::StrAppend(url, absl::StrContains(*url, '?') ? "&" : "?", name, "=",
@@ -187,8 +172,9 @@ absl::StatusOr<Json> HttpKubernetesClient::Page(const KindQuery& query, const st
     return absl::UnavailableError(absl::StrCat(what, ": ", end.message()));
   }
   absl::StatusOr<Json> envelope = json::Parse(splitter.envelope());
-  if (!envelope.ok() || !envelope->is_object() || At(*envelope, {"metadata"}) == nullptr ||
-      At(*envelope, {"items"}) == nullptr) {
+  if (!envelope.ok() || !envelope->is_object() ||
+      json::ValueAt(*envelope, {"metadata"}) == nullptr ||
+      json::ValueAt(*envelope, {"items"}) == nullptr) {
     return absl::UnavailableError(absl::StrCat(what, ": the answer is no list"));
   }
   return envelope;
@@ -234,9 +220,9 @@ absl::StatusOr<ListResult> HttpKubernetesClient::List(const KindQuery& asked,
       PURSER_RETURN_IF_ERROR(envelope.status());
       // All pages show the state of the first.
       if (result.resource_version.empty()) {
-        result.resource_version = TextAt(*envelope, {"metadata", "resourceVersion"});
+        result.resource_version = json::TextAt(*envelope, {"metadata", "resourceVersion"});
       }
-      token = TextAt(*envelope, {"metadata", "continue"});
+      token = json::TextAt(*envelope, {"metadata", "continue"});
       if (token.empty()) break;
       empty_pages = result.objects == before ? empty_pages + 1 : 0;
       if (token.size() > kMaxContinueBytes || empty_pages > kMaxEmptyListPages ||
@@ -284,18 +270,18 @@ absl::Status HttpKubernetesClient::Watch(const KindQuery& asked, const FieldSele
   absl::Status fatal;
   ItemSplitter splitter(ItemSplitter::Form::kStream, [&](absl::string_view text) -> absl::Status {
     PURSER_ASSIGN_OR_RETURN(Json event, selection.Read(text));
-    const std::string type = TextAt(event, {"type"});
+    const std::string type = json::TextAt(event, {"type"});
     Json& object = event["object"];
     if (type == "ERROR") {
-      const Json* const code = At(object, {"code"});
+      const Json* const code = json::ValueAt(object, {"code"});
       const bool gone = code != nullptr && code->is_number() && code->get<double>() == 410;
       const std::string message =
-          absl::StrCat(what, ": ", base::EscapeForDisplay(TextAt(object, {"message"}), 500), " (",
-                       base::EscapeForDisplay(TextAt(object, {"reason"})), ")");
+          absl::StrCat(what, ": ", base::EscapeForDisplay(json::TextAt(object, {"message"}), 500),
+                       " (", base::EscapeForDisplay(json::TextAt(object, {"reason"})), ")");
       fatal = gone ? absl::OutOfRangeError(message) : absl::UnavailableError(message);
       return fatal;
     }
-    const std::string version = TextAt(object, {"metadata", "resourceVersion"});
+    const std::string version = json::TextAt(object, {"metadata", "resourceVersion"});
     if (version.empty()) return absl::InvalidArgumentError("an event has no resourceVersion");
     std::optional<WatchEventType> known;
     if (type == "ADDED") known = WatchEventType::kAdded;
@@ -343,12 +329,12 @@ absl::StatusOr<std::vector<std::string>> HttpKubernetesClient::Groups(const Clie
   if (!response.ok()) return base::Annotate(response.status(), what);
   PURSER_RETURN_IF_ERROR(Explain(*response, what));
   const absl::StatusOr<Json> list = json::Parse(response->body);
-  const Json* const groups = list.ok() ? At(*list, {"groups"}) : nullptr;
+  const Json* const groups = list.ok() ? json::ValueAt(*list, {"groups"}) : nullptr;
   if (groups == nullptr || !groups->is_array()) {
     return absl::UnavailableError(absl::StrCat(what, ": the answer is no list of groups"));
   }
   std::vector<std::string> names;
-  for (const Json& group : *groups) names.push_back(TextAt(group, {"name"}));
+  for (const Json& group : *groups) names.push_back(json::TextAt(group, {"name"}));
   return names;
 }
 
@@ -362,14 +348,14 @@ absl::StatusOr<std::vector<std::string>> HttpKubernetesClient::Versions(
   if (response->status == 404) return versions;
   PURSER_RETURN_IF_ERROR(Explain(*response, what));
   const absl::StatusOr<Json> found = json::Parse(response->body);
-  if (found.ok()) versions.push_back(TextAt(*found, {"preferredVersion", "groupVersion"}));
+  if (found.ok()) versions.push_back(json::TextAt(*found, {"preferredVersion", "groupVersion"}));
   if (!found.ok() || versions[0].empty()) {
     return absl::UnavailableError(absl::StrCat(what, ": the answer names no version"));
   }
-  const Json* const all = At(*found, {"versions"});
+  const Json* const all = json::ValueAt(*found, {"versions"});
   if (all == nullptr || !all->is_array()) return versions;
   for (const Json& version : *all) {
-    std::string name = TextAt(version, {"groupVersion"});
+    std::string name = json::TextAt(version, {"groupVersion"});
     if (!name.empty() && name != versions[0]) versions.push_back(std::move(name));
   }
   return versions;

@@ -95,10 +95,8 @@ KubernetesConnector::KubernetesConnector(std::string name, std::map<std::string,
 
 absl::StatusOr<std::unique_ptr<Connector>> KubernetesConnector::FromConfig(
     absl::string_view name, const Json& raw_config, const ConnectorDependencies& dependencies) {
-  PURSER_ASSIGN_OR_RETURN(const json::Schema schema, json::Schema::Compile(ConfigSchema()));
-  const Json config = schema.WithDefaults(raw_config);
-  std::vector<json::Violation> faults = schema.Validate(config);
-  PURSER_RETURN_IF_ERROR(json::ToStatus(faults, absl::StrCat("connector ", name)));
+  PURSER_ASSIGN_OR_RETURN(const Json config, CheckConfig(name, ConfigSchema(), raw_config));
+  std::vector<json::Violation> faults;
   std::map<std::string, Cluster> clusters;
   absl::StatusOr<std::vector<Json>> definitions =
       KindSchemas::ReadFiles(config["definitions"].get<std::vector<std::string>>());
@@ -215,7 +213,7 @@ absl::StatusOr<CallResult> KubernetesConnector::Wait(const Json& input,
   const absl::StatusOr<Json> object = steps_.Read(target, context);
   if (absl::IsNotFound(object.status())) {
     result.ready = false;
-    result.poll_after = kObjectPollAfter;
+    result.poll_after = kObjectPace.shortest;
     result.progress = absl::StrCat(target.ref.ToString(), ": does not exist yet");
     return result;
   }
@@ -239,7 +237,7 @@ absl::StatusOr<CallResult> KubernetesConnector::Delete(const Json& input,
   if (gone) return result;
   result.outputs["sinceSeconds"] = absl::ToUnixSeconds(steps_.clock().Now());
   result.ready = false;
-  result.poll_after = kObjectPollAfter;
+  result.poll_after = kObjectPace.shortest;
   result.progress = absl::StrCat(target.ref.ToString(), ": waiting until it is gone");
   return result;
 }
@@ -258,7 +256,7 @@ absl::StatusOr<CallResult> KubernetesConnector::Observe(absl::string_view operat
   if (operation == "delete") {
     PURSER_ASSIGN_OR_RETURN(result.ready, steps_.IsGone(target, TextAt(input, "uid"), context));
     if (!result.ready) {
-      PURSER_RETURN_IF_ERROR(steps_.CheckPatience(patience, result));
+      PURSER_RETURN_IF_ERROR(steps_.KeepWaiting(patience, &result));
       return result;
     }
     result.outputs.erase("sinceSeconds");
@@ -271,7 +269,7 @@ absl::StatusOr<CallResult> KubernetesConnector::Observe(absl::string_view operat
       return absl::FailedPreconditionError(
           absl::StrCat(target.ToString(), " was deleted while we waited for it"));
     }
-    PURSER_RETURN_IF_ERROR(steps_.CheckPatience(patience, result));
+    PURSER_RETURN_IF_ERROR(steps_.KeepWaiting(patience, &result));
     return result;
   }
   if (!object.ok()) return object.status();

@@ -389,9 +389,8 @@ absl::Status ObjectSteps::Settle(const SettleRule& rule, const Target& target, c
     result->ready = readiness.state == ObjectState::kReady;
     result->progress =
         result->ready ? "" : absl::StrCat(target.ref.ToString(), ": ", readiness.reason);
-    result->poll_after = kObjectPollAfter;
   }
-  if (!result->ready) return CheckPatience(rule.timeout_seconds, *result);
+  if (!result->ready) return KeepWaiting(rule.timeout_seconds, result);
   result->outputs.erase("sinceSeconds");
   for (const auto& [name, pointer] : rule.outputs.items()) {
     const Json::json_pointer place(pointer.get<std::string>());
@@ -411,12 +410,15 @@ absl::Status ObjectSteps::Settle(const SettleRule& rule, const Target& target, c
   return absl::OkStatus();
 }
 
-absl::Status ObjectSteps::CheckPatience(double timeout_seconds, const CallResult& result) const {
-  const int64_t since = result.outputs.value("sinceSeconds", int64_t{0});
+absl::Status ObjectSteps::KeepWaiting(double timeout_seconds, CallResult* result) const {
+  const int64_t since = result->outputs.value("sinceSeconds", int64_t{0});
   const int64_t waited = absl::ToUnixSeconds(clock_.Now()) - since;
-  if (static_cast<double>(waited) <= timeout_seconds) return absl::OkStatus();
+  if (static_cast<double>(waited) <= timeout_seconds) {
+    result->poll_after = NextLook(absl::Seconds(waited), kObjectPace, json::Dump(result->outputs));
+    return absl::OkStatus();
+  }
   return absl::FailedPreconditionError(
-      absl::StrCat("not ready after ", waited, " s (timeoutSeconds): ", result.progress));
+      absl::StrCat("not ready after ", waited, " s (timeoutSeconds): ", result->progress));
 }
 
 }  // namespace purser::connectors

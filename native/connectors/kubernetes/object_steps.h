@@ -17,6 +17,7 @@
 #include "connectors/kubernetes/kind_schemas.h"
 #include "connectors/kubernetes/kubernetes_client.h"
 #include "connectors/kubernetes/object_readiness.h"
+#include "connectors/pace.h"
 #include "json/fields.h"
 
 namespace purser::connectors {
@@ -119,7 +120,9 @@ class ObjectSteps {
   // Judges the object and completes `result`, whose outputs hold sinceSeconds while it waits.
   absl::Status Settle(const SettleRule& rule, const Target& target, const nlohmann::json& object,
                       CallResult* result) const;
-  absl::Status CheckPatience(double timeout_seconds, const CallResult& result) const;
+  // FAILED_PRECONDITION once the patience with something that is not ready is over; before, when to
+  // look at it again: soon at first, seldom later.
+  absl::Status KeepWaiting(double timeout_seconds, CallResult* result) const;
 
   ClientLimits LimitsOf(CallContext& context) const;
   const std::string& field_manager() const { return field_manager_; }
@@ -138,7 +141,7 @@ class ObjectSteps {
 };
 
 inline constexpr size_t kMaxChanges = 100;
-inline constexpr absl::Duration kObjectPollAfter = absl::Seconds(2);
+inline constexpr Pace kObjectPace = {absl::Seconds(2), absl::Seconds(30)};
 
 using json::TextAt;
 

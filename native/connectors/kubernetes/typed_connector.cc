@@ -155,11 +155,8 @@ std::string SecretReference(const Target& target, absl::string_view name) {
 
 absl::StatusOr<const ObjectSteps*> StepsOf(absl::string_view name, const Json& config,
                                            const ConnectorDependencies& dependencies) {
-  PURSER_ASSIGN_OR_RETURN(const json::Schema schema,
-                          json::Schema::Compile(TypedConnector::ConfigSchema()));
-  const Json completed = schema.WithDefaults(config);
-  PURSER_RETURN_IF_ERROR(
-      json::ToStatus(schema.Validate(completed), absl::StrCat("connector ", name)));
+  PURSER_ASSIGN_OR_RETURN(const Json completed,
+                          CheckConfig(name, TypedConnector::ConfigSchema(), config));
   const std::string on = completed["on"].get<std::string>();
   Connector* const found = dependencies.find ? dependencies.find(on) : nullptr;
   const auto* const kubernetes = dynamic_cast<const KubernetesConnector*>(found);
@@ -289,7 +286,7 @@ absl::StatusOr<CallResult> TypedConnector::Delete(const Json& input, CallContext
   PURSER_ASSIGN_OR_RETURN(result.ready, steps_.Delete(target, TextAt(input, "uid"), context));
   if (result.ready) return result;
   result.outputs["sinceSeconds"] = absl::ToUnixSeconds(steps_.clock().Now());
-  result.poll_after = kObjectPollAfter;
+  result.poll_after = kObjectPace.shortest;
   result.progress = absl::StrCat(target.ref.ToString(), ": waiting until it is gone");
   return result;
 }
@@ -314,7 +311,7 @@ absl::StatusOr<CallResult> TypedConnector::Observe(absl::string_view operation,
   if (typed == nullptr) {
     PURSER_ASSIGN_OR_RETURN(result.ready, steps_.IsGone(target, TextAt(input, "uid"), context));
     if (!result.ready) {
-      PURSER_RETURN_IF_ERROR(steps_.CheckPatience(input.value("timeoutSeconds", 900.0), result));
+      PURSER_RETURN_IF_ERROR(steps_.KeepWaiting(input.value("timeoutSeconds", 900.0), &result));
       return result;
     }
     result.outputs.erase("sinceSeconds");

@@ -195,10 +195,7 @@ const Json& NamespaceConnector::ConfigSchema() {
 
 absl::StatusOr<std::unique_ptr<Connector>> NamespaceConnector::FromConfig(
     absl::string_view name, const Json& config, const ConnectorDependencies& dependencies) {
-  PURSER_ASSIGN_OR_RETURN(const json::Schema schema, json::Schema::Compile(ConfigSchema()));
-  Json completed = schema.WithDefaults(config);
-  PURSER_RETURN_IF_ERROR(
-      json::ToStatus(schema.Validate(completed), absl::StrCat("connector ", name)));
+  PURSER_ASSIGN_OR_RETURN(Json completed, CheckConfig(name, ConfigSchema(), config));
   const std::string home = completed["home"].get<std::string>();
   completed.erase("home");
   PURSER_ASSIGN_OR_RETURN(const ObjectSteps* steps, StepsOf(name, completed, dependencies));

@@ -9,6 +9,7 @@
 #include "absl/strings/strip.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "connectors/name_patterns.h"
 #include "connectors/sql/sql_schemas.h"
 #include "json/fields.h"
 #include "json/json.h"
@@ -31,13 +32,6 @@ constexpr char kNoSuchDatabase[] = "3D000";
 constexpr char kNoSuchObject[] = "42704";
 constexpr char kConcurrentUpdate[] = "XX000";
 constexpr char kDependents[] = "2BP01";
-
-bool MatchesAny(const std::vector<std::string>& patterns, absl::string_view name) {
-  return std::any_of(patterns.begin(), patterns.end(), [name](absl::string_view pattern) {
-    if (absl::ConsumeSuffix(&pattern, "*")) return absl::StartsWith(name, pattern);
-    return pattern == name;
-  });
-}
 
 std::string Listed(const Json& words) {
   return absl::StrJoin(words, ", ", [](std::string* out, const Json& word) {
@@ -114,10 +108,8 @@ const std::vector<Operation>& SqlConnector::operations() const { return SqlOpera
 
 absl::StatusOr<std::unique_ptr<Connector>> SqlConnector::FromConfig(
     absl::string_view name, const Json& raw_config, const ConnectorDependencies& dependencies) {
-  PURSER_ASSIGN_OR_RETURN(const json::Schema schema, json::Schema::Compile(ConfigSchema()));
-  const Json config = schema.WithDefaults(raw_config);
-  std::vector<json::Violation> faults = schema.Validate(config);
-  PURSER_RETURN_IF_ERROR(json::ToStatus(faults, absl::StrCat("connector ", name)));
+  PURSER_ASSIGN_OR_RETURN(const Json config, CheckConfig(name, ConfigSchema(), raw_config));
+  std::vector<json::Violation> faults;
   std::map<std::string, Server> servers;
   for (const auto& [server_name, block] : config["servers"].items()) {
     Server server{block["url"].get<std::string>(), TextAt(block, "password"),

@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "connectors/name_patterns.h"
 #include "json/json.h"
 #include "json/literal.h"
 
@@ -81,14 +82,6 @@ Json RootSchema(bool closed) {
   return schema;
 }
 
-bool MatchesAny(const Json& patterns, absl::string_view root) {
-  return std::any_of(patterns.begin(), patterns.end(), [root](const Json& one) {
-    absl::string_view pattern = one.get_ref<const std::string&>();
-    if (absl::ConsumeSuffix(&pattern, "*")) return absl::StartsWith(root, pattern);
-    return pattern == root;
-  });
-}
-
 }  // namespace
 
 struct TerraformConnector::Root {
@@ -116,9 +109,7 @@ const Json& TerraformConnector::ConfigSchema() {
 
 absl::StatusOr<std::unique_ptr<Connector>> TerraformConnector::FromConfig(
     absl::string_view name, const Json& raw_config, const ConnectorDependencies& dependencies) {
-  PURSER_ASSIGN_OR_RETURN(const json::Schema schema, json::Schema::Compile(ConfigSchema()));
-  Json config = schema.WithDefaults(raw_config);
-  PURSER_RETURN_IF_ERROR(json::ToStatus(schema.Validate(config), absl::StrCat("connector ", name)));
+  PURSER_ASSIGN_OR_RETURN(Json config, CheckConfig(name, ConfigSchema(), raw_config));
   // Plans hold what providers said, secrets among it.
   const absl::StatusOr<base::Directory> plans =
       base::Directory::Create(config["plans"].get<std::string>(), 0700);
@@ -164,7 +155,7 @@ absl::StatusOr<TerraformConnector::Root> TerraformConnector::Prepare(const Json&
                                                                      CallContext& context) const {
   Root root;
   root.name = input["root"].get<std::string>();
-  if (!MatchesAny(config_["roots"], root.name)) {
+  if (!MatchesAny(config_["roots"].get<std::vector<std::string>>(), root.name)) {
     return absl::PermissionDeniedError(absl::StrCat("root ", root.name, " is not among connectors.",
                                                     name_, ".roots; an operator can add it"));
   }
@@ -311,6 +302,15 @@ absl::StatusOr<CallResult> TerraformConnector::MakePlan(const Root& root, bool d
   return result;
 }
 
+absl::StatusOr<Json> TerraformConnector::ReadOutputs(const Root& root, CallContext& context) const {
+  std::string text;
+  TerraformEvents none([](action::LogLevel, absl::string_view) {});
+  PURSER_ASSIGN_OR_RETURN(const TerraformEnd end,
+                          Run(root, {"output", "-json", "-no-color"}, nullptr, &text, context));
+  if (end.exit_code != 0) return Explain(root, "output", end, none);
+  return json::Parse(text);
+}
+
 absl::StatusOr<CallResult> TerraformConnector::Apply(const Root& root, const std::string& hash,
                                                      CallContext& context) const {
   PURSER_ASSIGN_OR_RETURN(const base::Directory plans, base::Directory::Open(plans_));
@@ -335,13 +335,21 @@ absl::StatusOr<CallResult> TerraformConnector::Apply(const Root& root, const std
            absl::StrCat("-lock-timeout=", config_["lockTimeout"].get<std::string>()),
            PlanPath(hash)},
           &events, nullptr, context));
-  if (end.exit_code != 0) return Explain(root, "apply", end, events);
+  Json outputs = events.outputs();
+  if (end.exit_code != 0) {
+    const absl::Status failed = Explain(root, "apply", end, events);
+    if (!events.stale()) return failed;
+    // A try of this step whose answer was lost may have applied it: then nothing is left to change.
+    PURSER_ASSIGN_OR_RETURN(const CallResult now, MakePlan(root, /*destroy=*/false, context));
+    if (now.outputs["changed"] == true) return failed;
+    PURSER_ASSIGN_OR_RETURN(outputs, ReadOutputs(root, context));
+  }
   CallResult result;
   result.outputs = root.given;
   result.outputs["root"] = root.name;
   result.outputs["planHash"] = hash;
   result.outputs["summary"] = events.summary();
-  result.outputs["outputs"] = ShownOutputs(events.outputs(), root.name);
+  result.outputs["outputs"] = ShownOutputs(outputs, root.name);
   if (json::Dump(result.outputs).size() > kMaxTerraformOutputsBytes) {
     return absl::FailedPreconditionError(
         absl::StrCat("root ", root.name, ": its outputs are larger than ",

@@ -56,6 +56,8 @@ class TerraformConnector final : public Connector {
                                    CallContext& context) const;
   absl::Status Init(const Root& root, CallContext& context) const;
   absl::StatusOr<CallResult> MakePlan(const Root& root, bool destroy, CallContext& context) const;
+  // As `terraform output -json` gives them.
+  absl::StatusOr<nlohmann::json> ReadOutputs(const Root& root, CallContext& context) const;
   absl::StatusOr<CallResult> Apply(const Root& root, const std::string& hash,
                                    CallContext& context) const;
   absl::Status Explain(const Root& root, absl::string_view what, const TerraformEnd& end,

@@ -50,7 +50,7 @@ plan)
     exit 1
   fi
   echo "$serial ${*: -1}" > "$out"
-  [ "$serial" = 0 ] || [ "${*: -1}" = -destroy ] || { say '{"type":"change_summary","changes":{"add":0,"change":0,"remove":0,"operation":"plan"}}'; exit 0; }
+  [ "$serial" = 0 ] || [ "$fault" = moved ] || [ "${*: -1}" = -destroy ] || { say '{"type":"change_summary","changes":{"add":0,"change":0,"remove":0,"operation":"plan"}}'; exit 0; }
   say '{"@message":"terraform_data.a: Plan to create","type":"planned_change","change":{"resource":{"addr":"terraform_data.a"},"action":"create"}}'
   say '{"@message":"Plan: 1 to add","type":"change_summary","changes":{"add":1,"change":0,"remove":0,"operation":"plan"}}'
   exit 2 ;;
@@ -70,6 +70,9 @@ apply)
   [ "$flag" = -destroy ] && rm state
   say '{"@message":"terraform_data.a: Creation complete","type":"apply_complete"}'
   say '{"type":"outputs","outputs":{"host":{"sensitive":false,"type":"string","value":"db-1"},"password":{"sensitive":true,"type":"string"}}}'
+  exit 0 ;;
+output)
+  say '{"host":{"sensitive":false,"type":"string","value":"db-1"},"password":{"sensitive":true,"type":"string","value":"s3cr3t-word"}}'
   exit 0 ;;
 esac
 )sh";
@@ -173,10 +176,23 @@ TEST_F(TerraformConnectorTest, AnApplyIsNeverDoneTwice) {
   ASSERT_TRUE(found.ok()) << found.status();
   ASSERT_TRUE(found->has_value());
   EXPECT_EQ((*found)->outputs["outputs"]["host"], "db-1");
-  // Without the probe terraform itself refuses.
+  // Killed before that could be written: terraform refuses the plan as stale, and what it wanted is
+  // there already.
+  for (const auto& entry : fs::directory_iterator(folder_ / "plans")) {
+    if (entry.path().extension() == ".done") fs::remove(entry.path());
+  }
+  EXPECT_FALSE(connector_->Probe("apply", input, context_)->has_value());
   const auto again = Apply(*plan);
-  EXPECT_EQ(again.status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(again.status().message()), HasSubstr("make and approve a new plan"));
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->outputs["outputs"], (*found)->outputs["outputs"]);
+  EXPECT_THAT(json::Dump(again->outputs), Not(HasSubstr("s3cr3t")));
+  EXPECT_EQ(Read(Root() / "state"), "1\n");
+  // Half of it, or somebody else's change: that is for a new plan.
+  Fault("moved");
+  const auto moved = Apply(*plan);
+  EXPECT_EQ(moved.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(moved.status().message()), HasSubstr("make and approve a new plan"));
+  EXPECT_EQ(Read(Root() / "state"), "1\n");
 }
 
 TEST_F(TerraformConnectorTest, ALockedStateIsTriedAgain) {
@@ -272,10 +288,15 @@ output "password" {
   ASSERT_TRUE(applied.ok()) << applied.status();
   EXPECT_EQ(applied->outputs["outputs"]["size"], 3);
   EXPECT_THAT(applied->outputs["outputs"]["password"].get<std::string>(), HasSubstr("#password"));
-  // The plan is used up.
+  // The plan is used up: nothing is done again, and what it made is found.
   const auto again = Call("apply", apply);
-  EXPECT_EQ(again.status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(again.status().message()), HasSubstr("new plan"));
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->outputs["outputs"], applied->outputs["outputs"]);
+  // With other wishes it is not what the plan was made for.
+  const auto other =
+      Call("apply", {{"planHash", plan->outputs["planHash"]}, {"variables", {{"size", 4}}}});
+  EXPECT_EQ(other.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(other.status().message()), HasSubstr("new plan"));
   std::ofstream(Root() / "wrong.tf") << "resource \"terraform_data\" \"b\" { inputt = 1 }\n";
   const auto wrong = Call("plan", {{"variables", {{"size", 3}}}});
   EXPECT_THAT(std::string(wrong.status().message()), HasSubstr("Unsupported argument"));

@@ -1,0 +1,43 @@
+// The life of a pull request that a step proposes: opened or brought up to date, merged, closed,
+// and taken back after it was merged.
+#ifndef PURSER_CONNECTORS_GITHUB_PULL_REQUESTS_H_
+#define PURSER_CONNECTORS_GITHUB_PULL_REQUESTS_H_
+
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "connectors/connector.h"
+#include "connectors/rest_api.h"
+#include "nlohmann/json.hpp"
+
+namespace purser::connectors {
+
+// All take the checked input of the operation of their name. Thread-safe.
+class PullRequests {
+ public:
+  // `api` must outlive it.
+  explicit PullRequests(const RestApi& api) : api_(api) {}
+
+  // FAILED_PRECONDITION when the base holds the files already.
+  absl::StatusOr<CallResult> Propose(const nlohmann::json& input, CallContext& context) const;
+  // `previous`: outputs of the look before; an object without members at first.
+  absl::StatusOr<CallResult> Merged(const nlohmann::json& input, const nlohmann::json& previous,
+                                    CallContext& context) const;
+  absl::StatusOr<CallResult> Merge(const nlohmann::json& input, CallContext& context) const;
+  absl::StatusOr<CallResult> Close(const nlohmann::json& input, CallContext& context) const;
+  // The compensation of Propose: closes what is open; of what was merged another pull request
+  // deletes the files, and its merge is waited for as by Merged.
+  absl::StatusOr<CallResult> Withdraw(const nlohmann::json& input, CallContext& context) const;
+
+ private:
+  // nullopt: the base holds the files already.
+  absl::StatusOr<std::optional<CallResult>> ProposeIfNew(const nlohmann::json& input,
+                                                         CallContext& context) const;
+  absl::StatusOr<CallResult> Waiting(const nlohmann::json& input, CallResult result) const;
+
+  const RestApi& api_;
+};
+
+}  // namespace purser::connectors
+
+#endif  // PURSER_CONNECTORS_GITHUB_PULL_REQUESTS_H_
