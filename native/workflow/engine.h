@@ -44,6 +44,9 @@ struct EngineOptions {
   absl::Duration lease = absl::Seconds(10);  // a silent engine loses its work after this …
   absl::Duration beat = absl::Seconds(3);    // … and says this often that it lives
   absl::Duration log_flush = absl::Milliseconds(250);
+  // Calls at the same time by connector (the part of a step's `uses` before the slash); those that
+  // are not named have no limit of their own.
+  std::map<std::string, int> concurrency = {};
   absl::Duration call_timeout = absl::Minutes(10);  // of one call; a step may wait longer
   // True: nobody else uses this store (SQLite), so that work of an engine before is taken over at
   // once. False: after its lease.

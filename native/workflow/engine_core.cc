@@ -35,7 +35,8 @@ EngineCore::EngineCore(const EngineOptions& options,
       database_(*options.database),
       clock_(*options.clock),
       definitions_(*options.executor),
-      context_{*options.executor, *options.observer, *options.rng, options.noun},
+      lanes_(options.concurrency),
+      context_{*options.executor, *options.observer, *options.rng, options.noun, &lanes_},
       boot_(base::NewId("boot", *options.clock, *options.rng)),
       rows_per_statement_(options.database->IsShared() ? kRowsPerMessage : 1),
       time_(*options.clock),
@@ -107,6 +108,8 @@ void EngineCore::Finish(std::shared_ptr<const Task> task, Outcome outcome, bool 
   Item item;
   item.kind = abandoned ? Item::Kind::kGiveBack : Item::Kind::kResult;
   item.run_id = task->run_id;
+  // The call is over, whenever its result is stored: the next one of its lane may follow at once.
+  if (task->place != nullptr) task->place->GiveUp();
   item.task = std::move(task);
   item.outcome = std::move(outcome);
   item.log = std::move(log);

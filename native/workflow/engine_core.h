@@ -25,6 +25,7 @@
 #include "workflow/definition_cache.h"
 #include "workflow/engine.h"
 #include "workflow/journal.h"
+#include "workflow/lanes.h"
 #include "workflow/running.h"
 #include "workflow/timeline.h"
 #include "workflow/transition.h"
@@ -186,6 +187,7 @@ class EngineCore {
   store::Database& database_;
   base::Clock& clock_;
   DefinitionCache definitions_;
+  Lanes lanes_;  // before all that holds tasks: they give up their places
   TransitionContext context_;
   const std::string boot_;
   const size_t rows_per_statement_;

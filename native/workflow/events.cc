@@ -1,5 +1,7 @@
 #include "workflow/events.h"
 
+#include <map>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -71,7 +73,9 @@ absl::Status ReadEvents(Connection& connection, absl::string_view subject, int64
                             {std::string(subject), after, limit}, forward);
 }
 
-absl::Status VerifyEvents(Connection& connection) {
+absl::Status VerifyEvents(Connection& connection, int64_t* forgotten) {
+  std::map<std::string, int64_t> emptied;  // run → the first of its rows without a text
+  int64_t rows_without_text = 0;
   std::string hash;
   int64_t sequence = 0;
   PURSER_RETURN_IF_ERROR(connection.ForEach(
@@ -88,7 +92,11 @@ absl::Status VerifyEvents(Connection& connection) {
           return absl::DataLossError(
               absl::StrCat("event trail: event ", sequence + 1, " is missing"));
         }
-        if (ChainHash(hash, event, row.Int(3)) != row.Text(6)) {
+        const bool is_empty = event.events.empty() && event.outputs.empty();
+        if (is_empty) {
+          ++rows_without_text;
+          emptied.emplace(event.run_id, event.sequence);
+        } else if (ChainHash(hash, event, row.Int(3)) != row.Text(6)) {
           return absl::DataLossError(
               absl::StrCat("event trail: ", Numbers(event), " of run ", event.run_id,
                            event.count == 1 ? " was changed" : " were changed"));
@@ -97,6 +105,15 @@ absl::Status VerifyEvents(Connection& connection) {
         sequence = event.sequence;
         return absl::OkStatus();
       }));
+  // Only runs that are gone may have lost their words.
+  for (const auto& [run, first] : emptied) {
+    PURSER_ASSIGN_OR_RETURN(const Rows there,
+                            connection.Query("SELECT 1 FROM workflow_run WHERE id = $1", {run}));
+    if (there.empty()) continue;
+    return absl::DataLossError(
+        absl::StrCat("event trail: event ", first, " of run ", run, " was emptied"));
+  }
+  if (forgotten != nullptr) *forgotten = rows_without_text;
   PURSER_ASSIGN_OR_RETURN(
       const Rows head,
       connection.Query("SELECT sequence, hash FROM workflow_head WHERE id = 1", {}));

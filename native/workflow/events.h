@@ -32,8 +32,9 @@ absl::Status ReadEvents(store::Connection& connection, absl::string_view subject
                         int64_t limit, const std::function<absl::Status(const Event&)>& on_event);
 
 // Walks the whole chain: DATA_LOSS names the first row that was changed, removed or inserted, by
-// the numbers of its events.
-absl::Status VerifyEvents(store::Connection& connection);
+// the numbers of its events. Rows of runs that were forgotten (retention.h) count with the hash
+// they were left with; `forgotten` (may be null) is how many.
+absl::Status VerifyEvents(store::Connection& connection, int64_t* forgotten = nullptr);
 
 }  // namespace purser::workflow
 

@@ -167,7 +167,12 @@ absl::Status Transition::StartDue(std::vector<Task>* tasks) {
     parked = false;
     for (StepRecord& step : steps_) {
       if (step.due > now_ || step.calling) continue;
-      PURSER_RETURN_IF_ERROR(Start(step, tasks));
+      std::shared_ptr<Lanes::Place> place;
+      if (!EnterLane(step, &place)) {
+        step.due = now_ + Lanes::Pause(context_.rng);
+        continue;
+      }
+      PURSER_RETURN_IF_ERROR(Start(step, std::move(place), tasks));
       parked = parked || !step.calling;
     }
     // What was given up instead of called may end the run, or make it undo.
@@ -176,13 +181,21 @@ absl::Status Transition::StartDue(std::vector<Task>* tasks) {
   return absl::OkStatus();
 }
 
-absl::Status Transition::Start(StepRecord& step, std::vector<Task>* tasks) {
+bool Transition::EnterLane(const StepRecord& step, std::shared_ptr<Lanes::Place>* place) {
+  if (context_.lanes == nullptr) return true;
+  const StepDefinition* definition = whole_.definition->Find(step.id);
+  return definition == nullptr || context_.lanes->Enter(definition->uses, place);
+}
+
+absl::Status Transition::Start(StepRecord& step, std::shared_ptr<Lanes::Place> place,
+                               std::vector<Task>* tasks) {
   const StepDefinition* definition = whole_.definition->Find(step.id);
   if (definition == nullptr) {
     return absl::DataLossError(absl::StrCat("workflow: the definition of run ", run_.id,
                                             " has no step ", step.id, " but it is due"));
   }
   Task task;
+  task.place = std::move(place);
   task.before = step;
   task.recovering = step.state == StepState::kRunning || step.state == StepState::kUndoing;
   switch (step.state) {

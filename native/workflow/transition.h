@@ -18,6 +18,7 @@
 #include "store/store.h"
 #include "workflow/executor.h"
 #include "workflow/journal.h"
+#include "workflow/lanes.h"
 #include "workflow/observer.h"
 #include "workflow/records.h"
 
@@ -33,7 +34,8 @@ struct TransitionContext {
   StepExecutor& executor;
   RunObserver& observer;
   base::Rng& rng;
-  std::string noun;  // prefix of the run's own events, e.g. "request"
+  std::string noun;        // prefix of the run's own events, e.g. "request"
+  Lanes* lanes = nullptr;  // null: calls of any connector side by side
 };
 
 // A leased piece of work, self-contained.
@@ -47,6 +49,7 @@ struct Task {
   RunView view;             // outputs of the step's needs only
   StepRecord step;
   StepRecord before;  // the step as it was, for a call that is given back before it began
+  std::shared_ptr<Lanes::Place> place;  // null where there is no limit
 
   std::string EffectKey() const;
 };
@@ -138,7 +141,10 @@ class Transition {
   void ResetUnfinished(const StepRecord* except);
   absl::StatusOr<StepRecord*> FindStuck(absl::string_view step_id);
   absl::Status GoOn(const StepRecord* settled);
-  absl::Status Start(StepRecord& step, std::vector<Task>* tasks);
+  // False: its connector has as many calls under way as it may.
+  bool EnterLane(const StepRecord& step, std::shared_ptr<Lanes::Place>* place);
+  absl::Status Start(StepRecord& step, std::shared_ptr<Lanes::Place> place,
+                     std::vector<Task>* tasks);
   RunView View(const StepDefinition* only_needs_of);
   const nlohmann::json& OutputsOf(const StepRecord& step);
   StepRecord* FindStep(absl::string_view id);
