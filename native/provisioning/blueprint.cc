@@ -187,6 +187,9 @@ absl::StatusOr<std::shared_ptr<const Blueprint>> Build(const json& document, abs
   return blueprint;
 }
 
+// People may have a say in what is taken away: a pull request that deletes it waits for them.
+constexpr absl::Duration kRemovalTimeout = absl::Hours(720);
+
 absl::StatusOr<std::shared_ptr<const Blueprint>> BuildRemoval(const json& document) {
   auto blueprint = std::make_shared<Blueprint>();
   blueprint->name = document.value("name", "");
@@ -198,7 +201,7 @@ absl::StatusOr<std::shared_ptr<const Blueprint>> BuildRemoval(const json& docume
     step.uses = text.at("uses");
     step.with = json::object();
     step.undo = false;
-    step.timeout = absl::Hours(24);
+    step.timeout = kRemovalTimeout;
     step.retry.attempts = kRemovalAttempts;
     if (!blueprint->steps.empty()) step.needs.push_back(blueprint->steps.back().id);
     blueprint->steps.push_back(std::move(step));

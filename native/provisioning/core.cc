@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "base/time_text.h"
 #include "catalog/entity.h"
 
 namespace purser::provisioning {
@@ -26,6 +27,8 @@ absl::StatusOr<std::string> NormalRef(absl::string_view text, absl::string_view 
   if (!ref.ok()) return base::Annotate(ref.status(), what);
   return ref->ToString();
 }
+
+std::string MicrosText(int64_t micros) { return base::TimeText(absl::FromUnixMicros(micros)); }
 
 json ParseJsonOr(absl::string_view text, json fallback) {
   json value = json::parse(base::ToStd(text), nullptr, /*allow_exceptions=*/false);

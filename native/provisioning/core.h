@@ -38,6 +38,8 @@ struct Core {
 absl::Status UnknownRequest(absl::string_view id);
 absl::StatusOr<std::string> NormalRef(absl::string_view text, absl::string_view kind,
                                       absl::string_view what);
+// A time of the store, microseconds since 1970, as people read it.
+std::string MicrosText(int64_t micros);
 nlohmann::json ParseJsonOr(absl::string_view text, nlohmann::json fallback);
 // NOT_FOUND names those there are.
 absl::StatusOr<std::shared_ptr<const Blueprint>> FindBlueprint(const Blueprints& blueprints,

@@ -51,10 +51,11 @@ class Provisioning final : public ProvisioningService {
         database_(*options.database),
         blueprints_(std::move(blueprints)),
         policies_(std::move(policies)),
-        wait_(*options.database, [this] { return engine_->Now(); }),
+        wait_(*options.database, *options.connectors, [this] { return engine_->Now(); }),
         executor_(*options.connectors, wait_, options.resolve_secret, options.metrics),
         definitions_(executor_),
-        recorder_(*options.inventory, definitions_, executor_, [this] { return engine_->Now(); }),
+        recorder_(*options.inventory, definitions_, executor_, options_.forms,
+                  [this] { return engine_->Now(); }),
         core_{options_, database_, blueprints_, policies_, executor_, definitions_},
         planner_(core_),
         operator_(core_, recorder_),
@@ -74,6 +75,7 @@ class Provisioning final : public ProvisioningService {
     options.observer = &recorder_;
     options.noun = "request";
     options.workers = options_.workers;
+    options.concurrency = options_.concurrency;
     PURSER_ASSIGN_OR_RETURN(engine_, workflow::Engine::Open(options));
     core_.engine = engine_.get();
     return absl::OkStatus();
@@ -101,8 +103,17 @@ class Provisioning final : public ProvisioningService {
   Stats GetStats() const override {
     const workflow::EngineStats stats = engine_->Stats();
     const Census census = keeper_.GetCensus();
-    return {stats.calls,        stats.refused_results, stats.store_errors, census.open_runs,
-            census.parked_runs, census.queue_age,      census.oldest_run};
+    Stats all;
+    all.calls = stats.calls;
+    all.refused_results = stats.refused_results;
+    all.store_errors = stats.store_errors;
+    all.retries = stats.retries;
+    all.lost_leases = stats.lost_leases;
+    all.open_runs = census.open_runs;
+    all.parked_runs = census.parked_runs;
+    all.queue_age = census.queue_age;
+    all.oldest_run = census.oldest_run;
+    return all;
   }
 
   absl::StatusOr<Request> Create(const CreateOptions& options) override {
@@ -210,8 +221,8 @@ class Provisioning final : public ProvisioningService {
   }
 
   absl::StatusOr<Holding> Renew(absl::string_view id, std::optional<absl::Time> until,
-                                const Actor& actor) override {
-    PURSER_RETURN_IF_ERROR(operator_.Renew(id, until, actor));
+                                absl::string_view idempotency_key, const Actor& actor) override {
+    PURSER_RETURN_IF_ERROR(operator_.Renew(id, until, idempotency_key, actor));
     return GetHolding(id);
   }
   absl::StatusOr<Holding> Protect(absl::string_view id, bool on, const Actor& actor) override {
@@ -274,7 +285,7 @@ class Provisioning final : public ProvisioningService {
   absl::StatusOr<AuditReport> VerifyAudit() override {
     AuditReport report;
     PURSER_RETURN_IF_ERROR(database_.Read([&](Connection& connection) -> absl::Status {
-      const absl::Status verified = workflow::VerifyEvents(connection);
+      const absl::Status verified = workflow::VerifyEvents(connection, &report.forgotten);
       if (absl::IsDataLoss(verified)) {
         report.fault = std::string(verified.message());
       } else {
@@ -351,6 +362,10 @@ class Provisioning final : public ProvisioningService {
 
  private:
   absl::StatusOr<Request> CreateOne(const CreateOptions& options, bool by_purser) {
+    if (!options.dry_run) {
+      PURSER_ASSIGN_OR_RETURN(const std::optional<std::string> known, planner_.FindSame(options));
+      if (known.has_value()) return Get(*known);
+    }
     absl::Status status;
     for (int i = 0; i < kPlanTries; ++i) {
       PURSER_ASSIGN_OR_RETURN(Plan plan, planner_.Make(options, by_purser));

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,6 +27,7 @@
 #include "inventory/inventory.h"
 #include "nlohmann/json.hpp"
 #include "provisioning/cost_advisor.h"
+#include "provisioning/holding_links.h"
 #include "provisioning/service.h"
 #include "store/store.h"
 
@@ -43,6 +45,8 @@ struct Options {
   std::vector<std::string> blueprint_folders;  // every *.yaml and *.yml in them, not below
   SecretResolver resolve_secret;               // empty: every reference is refused
   int workers = 4;
+  // Calls at the same time by connector; those that are not named share the workers only.
+  std::map<std::string, int> concurrency = {};
   std::vector<std::string> policy_folders = {};  // every *.yaml and *.yml in them, not below
   CostAdvisor* costs = nullptr;                  // null: no quotes, no budgets
   base::Metrics* metrics = nullptr;              // null: none are kept
@@ -50,6 +54,9 @@ struct Options {
   // names for references.
   nlohmann::json environment = nlohmann::json::object();
   nlohmann::json secrets = nlohmann::json::object();
+  PortalForms forms = {};  // what entities link to
+  // Requests that ended longer ago are forgotten, see retention.h; zero: never.
+  absl::Duration keep = absl::ZeroDuration();
   // A run that nobody takes up so long after it is due makes the service not
   // ready.
   absl::Duration stuck_after = absl::Minutes(5);
@@ -59,6 +66,8 @@ struct Stats {
   int64_t calls = 0;            // of connectors, since the start
   int64_t refused_results = 0;  // of workers that had lost their lease
   int64_t store_errors = 0;
+  int64_t retries = 0;                               // calls made again after an error
+  int64_t lost_leases = 0;                           // runs that other purserds took over
   int64_t open_runs = 0;                             // that have not ended
   int64_t parked_runs = 0;                           // that need an operator
   absl::Duration queue_age = absl::ZeroDuration();   // of what has been due longest

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status.h"
+#include "base/time_text.h"
 #include "catalog/entity.h"
 #include "json/json.h"
 #include "provisioning/expressions.h"
@@ -56,7 +57,7 @@ std::optional<json> WithoutSteps(const json& value, bool in_list) {
   return value;
 }
 
-void AddLinks(json& metadata, const json& outputs) {
+void AddLinks(json& metadata, const json& outputs, const json& more) {
   json links = json::array();
   std::set<std::string> urls;
   const auto add = [&](const json& link) {
@@ -73,6 +74,7 @@ void AddLinks(json& metadata, const json& outputs) {
   if (outputs.is_object() && outputs.contains("links") && outputs.at("links").is_array()) {
     for (const json& link : outputs.at("links")) add(link);
   }
+  for (const json& link : more) add(link);
   metadata.erase("links");
   if (!links.empty()) metadata["links"] = std::move(links);
 }
@@ -94,7 +96,7 @@ absl::StatusOr<json> BuildEntity(const Blueprint& blueprint, const EntityInput& 
     return absl::InvalidArgumentError("/entity: metadata and spec must be objects");
   }
   json& metadata = entity["metadata"];
-  AddLinks(metadata, input.outputs);
+  AddLinks(metadata, input.outputs, input.links);
   json annotations = metadata.value("annotations", json::object());
   const std::string location = absl::StrCat("purser:request/", input.request_id);
   annotations["backstage.io/managed-by-location"] = location;
@@ -108,8 +110,7 @@ absl::StatusOr<json> BuildEntity(const Blueprint& blueprint, const EntityInput& 
     annotations[kAnnotationResourceIds] = purser::json::Dump(json(input.resource_ids));
   }
   if (input.expires_at.has_value()) {
-    annotations[kAnnotationExpiresAt] =
-        absl::FormatTime("%Y-%m-%d%ET%H:%M:%SZ", *input.expires_at, absl::UTCTimeZone());
+    annotations[kAnnotationExpiresAt] = base::TimeText(*input.expires_at);
   }
   metadata["annotations"] = std::move(annotations);
   entity["spec"]["owner"] = input.owner;

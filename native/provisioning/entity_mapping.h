@@ -28,7 +28,8 @@ struct EntityInput {
   nlohmann::json outputs;  // of the blueprint; its "links" become links of the entity
   std::vector<std::string> resource_ids;
   std::optional<absl::Time> expires_at = {};
-  bool complete = false;  // all steps are done: every expression must hold
+  nlohmann::json links = nlohmann::json::array();  // behind all others
+  bool complete = false;                           // all steps are done: every expression must hold
 };
 
 // The entity, valid, with owner, annotations and links. While not `complete`,

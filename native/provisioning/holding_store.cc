@@ -146,6 +146,24 @@ absl::StatusOr<int64_t> NextHoldingDue(Connection& connection) {
   return rows.empty() || rows[0].IsNull(0) ? kNever : rows[0].Int(0);
 }
 
+absl::StatusOr<bool> IsRenewalKnown(Connection& connection, absl::string_view holding_id,
+                                    absl::string_view key) {
+  PURSER_ASSIGN_OR_RETURN(
+      const Rows rows,
+      connection.Query("SELECT 1 FROM provisioning_renewal WHERE holding_id = $1 AND "
+                       "renewal_key = $2",
+                       {Text(holding_id), Text(key)}));
+  return !rows.empty();
+}
+
+absl::Status PutRenewal(Connection& connection, absl::string_view holding_id, absl::string_view key,
+                        int64_t at) {
+  return connection
+      .Execute("INSERT INTO provisioning_renewal (holding_id, renewal_key, at) VALUES ($1,$2,$3)",
+               {Text(holding_id), Text(key), at})
+      .status();
+}
+
 absl::Status PutMade(Connection& connection, const MadeRow& row) {
   return connection
       .Execute(

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "json/json.h"
+#include "provisioning/retention.h"
 #include "provisioning/run_recorder.h"
 
 namespace purser::provisioning {
@@ -19,18 +20,17 @@ using store::Rows;
 using workflow::Transition;
 
 constexpr int kHoldingsPerRound = 100;
-// How long it sleeps at most, and so how late a reminder may be.
-constexpr absl::Duration kLongestSleep = absl::Seconds(10);
+// How long it sleeps at most, and so how late a reminder or an end may be.
+constexpr absl::Duration kLongestSleep = absl::Seconds(1);
+constexpr absl::Duration kCensusEvery = absl::Seconds(10);
 constexpr absl::Duration kShortestSleep = absl::Milliseconds(20);
+constexpr absl::Duration kForgetEvery = absl::Hours(1);
+// Requests of one transaction.
+constexpr int64_t kForgottenAtOnce = 100;
 // Of the look at one step.
 constexpr absl::Duration kLookTimeout = absl::Minutes(1);
 // After a look or an end that failed.
 constexpr absl::Duration kTryAgain = absl::Minutes(5);
-
-std::string TimeText(int64_t micros) {
-  return absl::FormatTime("%Y-%m-%d%ET%H:%M:%SZ", absl::FromUnixMicros(micros),
-                          absl::UTCTimeZone());
-}
 
 }  // namespace
 
@@ -50,8 +50,9 @@ void Keeper::Stop() {
 void Keeper::Work(std::stop_token stop) {
   while (!stop.stop_requested()) {
     // What cannot be read or written now is tried in the next round; the engine tells of it.
-    TakeCensus().IgnoreError();
+    if (core_.engine->Now() >= next_census_) TakeCensus().IgnoreError();
     TendAll(stop).IgnoreError();
+    Forget(stop).IgnoreError();
     int64_t due = kNever;
     core_.database
         .Read([&](Connection& connection) -> absl::Status {
@@ -72,6 +73,7 @@ absl::Status Keeper::TakeCensus() {
   Census census;
   std::string stuck;
   const absl::Time now = core_.engine->Now();
+  next_census_ = now + kCensusEvery;
   PURSER_RETURN_IF_ERROR(core_.database.Read([&](Connection& connection) -> absl::Status {
     PURSER_ASSIGN_OR_RETURN(
         const Rows queue,
@@ -102,6 +104,21 @@ absl::Status Keeper::TakeCensus() {
   base::MutexLock lock(mutex_);
   census_ = census;
   stuck_ = std::move(stuck);
+  return absl::OkStatus();
+}
+
+absl::Status Keeper::Forget(std::stop_token stop) {
+  const absl::Time now = core_.engine->Now();
+  if (core_.options.keep == absl::ZeroDuration() || now < next_forget_) return absl::OkStatus();
+  const int64_t before = absl::ToUnixMicros(now - core_.options.keep);
+  int64_t forgotten = kForgottenAtOnce;
+  while (forgotten == kForgottenAtOnce && !stop.stop_requested()) {
+    PURSER_RETURN_IF_ERROR(core_.database.Transact([&](Connection& connection) -> absl::Status {
+      PURSER_ASSIGN_OR_RETURN(forgotten, ForgetRequests(connection, before, kForgottenAtOnce));
+      return absl::OkStatus();
+    }));
+  }
+  next_forget_ = now + kForgetEvery;
   return absl::OkStatus();
 }
 
@@ -186,13 +203,13 @@ absl::Status Keeper::Remind(const HoldingRow& holding, const RequestRow& current
   const std::string then = life.suspend_when_over ? "suspended" : "deleted";
   const int64_t end = holding.expires_at + absl::ToInt64Microseconds(life.grace);
   return Note(holding, current, life, expired ? "holding.expired" : "holding.expires",
-              expired ? absl::StrCat("it has expired and will be ", then, " at ", TimeText(end))
-                      : absl::StrCat("it expires at ", TimeText(holding.expires_at)),
+              expired ? absl::StrCat("it has expired and will be ", then, " at ", MicrosText(end))
+                      : absl::StrCat("it expires at ", MicrosText(holding.expires_at)),
               {{"holding", holding.id},
                {"owner", holding.owner},
                {"entityRef", holding.entity_ref},
-               {"expiresAt", TimeText(holding.expires_at)},
-               {"endsAt", TimeText(end)},
+               {"expiresAt", MicrosText(holding.expires_at)},
+               {"endsAt", MicrosText(end)},
                {"then", then}},
               [told](HoldingRow& row) { row.told = told; });
 }

@@ -48,6 +48,8 @@ class Keeper {
  private:
   void Work(std::stop_token stop);
   absl::Status TakeCensus();
+  // Once an hour: what ended longer ago than is kept.
+  absl::Status Forget(std::stop_token stop);
   absl::Status Tend(const HoldingRow& holding, std::stop_token stop);
   absl::Status Remind(const HoldingRow& holding, const RequestRow& current, const Life& life,
                       int64_t now);
@@ -60,6 +62,8 @@ class Keeper {
 
   Core& core_;
   const Create create_;
+  absl::Time next_forget_ = absl::InfinitePast();  // both of the thread
+  absl::Time next_census_ = absl::InfinitePast();
   mutable base::Mutex mutex_;
   Census census_ ABSL_GUARDED_BY(mutex_);
   std::string stuck_ ABSL_GUARDED_BY(mutex_);

@@ -139,6 +139,31 @@ TEST_F(LifeTest, DeletingUndoesInReverseAndRefusesWhatIsProtected) {
   EXPECT_NE(other.holding_id, made.id);
 }
 
+TEST_F(LifeTest, TheSameKeyGivesTheFirstRequestWhateverHasHappenedSince) {
+  OpenWith();
+  const Request made = Done(Make("thing", {{"name", "a"}}, "make"));
+  CreateOptions suspend;
+  suspend.kind = RequestKind::kSuspend;
+  suspend.holding = "resource:default/thing-a";
+  suspend.requester = kAnna.ref;
+  suspend.idempotency_key = "suspend";
+  CreateOptions remove = suspend;
+  remove.kind = RequestKind::kDelete;
+  remove.idempotency_key = "remove";
+  const Request suspended = Done(service_->Create(suspend));
+  EXPECT_EQ(suspended.holding_id, made.id);
+  EXPECT_EQ(Done(service_->Create(suspend)).id, suspended.id);
+  const Request removed = Done(service_->Create(remove));
+  ASSERT_EQ(removed.state, RequestState::kSucceeded) << removed.message;
+  const size_t calls = cloud_->Calls().size();
+  EXPECT_EQ(Done(service_->Create(remove)).id, removed.id);
+  EXPECT_EQ(Done(service_->Create(suspend)).id, suspended.id);
+  EXPECT_EQ(Done(Make("thing", {{"name", "a"}}, "make")).id, made.id);
+  EXPECT_EQ(cloud_->Calls().size(), calls);
+  EXPECT_EQ(service_->GetHolding("resource:default/thing-a")->state, HoldingState::kDeleted);
+  EXPECT_TRUE(absl::IsNotFound(service_->GetHolding("resource:default/none").status()));
+}
+
 TEST_F(LifeTest, ADeletionThatFailsGoesOnWhereItStopped) {
   OpenWith();
   const Request made = Done(Make("thing", {{"name", "a"}}));
@@ -204,6 +229,70 @@ std::string WithLife(const std::string& life) {
   return spec;
 }
 
+TEST_F(LifeTest, EntitiesLinkToTheFormsOfTheirVerbs) {
+  options_.forms = {"https://portal.example.com",
+                    {{"change", "change-{blueprint}"},
+                     {"renew", "template:default/renew-holding"},
+                     {"resume", "resume-holding"},
+                     {"delete", "tools/delete-holding"}}};
+  ASSERT_TRUE(CheckForms(options_.forms).ok());
+  OpenWith();
+  const Request made = Done(Make("thing", {{"name", "a"}}));
+  const std::string begin = "https://portal.example.com/create/templates/";
+  const std::string end = "?formData=%7B%22entity%22%3A%22resource%3Adefault%2Fthing-a%22%7D";
+  const json change = {{"title", "Change"}, {"url", begin + "default/change-thing" + end}};
+  const json remove = {{"title", "Delete"}, {"url", begin + "tools/delete-holding" + end}};
+  EXPECT_EQ(Entity("thing-a")["metadata"]["links"], json({change, remove}));
+  ASSERT_TRUE(service_->Protect(made.id, true, kBoss).ok());
+  EXPECT_EQ(Entity("thing-a")["metadata"]["links"], json::array({change}));
+  ASSERT_TRUE(service_->Renew(made.id, clock_.Now() + absl::Hours(1), "", kBoss).ok());
+  EXPECT_EQ(Entity("thing-a")["metadata"]["links"][1]["title"], "Keep longer");
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckForms({"https://x", {{"explode", "a"}}})));
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckForms({"https://x", {{"change", "not a ref"}}})));
+}
+
+TEST_F(LifeTest, WhatEndedLongAgoIsForgottenUnlessItIsReferredTo) {
+  options_.keep = absl::Hours(24 * 30);
+  OpenWith();
+  const Request gone = Done(Make("thing", {{"name", "a"}}, "make"));
+  Done(Ask(RequestKind::kChange, gone.id, {{"size", 2}}));
+  Done(Ask(RequestKind::kDelete, gone.id));
+  const Request failed = Done(Make("thing", {{"name", "c"}, {"fail", true}}));
+  ASSERT_EQ(failed.state, RequestState::kFailed);
+  const Request kept = Done(Make("thing", {{"name", "b"}}));
+  const Request changed = Done(Ask(RequestKind::kChange, kept.id, {{"size", 2}}));
+  const auto count = [&] { return service_->List({})->requests.size(); };
+  ASSERT_EQ(count(), 6);
+  clock_.Advance(absl::Hours(24 * 29));
+  AdvanceUntil(absl::Seconds(10), [&] { return service_->Health().ok(); });
+  EXPECT_EQ(count(), 6);
+  clock_.Advance(absl::Hours(25));
+  AdvanceUntil(absl::Seconds(10), [&] { return count() == 2; });
+  EXPECT_TRUE(absl::IsNotFound(service_->Get(gone.id).status()));
+  EXPECT_TRUE(service_->Get(kept.id).ok());
+  EXPECT_EQ(service_->Get(changed.id)->steps[0].outputs["size"], 2);
+  EXPECT_EQ(service_->ListHoldings({})->holdings.size(), 1);
+  const auto audit = service_->VerifyAudit();
+  ASSERT_TRUE(audit.ok()) << audit.status();
+  EXPECT_EQ(audit->fault, "");
+  EXPECT_GT(audit->forgotten, 0);
+  // What is there can still be changed and deleted, and the key of what is not is free.
+  EXPECT_EQ(Done(Ask(RequestKind::kDelete, kept.id)).state, RequestState::kSucceeded);
+  EXPECT_NE(Done(Make("thing", {{"name", "a"}}, "make")).id, gone.id);
+  // Words that are missing where the run is there are no retention.
+  ASSERT_TRUE(database_
+                  ->Transact([&](store::Connection& connection) {
+                    return connection
+                        .Execute(
+                            "UPDATE workflow_event SET events = '', outputs = '' WHERE "
+                            "run_id = $1",
+                            {kept.run_id})
+                        .status();
+                  })
+                  .ok());
+  EXPECT_THAT(service_->VerifyAudit()->fault, HasSubstr("was emptied"));
+}
+
 TEST_F(LifeTest, RemindersThenGraceThenTheEnd) {
   OpenWith(WithLife("    {expiresAfter: 240h, reminders: [48h, 24h], grace: 12h}\n"));
   const Request made = Done(Make("thing", {{"name", "a"}}));
@@ -225,10 +314,14 @@ TEST_F(LifeTest, RemindersThenGraceThenTheEnd) {
   at(expires - absl::Hours(48), [&] { return count("holding.expires") == 1; });
   at(expires - absl::Hours(24), [&] { return count("holding.expires") == 2; });
   // Renewed: it begins anew.
-  const auto renewed = service_->Renew(made.id, std::nullopt, kAnna);
+  const auto renewed = service_->Renew(made.id, std::nullopt, "once", kAnna);
   ASSERT_TRUE(renewed.ok()) << renewed.status();
   const absl::Time later = *renewed->expires_at;
   EXPECT_EQ(later, expires + absl::Hours(240));
+  // The same word again, as after a crash of who said it, and by the name in the catalog.
+  const auto again = service_->Renew("resource:default/thing-a", std::nullopt, "once", kAnna);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->expires_at, later);
   EXPECT_THAT(Events(made.id), Contains("holding.renewed"));
   at(later - absl::Hours(48), [&] { return count("holding.expires") == 3; });
   at(later - absl::Hours(24), [&] { return count("holding.expires") == 4; });

@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "base/strings.h"
 #include "json/json.h"
+#include "provisioning/request_reader.h"
 #include "provisioning/waits.h"
 
 namespace purser::provisioning {
@@ -24,11 +25,6 @@ constexpr char kApprovalUses[] = "wait/approval";
 constexpr char kWebhookUses[] = "wait/webhook";
 constexpr size_t kMaxDeliveryIdBytes = 200;
 constexpr int64_t kMaxSignalsOfStep = 100;
-
-std::string TimeText(int64_t micros) {
-  return absl::FormatTime("%Y-%m-%d%ET%H:%M:%SZ", absl::FromUnixMicros(micros),
-                          absl::UTCTimeZone());
-}
 
 // Whether the actor may speak, for an approval that is asked of `from` (empty: of anybody).
 absl::Status CheckApprover(const workflow::Actor& who, const Actor& actor,
@@ -60,7 +56,7 @@ absl::StatusOr<int64_t> CountApprovals(Connection& connection, const std::string
     if (row.step_id != step_id) continue;
     if (row.actor == actor) {
       return absl::FailedPreconditionError(
-          absl::StrCat(actor, " has said so already, at ", TimeText(row.at)));
+          absl::StrCat(actor, " has said so already, at ", MicrosText(row.at)));
     }
     if (row.approved && row.plan_hash == hash) ++count;
   }
@@ -264,20 +260,16 @@ absl::Status Operator::Deliver(const Delivery& delivery) {
 
 absl::Status Operator::ChangeHolding(
     absl::string_view id,
-    const std::function<absl::StatusOr<Note>(Transition&, HoldingRow&, const Life&)>& change) {
+    const std::function<absl::StatusOr<std::optional<Note>>(Transition&, HoldingRow&, const Life&)>&
+        change) {
   HoldingRow holding;
   RequestRow current;
   PURSER_RETURN_IF_ERROR(core_.database.Read([&](Connection& connection) -> absl::Status {
-    PURSER_ASSIGN_OR_RETURN(const RequestRow request, GetRequestRow(connection, id));
-    PURSER_ASSIGN_OR_RETURN(const std::optional<HoldingRow> found,
-                            FindHolding(connection, request.holding_id));
-    if (!found.has_value() || found->current_request.empty() ||
-        found->state == HoldingState::kDeleted) {
+    PURSER_ASSIGN_OR_RETURN(holding, GetHoldingRow(connection, id));
+    if (holding.current_request.empty() || holding.state == HoldingState::kDeleted) {
       return absl::FailedPreconditionError(
-          absl::StrCat("what request ", request.id, " made is ",
-                       found.has_value() ? ToString(found->state) : "not recorded"));
+          absl::StrCat("holding ", holding.id, " is ", ToString(holding.state)));
     }
-    holding = *found;
     PURSER_ASSIGN_OR_RETURN(current, GetRequestRow(connection, holding.current_request));
     return absl::OkStatus();
   }));
@@ -289,13 +281,14 @@ absl::Status Operator::ChangeHolding(
           absl::StrCat("holding ", holding.id, " was changed meanwhile; try again"));
     }
     const Life& life = BlueprintOf(*run.View().definition).life;
-    PURSER_ASSIGN_OR_RETURN(const Note note, change(run, *now, life));
+    PURSER_ASSIGN_OR_RETURN(const std::optional<Note> note, change(run, *now, life));
+    if (!note.has_value()) return absl::OkStatus();
     now->updated_at = absl::ToUnixMicros(run.now());
     now->due = DueOf(*now, life);
     PURSER_RETURN_IF_ERROR(UpdateHolding(run.connection(), *now));
     PURSER_RETURN_IF_ERROR(recorder_.ShowHolding(run.connection(), *now));
     // Last: what is in the trail cannot be taken back.
-    run.AppendEvent("", note.type, note.message, note.data);
+    run.AppendEvent("", note->type, note->message, note->data);
     return absl::OkStatus();
   }));
   recorder_.OnCommitted();
@@ -303,11 +296,22 @@ absl::Status Operator::ChangeHolding(
 }
 
 absl::Status Operator::Renew(absl::string_view id, std::optional<absl::Time> until,
-                             const Actor& actor) {
+                             absl::string_view idempotency_key, const Actor& actor) {
   PURSER_ASSIGN_OR_RETURN(const workflow::Actor who, ToActor(actor));
+  if (idempotency_key.size() > kMaxKeyBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("idempotency_key has more than ", kMaxKeyBytes, " bytes"));
+  }
   return ChangeHolding(
-      id, [&](Transition& run, HoldingRow& holding, const Life& life) -> absl::StatusOr<Note> {
+      id,
+      [&](Transition& run, HoldingRow& holding,
+          const Life& life) -> absl::StatusOr<std::optional<Note>> {
         const int64_t now = absl::ToUnixMicros(run.now());
+        if (!idempotency_key.empty()) {
+          PURSER_ASSIGN_OR_RETURN(const bool known,
+                                  IsRenewalKnown(run.connection(), holding.id, idempotency_key));
+          if (known) return std::nullopt;
+        }
         int64_t expires = 0;
         if (until.has_value()) {
           expires = absl::ToUnixMicros(*until);
@@ -330,7 +334,10 @@ absl::Status Operator::Renew(absl::string_view id, std::optional<absl::Time> unt
         }
         if (expires <= now) {
           return absl::InvalidArgumentError(
-              absl::StrCat("until: ", TimeText(expires), " is over already"));
+              absl::StrCat("until: ", MicrosText(expires), " is over already"));
+        }
+        if (!idempotency_key.empty()) {
+          PURSER_RETURN_IF_ERROR(PutRenewal(run.connection(), holding.id, idempotency_key, now));
         }
         holding.expires_at = expires;
         // Reminders whose time has passed by then are not sent late.
@@ -341,19 +348,20 @@ absl::Status Operator::Renew(absl::string_view id, std::optional<absl::Time> unt
         return Note{
             "holding.renewed",
             who.reason,
-            {{"actor", who.ref}, {"holding", holding.id}, {"expiresAt", TimeText(expires)}}};
+            {{"actor", who.ref}, {"holding", holding.id}, {"expiresAt", MicrosText(expires)}}};
       });
 }
 
 absl::Status Operator::Protect(absl::string_view id, bool on, const Actor& actor) {
   PURSER_ASSIGN_OR_RETURN(const workflow::Actor who, ToActor(actor));
-  return ChangeHolding(id,
-                       [&](Transition&, HoldingRow& holding, const Life&) -> absl::StatusOr<Note> {
-                         holding.is_protected = on;
-                         return Note{on ? "holding.protected" : "holding.unprotected",
-                                     who.reason,
-                                     {{"actor", who.ref}, {"holding", holding.id}}};
-                       });
+  return ChangeHolding(
+      id,
+      [&](Transition&, HoldingRow& holding, const Life&) -> absl::StatusOr<std::optional<Note>> {
+        holding.is_protected = on;
+        return Note{on ? "holding.protected" : "holding.unprotected",
+                    who.reason,
+                    {{"actor", who.ref}, {"holding", holding.id}}};
+      });
 }
 
 absl::Status Operator::ForgetOrphan(absl::string_view holding_id, absl::string_view step_id,

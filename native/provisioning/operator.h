@@ -31,7 +31,8 @@ class Operator {
   absl::Status MarkDone(absl::string_view id, absl::string_view step_id,
                         const nlohmann::json& outputs, const Actor& actor);
   absl::Status Deliver(const Delivery& delivery);
-  absl::Status Renew(absl::string_view id, std::optional<absl::Time> until, const Actor& actor);
+  absl::Status Renew(absl::string_view id, std::optional<absl::Time> until,
+                     absl::string_view idempotency_key, const Actor& actor);
   absl::Status Protect(absl::string_view id, bool on, const Actor& actor);
   absl::Status ForgetOrphan(absl::string_view holding_id, absl::string_view step_id,
                             const Actor& actor);
@@ -46,11 +47,11 @@ class Operator {
   absl::StatusOr<RequestRow> Row(absl::string_view id);
   absl::Status ApproveStep(const RequestRow& row, absl::string_view step_id,
                            absl::string_view plan_hash, bool approved, const Actor& actor);
-  // Changes the holding within a change of its current run, and shows it.
-  absl::Status ChangeHolding(
-      absl::string_view id,
-      const std::function<absl::StatusOr<Note>(workflow::Transition&, HoldingRow&, const Life&)>&
-          change);
+  // Changes the holding within a change of its current run, and shows it; no note: nothing is to be
+  // changed.
+  absl::Status ChangeHolding(absl::string_view id,
+                             const std::function<absl::StatusOr<std::optional<Note>>(
+                                 workflow::Transition&, HoldingRow&, const Life&)>& change);
 
   Core& core_;
   RunRecorder& recorder_;

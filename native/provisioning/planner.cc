@@ -14,6 +14,7 @@
 #include "json/json.h"
 #include "provisioning/entity_mapping.h"
 #include "provisioning/expressions.h"
+#include "provisioning/request_reader.h"
 
 namespace purser::provisioning {
 namespace {
@@ -107,13 +108,11 @@ absl::StatusOr<std::optional<Planner::Before>> Planner::LoadBefore(const CreateO
   PURSER_RETURN_IF_ERROR(core_.database.Read([&](Connection& connection) -> absl::Status {
     std::optional<HoldingRow> holding;
     if (IsAboutHolding(options.kind)) {
-      PURSER_ASSIGN_OR_RETURN(const RequestRow row, GetRequestRow(connection, options.holding));
-      PURSER_ASSIGN_OR_RETURN(holding, FindHolding(connection, row.holding_id));
-      if (!holding.has_value() || holding->state == HoldingState::kDeleted ||
+      PURSER_ASSIGN_OR_RETURN(holding, GetHoldingRow(connection, options.holding));
+      if (holding->state == HoldingState::kDeleted ||
           (holding->state == HoldingState::kPending && options.kind != RequestKind::kDelete)) {
         return absl::FailedPreconditionError(
-            absl::StrCat("what request ", row.id, " made is ",
-                         holding.has_value() ? ToString(holding->state) : "not recorded",
+            absl::StrCat("holding ", holding->id, " is ", ToString(holding->state),
                          "; there is nothing to ", ToString(options.kind)));
       }
     } else if (!plan.row.entity_ref.empty()) {

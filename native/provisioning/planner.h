@@ -37,6 +37,9 @@ class Planner {
   // `by_purser`: nobody asked (expiry, repair), so nobody is asked either.
   // PERMISSION_DENIED lists what policy refuses.
   absl::StatusOr<Plan> Make(const CreateOptions& options, bool by_purser);
+  // The id of the request that this key and input made before; nullopt: there is none. Asked first:
+  // what was done then may have made the same wish impossible now.
+  absl::StatusOr<std::optional<std::string>> FindSame(const CreateOptions& options);
   // A run of its own for what `original` left undone from `step_id` on.
   absl::StatusOr<Plan> MakeFork(const RequestRow& original, absl::string_view step_id,
                                 absl::string_view idempotency_key, const workflow::Actor& actor);

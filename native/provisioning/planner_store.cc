@@ -63,6 +63,19 @@ absl::StatusOr<std::optional<RequestRow>> Planner::FindKnown(Connection& connect
                    differs.empty() ? "" : " differ)", "; use another key"));
 }
 
+absl::StatusOr<std::optional<std::string>> Planner::FindSame(const CreateOptions& options) {
+  if (options.idempotency_key.empty()) return std::nullopt;
+  Plan plan;
+  PURSER_RETURN_IF_ERROR(Identify(options, plan));
+  std::optional<RequestRow> known;
+  PURSER_RETURN_IF_ERROR(core_.database.Read([&](Connection& connection) -> absl::Status {
+    PURSER_ASSIGN_OR_RETURN(known, FindRequestByKey(connection, plan.row.key));
+    return absl::OkStatus();
+  }));
+  if (!known.has_value() || known->input_hash != plan.row.input_hash) return std::nullopt;
+  return known->id;
+}
+
 absl::Status Planner::CheckStillValid(Connection& connection, Plan& plan) {
   const RequestRow& row = plan.row;
   std::optional<RequestRow> unfinished;

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "provisioning/core.h"
@@ -153,6 +154,20 @@ absl::StatusOr<Holding> LoadHolding(Connection& connection, const HoldingRow& ro
 }
 
 absl::StatusOr<HoldingRow> GetHoldingRow(Connection& connection, absl::string_view id) {
+  if (absl::StrContains(id, ':')) {
+    PURSER_ASSIGN_OR_RETURN(const std::string ref, NormalRef(id, "resource", "holding"));
+    PURSER_ASSIGN_OR_RETURN(std::optional<HoldingRow> of_entity,
+                            FindHoldingOfEntity(connection, ref));
+    if (of_entity.has_value()) return *std::move(of_entity);
+    // What was deleted answers to its name until somebody else has it: who deletes again, with the
+    // same key, is told of the first deletion.
+    ListHoldingsOptions last;
+    last.entity_ref = ref;
+    last.page_size = 1;
+    PURSER_ASSIGN_OR_RETURN(std::vector<HoldingRow> rows, ListHoldingRows(connection, last));
+    if (rows.empty()) return absl::NotFoundError(absl::StrCat("no request made ", ref));
+    return std::move(rows.front());
+  }
   PURSER_ASSIGN_OR_RETURN(const RequestRow request, GetRequestRow(connection, id));
   PURSER_ASSIGN_OR_RETURN(std::optional<HoldingRow> holding,
                           FindHolding(connection, request.holding_id));

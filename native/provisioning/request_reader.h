@@ -23,7 +23,7 @@ absl::StatusOr<Request> LoadRequest(store::Connection& connection,
 
 absl::StatusOr<Holding> LoadHolding(store::Connection& connection, const HoldingRow& row,
                                     bool whole);
-// NOT_FOUND; `id` is the holding's, or that of one of its requests.
+// NOT_FOUND; `id` is the holding's, that of one of its requests, or the ref of its entity.
 absl::StatusOr<HoldingRow> GetHoldingRow(store::Connection& connection, absl::string_view id);
 
 }  // namespace purser::provisioning

@@ -98,6 +98,10 @@ const std::vector<store::Migration>& Migrations() {
        "  PRIMARY KEY (request_id, quota, usage_key));"
        "CREATE INDEX provisioning_usage_key ON provisioning_usage (quota, "
        "usage_key, holding_id)"},
+      {3, "keys of renewals, so that one that is repeated counts once",
+       "CREATE TABLE provisioning_renewal ("
+       "  holding_id TEXT NOT NULL, renewal_key TEXT NOT NULL, at BIGINT NOT NULL,"
+       "  PRIMARY KEY (holding_id, renewal_key))"},
   };
   return steps;
 }

@@ -208,6 +208,7 @@ absl::Status RunRecorder::ShowEntity(Connection& connection, RequestRow& row,
   if (holding.has_value() && holding->expires_at != kNever) {
     input.expires_at = absl::FromUnixMicros(holding->expires_at);
   }
+  if (holding.has_value()) input.links = HoldingLinks(forms_, *holding);
   input.complete = row.state == RequestState::kSucceeded;
   for (const RecordedResource& resource : resources) {
     input.resource_ids.push_back(resource.resource_id);

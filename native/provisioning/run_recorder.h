@@ -12,6 +12,7 @@
 #include "inventory/inventory.h"
 #include "provisioning/blueprint.h"
 #include "provisioning/connector_executor.h"
+#include "provisioning/holding_links.h"
 #include "provisioning/holding_store.h"
 #include "provisioning/request_store.h"
 #include "provisioning/service.h"
@@ -28,12 +29,14 @@ int64_t DueOf(const HoldingRow& holding, const Life& life);
 // Thread-safe.
 class RunRecorder final : public workflow::RunObserver {
  public:
-  // `now` is the engine's time.
+  // `now` is the engine's time; the rest must outlive it.
   RunRecorder(inventory::Inventory& inventory, workflow::DefinitionCache& definitions,
-              ConnectorExecutor& executor, std::function<absl::Time()> now)
+              ConnectorExecutor& executor, const PortalForms& forms,
+              std::function<absl::Time()> now)
       : inventory_(inventory),
         definitions_(definitions),
         executor_(executor),
+        forms_(forms),
         now_(std::move(now)) {}
 
   absl::Status OnRunState(store::Connection& connection, const workflow::RunRecord& run,
@@ -63,6 +66,7 @@ class RunRecorder final : public workflow::RunObserver {
   inventory::Inventory& inventory_;
   workflow::DefinitionCache& definitions_;
   ConnectorExecutor& executor_;
+  const PortalForms& forms_;
   const std::function<absl::Time()> now_;
 };
 

@@ -214,9 +214,9 @@ struct CreateOptions {
   bool dry_run = false;         // validates and plans, stores nothing; the answer has
                                 // state and steps
   RequestKind kind = RequestKind::kCreate;
-  // For all kinds but create and import: the id of one of the holding's
-  // requests. `parameters` of a change are merged into what it has (JSON merge
-  // patch), `owner` is that of a transfer.
+  // For all kinds but create and import: the holding, by its id, that of one of
+  // its requests, or the ref of its entity. `parameters` of a change are merged into what it has
+  // (JSON merge patch), `owner` is that of a transfer.
   std::string holding;
   // For import: outputs of steps, as their calls would have given them, by step
   // id.
@@ -263,7 +263,8 @@ struct Actor {
 // How far the trail reaches, and the first thing wrong with it.
 struct AuditReport {
   int64_t events = 0;
-  std::string fault;  // "" when every row is as it was written
+  int64_t forgotten = 0;  // rows of requests that are not kept any more
+  std::string fault;      // "" when every row is as it was written
 };
 
 // Thread-safe. Errors: NOT_FOUND (request, blueprint), INVALID_ARGUMENT
@@ -306,12 +307,13 @@ class Service {
   // large.
   virtual absl::Status Deliver(const Delivery& delivery) = 0;
 
-  virtual absl::StatusOr<Holding> GetHolding(absl::string_view id) = 0;  // or one of its requests
+  // Holdings are named by their id, that of one of their requests, or the ref of their entity.
+  virtual absl::StatusOr<Holding> GetHolding(absl::string_view id) = 0;
   virtual absl::StatusOr<HoldingPage> ListHoldings(const ListHoldingsOptions& options) = 0;
   // Moves the expiry: to `until`, or by what the blueprint gives when that is
-  // not set.
+  // not set. The same key for the same holding again changes nothing ("": no key).
   virtual absl::StatusOr<Holding> Renew(absl::string_view id, std::optional<absl::Time> until,
-                                        const Actor& actor) = 0;
+                                        absl::string_view idempotency_key, const Actor& actor) = 0;
   // Whether deleting is refused.
   virtual absl::StatusOr<Holding> Protect(absl::string_view id, bool on, const Actor& actor) = 0;
   // Compares what is outside with what was applied, now.

@@ -125,6 +125,24 @@ std::vector<connectors::Operation> MakeOperations() {
                     }(),
                     {{"id", Described("string", "id of the request")},
                      {"outputs", Described("object", "its outputs")}}),
+      MakeOperation(
+          "pull-request",
+          "Is ready when people merged a pull or merge request; fails when they close it.",
+          [] {
+            json schema = Object(
+                {{"connector", Described("string", "name of a github or gitlab connector")},
+                 {"repository", Described("string", "of github: owner/name")},
+                 {"number", {{"description", "of github: the pull request's number"}}},
+                 {"project", Described("string", "of gitlab: its path")},
+                 {"iid", {{"description", "of gitlab: the merge request's number"}}},
+                 {"timeoutSeconds", Described("number", "patience with the people; 30 days")}},
+                {"connector"});
+            schema["minProperties"] = 3;
+            return schema;
+          }(),
+          {{"state", Described("string", "merged")},
+           {"commit", Described("string", "of the merge")},
+           {"url", Described("string", "for people")}}),
   };
 }
 
@@ -225,8 +243,9 @@ absl::Status VerifyDelivery(const Delivery& delivery, const json& input, absl::s
   return base::ConstantTimeEquals(expected, given) ? absl::OkStatus() : refused;
 }
 
-WaitConnector::WaitConnector(store::Database& database, std::function<absl::Time()> now)
-    : database_(database), now_(std::move(now)) {}
+WaitConnector::WaitConnector(store::Database& database, const connectors::Connectors& connectors,
+                             std::function<absl::Time()> now)
+    : database_(database), connectors_(connectors), now_(std::move(now)) {}
 
 absl::StatusOr<CallResult> WaitConnector::Call(absl::string_view operation, const json& input,
                                                CallContext& context) {
@@ -240,8 +259,7 @@ absl::StatusOr<CallResult> WaitConnector::Observe(absl::string_view operation, c
 }
 
 absl::StatusOr<CallResult> WaitConnector::Look(absl::string_view operation, const json& input,
-                                               const CallResult* previous,
-                                               const CallContext& context) {
+                                               const CallResult* previous, CallContext& context) {
   // run/step/incarnation
   const std::vector<std::string> key = absl::StrSplit(context.effect_key(), '/');
   if (key.size() < 3) return absl::InternalError("wait: a call without an effect key");
@@ -250,6 +268,7 @@ absl::StatusOr<CallResult> WaitConnector::Look(absl::string_view operation, cons
   if (operation == "approval") return ApprovalOf(input, key[0], key[1]);
   if (operation == "webhook") return Webhook(key[0], key[1]);
   if (operation == "request") return OtherRequest(input, previous);
+  if (operation == "pull-request") return PullRequest(input, previous, context);
   return absl::NotFoundError(absl::StrCat("wait has no operation ", operation));
 }
 
@@ -322,6 +341,23 @@ absl::StatusOr<CallResult> WaitConnector::Webhook(absl::string_view run_id,
   return Ready({{"payload", std::move(payload)},
                 {"deliveryId", signal->delivery_id},
                 {"receivedAt", TimeText(absl::FromUnixMicros(signal->at))}});
+}
+
+absl::StatusOr<CallResult> WaitConnector::PullRequest(const json& input, const CallResult* previous,
+                                                      CallContext& context) {
+  const std::string uses = absl::StrCat(input.at("connector").get<std::string>(), "/merged");
+  const absl::StatusOr<connectors::Resolved> found = connectors::Resolve(connectors_, uses);
+  if (!found.ok()) return base::Annotate(found.status(), "/connector");
+  json asked = input;
+  asked.erase("connector");
+  // The connector says itself when it wants to look again: seldom, when people take long.
+  absl::StatusOr<CallResult> result =
+      previous == nullptr
+          ? found->connector->Call(found->operation->name, asked, context)
+          : found->connector->Observe(found->operation->name, asked, *previous, context);
+  // What was merged belongs to the step that proposed it.
+  if (result.ok()) result->resources.clear();
+  return result;
 }
 
 absl::StatusOr<CallResult> WaitConnector::OtherRequest(const json& input,

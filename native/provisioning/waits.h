@@ -1,5 +1,5 @@
 // Steps that wait: "wait/timer", "wait/window", "wait/approval",
-// "wait/webhook", "wait/request".
+// "wait/webhook", "wait/request", "wait/pull-request".
 //
 // They are Purser's own operations, without any outside system and without a
 // configuration. Waiting is a row: the engine looks again at the time a step
@@ -40,8 +40,10 @@ absl::Status VerifyDelivery(const Delivery& delivery, const nlohmann::json& inpu
 // Thread-safe.
 class WaitConnector final : public connectors::Connector {
  public:
-  // `now` is the engine's time: a clock set by hand does not move it.
-  WaitConnector(store::Database& database, std::function<absl::Time()> now);
+  // `now` is the engine's time: a clock set by hand does not move it. The connectors are asked
+  // about pull requests; both must outlive it.
+  WaitConnector(store::Database& database, const connectors::Connectors& connectors,
+                std::function<absl::Time()> now);
 
   const std::string& name() const override { return name_; }
   const std::vector<connectors::Operation>& operations() const override { return WaitOperations(); }
@@ -57,7 +59,7 @@ class WaitConnector final : public connectors::Connector {
   absl::StatusOr<connectors::CallResult> Look(absl::string_view operation,
                                               const nlohmann::json& input,
                                               const connectors::CallResult* previous,
-                                              const connectors::CallContext& context);
+                                              connectors::CallContext& context);
   absl::StatusOr<connectors::CallResult> Timer(const nlohmann::json& input,
                                                const connectors::CallResult* previous);
   absl::StatusOr<connectors::CallResult> Window(const nlohmann::json& input);
@@ -69,8 +71,13 @@ class WaitConnector final : public connectors::Connector {
   absl::StatusOr<connectors::CallResult> OtherRequest(const nlohmann::json& input,
                                                       const connectors::CallResult* previous);
 
+  absl::StatusOr<connectors::CallResult> PullRequest(const nlohmann::json& input,
+                                                     const connectors::CallResult* previous,
+                                                     connectors::CallContext& context);
+
   const std::string name_ = "wait";
   store::Database& database_;
+  const connectors::Connectors& connectors_;
   const std::function<absl::Time()> now_;
 };
 

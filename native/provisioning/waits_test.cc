@@ -1,6 +1,8 @@
 // Steps that wait: for a time, people, messages, other requests.
 #include "provisioning/waits.h"
 
+#include <atomic>
+
 #include "base/hash.h"
 #include "gmock/gmock.h"
 #include "provisioning/testing/service_fixture.h"
@@ -63,10 +65,11 @@ TEST(VerifyDeliveryTest, OnlyTheRightKeyAtTheRightTime) {
 class WaitsTest : public ServiceFixture {
  protected:
   void OpenWith(const std::string& steps) {
-    WriteBlueprint("waits",
-                   absl::StrCat("  owner: group:default/testers\n"
-                                "  parameters: {type: object, properties: {key: {}}}\n  steps:\n",
-                                steps));
+    WriteBlueprint(
+        "waits",
+        absl::StrCat("  owner: group:default/testers\n"
+                     "  parameters: {type: object, properties: {key: {}, number: {}}}\n  steps:\n",
+                     steps));
     Open();
   }
   Request Waiting(const std::string& id, const std::string& text) {
@@ -209,6 +212,65 @@ TEST_F(WaitsTest, AnotherRequestIsWaitedFor) {
   AdvanceUntil(absl::Minutes(1),
                [&] { return service_->Get(waits->id)->state == RequestState::kSucceeded; });
   EXPECT_EQ(service_->Get(waits->id)->steps[0].outputs["outputs"], json({{"made", 5}}));
+}
+
+// A hosting whose one pull request people merge or close.
+class Forge final : public connectors::Connector {
+ public:
+  Forge() {
+    connectors::Operation merged;
+    merged.name = "merged";
+    merged.call_class = connectors::CallClass::kPut;
+    merged.input_schema = {{"type", "object"}};
+    merged.output_schema = {{"type", "object"}};
+    operations_.push_back(merged);
+  }
+  const std::string& name() const override { return name_; }
+  const std::vector<connectors::Operation>& operations() const override { return operations_; }
+  absl::StatusOr<connectors::CallResult> Call(absl::string_view, const json& input,
+                                              connectors::CallContext&) override {
+    connectors::CallResult result;
+    result.outputs = {{"number", input.at("number")}, {"state", state.load()}};
+    if (std::string(state) == "closed") return absl::FailedPreconditionError("closed by people");
+    result.ready = std::string(state) == "merged";
+    result.poll_after = absl::Minutes(10);
+    result.progress = "waits for people";
+    result.resources.push_back({"https://forge/7", "pull-request", "7", {}});
+    return result;
+  }
+  absl::StatusOr<connectors::CallResult> Observe(absl::string_view operation, const json& input,
+                                                 const connectors::CallResult&,
+                                                 connectors::CallContext& context) override {
+    return Call(operation, input, context);
+  }
+  std::atomic<const char*> state = "open";
+
+ private:
+  const std::string name_ = "forge";
+  std::vector<connectors::Operation> operations_;
+};
+
+TEST_F(WaitsTest, PeopleMergeOrClose) {
+  auto made = std::make_unique<Forge>();
+  Forge& forge = *made;
+  connectors_.emplace("forge", std::move(made));
+  OpenWith(
+      "    - {id: pr, uses: wait/pull-request,\n"
+      "       with: {connector: forge, repository: org/x, number: '${{ parameters.number }}'}}\n");
+  const auto merged = Make("waits", {{"number", 7}});
+  ASSERT_TRUE(merged.ok()) << merged.status();
+  Waiting(merged->id, "waits for people");
+  Open();  // another process
+  forge.state = "merged";
+  AdvanceUntil(absl::Minutes(1),
+               [&] { return service_->Get(merged->id)->state == RequestState::kSucceeded; });
+  EXPECT_EQ(service_->Get(merged->id)->steps[0].outputs["number"], 7);
+  EXPECT_FALSE(inventory_->FindResource("https://forge/7")->has_value()) << "the proposal's";
+  forge.state = "closed";
+  const auto closed = Make("waits", {{"number", 8}});
+  const Request failed = Settle(closed->id);
+  EXPECT_EQ(failed.state, RequestState::kFailed);
+  EXPECT_THAT(failed.message, HasSubstr("closed by people"));
 }
 
 TEST_F(WaitsTest, WaitsSurviveARestart) {

@@ -8,27 +8,7 @@
 namespace purser::rpc {
 namespace {
 
-purser::v1::RequestState StateToProto(provisioning::RequestState state) {
-  switch (state) {
-    case provisioning::RequestState::kWaitingApproval:
-      return purser::v1::REQUEST_STATE_WAITING_APPROVAL;
-    case provisioning::RequestState::kRunning:
-      return purser::v1::REQUEST_STATE_RUNNING;
-    case provisioning::RequestState::kWaiting:
-      return purser::v1::REQUEST_STATE_WAITING;
-    case provisioning::RequestState::kSucceeded:
-      return purser::v1::REQUEST_STATE_SUCCEEDED;
-    case provisioning::RequestState::kFailed:
-      return purser::v1::REQUEST_STATE_FAILED;
-    case provisioning::RequestState::kCancelled:
-      return purser::v1::REQUEST_STATE_CANCELLED;
-    case provisioning::RequestState::kNeedsOperator:
-      return purser::v1::REQUEST_STATE_NEEDS_OPERATOR;
-  }
-  return purser::v1::REQUEST_STATE_UNSPECIFIED;
-}
-
-purser::v1::StepState StateToProto(provisioning::StepState state) {
+purser::v1::StepState ToProto(provisioning::StepState state) {
   switch (state) {
     case provisioning::StepState::kPending:
       return purser::v1::STEP_STATE_PENDING;
@@ -53,6 +33,26 @@ std::string DumpOrEmpty(const nlohmann::json& value) {
 }
 
 }  // namespace
+
+purser::v1::RequestState ToProto(provisioning::RequestState state) {
+  switch (state) {
+    case provisioning::RequestState::kWaitingApproval:
+      return purser::v1::REQUEST_STATE_WAITING_APPROVAL;
+    case provisioning::RequestState::kRunning:
+      return purser::v1::REQUEST_STATE_RUNNING;
+    case provisioning::RequestState::kWaiting:
+      return purser::v1::REQUEST_STATE_WAITING;
+    case provisioning::RequestState::kSucceeded:
+      return purser::v1::REQUEST_STATE_SUCCEEDED;
+    case provisioning::RequestState::kFailed:
+      return purser::v1::REQUEST_STATE_FAILED;
+    case provisioning::RequestState::kCancelled:
+      return purser::v1::REQUEST_STATE_CANCELLED;
+    case provisioning::RequestState::kNeedsOperator:
+      return purser::v1::REQUEST_STATE_NEEDS_OPERATOR;
+  }
+  return purser::v1::REQUEST_STATE_UNSPECIFIED;
+}
 
 google::protobuf::Timestamp ToProto(absl::Time time) {
   google::protobuf::Timestamp out;
@@ -80,14 +80,14 @@ purser::v1::Request ToProto(const provisioning::Request& request) {
   out.set_owner(request.owner);
   out.set_entity_ref(request.entity_ref);
   out.set_parameters_json(DumpOrEmpty(request.parameters));
-  out.set_state(StateToProto(request.state));
+  out.set_state(ToProto(request.state));
   out.set_message(request.message);
   out.set_outputs_json(DumpOrEmpty(request.outputs));
   for (const provisioning::StepStatus& step : request.steps) {
     purser::v1::Step& added = *out.add_steps();
     added.set_id(step.id);
     added.set_uses(step.uses);
-    added.set_state(StateToProto(step.state));
+    added.set_state(ToProto(step.state));
     added.set_attempts(step.attempts);
     added.set_message(step.message);
     added.set_outputs_json(DumpOrEmpty(step.outputs));

@@ -22,6 +22,7 @@ purser::v1::Event ToProto(const provisioning::Event& event);
 purser::v1::Blueprint ToProto(const provisioning::BlueprintInfo& blueprint);
 purser::v1::Resource ToProto(const inventory::Resource& resource);
 // UNSPECIFIED and unknown numbers are INVALID_ARGUMENT.
+purser::v1::RequestState ToProto(provisioning::RequestState state);
 absl::StatusOr<provisioning::RequestState> FromProto(purser::v1::RequestState state);
 
 // Parses a JSON object field; "" is {}. Errors name the field.

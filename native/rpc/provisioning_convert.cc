@@ -73,8 +73,6 @@ purser::v1::Holding ToProto(const provisioning::Holding& holding) {
 }
 
 purser::v1::Orphan ToProto(const provisioning::Orphan& orphan) {
-  provisioning::Request request;
-  request.state = orphan.request_state;
   purser::v1::Orphan out;
   out.set_holding_id(orphan.holding_id);
   out.set_request_id(orphan.request_id);
@@ -84,7 +82,7 @@ purser::v1::Orphan ToProto(const provisioning::Orphan& orphan) {
   for (const std::string& id : orphan.resource_ids) out.add_resource_ids(id);
   out.set_owner(orphan.owner);
   out.set_blueprint(orphan.blueprint);
-  out.set_request_state(ToProto(request).state());
+  out.set_request_state(ToProto(orphan.request_state));
   out.set_message(orphan.message);
   return out;
 }

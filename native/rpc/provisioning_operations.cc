@@ -110,7 +110,7 @@ grpc::Status ProvisioningService::ControlHolding(grpc::ServerContext* context,
       case purser::v1::HOLDING_VERB_RENEW: {
         std::optional<absl::Time> until;
         if (request->has_until()) until = FromProto(request->until());
-        holding = service_.Renew(request->id(), until, actor);
+        holding = service_.Renew(request->id(), until, request->idempotency_key(), actor);
         break;
       }
       case purser::v1::HOLDING_VERB_PROTECT:
@@ -176,6 +176,7 @@ grpc::Status ProvisioningService::VerifyAudit(grpc::ServerContext* context,
     PURSER_ASSIGN_OR_RETURN(const provisioning::AuditReport report, service_.VerifyAudit());
     response->set_events(report.events);
     response->set_fault(report.fault);
+    response->set_forgotten(report.forgotten);
     return absl::OkStatus();
   });
 }

@@ -225,9 +225,12 @@ absl::Status App::Parts::OpenDomains() {
     return ResolveSecret(reference, folders);
   };
   options.workers = config.workers;
+  options.concurrency = config.connector_concurrency;
   options.policy_folders = config.policy_folders;
   options.environment = config.blueprint_environment;
   options.secrets = config.blueprint_secrets;
+  options.forms = config.portal_forms;
+  options.keep = config.keep_requests;
   options.metrics = &metrics;
   cost_advisor = std::make_unique<CostAdvisor>(costs, cost_policy, base::Clock::System());
   options.costs = cost_advisor.get();
@@ -342,6 +345,10 @@ absl::Status App::Parts::Listen() {
     metrics.Callback(name, help,
                      [this, read] { return static_cast<double>(read(provisioning->GetStats())); });
   };
+  gauge("purser_step_retries", "Calls of steps made again after an error.",
+        [](const provisioning::Stats& stats) { return stats.retries; });
+  gauge("purser_leases_lost", "Runs that other purserds took over from this one.",
+        [](const provisioning::Stats& stats) { return stats.lost_leases; });
   gauge("purser_requests_open", "Requests that have not ended.",
         [](const provisioning::Stats& stats) { return stats.open_runs; });
   gauge("purser_requests_parked", "Requests that need an operator.",

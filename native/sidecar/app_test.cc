@@ -19,6 +19,7 @@
 #include "purser/v1/costs.grpc.pb.h"
 #include "purser/v1/provisioning.grpc.pb.h"
 #include "sidecar/config.h"
+#include "store/testing/shared_postgres.h"
 
 namespace purser::sidecar {
 namespace {
@@ -69,7 +70,7 @@ spec:
         << "\"}\nlog: {level: error}\nblueprints: [blueprints]\n"
         << "connectors: {core: {}, files: {root: " << folder_ << "/out}}\n"
         << "costs: {folders: [billing]" << costs_ << "}\n"
-        << more;
+        << store_ << more;
   }
   absl::StatusOr<std::unique_ptr<App>> Start() {
     absl::StatusOr<Config> config = LoadConfig(folder_ + "/purserd.yaml");
@@ -104,10 +105,26 @@ spec:
 
   std::string folder_;
   std::string costs_;  // further members of the configuration's costs
+  std::string store_;  // the configuration's line about it
   int port_ = 0;
 };
 
-TEST_F(AppTest, ServesRequestsCostsAndHealthAndStops) {
+// All that purserd keeps, on both databases.
+class AnyStoreAppTest : public AppTest, public ::testing::WithParamInterface<const char*> {
+ protected:
+  void SetUp() override {
+    if (std::string(GetParam()) == "postgres") {
+      store::PostgresServer* server = store::SharedPostgres();
+      if (server == nullptr) GTEST_SKIP() << "SKIP no PostgreSQL on this machine";
+      store_ = absl::StrCat("store: \"", *server->NewDatabase(), "\"\n");
+    }
+    AppTest::SetUp();
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Stores, AnyStoreAppTest, ::testing::Values("sqlite", "postgres"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST_P(AnyStoreAppTest, ServesRequestsCostsAndHealthAndStops) {
   absl::StatusOr<std::unique_ptr<App>> app = Start();
   ASSERT_TRUE(app.ok()) << app.status();
   EXPECT_THAT(Get("/healthz"), StartsWith("HTTP/1.1 200"));
@@ -138,6 +155,15 @@ TEST_F(AppTest, ServesRequestsCostsAndHealthAndStops) {
   EXPECT_EQ(std::string(std::istreambuf_iterator<char>(written), {}), "hello");
   EXPECT_THAT(Get("/metrics"),
               HasSubstr("purser_rpc_calls_total{method=\"CreateRequest\",code=\"OK\"} 1"));
+  // What an operator watches of requests and steps.
+  const std::string metrics = Get("/metrics");
+  for (const char* line :
+       {"purser_step_seconds_count{operation=\"files/write\"} 1", "purser_step_retries 0",
+        "purser_leases_lost 0", "purser_results_refused 0", "purser_store_errors 0",
+        "purser_connector_calls 1", "purser_queue_age_seconds 0", "purser_requests_open ",
+        "purser_requests_parked 0", "purser_oldest_request_seconds "}) {
+    EXPECT_THAT(metrics, HasSubstr(line));
+  }
 
   // Bills are read only below the open folders.
   std::ofstream(folder_ + "/outside.csv") << "x";
@@ -160,7 +186,7 @@ TEST_F(AppTest, ServesRequestsCostsAndHealthAndStops) {
   EXPECT_FALSE(std::filesystem::exists(folder_ + "/run/s.sock"));
 }
 
-TEST_F(AppTest, SaysWhatCostsMean) {
+TEST_P(AnyStoreAppTest, SaysWhatCostsMean) {
   costs_ =
       ", allocation: rules.yaml, entities: graph.yaml, budgets: budgets.yaml, prices: "
       "prices.yaml, metrics: metrics.csv, rates: rates.csv, suppress: suppress.yaml";

@@ -119,6 +119,14 @@ nlohmann::json ConfigSchema() {
           {"maximum", kMaxWorkers},
           {"default", 4},
           {"description", "Connector calls at the same time."}}},
+        {"keepRequestsDays",
+         {{"type", "integer"},
+          {"minimum", 0},
+          {"maximum", 36500},
+          {"default", 400},
+          {"description",
+           "How long requests that ended are kept, with their events; 0: for ever. What is there, "
+           "and what was left outside, keeps the requests it came from."}}},
         {"blueprints", StringsSchema("Folders with blueprint files (*.yaml).")},
         {"policies", StringsSchema("Folders with policy files (*.yaml).")},
         {"environment",
@@ -130,13 +138,36 @@ nlohmann::json ConfigSchema() {
           {"description",
            "What expressions see as `secrets`: names for references like env:NAME or file:/path."},
           {"additionalProperties", {{"type", "string"}, {"pattern", "^(env|file):"}}}}},
+        {"portal",
+         {{"type", "object"},
+          {"additionalProperties", false},
+          {"required", {"url"}},
+          {"description", "Where people change what they have; entities link to it."},
+          {"properties",
+           {{"url",
+             {{"type", "string"},
+              {"pattern", "^https?://[^?#]+[^/?#]$"},
+              {"description", "The portal's base URL."}}},
+            {"forms",
+             {{"type", "object"},
+              {"additionalProperties", {{"type", "string"}, {"minLength", 1}}},
+              {"description",
+               "Templates by verb: change, renew, transfer, suspend, resume, repair, delete; "
+               "\"{blueprint}\" stands for the blueprint's name. They get the entity's ref as "
+               "`entity`."}}}}}}},
         {"connectors",
          {{"type", "object"},
           {"description",
            "Connectors by name; a step's `uses` starts with the name. `type` is files, git, http, "
-           "kubernetes or core, and may be left out when the name says it."},
+           "kubernetes or core, and may be left out when the name says it; `concurrency` is how "
+           "many "
+           "of its calls this purserd makes at the same time."},
           {"propertyNames", {{"pattern", "^[a-z][a-z0-9-]{0,62}$"}}},
-          {"additionalProperties", {{"type", "object"}}}}},
+          {"additionalProperties",
+           {{"type", "object"},
+            {"properties",
+             {{"concurrency",
+               {{"type", "integer"}, {"minimum", 1}, {"maximum", kMaxWorkers}}}}}}}}},
         {"costs",
          {{"type", "object"},
           {"additionalProperties", false},
@@ -228,6 +259,7 @@ absl::StatusOr<Config> LoadConfig(absl::string_view file) {
   }
   if (value.contains("log")) config.log_level = value["log"]["level"];
   config.workers = value["workers"];
+  config.keep_requests = absl::Hours(24) * value["keepRequestsDays"].get<int>();
   for (const std::string& path : Strings(value, "blueprints")) {
     config.blueprint_folders.push_back(Resolve(folder, path));
   }
@@ -236,6 +268,16 @@ absl::StatusOr<Config> LoadConfig(absl::string_view file) {
   }
   config.blueprint_environment = value.value("environment", nlohmann::json::object());
   config.blueprint_secrets = value.value("secretNames", nlohmann::json::object());
+  if (value.contains("portal")) {
+    config.portal_forms.url = value["portal"]["url"];
+    config.portal_forms.templates =
+        value["portal"].value("forms", std::map<std::string, std::string>());
+    const absl::Status forms = provisioning::CheckForms(config.portal_forms);
+    if (!forms.ok()) {
+      problems.push_back(
+          absl::StrCat(document.Where(file, "/portal"), ": /portal/", forms.message()));
+    }
+  }
   if (value.contains("connectors")) {
     for (const auto& [name, block] : value["connectors"].items()) {
       const std::string pointer = absl::StrCat("/connectors/", json::PointerToken(name));
@@ -245,6 +287,10 @@ absl::StatusOr<Config> LoadConfig(absl::string_view file) {
       if (block.contains("type") && block["type"].is_string()) {
         connector.type = block["type"].get<std::string>();
         connector.config.erase("type");
+      }
+      if (block.contains("concurrency")) {
+        config.connector_concurrency[name] = block["concurrency"].get<int>();
+        connector.config.erase("concurrency");
       }
       connector.where = document.Where(file, pointer);
       config.connectors.emplace(name, std::move(connector));

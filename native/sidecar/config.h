@@ -14,7 +14,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "nlohmann/json.hpp"
+#include "provisioning/holding_links.h"
 
 namespace purser::sidecar {
 
@@ -46,12 +48,15 @@ struct Config {
   std::string http_address = "127.0.0.1:9464";  // metrics and health; loopback only
   std::string log_level = "info";
   int workers = 4;
+  absl::Duration keep_requests = absl::ZeroDuration();  // zero: for ever
   std::vector<std::string> blueprint_folders;
   std::vector<std::string> policy_folders;
   // What blueprints see: plain values, and names for secret references.
   nlohmann::json blueprint_environment = nlohmann::json::object();
   nlohmann::json blueprint_secrets = nlohmann::json::object();
+  provisioning::PortalForms portal_forms;
   std::map<std::string, ConnectorConfig> connectors;  // by name
+  std::map<std::string, int> connector_concurrency;   // calls at once; those not named: no limit
   std::vector<std::string> billing_folders;           // where IngestCosts may read
   std::string allocation_file;                        // "" = resource ids only
   // Files of costs, "" when not named: what costs roll up along (beside what the portal hands in),

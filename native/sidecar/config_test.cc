@@ -38,7 +38,8 @@ listen:
 blueprints: [blueprints, /etc/purser/blueprints]
 connectors:
   files: {root: gitops}
-  cluster-a: {type: kubernetes}
+  cluster-a: {type: kubernetes, concurrency: 3}
+portal: {url: 'https://portal.example.com', forms: {change: 'change-{blueprint}'}}
 costs: {folders: [billing], allocation: rules.yaml}
 )");
   ASSERT_TRUE(config.ok()) << config.status();
@@ -48,6 +49,10 @@ costs: {folders: [billing], allocation: rules.yaml}
   EXPECT_THAT(config->blueprint_folders,
               testing::ElementsAre(folder_ + "/blueprints", "/etc/purser/blueprints"));
   EXPECT_EQ(config->connectors.at("cluster-a").type, "kubernetes");
+  // What is purserd's own does not reach the connector.
+  EXPECT_TRUE(config->connectors.at("cluster-a").config.empty());
+  EXPECT_EQ(config->connector_concurrency, (std::map<std::string, int>{{"cluster-a", 3}}));
+  EXPECT_EQ(config->portal_forms.templates.at("change"), "change-{blueprint}");
   EXPECT_EQ(config->http_address, "127.0.0.1:9464");
   EXPECT_EQ(config->workers, 4);
 }

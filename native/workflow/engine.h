@@ -71,6 +71,8 @@ struct EngineStats {
   int64_t calls = 0;            // of the executor, since the start
   int64_t refused_results = 0;  // of workers that had lost their lease
   int64_t store_errors = 0;
+  int64_t retries = 0;      // calls made again after an error
+  int64_t lost_leases = 0;  // runs that others took over from this engine
 };
 
 // Thread-safe.

@@ -221,7 +221,11 @@ void EngineCore::Committed(RoundState& round) {
     for (const std::string& id : outdated) {
       std::erase_if(ready_, [&](const ReadyTask& ready) { return ready.task->run_id == id; });
     }
+    stats_.lost_leases += static_cast<int64_t>(round.lost_runs.size());
     for (Task& task : round.tasks) {
+      const bool again = task.before.state == StepState::kRetrying ||
+                         task.before.state == StepState::kUndoRetrying;
+      if (again) ++stats_.retries;
       ready_.push_back({std::make_shared<const Task>(std::move(task)), now});
     }
     if (round.claim_more) claim_wanted_ = true;

@@ -37,7 +37,7 @@ class UnimplementedService : public Service {
   absl::Status Deliver(const Delivery&) override { return No(); }
   absl::StatusOr<Holding> GetHolding(absl::string_view) override { return No(); }
   absl::StatusOr<HoldingPage> ListHoldings(const ListHoldingsOptions&) override { return No(); }
-  absl::StatusOr<Holding> Renew(absl::string_view, std::optional<absl::Time>,
+  absl::StatusOr<Holding> Renew(absl::string_view, std::optional<absl::Time>, absl::string_view,
                                 const Actor&) override {
     return No();
   }
