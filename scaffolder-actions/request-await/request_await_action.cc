@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "scaffolder-actions/request/follow.h"
+#include "scaffolder-actions/request_support.h"
 
 namespace purser::actions {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "scaffolder-actions/request/follow.h"
+#include "scaffolder-actions/request_support.h"
 
 namespace purser::actions {
 namespace {
@@ -119,24 +119,7 @@ absl::Status RequestAction::Run(action::Context& context) {
     OutputRequest(request, context);
     return absl::OkStatus();
   }
-  context.Log(action::LogLevel::kInfo,
-              absl::StrCat("request ", request.id, " for ", options.blueprint, " is ",
-                           provisioning::ToString(request.state)));
-  if (!input.value("wait", true)) {
-    OutputRequest(request, context);
-    return absl::OkStatus();
-  }
-  const absl::Status followed =
-      Follow(*service_, request.id,
-             absl::Minutes(input.value("timeoutMinutes", kDefaultTimeoutMinutes)), context);
-  // A user who cancels the task does not want the product any more. A call that merely broke off
-  // arrives here as well, so only an explicit cancellation may end the request.
-  if (absl::IsCancelled(followed) && context.cancelled_by_user()) {
-    const absl::StatusOr<provisioning::Request> cancelled =
-        service_->Cancel(request.id, {context.user(), "the scaffolder task was cancelled"});
-    if (!cancelled.ok()) return base::Annotate(cancelled.status(), "cancel the request");
-  }
-  return followed;
+  return FollowIfWanted(*service_, request, context);
 }
 
 }  // namespace purser::actions

@@ -123,6 +123,35 @@ describe('notifications', () => {
     );
   });
 
+  it('tell owners what befalls what they have', async () => {
+    const { id } = await backend.create('genomics');
+    await until(() => backend.sidecar.calls.includes('WatchRequest'));
+    const befalls = (type: string, message: string, data?: object) =>
+      backend.sidecar.emit(id, type, message, undefined, data);
+    befalls('holding.renewed', '');
+    befalls('holding.expires', 'it expires at 2026-12-01T00:00:00Z');
+    befalls('holding.drifted', '', {
+      drift: {
+        drifted: true,
+        steps: [
+          { step: 'role', state: 'same' },
+          { step: 'database', state: 'gone' },
+        ],
+      },
+    });
+    await until(() => backend.sent.length === 2);
+    const [reminder, drift] = backend.sent;
+    assert.deepEqual(reminder.recipients, {
+      type: 'entity',
+      entityRef: ['group:default/analytics'],
+    });
+    assert.equal(reminder.payload.title, 'bucket genomics expires soon');
+    assert.equal(reminder.payload.description, 'it expires at 2026-12-01T00:00:00Z');
+    assert.equal(drift.payload.description, 'database: gone');
+    assert.equal(drift.payload.severity, 'high');
+    assert.equal(drift.payload.scope, `purser-holding:${id}`);
+  });
+
   it('leave out old news', async () => {
     const { id } = await backend.create('a');
     backend.sidecar.events.push({

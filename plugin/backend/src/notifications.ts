@@ -33,6 +33,16 @@ const ENDINGS: Partial<Record<RequestState, News>> = {
 };
 const WAITING: RequestState = 'waiting-approval';
 
+/** What befalls a holding while nobody asks for anything; its owner is told. */
+const HOLDING_NEWS: Record<string, News> = {
+  'holding.expires': { text: 'expires soon', severity: 'normal' },
+  'holding.expired': { text: 'has expired', severity: 'high' },
+  'holding.ended': { text: 'ends, as it has expired', severity: 'high' },
+  'holding.end-refused': { text: 'has expired and could not be ended', severity: 'high' },
+  'holding.drifted': { text: 'is not as it was asked for any more', severity: 'high' },
+  'holding.in-order': { text: 'is as it was asked for again', severity: 'normal' },
+};
+
 /** The state a request ended in, or undefined for every other event. */
 export function endingOf(event: PurserEvent): RequestState | undefined {
   const state = event.type.startsWith('request.') ? event.type.slice('request.'.length) : '';
@@ -95,7 +105,10 @@ export class WatchPosition {
   }
 }
 
-/** Tells requester and owner when a request ends, and approvers when one waits for them. */
+/**
+ * Tells requester and owner when a request ends, approvers when one waits for them, and owners what
+ * befalls what they have: reminders of its expiry, its end, drift.
+ */
 export class RequestNotifier {
   constructor(
     private readonly deps: {
@@ -192,13 +205,18 @@ export class RequestNotifier {
   async #tell(event: PurserEvent): Promise<boolean> {
     const ended = endingOf(event);
     const created = event.type === CREATED && !event.stepId;
-    if (!ended && !created) {
+    const befell = Object.hasOwn(HOLDING_NEWS, event.type) ? HOLDING_NEWS[event.type] : undefined;
+    if (!ended && !created && !befell) {
       return false;
     }
     const { sidecar, logger } = this.deps;
     try {
       const request = await sidecar.getRequest(event.requestId);
-      if (ended) {
+      if (befell) {
+        await this.#send(request, event.type, befell, event.message || driftOf(event), [
+          request.owner,
+        ]);
+      } else if (ended) {
         await this.#send(request, ended, ENDINGS[ended]!, event.message, [
           request.requester,
           request.owner,
@@ -227,7 +245,7 @@ export class RequestNotifier {
 
   async #send(
     request: PurserRequest,
-    state: RequestState,
+    state: string,
     news: News,
     message: string,
     recipients: string[],
@@ -240,12 +258,24 @@ export class RequestNotifier {
         link: linkOf(request),
         severity: news.severity,
         topic: 'purser.requests',
-        // One notification per request: later news replace earlier ones.
-        scope: `purser-request:${request.id}`,
+        // One notification per request, and one of what befalls its holding: later news replace
+        // earlier ones.
+        scope: state.startsWith('holding.')
+          ? `purser-holding:${request.holdingId ?? request.id}`
+          : `purser-request:${request.id}`,
         metadata: { requestId: request.id, state },
       },
     });
   }
+}
+
+/** Which steps' work is not as it was. */
+function driftOf({ data }: PurserEvent): string {
+  const drift = data?.drift as { steps?: Array<{ step: string; state: string }> } | undefined;
+  return (drift?.steps ?? [])
+    .filter(({ state }) => state === 'differs' || state === 'gone')
+    .map(({ step, state }) => `${step}: ${state}`)
+    .join(', ');
 }
 
 function nameOf(request: PurserRequest): string {

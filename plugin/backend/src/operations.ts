@@ -33,6 +33,7 @@ import {
   purserCatalogReadPermission,
   purserCostIngestPermission,
   type PurserEvent,
+  purserHoldingManagePermission,
   type PurserHealth,
   type PurserRequest,
   purserRequestApprovePermission,
@@ -86,6 +87,8 @@ export interface OperationContext {
   /** Of access "filtered". */
   decision?: PolicyDecision;
   isVisible(request: PurserRequest): boolean;
+  /** Throws unless the permission is there on what the holding is now. */
+  requireOnHolding(permission: RequestPermission, id: string): Promise<void>;
   transform: ReturnType<typeof createConditionTransformer<object>>;
   signal?: AbortSignal;
 }
@@ -238,19 +241,27 @@ export const operations = {
   createRequest: operation<CreateInput, PurserRequest>({
     access: allow(purserRequestCreatePermission),
     audit: { severity: 'medium' },
-    run: (context, input) =>
-      context.purser.sidecar.createRequest(
-        {
-          blueprint: input.blueprint,
-          parameters: input.parameters ?? {},
-          owner: input.owner,
-          requester: actorOf(context, input.requester),
-          // With a key of our own a broken connection cannot make two requests of one call.
-          idempotencyKey: input.idempotencyKey ?? `rest/${randomUUID()}`,
-          validateOnly: input.validateOnly,
-        },
-        { signal: context.signal },
-      ),
+    run: async (context, input) => {
+      const { sidecar } = context.purser;
+      const call = { signal: context.signal };
+      const wish = {
+        blueprint: input.blueprint,
+        parameters: input.parameters ?? {},
+        owner: input.owner,
+        requester: actorOf(context, input.requester),
+      };
+      // Asking again for an entity that is there changes it, which is more than to create.
+      const plan = await sidecar.createRequest({ ...wish, validateOnly: true }, call);
+      if (plan.kind === 'change' && plan.holdingId) {
+        await context.requireOnHolding(purserHoldingManagePermission, plan.holdingId);
+      }
+      if (input.validateOnly) {
+        return plan;
+      }
+      // With a key of our own a broken connection cannot make two requests of one call.
+      const idempotencyKey = input.idempotencyKey ?? `rest/${randomUUID()}`;
+      return sidecar.createRequest({ ...wish, idempotencyKey }, call);
+    },
   }),
 
   listRequests: operation<ListRequestsOptions, Page<PurserRequest>>({
@@ -466,6 +477,9 @@ export class Performer {
       purser,
       transform: createConditionTransformer<object>(ruleset),
       isVisible: () => true,
+      requireOnHolding: async () => {
+        throw new NotAllowedError('no credentials');
+      },
       belongsTo: async () =>
         call.credentials && auth.isPrincipal(call.credentials, 'user')
           ? (await this.#deps.userInfo.getUserInfo(call.credentials)).ownershipEntityRefs
@@ -482,7 +496,25 @@ export class Performer {
     if (auth.isPrincipal(credentials, 'user')) {
       context.user = credentials.principal.userEntityRef;
     }
-    const denied = () => new NotAllowedError(`the permission ${access.permission.name} is missing`);
+    const missing = ({ name }: { name: string }) =>
+      new NotAllowedError(`the permission ${name} is missing`);
+    const denied = () => missing(access.permission);
+    context.requireOnHolding = async (permission, id) => {
+      const [decision] = await permissions.authorizeConditional([{ permission }], { credentials });
+      if (
+        decision.result === AuthorizeResult.DENY ||
+        !authorizer(
+          decision,
+          standsFor(await purser.sidecar.holdings.get(id, { signal: call.signal })),
+        )
+      ) {
+        throw missing(permission);
+      }
+    };
+    if (access.kind === 'holding') {
+      await context.requireOnHolding(access.permission, (input as IdInput).id);
+      return context;
+    }
     if (access.kind === 'permission') {
       const [{ result }] = await permissions.authorize([{ permission: access.permission }], {
         credentials,
@@ -504,13 +536,6 @@ export class Performer {
     }
     context.decision = decision;
     context.isVisible = request => authorizer(decision, request);
-    if (access.kind === 'holding') {
-      const { id } = input as IdInput;
-      const holding = await purser.sidecar.holdings.get(id, { signal: call.signal });
-      if (!context.isVisible(standsFor(holding))) {
-        throw denied();
-      }
-    }
     if (access.kind === 'request') {
       const { id } = input as IdInput;
       if (!id) {

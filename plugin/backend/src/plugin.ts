@@ -2,7 +2,11 @@ import { coreServices, createBackendPlugin } from '@backstage/backend-plugin-api
 import { actionsRegistryServiceRef } from '@backstage/backend-plugin-api/alpha';
 import { catalogServiceRef } from '@backstage/plugin-catalog-node';
 import { notificationService } from '@backstage/plugin-notifications-node';
-import { purserPermissions, type PurserRequest } from '@purser/plugin-purser-common';
+import {
+  holdingOfResourceRef,
+  purserPermissions,
+  type PurserRequest,
+} from '@purser/plugin-purser-common';
 import { EntityOwners, purserServiceRef } from '@purser/plugin-purser-node';
 import { registerActions } from './actions';
 import { CostGraphFeeder } from './costs/graph';
@@ -11,6 +15,7 @@ import { RequestNotifier, WatchPosition } from './notifications';
 import { SourceNotifier } from './sourceNotifications';
 import { Performer } from './operations';
 import { purserRequestResourceRef, purserRequestRules } from './requests/rules';
+import { standsFor } from './holdings/operations';
 import { createWebhookRouter, WEBHOOK_PATH } from './holdings/webhooks';
 import { createRouter, publicPaths } from './router';
 
@@ -57,16 +62,21 @@ export const purserPlugin = createBackendPlugin({
           resourceRef: purserRequestResourceRef,
           permissions: purserPermissions.filter(({ type }) => type === 'resource'),
           rules: Object.values(purserRequestRules),
-          getResources: ids =>
+          getResources: refs =>
             Promise.all(
-              ids.map(id =>
-                purser.sidecar.getRequest(id).catch((error: Error): PurserRequest | undefined => {
-                  if (error.name === 'NotFoundError') {
+              refs.map(async (ref): Promise<PurserRequest | undefined> => {
+                const holding = holdingOfResourceRef(ref);
+                try {
+                  return holding === undefined
+                    ? await purser.sidecar.getRequest(ref)
+                    : standsFor(await purser.sidecar.holdings.get(holding));
+                } catch (error) {
+                  if ((error as Error).name === 'NotFoundError') {
                     return undefined;
                   }
                   throw error;
-                }),
-              ),
+                }
+              }),
             ),
         });
         permissionsRegistry.addPermissions(

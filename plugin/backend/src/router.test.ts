@@ -351,6 +351,26 @@ describe('the REST API', () => {
     }
   }
 
+  it('changes nothing of others by asking for it again', async () => {
+    const { holdings } = backend.sidecar.holdings;
+    holdings.splice(0, holdings.length, TestHoldings.holding('hold1', 'group:default/theirs'));
+    backend.decide = permission =>
+      permission.name === 'purser.request.create'
+        ? { result: AuthorizeResult.ALLOW }
+        : createPurserRequestConditionalDecision(
+            permission as typeof purserRequestReadPermission,
+            purserRequestConditions.isOwner({ claims: ['group:default/mine'] }),
+          );
+    const ask = (name: string) =>
+      backend.fetch('/v1/requests', {
+        body: { blueprint: 'bucket', parameters: { name }, owner: 'group:default/theirs' },
+      });
+    assert.equal((await ask('hold1')).status, 403);
+    assert.equal((await ask('another')).status, 201);
+    holdings[0].owner = 'group:default/mine';
+    assert.equal((await ask('hold1')).status, 201);
+  });
+
   it('lists only what the conditions let through, page by page, newest first', async () => {
     const mine = new Set<string>();
     for (let i = 0; i < 12; i++) {

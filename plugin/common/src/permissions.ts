@@ -3,6 +3,18 @@ import { createPermission } from '@backstage/plugin-permission-common';
 /** Resource type of requests in permission decisions. */
 export const RESOURCE_TYPE_PURSER_REQUEST = 'purser-request';
 
+const HOLDING_RESOURCE_PREFIX = 'holding:';
+
+/**
+ * What a permission of {@link RESOURCE_TYPE_PURSER_REQUEST} is asked about when it is about a holding:
+ * judged by its owner of now.
+ */
+export const holdingResourceRef = (id: string) => `${HOLDING_RESOURCE_PREFIX}${id}`;
+
+/** The holding that a resource ref is about; undefined: it is about a request. */
+export const holdingOfResourceRef = (ref: string): string | undefined =>
+  ref.startsWith(HOLDING_RESOURCE_PREFIX) ? ref.slice(HOLDING_RESOURCE_PREFIX.length) : undefined;
+
 /** May ask for products and see which there are. */
 export const purserRequestCreatePermission = createPermission({
   name: 'purser.request.create',

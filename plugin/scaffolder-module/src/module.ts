@@ -12,7 +12,7 @@ import { durationToMilliseconds } from '@backstage/types';
 import { type ActionDescription, purserServiceRef } from '@purser/plugin-purser-node';
 import { createGitAdapter } from './adapters/git';
 import { createFetchAdapter, createRenderAdapter } from './adapters/render';
-import { createAwaitAdapter, createRequestAdapter } from './adapters/request';
+import { createAwaitAdapter, createHoldingAdapter, createRequestAdapter } from './adapters/request';
 import { createActionMetrics } from './metrics';
 import { createGithubPullRequestAction, createGitlabMergeRequestAction } from './pull-requests';
 import { shippedPortalActions, shippedSidecarActions } from './shippedActions';
@@ -23,6 +23,9 @@ import {
   purserTemplatingExtensionPoint,
   readTemplating,
 } from './templating/portalTemplating';
+
+/** Verbs of the actions that change what requests made. */
+const HOLDING_ACTIONS = ['change', 'transfer', 'suspend', 'resume', 'repair', 'delete', 'renew'];
 
 const DEFAULT_RETRY_FOR_MS = 10 * 60_000;
 
@@ -96,9 +99,11 @@ export const scaffolderModulePurser = createBackendModule({
         }
         const templating = read ? joinTemplating(read, added) : added;
         const renderDeps = { ...fetchDeps, templating };
+        const retryFor = readRetryFor(config);
+        const requestDeps = { permissions, sidecar: purser.sidecar, retryFor };
         const deps = {
           purser,
-          retryFor: readRetryFor(config),
+          retryFor,
           onRun: createActionMetrics(metrics),
           adapters: {
             'purser:fetch:plain': createFetchAdapter(fetchDeps, 'folder'),
@@ -107,8 +112,14 @@ export const scaffolderModulePurser = createBackendModule({
             'purser:template:render:file': createRenderAdapter(renderDeps, 'file'),
             'purser:git:commit': createGitAdapter({ config, integrations }),
             'purser:git:publish': createGitAdapter({ config, integrations }),
-            'purser:request': createRequestAdapter(permissions),
-            'purser:request:await': createAwaitAdapter(permissions),
+            'purser:request': createRequestAdapter(requestDeps),
+            'purser:request:await': createAwaitAdapter(requestDeps),
+            ...Object.fromEntries(
+              HOLDING_ACTIONS.map(verb => [
+                `purser:holding:${verb}`,
+                createHoldingAdapter(requestDeps),
+              ]),
+            ),
           },
         };
         const portal = await describe(

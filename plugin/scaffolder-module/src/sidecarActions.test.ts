@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { AuthorizeResult } from '@backstage/plugin-permission-common';
-import { grpcStatus, TestStatus, until } from '@purser/plugin-purser-node/testUtils';
+import { grpcStatus, TestHoldings, TestStatus, until } from '@purser/plugin-purser-node/testUtils';
+import type { JsonObject } from '@backstage/types';
 import { ModuleHarness } from './testing/moduleHarness';
 
 describe('actions that the sidecar runs', () => {
@@ -112,6 +113,49 @@ describe('actions that the sidecar runs', () => {
     await assert.rejects(async () => running, { name: 'CancelledError' });
     assert.ok(h.lines.some(({ text }) => text === 'undone'));
     assert.ok(h.sidecar.calls.includes('CancelAction'));
+  });
+
+  it('changes only what the user of the task may manage, whatever it is called', async () => {
+    const { holdings } = h.sidecar.holdings;
+    holdings.push(TestHoldings.holding('req_1', 'group:default/web'));
+    const given: JsonObject[] = [];
+    h.action = async function* run({ input }) {
+      given.push(input);
+      yield { type: 'output', name: 'state', value: 'succeeded' };
+    };
+    await h.startModule();
+    const input = { holding: 'resource:default/req_1', parameters: { size: 2 } };
+    const { ctx, outputs } = h.context(input);
+    await h.handler('purser:holding:change')(ctx);
+    assert.equal(outputs.state, 'succeeded');
+    assert.deepEqual(given, [{ holding: 'req_1', parameters: { size: 2 } }]);
+    await assert.rejects(
+      async () =>
+        h.handler('purser:holding:change')(h.context({ holding: 'resource:default/none' }).ctx),
+      { name: 'NotFoundError' },
+    );
+    await h.stop();
+
+    h.decision = AuthorizeResult.DENY;
+    await h.startModule();
+    h.checkpoints.clear();
+    for (const verb of ['change', 'renew', 'delete']) {
+      await assert.rejects(
+        async () => h.handler(`purser:holding:${verb}`)(h.context({ holding: 'req_1' }).ctx),
+        { name: 'NotAllowedError', message: /req_1/ },
+      );
+    }
+    assert.equal(given.length, 1);
+  });
+
+  it('lets nobody change by asking again what belongs to others', async () => {
+    h.sidecar.holdings.holdings.push(TestHoldings.holding('mine', 'group:default/web'));
+    await h.startModule();
+    h.permissions = ({ permission }) => permission.name === 'purser.request.create';
+    const ask = (name: string) =>
+      h.handler('purser:request')(h.context({ blueprint: 'bucket', parameters: { name } }).ctx);
+    await assert.rejects(async () => ask('mine'), { name: 'NotAllowedError', message: /mine/ });
+    await ask('another');
   });
 
   it('lets nobody ask for products through a template who may not', async () => {

@@ -49,6 +49,30 @@ function refuseIfAborted(signal: AbortSignal | undefined, id: string): void {
   }
 }
 
+const away = (error: unknown, retryFor: number) =>
+  `${(error as Error).message}; trying again for ${Math.round(retryFor / 6_000) / 10} minutes with the same key, nothing is done twice`;
+
+/** Calls again while the sidecar is away, for at most `retryFor` milliseconds. */
+export async function whenAvailable<T>(
+  call: () => Promise<T>,
+  { retryFor, signal, onLog }: Pick<SidecarRunOptions, 'retryFor' | 'signal' | 'onLog'>,
+): Promise<T> {
+  const began = Date.now();
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await call();
+    } catch (error) {
+      if (!isUnavailable(error) || Date.now() - began > retryFor || signal?.aborted) {
+        throw error;
+      }
+      if (attempt === 0) {
+        onLog('warn', away(error, retryFor));
+      }
+      await pause(backoff(attempt), signal);
+    }
+  }
+}
+
 /**
  * Runs an action on the sidecar. A vanished sidecar does not fail the step: the call is repeated with
  * the same key, and the sidecar attaches it to the work that went on meanwhile.
@@ -68,7 +92,7 @@ export async function runOnSidecar(
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
     let lastSign = Date.now();
-    let away = false;
+    let isAway = false;
     for (let attempt = 0; ; attempt++) {
       refuseIfAborted(signal, id);
       try {
@@ -83,9 +107,9 @@ export async function runOnSidecar(
           { signal: stream.signal },
         );
         for await (const message of messages) {
-          if (away) {
+          if (isAway) {
             onLog('info', `${id}: the purser sidecar is back, attached again`);
-            away = false;
+            isAway = false;
           }
           attempt = 0;
           lastSign = Date.now();
@@ -102,13 +126,9 @@ export async function runOnSidecar(
         if (!isUnavailable(error) || waited > options.retryFor) {
           throw error;
         }
-        if (!away) {
-          away = true;
-          const minutes = Math.round(options.retryFor / 6_000) / 10;
-          onLog(
-            'warn',
-            `${id}: ${(error as Error).message}; trying again for ${minutes} minutes with the same key, nothing is done twice`,
-          );
+        if (!isAway) {
+          isAway = true;
+          onLog('warn', `${id}: ${away(error, options.retryFor)}`);
         }
         await pause(backoff(attempt), signal);
       }

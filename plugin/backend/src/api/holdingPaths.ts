@@ -22,7 +22,10 @@ const query = (name: string, description: string, schema: object): ApiParameter 
   schema,
 });
 
-const holdingId = path('id', 'Id of the holding, or of one of its requests.');
+const holdingId: ApiParameter = {
+  ...path('id', 'Id of the holding, of one of its requests, or ref of its entity.'),
+  schema: { type: 'string', minLength: 1, maxLength: 512 },
+};
 const requestId = path('id', 'Id of the request.');
 const stepId = path('step', 'Id of the step.');
 const text = { type: 'string', maxLength: 512 };

@@ -109,10 +109,10 @@ export const holdingSchemas = {
     ['idempotencyKey', 'validateOnly'],
   ),
   AskOfHolding: object({ idempotencyKey, validateOnly }, ['idempotencyKey', 'validateOnly']),
-  RenewHolding: object({ until: time('As long as the blueprint gives when absent.'), reason }, [
-    'until',
-    'reason',
-  ]),
+  RenewHolding: object(
+    { until: time('As long as the blueprint gives when absent.'), reason, idempotencyKey },
+    ['until', 'reason', 'idempotencyKey'],
+  ),
   ImportHolding: object(
     {
       blueprint: text('Name of the blueprint.', { minLength: 1, maxLength: 128 }),

@@ -77,6 +77,12 @@ export function registerHoldingActions(
           id: z.string().min(1).max(128).describe('Id of the holding'),
           until: z.string().optional().describe('ISO 8601'),
           reason: z.string().max(1024).optional().describe('For the audit trail'),
+          idempotencyKey: z
+            .string()
+            .min(1)
+            .max(200)
+            .optional()
+            .describe('The same one again changes nothing'),
         }),
       output: z => z.object({}).passthrough().describe('The holding'),
     },

@@ -31,6 +31,7 @@ export interface HoldingRequestInput extends HoldingInput {
 export interface RenewInput extends HoldingInput {
   until?: string;
   reason?: string;
+  idempotencyKey?: string;
 }
 
 export interface StepInput {
@@ -87,8 +88,8 @@ const controls = (verb: 'renew' | 'protect' | 'unprotect' | 'inspect') =>
   operation<RenewInput, PurserHolding>({
     access: onHolding(purserHoldingManagePermission),
     audit: { severity: verb === 'unprotect' ? 'high' : 'medium' },
-    run: ({ purser, user = SERVICE_ACTOR, signal }, { id, until, reason }) =>
-      purser.sidecar.holdings.control({ id, verb, until, reason, actor: user }, { signal }),
+    run: ({ purser, user = SERVICE_ACTOR, signal }, input) =>
+      purser.sidecar.holdings.control({ ...input, verb, actor: user }, { signal }),
   });
 
 const settles = (verb: 'skip' | 'done' | 'fork') =>

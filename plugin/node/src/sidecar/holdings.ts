@@ -37,6 +37,8 @@ export interface ControlHoldingOptions {
   /** Entity ref. */
   actor: string;
   reason?: string;
+  /** For renew: the same one again changes nothing. */
+  idempotencyKey?: string;
 }
 
 export interface SettleStepOptions {
@@ -184,7 +186,7 @@ export function createHoldingsClient(
       return page(response.holdings.map(fromHolding), response.nextPageToken);
     },
 
-    async control({ id, verb, until, actor, reason = '' }, call) {
+    async control({ id, verb, until, actor, reason = '', idempotencyKey = '' }, call) {
       const { provisioning: client, unary } = bind();
       const response = await unary(
         client.controlHolding.bind(client),
@@ -194,9 +196,10 @@ export function createHoldingsClient(
           until: until ? new Date(until) : undefined,
           actor,
           reason,
+          idempotencyKey,
         },
         // A renewal without a time, said twice, would renew twice.
-        { idempotent: verb !== 'renew' || until !== undefined, ...call },
+        { idempotent: verb !== 'renew' || until !== undefined || idempotencyKey !== '', ...call },
       );
       return fromHolding(response.holding);
     },

@@ -55,7 +55,7 @@ export class TestHoldings {
   }
 
   find(id: string): provisioning.Holding {
-    const found = this.holdings.find(holding => holding.id === id);
+    const found = this.holdings.find(holding => holding.id === id || holding.entityRef === id);
     if (!found) {
       throw new TestStatus(status.NOT_FOUND, `holding ${id} does not exist`);
     }

@@ -251,13 +251,14 @@ export class TestSidecar {
     this.#wake();
   }
 
-  emit(requestId: string, type: string, message = '', stepId?: string): void {
+  emit(requestId: string, type: string, message = '', stepId?: string, data?: object): void {
     this.events.push({
       sequence: this.events.length + 1,
       requestId,
       type,
       message,
       ...(stepId ? { stepId } : {}),
+      ...(data ? { data: data as JsonObject } : {}),
       at: new Date().toISOString(),
     });
     const request = this.requests.find(({ id }) => id === requestId);
@@ -355,6 +356,13 @@ export class TestSidecar {
     }
     const now = new Date().toISOString();
     const number = this.requests.length + 1;
+    // Asking again for what is there is a change of it.
+    const there = this.holdings.holdings.find(
+      holding =>
+        !request.holdingId &&
+        holding.blueprint === blueprint.name &&
+        holding.entityRef === `resource:default/${String(parameters.name)}`,
+    );
     const created: PurserRequest = {
       id: `req_${String(number).padStart(6, '0')}`,
       runId: `run_${number}`,
@@ -364,8 +372,8 @@ export class TestSidecar {
       requester: request.requester,
       owner: request.owner || String(parameters.owner ?? ''),
       entityRef: `resource:default/${blueprint.name}-${number}`,
-      kind: fromRequestKind(request.kind),
-      holdingId: request.holdingId || `req_${String(number).padStart(6, '0')}`,
+      kind: there ? 'change' : fromRequestKind(request.kind),
+      holdingId: there?.id ?? (request.holdingId || `req_${String(number).padStart(6, '0')}`),
       parameters,
       state: this.#options.needsApproval?.includes(blueprint.name) ? 'waiting-approval' : 'running',
       message: '',

@@ -1,11 +1,16 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createServiceFactory, type LoggerService } from '@backstage/backend-plugin-api';
+import {
+  coreServices,
+  createServiceFactory,
+  type LoggerService,
+  type PermissionsService,
+} from '@backstage/backend-plugin-api';
 import { type MetricsService, metricsServiceRef } from '@backstage/backend-plugin-api/alpha';
 import { mockCredentials, mockServices, startTestBackend } from '@backstage/backend-test-utils';
 import { ConfigReader } from '@backstage/config';
-import { AuthorizeResult } from '@backstage/plugin-permission-common';
+import { AuthorizeResult, type Permission } from '@backstage/plugin-permission-common';
 import {
   scaffolderActionsExtensionPoint,
   type TemplateAction,
@@ -23,7 +28,11 @@ import {
   type NativeRunActionOptions,
   purserServiceRef,
 } from '@purser/plugin-purser-node';
-import { type TestActionContext, TestSidecar } from '@purser/plugin-purser-node/testUtils';
+import {
+  type TestActionContext,
+  testBlueprint,
+  TestSidecar,
+} from '@purser/plugin-purser-node/testUtils';
 import scaffolderModule from '../index';
 import type { PurserActionContext } from '../templateAction';
 
@@ -132,6 +141,8 @@ export class ModuleHarness {
   readonly templating = recordTemplating();
   readonly actions = new Map<string, TemplateAction<JsonObject, JsonObject>>();
   decision: AuthorizeResult.ALLOW | AuthorizeResult.DENY = AuthorizeResult.ALLOW;
+  /** Decides instead, when it is set. */
+  permissions?: (request: { permission: Permission }) => boolean;
   metrics: MetricsService;
   /** What the sidecar's actions do. */
   action: (context: TestActionContext) => AsyncIterable<SidecarStep>;
@@ -155,10 +166,16 @@ export class ModuleHarness {
     this.#purser = createPurserService({ config: new ConfigReader(sidecar.config()) });
   }
 
+  #decide(request: { permission: Permission }) {
+    const allowed = this.permissions?.(request) ?? true;
+    return allowed ? this.decision : AuthorizeResult.DENY;
+  }
+
   static async create(): Promise<ModuleHarness> {
     const run: { current?: (context: TestActionContext) => AsyncIterable<SidecarStep> } = {};
     const sidecar = await TestSidecar.start({
-      actions: ['purser:request', 'purser:later'].map(id => ({
+      blueprints: [testBlueprint('bucket')],
+      actions: ['purser:request', 'purser:holding:change', 'purser:later'].map(id => ({
         description: describeAction(id, 'sidecar'),
         run: context => run.current!(context),
       })),
@@ -180,7 +197,18 @@ export class ModuleHarness {
       features: [
         scaffolderModule,
         mockServices.rootConfig.factory({ data: { ...SETTINGS, ...extra } }),
-        mockServices.permissions.factory({ result: this.decision }),
+        createServiceFactory({
+          service: coreServices.permissions,
+          deps: {},
+          factory: (): PermissionsService => ({
+            authorize: async requests =>
+              requests.map(request => ({ result: this.#decide(request) })),
+            authorizeConditional: async queries =>
+              queries.map(query => ({
+                result: this.#decide(query),
+              })),
+          }),
+        }),
         createServiceFactory({ service: metricsServiceRef, deps: {}, factory: () => this.metrics }),
         createServiceFactory({
           service: purserServiceRef,

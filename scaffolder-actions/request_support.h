@@ -1,6 +1,6 @@
 // Following a request from inside an action: events become log lines, the end becomes outputs.
-#ifndef PURSER_SCAFFOLDER_ACTIONS_REQUEST_FOLLOW_H_
-#define PURSER_SCAFFOLDER_ACTIONS_REQUEST_FOLLOW_H_
+#ifndef PURSER_SCAFFOLDER_ACTIONS_REQUEST_SUPPORT_H_
+#define PURSER_SCAFFOLDER_ACTIONS_REQUEST_SUPPORT_H_
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -20,7 +20,12 @@ inline constexpr int kMaxTimeoutMinutes = 7 * 24 * 60;
 absl::Status Follow(provisioning::Service& service, absl::string_view id, absl::Duration timeout,
                     action::Context& context);
 
-// The outputs both request actions give.
+// What an action does with a request it made: follows it for the input's `timeoutMinutes` unless
+// its `wait` is false, and cancels it when a person cancelled the task.
+absl::Status FollowIfWanted(provisioning::Service& service, const provisioning::Request& request,
+                            action::Context& context);
+
+// The outputs that the request actions give.
 void OutputRequest(const provisioning::Request& request, action::Context& context);
 
 // JSON Schema of those outputs, with examples so that a dry run can show them.
@@ -28,4 +33,4 @@ nlohmann::json RequestOutputSchema();
 
 }  // namespace purser::actions
 
-#endif  // PURSER_SCAFFOLDER_ACTIONS_REQUEST_FOLLOW_H_
+#endif  // PURSER_SCAFFOLDER_ACTIONS_REQUEST_SUPPORT_H_

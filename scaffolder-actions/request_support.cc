@@ -1,4 +1,4 @@
-#include "scaffolder-actions/request/follow.h"
+#include "scaffolder-actions/request_support.h"
 
 #include <atomic>
 #include <stop_token>
@@ -75,6 +75,29 @@ absl::Status Follow(provisioning::Service& service, absl::string_view id, absl::
   if (request.state == provisioning::RequestState::kSucceeded) return absl::OkStatus();
   return absl::AbortedError(absl::StrCat("request ", id, " ", provisioning::ToString(request.state),
                                          ": ", request.message));
+}
+
+absl::Status FollowIfWanted(provisioning::Service& service, const provisioning::Request& request,
+                            action::Context& context) {
+  const nlohmann::json& input = context.input();
+  context.Log(action::LogLevel::kInfo,
+              absl::StrCat("request ", request.id, " for ", request.blueprint, " is ",
+                           provisioning::ToString(request.state)));
+  if (!input.value("wait", true)) {
+    OutputRequest(request, context);
+    return absl::OkStatus();
+  }
+  const absl::Status followed =
+      Follow(service, request.id,
+             absl::Minutes(input.value("timeoutMinutes", kDefaultTimeoutMinutes)), context);
+  // A user who cancels the task does not want the product any more. A call that merely broke off
+  // arrives here as well, so only an explicit cancellation may end the request.
+  if (absl::IsCancelled(followed) && context.cancelled_by_user()) {
+    const absl::StatusOr<provisioning::Request> cancelled =
+        service.Cancel(request.id, {context.user(), "the scaffolder task was cancelled"});
+    if (!cancelled.ok()) return base::Annotate(cancelled.status(), "cancel the request");
+  }
+  return followed;
 }
 
 void OutputRequest(const provisioning::Request& request, action::Context& context) {
