@@ -28,7 +28,8 @@ endif()
 if(PURSER_SANITIZE)
   add_compile_options(-fsanitize=${PURSER_SANITIZE} -fno-omit-frame-pointer
                       -fno-sanitize-recover=all)
-  add_link_options(-fsanitize=${PURSER_SANITIZE})
+  # lld links these large programs in a quarter of the time of GNU's ld.
+  add_link_options(-fsanitize=${PURSER_SANITIZE} -fuse-ld=lld)
 endif()
 add_compile_options(-Wall -Wextra -Werror)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
@@ -61,6 +62,14 @@ if(PURSER_STATIC)
   set_target_properties(PkgConfig::sqlite3 PROPERTIES
     INTERFACE_LINK_LIBRARIES "${PURSER_SQLITE_ARCHIVE};m;${CMAKE_DL_LIBS};Threads::Threads")
 endif()
+# Programs of many threads take this allocator: glibc's hands what one thread made and another gives
+# back through locks, and keeps it. Sanitizers bring their own.
+add_library(purser_allocator INTERFACE)
+if(NOT PURSER_SANITIZE)
+  find_library(PURSER_JEMALLOC NAMES libjemalloc_pic.a REQUIRED)
+  target_link_libraries(purser_allocator INTERFACE
+    ${PURSER_JEMALLOC} m ${CMAKE_DL_LIBS} Threads::Threads)
+endif()
 include(Grpc)
 include(Fuzz) # before the precompiled headers, which take its options
 
@@ -74,6 +83,7 @@ else()
   target_link_libraries(purser_spdlog INTERFACE spdlog::spdlog)
 endif()
 if(PURSER_TESTS)
+  add_custom_target(purser_tests)
   find_package(GTest REQUIRED)
   include(GoogleTest)
 endif()
@@ -122,6 +132,7 @@ endfunction()
 
 # purser_test(<name> SRCS a_test.cc … DEPS purser_x … [LABELS concurrent]): one GoogleTest program.
 # The label `concurrent` puts it into the ThreadSanitizer run as well.
+# All of them are the target purser_tests.
 function(purser_test name)
   if(NOT PURSER_TESTS)
     return()
@@ -148,6 +159,7 @@ function(purser_test name)
     set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL TRUE)
     return()
   endif()
+  add_dependencies(purser_tests ${name})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
   # Seconds; a sanitizer slows some programs twentyfold.
   set(timeout 120)

@@ -35,8 +35,12 @@ export class Kubernetes {
     this.#folder = path.join(paths.folder, 'kubernetes');
   }
 
-  get #kubeconfig() {
+  get kubeconfig() {
     return path.join(this.#folder, 'kubeconfig');
+  }
+
+  get port() {
+    return this.#api;
   }
 
   #script(verb, environment = {}) {
@@ -70,7 +74,7 @@ export class Kubernetes {
 
   portalConfig() {
     const source = {
-      clusters: { [CLUSTER]: { kubeconfig: this.#kubeconfig } },
+      clusters: { [CLUSTER]: { kubeconfig: this.kubeconfig } },
       kinds: [
         { apiVersion: 'apps/v1', kind: 'Deployment' },
         { apiVersion: 'v1', kind: 'Namespace' },

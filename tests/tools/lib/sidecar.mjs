@@ -11,6 +11,7 @@ export function sidecarConfig(paths, blueprints, sections = {}) {
     http: { address: '127.0.0.1:0' },
     blueprints,
     connectors: {
+      ...sections.connectors,
       core: {},
       files: { root: paths.gitops },
       git: { remotes: [{ url: fileUrl(paths.gitopsRemote) }] },

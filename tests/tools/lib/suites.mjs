@@ -117,7 +117,7 @@ async function nodeTests(name, files, { serial = false } = {}) {
 }
 
 async function sanitized(preset, pattern) {
-  await buildNative({ preset });
+  await buildNative({ preset, targets: ['purser_tests'] });
   return ctest(preset, pattern);
 }
 
