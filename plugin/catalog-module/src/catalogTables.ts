@@ -134,7 +134,7 @@ const SQLITE: Dialect = {
       return added;
     }),
   // It writes, and waits for the disk, on the event loop.
-  atOnce: 100,
+  atOnce: 50,
 };
 
 const DIALECTS: Record<string, Dialect> = { pg: POSTGRES, 'better-sqlite3': SQLITE };
