@@ -40,7 +40,8 @@ class DatabaseTest : public testing::CostsOnDatabaseTest {
     return rows;
   }
 };
-INSTANTIATE_TEST_SUITE_P(Databases, DatabaseTest, ::testing::Values("sqlite", "postgres"),
+INSTANTIATE_TEST_SUITE_P(Databases, DatabaseTest,
+                         ::testing::Values("sqlite", "postgres", "clickhouse", "cluster"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST_P(DatabaseTest, AnswersAreExact) {

@@ -1,4 +1,7 @@
-// The names of dimensions.
+// What costs can be grouped and filtered by: names and values.
+#include <algorithm>
+
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
 #include "costs/query.h"
@@ -124,6 +127,54 @@ std::string ValueOf(const Bill& bill, Dimension dimension) {
     default:
       return DayText(bill.billing_period);
   }
+}
+
+bool Overlaps(Dimension dimension) {
+  return dimension == Dimension::kGroup || dimension == Dimension::kDomain;
+}
+
+std::vector<std::string> ValuesOf(const Ancestry& ancestry, const std::string& ref,
+                                  Dimension dimension) {
+  switch (dimension) {
+    case Dimension::kEntity:
+      return {ref};
+    case Dimension::kOwner:
+      return {ancestry.owner};
+    case Dimension::kGroup:
+      return ancestry.groups;
+    case Dimension::kSystem:
+      return {ancestry.system};
+    case Dimension::kDomain:
+      return ancestry.domains;
+    case Dimension::kProduct:
+      return {ancestry.product};
+    default:
+      return {ancestry.environment};
+  }
+}
+
+absl::Status CheckTogether(const std::vector<Dimension>& group_by) {
+  for (const Dimension dimension : group_by) {
+    if (!Overlaps(dimension)) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        DimensionName(dimension),
+        " is grouped by together with another dimension of the "
+        "catalog: an entity counts for several; use owner or system, or filter by it"));
+  }
+  return absl::OkStatus();
+}
+
+bool PassesCatalog(const std::vector<Filter>& filters, const Ancestry& ancestry,
+                   const std::string& ref) {
+  return std::all_of(filters.begin(), filters.end(), [&](const Filter& filter) {
+    if (!NodeKindOf(filter.dimension).has_value()) return true;
+    const std::vector<std::string> values = ValuesOf(ancestry, ref, filter.dimension);
+    return std::any_of(values.begin(), values.end(), [&](const std::string& value) {
+      return std::any_of(
+          filter.values.begin(), filter.values.end(),
+          [&](const std::string& wanted) { return absl::EqualsIgnoreCase(wanted, value); });
+    });
+  });
 }
 
 }  // namespace purser::costs

@@ -19,6 +19,7 @@ class EmbeddedEngine final : public Engine {
  public:
   explicit EmbeddedEngine(const Options& options) : options_(options) {}
 
+  absl::string_view name() const override { return "embedded"; }
   absl::Status Read(const EntityGraph& graph,
                     const std::function<absl::Status(const CostReader&)>& work) override {
     return options_.database->Read([&](store::Connection& connection) -> absl::Status {

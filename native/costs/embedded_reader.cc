@@ -118,11 +118,7 @@ absl::StatusOr<std::vector<ReconciledInvoice>> EmbeddedReader::Reconcile(absl::C
   std::vector<ReconciledInvoice> result;
   for (auto& [key, invoice] : invoices) {
     std::tie(invoice.source, invoice.billing_period, invoice.invoice, invoice.currency) = key;
-    invoice.difference = invoice.billed;
-    for (const base::Decimal part : {invoice.entities, invoice.shared, invoice.unallocated}) {
-      add(invoice.difference, -part);
-    }
-    invoice.coverage = Percent(invoice.entities, invoice.billed);
+    PURSER_RETURN_IF_ERROR(Balance(invoice));
     result.push_back(std::move(invoice));
   }
   if (!fits) return absl::OutOfRangeError("a sum of an invoice does not fit");
@@ -131,11 +127,7 @@ absl::StatusOr<std::vector<ReconciledInvoice>> EmbeddedReader::Reconcile(absl::C
 
 absl::StatusOr<std::vector<AllocatedPart>> EmbeddedReader::ExplainEntity(const std::string& entity,
                                                                          int64_t month) const {
-  struct Sum {
-    Measures sums;
-    std::map<std::string, base::Decimal> subjects;  // by resource id
-  };
-  std::map<std::pair<std::string, std::string>, Sum> parts;  // by rule and currency
+  std::map<std::pair<std::string, std::string>, PartSums> parts;  // by rule and currency
   absl::Status status;
   PURSER_RETURN_IF_ERROR(context_.connection.ForEach(
       "SELECT s.decisions, s.resource_id, f.facts FROM cost_facts f "
@@ -146,9 +138,9 @@ absl::StatusOr<std::vector<AllocatedPart>> EmbeddedReader::ExplainEntity(const s
         PURSER_RETURN_IF_ERROR(DecodeFacts(row.Text(2), [&](const Fact& fact) {
           const Decision& decision = decisions.Of(fact.item);
           if (decision.entity_ref != entity || !status.ok()) return;
-          Sum& sum = parts[{decision.rule, context_.numbers.items[fact.item].currency}];
+          PartSums& sum = parts[{decision.rule, context_.numbers.items[fact.item].currency}];
           status = sum.sums.Add(fact.sums);
-          base::Decimal& subject = sum.subjects[row.Text(1)];
+          base::Decimal& subject = sum.resources[row.Text(1)];
           base::Decimal::Add(subject, fact.sums.billed, &subject);
         }));
         return status;
@@ -167,23 +159,7 @@ absl::StatusOr<std::vector<AllocatedPart>> EmbeddedReader::ExplainEntity(const s
           return status;
         }));
   }
-  std::vector<AllocatedPart> result;
-  for (const auto& [key, sum] : parts) {
-    AllocatedPart part{key.first,          key.second, sum.sums.billed,
-                       sum.sums.effective, "",         static_cast<int64_t>(sum.subjects.size())};
-    base::Decimal largest;
-    for (const auto& [id, billed] : sum.subjects) {
-      if (part.resource_id.empty() || billed > largest) {
-        part.resource_id = id;
-        largest = billed;
-      }
-    }
-    result.push_back(std::move(part));
-  }
-  std::stable_sort(
-      result.begin(), result.end(),
-      [](const AllocatedPart& a, const AllocatedPart& b) { return a.billed > b.billed; });
-  return result;
+  return ToParts(parts);
 }
 
 absl::StatusOr<std::vector<std::string>> EmbeddedReader::NamesOf(NodeKind kind) const {

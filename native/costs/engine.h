@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "costs/decisions.h"
 #include "costs/delivery.h"
 #include "costs/entity_graph.h"
@@ -32,6 +33,8 @@ struct ReadDelivery {
 class Engine {
  public:
   virtual ~Engine() = default;
+  // A store belongs to the engine of this name.
+  virtual absl::string_view name() const = 0;
   // Runs `work` on one state of the data; may run it again when that state went away meanwhile.
   virtual absl::Status Read(const EntityGraph& graph,
                             const std::function<absl::Status(const CostReader&)>& work) = 0;

@@ -31,31 +31,6 @@ Part PartOf(Dimension dimension) {
   return IsOfBill(dimension) ? Part::kBill : Part::kNode;
 }
 
-bool Overlaps(Dimension dimension) {
-  return dimension == Dimension::kGroup || dimension == Dimension::kDomain;
-}
-
-// One value of a catalog dimension per entity, or all it counts for.
-std::vector<std::string> ValuesOf(const Ancestry& ancestry, const std::string& ref,
-                                  Dimension dimension) {
-  switch (dimension) {
-    case Dimension::kEntity:
-      return {ref};
-    case Dimension::kOwner:
-      return {ancestry.owner};
-    case Dimension::kGroup:
-      return ancestry.groups;
-    case Dimension::kSystem:
-      return {ancestry.system};
-    case Dimension::kDomain:
-      return ancestry.domains;
-    case Dimension::kProduct:
-      return {ancestry.product};
-    default:
-      return {ancestry.environment};
-  }
-}
-
 class Summing {
  public:
   Summing(const QueryContext& context, absl::CivilDay from, absl::CivilDay to,
@@ -70,7 +45,7 @@ class Summing {
         texts_(group_by.size()) {}
 
   absl::StatusOr<std::vector<Group>> Run() {
-    PURSER_RETURN_IF_ERROR(Check());
+    PURSER_RETURN_IF_ERROR(CheckSums(group_by_, currency_, context_.rates));
     PURSER_ASSIGN_OR_RETURN(const bool any, ClampDays());
     if (!any) return std::vector<Group>();
     PURSER_RETURN_IF_ERROR(ReadDayFilters());
@@ -81,18 +56,6 @@ class Summing {
 
  private:
   using Key = std::array<uint32_t, kKeyParts>;
-
-  absl::Status Check() const {
-    if (group_by_.size() > kMaxGroupBy) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("grouped by more than ", kMaxGroupBy, " dimensions (kMaxGroupBy)"));
-    }
-    if (!currency_.empty() && context_.rates == nullptr) {
-      return absl::FailedPreconditionError(
-          "there are no exchange rates: name a file in costs.rates");
-    }
-    return absl::OkStatus();
-  }
 
   // Only months that have data are looked at.
   absl::StatusOr<bool> ClampDays() {
@@ -178,28 +141,13 @@ class Summing {
 
   // Several dimensions of the catalog: from entities, each with its place in it.
   absl::Status ChooseEntities() {
-    for (const Dimension dimension : group_by_) {
-      if (!Overlaps(dimension)) continue;
-      return absl::InvalidArgumentError(absl::StrCat(
-          DimensionName(dimension),
-          " is grouped by together with another dimension of the "
-          "catalog: an entity counts for several; use owner or system, or filter by it"));
-    }
+    PURSER_RETURN_IF_ERROR(CheckTogether(group_by_));
     all_nodes_ = false;
     for (uint32_t node = 0; node < context_.numbers.nodes.size(); ++node) {
       const Node& entity = context_.numbers.nodes[node];
       if (entity.kind != NodeKind::kEntity) continue;
       const Ancestry ancestry = context_.graph.Of(entity.name);
-      const bool passes = std::all_of(filters_.begin(), filters_.end(), [&](const Filter& filter) {
-        if (PartOf(filter.dimension) != Part::kNode) return true;
-        const std::vector<std::string> values = ValuesOf(ancestry, entity.name, filter.dimension);
-        return std::any_of(values.begin(), values.end(), [&](const std::string& value) {
-          return std::any_of(
-              filter.values.begin(), filter.values.end(),
-              [&](const std::string& wanted) { return absl::EqualsIgnoreCase(wanted, value); });
-        });
-      });
-      if (!passes) continue;
+      if (!PassesCatalog(filters_, ancestry, entity.name)) continue;
       picked_.insert(node);
       ancestries_.emplace(node, ancestry);
     }
@@ -348,16 +296,8 @@ class Summing {
     for (const auto& [key, sums] : sums_) {
       const std::string& from = currencies_[key[kMaxGroupBy]];
       const absl::CivilDay day = absl::CivilDay() + key[kMaxGroupBy + 1];
-      Measures here;
-      here.charges = sums.charges;
-      const std::pair<base::Decimal, base::Decimal*> amounts[] = {
-          {sums.billed, &here.billed},
-          {sums.effective, &here.effective},
-          {sums.list, &here.list},
-          {sums.contracted, &here.contracted}};
-      for (const auto& [amount, out] : amounts) {
-        PURSER_ASSIGN_OR_RETURN(*out, context_.rates->Convert(amount, from, currency_, day));
-      }
+      PURSER_ASSIGN_OR_RETURN(const Measures here,
+                              ConvertMeasures(*context_.rates, sums, from, currency_, day));
       Key without = key;
       without[kMaxGroupBy] = without[kMaxGroupBy + 1] = 0;
       PURSER_RETURN_IF_ERROR(converted[without].Add(here));

@@ -162,6 +162,69 @@ absl::Status AddTo(CostRow& row, const CostRow& more) {
   return absl::OkStatus();
 }
 
+std::vector<AllocatedPart> ToParts(
+    const std::map<std::pair<std::string, std::string>, PartSums>& parts) {
+  std::vector<AllocatedPart> result;
+  for (const auto& [key, part_sums] : parts) {
+    AllocatedPart part{key.first,
+                       key.second,
+                       part_sums.sums.billed,
+                       part_sums.sums.effective,
+                       "",
+                       static_cast<int64_t>(part_sums.resources.size())};
+    base::Decimal largest;
+    for (const auto& [id, billed] : part_sums.resources) {
+      if (part.resource_id.empty() || billed > largest) {
+        part.resource_id = id;
+        largest = billed;
+      }
+    }
+    result.push_back(std::move(part));
+  }
+  std::stable_sort(
+      result.begin(), result.end(),
+      [](const AllocatedPart& a, const AllocatedPart& b) { return a.billed > b.billed; });
+  return result;
+}
+
+absl::Status Balance(ReconciledInvoice& invoice) {
+  invoice.difference = invoice.billed;
+  for (const base::Decimal part : {invoice.entities, invoice.shared, invoice.unallocated}) {
+    if (base::Decimal::Subtract(invoice.difference, part, &invoice.difference)) continue;
+    return absl::OutOfRangeError("a sum of an invoice does not fit");
+  }
+  invoice.coverage = Percent(invoice.entities, invoice.billed);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Measures> ConvertMeasures(const Rates& rates, const Measures& sums,
+                                         const std::string& from, const std::string& to,
+                                         absl::CivilDay day) {
+  Measures converted;
+  converted.charges = sums.charges;
+  const std::pair<base::Decimal, base::Decimal*> amounts[] = {
+      {sums.billed, &converted.billed},
+      {sums.effective, &converted.effective},
+      {sums.list, &converted.list},
+      {sums.contracted, &converted.contracted}};
+  for (const auto& [amount, out] : amounts) {
+    PURSER_ASSIGN_OR_RETURN(*out, rates.Convert(amount, from, to, day));
+  }
+  return converted;
+}
+
+absl::Status CheckSums(const std::vector<Dimension>& group_by, const std::string& currency,
+                       const Rates* rates) {
+  if (group_by.size() > kMaxGroupBy) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("grouped by more than ", kMaxGroupBy, " dimensions (kMaxGroupBy)"));
+  }
+  if (!currency.empty() && rates == nullptr) {
+    return absl::FailedPreconditionError("there are no exchange rates: name a file in costs.rates");
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<CostRow>> RunSums(const CostReader& reader,
                                              const QueryRequest& request) {
   PURSER_RETURN_IF_ERROR(CheckRequest(request));

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -74,11 +75,39 @@ absl::StatusOr<std::vector<ComparedRow>> RunCompare(const CostReader& reader,
 absl::StatusOr<EntityCostSummary> Summarise(const CostReader& reader,
                                             const EntitySummaryRequest& request);
 
+// What a rule, or a pool's shares, gave in a currency.
+struct PartSums {
+  Measures sums;
+  std::map<std::string, base::Decimal> resources;  // billed, by resource id
+};
+// By rule and currency to parts, largest first.
+std::vector<AllocatedPart> ToParts(
+    const std::map<std::pair<std::string, std::string>, PartSums>& parts);
+// Fills `difference` and `coverage`. OUT_OF_RANGE when a sum does not fit.
+absl::Status Balance(ReconciledInvoice& invoice);
+// At the rate of the day.
+absl::StatusOr<Measures> ConvertMeasures(const Rates& rates, const Measures& sums,
+                                         const std::string& from, const std::string& to,
+                                         absl::CivilDay day);
+// FAILED_PRECONDITION without rates to convert with, INVALID_ARGUMENT beyond kMaxGroupBy.
+absl::Status CheckSums(const std::vector<Dimension>& group_by, const std::string& currency,
+                       const Rates* rates);
+
 CostRow ToRow(Group group);
 // OUT_OF_RANGE when a sum no longer fits.
 absl::Status AddTo(CostRow& row, const CostRow& more);
 // The kind of node a dimension of the catalog is; nothing for other dimensions.
 std::optional<NodeKind> NodeKindOf(Dimension dimension);
+// An entity counts for several of its values.
+bool Overlaps(Dimension dimension);
+// The values of a dimension of the catalog that an entity counts for; one unless it overlaps.
+std::vector<std::string> ValuesOf(const Ancestry& ancestry, const std::string& ref,
+                                  Dimension dimension);
+// INVALID_ARGUMENT when costs cannot be grouped so together with other dimensions of the catalog.
+absl::Status CheckTogether(const std::vector<Dimension>& group_by);
+// Whether the entity has one of the values of each filter on a dimension of the catalog.
+bool PassesCatalog(const std::vector<Filter>& filters, const Ancestry& ancestry,
+                   const std::string& ref);
 // Whether a dimension is a part of what was bought, or of the bill; and its value there.
 bool IsOfItem(Dimension dimension);
 bool IsOfBill(Dimension dimension);

@@ -42,8 +42,31 @@ absl::StatusOr<std::string> AllocationFingerprint(store::Connection& connection,
   return absl::StrCat(kForm, "/", allocation.fingerprint(), "/", graph.fingerprint(), "/", metrics);
 }
 
-absl::Status StoredCostService::Start() {
+absl::Status StoredCostService::OpenEngine() {
   PURSER_RETURN_IF_ERROR(MigrateTables(*options_.database));
+  if (options_.engine) {
+    PURSER_ASSIGN_OR_RETURN(engine_, options_.engine(options_));
+  } else {
+    engine_ = MakeEmbeddedEngine(options_);
+  }
+  // The charges of stored deliveries are where they were written.
+  return options_.database->Transact([&](store::Connection& connection) -> absl::Status {
+    PURSER_ASSIGN_OR_RETURN(std::string known, GetState(connection, "engine"));
+    PURSER_ASSIGN_OR_RETURN(const store::Rows periods,
+                            connection.Query("SELECT 1 FROM cost_periods LIMIT 1", {}));
+    if (known.empty() && !periods.empty()) known = "embedded";
+    if (known == engine_->name()) return absl::OkStatus();
+    if (!periods.empty()) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "the costs of this store are kept by the ", known, " engine, not by ", engine_->name(),
+          ": set costs.engine back, or begin with a new store and read the bills again"));
+    }
+    return SetState(connection, "engine", std::string(engine_->name()));
+  });
+}
+
+absl::Status StoredCostService::Start() {
+  PURSER_RETURN_IF_ERROR(OpenEngine());
   base::MutexLock allocation_lock(allocation_mutex_);
   std::vector<GraphEntity> entities;
   std::string decided_by;
@@ -99,6 +122,10 @@ absl::Status StoredCostService::FillTotals(const Delivery& delivery,
     Measures allocated;
   };
   std::map<std::pair<absl::CivilDay, std::string>, Total> totals;
+  // Neighbours are mostly of one subject and item.
+  const RollupKey* last = nullptr;
+  Total* total = nullptr;
+  bool allocated = false;
   for (const auto& [key, sums] : delivery.rollups()) {
     if (last == nullptr || key.subject != last->subject || key.item != last->item ||
         key.billing_period != last->billing_period) {
@@ -125,10 +152,6 @@ absl::StatusOr<IngestReport> StoredCostService::Ingest(const IngestRequest& requ
   IngestReport report;
   Quarantine quarantine(
       options_.quarantine_folder,
-  // Neighbours are mostly of one subject and item.
-  const RollupKey* last = nullptr;
-  Total* total = nullptr;
-  bool allocated = false;
       absl::StrCat(request.source, "-", base::NewId("", *options_.clock, base::Rng::System()),
                    ".csv"));
   Delivery delivery(request, options_.allocation->extra_columns());

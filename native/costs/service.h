@@ -41,6 +41,8 @@
 namespace purser::costs {
 
 struct BillFormat;
+class Engine;
+struct Options;
 
 inline constexpr size_t kMaxSourceBytes = 63;        // [a-z0-9-]
 inline constexpr size_t kMaxDeliveryFiles = 10'000;  // of one Ingest
@@ -332,6 +334,9 @@ struct Options {
   std::shared_ptr<const Rates> rates = nullptr;  // null: nothing can be converted
   // Of each billing period: how many deliveries can be compared with the one they replaced.
   int keep_deliveries = kDefaultKeptDeliveries;
+  // What keeps and adds up charges, see engine.h; called once, with options that outlive the
+  // engine. Empty: the store itself.
+  std::function<absl::StatusOr<std::unique_ptr<Engine>>(const Options&)> engine = nullptr;
   // Months with data, counted back from the newest; older ones are forgotten. 0: all.
   int keep_months = 0;
 };
@@ -340,6 +345,7 @@ struct Options {
 // queue at their end only (the store).
 class CostService {
  public:
+  // FAILED_PRECONDITION: the store's costs are with another engine.
   // Brings the tables up to date and allocates anew when the rules changed since the last start.
   static absl::StatusOr<std::unique_ptr<CostService>> Open(Options options);
   virtual ~CostService() = default;

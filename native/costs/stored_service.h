@@ -23,8 +23,7 @@ namespace purser::costs {
 
 class StoredCostService final : public CostService {
  public:
-  explicit StoredCostService(Options options)
-      : options_(std::move(options)), engine_(MakeEmbeddedEngine(options_)) {}
+  explicit StoredCostService(Options options) : options_(std::move(options)) {}
 
   absl::Status Start();
   absl::StatusOr<IngestReport> Ingest(const IngestRequest& request) override;
@@ -85,6 +84,7 @@ class StoredCostService final : public CostService {
   }
 
  private:
+  absl::Status OpenEngine();
   // Runs `work` on one state of the data.
   template <typename T, typename Work>
   absl::StatusOr<T> Answer(const Work& work) {
@@ -104,7 +104,7 @@ class StoredCostService final : public CostService {
                                  IngestReport& report);
 
   const Options options_;
-  const std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Engine> engine_;  // set by Start
   // Held from the decisions to the end of their transaction, so that decisions made on older
   // resources never overwrite newer ones.
   base::Mutex allocation_mutex_;

@@ -15,8 +15,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/clock.h"
+#include "costs/clickhouse/clickhouse_engine.h"
+#include "costs/clickhouse/testing/shared_clickhouse.h"
 #include "costs/service.h"
 #include "gtest/gtest.h"
+#include "http/beast_transport.h"
 #include "store/testing/shared_postgres.h"
 
 namespace purser::costs::testing {
@@ -55,7 +58,8 @@ class NoResources final : public ResourceIndex {
   }
 };
 
-// The parameter says which database: "sqlite" or "postgres".
+// The parameter says where costs are kept: "sqlite", "postgres", "clickhouse" (one server, beside
+// SQLite) or "cluster" (two servers).
 class CostsOnDatabaseTest : public ::testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
@@ -70,6 +74,11 @@ class CostsOnDatabaseTest : public ::testing::TestWithParam<const char*> {
     } else {
       database = store::OpenSqlite({.path = ":memory:"});
     }
+    if (std::string(GetParam()).starts_with("cl")) {
+      servers_ = SharedClickHouse();
+      if (servers_ == nullptr) GTEST_SKIP() << "SKIP no ClickHouse on this machine";
+      UseClickHouse(std::string(GetParam()) == "cluster" ? servers_->urls().size() : 1);
+    }
     ASSERT_TRUE(database.ok()) << database.status();
     database_ = *std::move(database);
     Start();
@@ -78,6 +87,17 @@ class CostsOnDatabaseTest : public ::testing::TestWithParam<const char*> {
     service_.reset();
     database_.reset();
     std::filesystem::remove_all(folder_);
+  }
+  void UseClickHouse(size_t servers) {
+    clickhouse_.servers.assign(servers_->urls().begin(),
+                               servers_->urls().begin() + static_cast<std::ptrdiff_t>(servers));
+    if (servers > 1) clickhouse_.cluster = kTestCluster;
+    clickhouse_.database = servers_->NewDatabase();
+    transport_ =
+        *http::NewBeastTransport({.policy = *http::AddressPolicy::Create(servers_->addresses())});
+    options_.engine = [this](const Options& options) {
+      return OpenClickHouseEngine(options, clickhouse_, *transport_);
+    };
   }
   // Opens the service, by `options_` and `rules_`.
   void Start() {
@@ -125,6 +145,9 @@ class CostsOnDatabaseTest : public ::testing::TestWithParam<const char*> {
   std::string folder_;
   NoResources resources_;
   base::FakeClock clock_;
+  ClickHouseServers* servers_ = nullptr;  // where they keep the charges
+  ClickHouseOptions clickhouse_;
+  std::unique_ptr<http::Transport> transport_;
   Options options_{};
   std::unique_ptr<store::Database> database_;
   std::unique_ptr<CostService> service_;

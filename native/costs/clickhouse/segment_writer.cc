@@ -1,0 +1,326 @@
+#include "costs/clickhouse/segment_writer.h"
+
+#include <map>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "base/id.h"
+#include "base/rng.h"
+#include "base/status.h"
+#include "costs/clickhouse/sums.h"
+#include "costs/month_allocator.h"
+#include "costs/readers/days.h"
+#include "costs/readers/tags.h"
+#include "costs/rollups.h"
+
+namespace purser::costs {
+namespace {
+
+constexpr size_t kPieceBytes = 8 << 20;
+
+// What a segment must hold when it arrived as a whole.
+struct Control {
+  int64_t rows = 0;
+  Measures sums;
+};
+
+std::string NewSegment(const Options& options) {
+  return base::NewId("", *options.clock, base::Rng::System());
+}
+
+// Compares what the servers hold of a segment with what was sent.
+absl::Status CheckArrived(const ClickHouseClient& client, const char* table,
+                          const std::string& segment, const char* count, const Control& sent) {
+  Control arrived;
+  PURSER_RETURN_IF_ERROR(client.Select(
+      absl::StrCat("SELECT ", count, ", ", kSumsOfColumns, " FROM ", client.Everywhere(table),
+                   " WHERE segment = ", ClickHouseText(segment)),
+      [&](const std::vector<std::string>& row) -> absl::Status {
+        if (!absl::SimpleAtoi(row[0], &arrived.rows)) {
+          return absl::DataLossError("ClickHouse gives no count");
+        }
+        return ReadSums(row, 1, arrived.sums);
+      }));
+  if (arrived.rows == sent.rows && arrived.sums == sent.sums) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat("of ", sent.rows, " rows sent to ", table, ", ClickHouse holds ", arrived.rows,
+                   arrived.rows == sent.rows ? " with other sums" : "", "; nothing was stored"));
+}
+
+void AddSums(const Measures& sums, TabSeparatedRows& row) {
+  row.Add(sums.billed).Add(sums.effective).Add(sums.list).Add(sums.contracted).Add(sums.charges);
+}
+
+// Columns of charges as allocation reads them; amounts and counts only where they are added up.
+constexpr char kChargeSubjectColumns[] = "subject, resource, account, tags, labels";
+constexpr char kItemColumns[] = "service, region, sku, category, kind, currency";
+constexpr size_t kSubjectFields = 5;
+constexpr size_t kItemFields = 6;
+
+ChargeItem ItemOf(const std::vector<std::string>& row, size_t at) {
+  return {row[at], row[at + 1], row[at + 2], row[at + 3], row[at + 4], row[at + 5], ""};
+}
+
+// Decides of a row that begins with kChargeSubjectColumns and kItemColumns, once for each subject
+// (and item, when the rules look at items).
+class Decider {
+ public:
+  explicit Decider(const Options& options) : options_(options) {}
+
+  // Valid as long as this object.
+  absl::StatusOr<const Decision*> Of(const std::vector<std::string>& row) {
+    std::string key = row[0];
+    if (options_.allocation->by_item()) {
+      for (size_t i = 0; i < kItemFields; ++i) {
+        absl::StrAppend(&key, "\x1f", row[kSubjectFields + i]);
+      }
+    }
+    const auto [at, added] = known_.try_emplace(std::move(key));
+    if (!added) return &at->second;
+    PURSER_ASSIGN_OR_RETURN(const Tags tags, ParseTags(row[3]));
+    PURSER_ASSIGN_OR_RETURN(const Tags columns, ParseTags(row[4]));
+    const ChargeItem item = ItemOf(row, kSubjectFields);
+    Subject subject{row[1], row[2], &tags, &columns};
+    if (options_.allocation->by_item()) subject.item = &item;
+    PURSER_ASSIGN_OR_RETURN(at->second, options_.allocation->Decide(subject, *options_.resources));
+    return &at->second;
+  }
+
+ private:
+  const Options& options_;
+  std::map<std::string, Decision> known_;
+};
+
+std::string WhereCharges(const ClickHouseClient& client, const ClickHouseState& state,
+                         int64_t month) {
+  return absl::StrCat(" FROM ", client.Everywhere(kChargesTable), " WHERE segment IN ",
+                      ClickHouseTexts(state.ChargeIds(month)), " AND toYYYYMM(day) = ", month);
+}
+
+// What a rule gave to an entity of a subject's charges in one currency.
+struct DecidedKey {
+  std::string entity, rule, subject, resource, currency;
+  friend bool operator<(const DecidedKey& a, const DecidedKey& b) {
+    return std::tie(a.entity, a.rule, a.subject, a.resource, a.currency) <
+           std::tie(b.entity, b.rule, b.subject, b.resource, b.currency);
+  }
+};
+
+class MonthWriter {
+ public:
+  MonthWriter(const ClickHouseClient& client, const Options& options, const EntityGraph& graph,
+              const MetricSums& metrics, int64_t month)
+      : client_(client),
+        month_(month),
+        segment_(NewSegment(options)),
+        decider_(options),
+        allocator_(*options.allocation, graph, metrics, numbers_) {}
+
+  const std::string& segment() const { return segment_; }
+
+  absl::Status Read(const ClickHouseState& state) {
+    return client_.Select(absl::StrCat("SELECT ", kChargeSubjectColumns, ", ", kItemColumns,
+                                       ", source, billing_period, invoice, day, ", kMeasureColumns,
+                                       WhereCharges(client_, state, month_)),
+                          [&](const std::vector<std::string>& row) { return Add(row); });
+  }
+
+  absl::Status Write() {
+    ShardedRows rollups(client_, kRollupsTable);
+    Control sent;
+    PURSER_RETURN_IF_ERROR(
+        allocator_.Finish([&](uint32_t number, const std::vector<Fact>& facts) -> absl::Status {
+          const Node& node = numbers_.nodes[number];
+          for (const Fact& fact : facts) {
+            AddRollup(node, fact, rollups.RowsOf(node.name));
+            PURSER_RETURN_IF_ERROR(rollups.Sent());
+            ++sent.rows;
+            PURSER_RETURN_IF_ERROR(sent.sums.Add(fact.sums));
+          }
+          return absl::OkStatus();
+        }));
+    PURSER_RETURN_IF_ERROR(rollups.Finish());
+    PURSER_RETURN_IF_ERROR(
+        CheckArrived(client_, kRollupsTable, segment_, "toInt64(sum(parts))", sent));
+    PURSER_RETURN_IF_ERROR(
+        CheckArrived(client_, kDailyTable, segment_, "toInt64(sum(parts))", sent));
+    return WriteDecisions();
+  }
+
+ private:
+  absl::Status Add(const std::vector<std::string>& row) {
+    constexpr size_t kBill = kSubjectFields + kItemFields;
+    PURSER_ASSIGN_OR_RETURN(const Decision* const decision, decider_.Of(row));
+    PURSER_ASSIGN_OR_RETURN(const absl::CivilDay period, ParseDay(row[kBill + 1]));
+    PURSER_ASSIGN_OR_RETURN(const absl::CivilDay day, ParseDay(row[kBill + 3]));
+    Fact fact;
+    fact.item = numbers_.items.NumberOf(ItemOf(row, kSubjectFields));
+    fact.bill = numbers_.bills.NumberOf({row[kBill], period, row[2], row[kBill + 2]});
+    fact.day = day.day();
+    PURSER_RETURN_IF_ERROR(ReadMeasures(row, kBill + 4, fact.sums));
+    allocator_.Add(allocator_.PlaceOf(decision->entity_ref), fact);
+    Measures& sums =
+        decided_[{decision->entity_ref, decision->rule, row[0], row[1], row[kBill - 1]}];
+    return sums.Add(fact.sums);
+  }
+
+  void AddRollup(const Node& node, const Fact& fact, TabSeparatedRows& row) const {
+    const ChargeItem& item = numbers_.items[fact.item];
+    const Bill& bill = numbers_.bills[fact.bill];
+    row.Add(segment_).Add(month_).Add(static_cast<int64_t>(node.kind)).Add(node.name);
+    row.Add(DayOf(month_, fact.day)).Add(bill.source).Add(bill.billing_period);
+    row.Add(bill.sub_account).Add(bill.invoice).Add(item.service).Add(item.region).Add(item.sku);
+    row.Add(item.category).Add(item.kind).Add(item.currency).Add(item.pool);
+    AddSums(fact.sums, row);
+    row.Add(int64_t{1}).EndRow();
+  }
+
+  absl::Status WriteDecisions() {
+    ShardedRows rows(client_, kDecisionsTable);
+    for (const auto& [key, sums] : decided_) {
+      TabSeparatedRows& row = rows.RowsOf(key.subject);
+      row.Add(segment_).Add(month_).Add(key.entity).Add(key.rule).Add(key.subject);
+      row.Add(key.resource).Add(key.currency).Add(sums.billed).Add(sums.effective).Add(int64_t{1});
+      row.EndRow();
+      PURSER_RETURN_IF_ERROR(rows.Sent());
+    }
+    PURSER_RETURN_IF_ERROR(rows.Finish());
+    int64_t arrived = 0;
+    PURSER_RETURN_IF_ERROR(client_.Select(
+        absl::StrCat("SELECT toInt64(sum(parts)) FROM ", client_.Everywhere(kDecisionsTable),
+                     " WHERE segment = ", ClickHouseText(segment_)),
+        [&](const std::vector<std::string>& row) {
+          return absl::SimpleAtoi(row[0], &arrived)
+                     ? absl::OkStatus()
+                     : absl::DataLossError("ClickHouse gives no count");
+        }));
+    if (arrived == static_cast<int64_t>(decided_.size())) return absl::OkStatus();
+    return absl::UnavailableError(absl::StrCat(
+        "of ", decided_.size(), " decisions ClickHouse holds ", arrived, "; nothing was stored"));
+  }
+
+  const ClickHouseClient& client_;
+  const int64_t month_;
+  const std::string segment_;
+  Decider decider_;
+  Numbers numbers_;
+  MonthAllocator allocator_;
+  std::map<DecidedKey, Measures> decided_;
+};
+
+using Charges = std::vector<std::pair<const RollupKey*, const Measures*>>;
+
+// Writes the charges of one billing period as the segment, whose months it fills. `keys`: of the
+// delivery's subjects.
+absl::Status WriteSegment(const ClickHouseClient& client, const Delivery& delivery,
+                          const std::vector<std::string>& keys, const Charges& charges,
+                          ChargeSegment& segment) {
+  ShardedRows rows(client, kChargesTable);
+  Control sent;
+  for (const auto& [key, sums] : charges) {
+    const StoredSubject& subject = delivery.subjects()[key->subject];
+    const ChargeItem& item = delivery.items()[key->item];
+    TabSeparatedRows& row = rows.RowsOf(keys[key->subject]);
+    row.Add(segment.id).Add(segment.source).Add(segment.period).Add(subject.sub_account);
+    row.Add(delivery.texts().TextOf(key->invoice)).Add(key->day).Add(keys[key->subject]);
+    row.Add(subject.resource_id).Add(delivery.tags()[subject.tags].second);
+    row.Add(delivery.texts().TextOf(subject.columns)).Add(item.service).Add(item.region);
+    row.Add(item.sku).Add(item.category).Add(item.kind).Add(item.currency);
+    AddSums(*sums, row);
+    row.EndRow();
+    PURSER_RETURN_IF_ERROR(rows.Sent());
+    segment.months.insert(MonthOf(key->day));
+    ++sent.rows;
+    PURSER_RETURN_IF_ERROR(sent.sums.Add(*sums));
+  }
+  PURSER_RETURN_IF_ERROR(rows.Finish());
+  return CheckArrived(client, kChargesTable, segment.id, "toInt64(count())", sent);
+}
+
+}  // namespace
+
+TabSeparatedRows& ShardedRows::RowsOf(absl::string_view key) {
+  if (shards_.size() == 1) return shards_[0];
+  uint32_t hash = 2166136261;  // FNV-1a: the same in every process
+  for (const char c : key) hash = (hash ^ static_cast<uint8_t>(c)) * 16777619;
+  return shards_[hash % shards_.size()];
+}
+
+absl::Status ShardedRows::Sent() {
+  for (size_t i = 0; i < shards_.size(); ++i) {
+    if (shards_[i].text().size() < kPieceBytes) continue;
+    PURSER_RETURN_IF_ERROR(client_.Insert(i, table_, shards_[i].Take()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ShardedRows::Finish() {
+  for (size_t i = 0; i < shards_.size(); ++i) {
+    if (shards_[i].text().empty()) continue;
+    PURSER_RETURN_IF_ERROR(client_.Insert(i, table_, shards_[i].Take()));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<ChargeSegment>> WriteCharges(const ClickHouseClient& client,
+                                                        const Options& options,
+                                                        const ReadDelivery& read) {
+  const Delivery& delivery = read.delivery;
+  std::vector<std::string> keys;
+  keys.reserve(delivery.subjects().size());
+  for (const StoredSubject& subject : delivery.subjects()) {
+    keys.push_back(SubjectKey(subject, delivery.tags()[subject.tags].second,
+                              delivery.texts().TextOf(subject.columns)));
+  }
+  // A statement writes to one partition, so that the server has no more of them than there are.
+  std::map<absl::CivilDay, Charges> periods;
+  for (const auto& [key, sums] : delivery.rollups()) {
+    periods[key.billing_period].emplace_back(&key, &sums);
+  }
+  std::vector<ChargeSegment> segments;
+  std::set<std::string> begun;
+  for (const auto& [period, charges] : periods) {
+    segments.push_back({read.request.source, period, NewSegment(options), {}});
+    begun.insert(segments.back().id);
+    const absl::Status written = WriteSegment(client, delivery, keys, charges, segments.back());
+    if (written.ok()) continue;
+    RemoveSegments(client, begun).IgnoreError();
+    return written;
+  }
+  return segments;
+}
+
+absl::StatusOr<std::string> WriteMonth(const ClickHouseClient& client, const Options& options,
+                                       const EntityGraph& graph, const ClickHouseState& state,
+                                       int64_t month) {
+  MetricSums metrics;
+  PURSER_RETURN_IF_ERROR(options.database->Read([&](store::Connection& connection) -> absl::Status {
+    PURSER_ASSIGN_OR_RETURN(metrics, LoadMetrics(connection, month));
+    return absl::OkStatus();
+  }));
+  MonthWriter writer(client, options, graph, metrics, month);
+  PURSER_RETURN_IF_ERROR(writer.Read(state));
+  const absl::Status written = writer.Write();
+  if (!written.ok()) {
+    RemoveSegments(client, {writer.segment()}).IgnoreError();
+    return written;
+  }
+  return writer.segment();
+}
+
+absl::Status DecideAnew(const ClickHouseClient& client, const Options& options,
+                        const ClickHouseState& state, int64_t month,
+                        const std::function<absl::Status(const ChargeSubject&)>& on_subject) {
+  Decider decider(options);
+  return client.Select(absl::StrCat("SELECT DISTINCT ", kChargeSubjectColumns, ", ", kItemColumns,
+                                    WhereCharges(client, state, month)),
+                       [&](const std::vector<std::string>& row) -> absl::Status {
+                         PURSER_ASSIGN_OR_RETURN(const Decision* const decision, decider.Of(row));
+                         return on_subject({row[0], *decision});
+                       });
+}
+
+}  // namespace purser::costs
