@@ -3,10 +3,12 @@
 //   costs_generate ROWS FILES FOLDER [gz]
 //
 // FOLDER/part-N.csv with the 60 columns of AWS's FOCUS 1.2 export. 200 accounts, 40 services, 5,000
-// resources, some 4,000 different Tags, 720 hours, half of the amounts in E notation; rows in the
-// order of hours, as exports have them, resources at random. With `gz`, FOLDER/part-N.csv.gz.
+// resources, some 4,000 different Tags, half of the amounts in E notation; rows in the order of
+// hours, as exports have them, resources at random. Ten million rows are the 720 hours of the
+// month, fewer its beginning. With `gz`, FOLDER/part-N.csv.gz.
 #include <zlib.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -38,6 +40,8 @@ constexpr int kResources = 5'000;
 constexpr int kTeams = 60;
 constexpr int kApps = 150;
 constexpr int kHours = 720;
+// Of ten million in the month; fewer rows are the month's beginning.
+constexpr double kRowsPerHour = 10'000'000.0 / kHours;
 
 const char* const kColumns[] = {"AvailabilityZone",
                                 "BilledCost",
@@ -330,7 +334,8 @@ int main(int argc, char** argv) {
     const long first = rows * file / files, last = rows * (file + 1) / files;
     Random each(static_cast<uint64_t>(file) + 1);
     for (long row = first; row < last; ++row) {
-      const int hour = static_cast<int>(row * kHours / rows);
+      const int hour =
+          std::min(kHours - 1, static_cast<int>(static_cast<double>(row) / kRowsPerHour));
       AppendRow(text, resources[each.Below(kResources)], hour, each);
       if (text.size() > (1u << 20) || row + 1 == last) {
         if (!output.Write(text)) {

@@ -14,45 +14,12 @@
 #include "base/status.h"
 #include "base/strings.h"
 #include "costs/readers/byte_source.h"
+#include "costs/readers/csv_finder.h"
 
 namespace purser::costs {
 namespace {
 
 constexpr size_t kFirstHeaderBytes = 64 << 10;
-// Looked at a time behind a piece for the end of its last record.
-constexpr size_t kOverlapStep = 1 << 10;
-
-// The header of the file whose first bytes are given. `*end` is behind its line end. False when
-// more bytes are needed.
-absl::StatusOr<bool> ReadHeader(absl::string_view bytes, bool last, const std::string& name,
-                                std::vector<std::string>& columns, CsvPlace& end) {
-  StringSource source(bytes);
-  CsvScanner scanner(source, name);
-  const absl::StatusOr<const CsvRecord*> next = scanner.Next();
-  if (!next.ok()) {
-    if (!last && !absl::IsResourceExhausted(next.status())) return false;
-    return next.status();
-  }
-  const CsvRecord* const record = *next;
-  if (record == nullptr) {
-    if (!last) return false;
-    return absl::InvalidArgumentError(
-        absl::StrCat(name, " is empty: a header is expected, even for a bill without charges"));
-  }
-  size_t at = static_cast<size_t>(record->offset) + record->raw.size();
-  if (!last && at + 2 > bytes.size()) return false;
-  if (!record->problem.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(name, ":", record->line, ": header: ", record->problem));
-  }
-  for (const CsvField& field : record->fields) columns.emplace_back(field.text);
-  if (at < bytes.size() && bytes[at] == '\r') ++at;
-  if (at < bytes.size() && bytes[at] == '\n') ++at;
-  end.offset = static_cast<int64_t>(at);
-  end.row = 1;
-  end.line = record->line + std::count(record->raw.begin(), record->raw.end(), '\n') + 1;
-  return true;
-}
 
 }  // namespace
 
@@ -71,187 +38,6 @@ CsvPlace CsvChunk::Place(size_t row) const {
           place_.line + std::count(bytes_.data() + begin_, bytes_.data() + begin, '\n')};
 }
 
-// Finds the records of a piece.
-class CsvFinder {
- public:
-  CsvFinder(CsvChunk& chunk, const std::string& name, const std::vector<std::string>& columns)
-      : chunk_(chunk), name_(name), names_(columns), columns_(columns.size()) {}
-
-  // The records that begin in [place, limit) of the file, and in *next where the one behind them
-  // begins. False when it takes more bytes to tell. chunk_.last_: there are no more.
-  absl::StatusOr<bool> Find(const CsvPlace& place, int64_t limit, CsvPlace* next) {
-    Begin(place);
-    const size_t local_limit = static_cast<size_t>(limit - chunk_.base_);
-    if (chunk_.begin_ >= local_limit || (chunk_.last_ && chunk_.begin_ >= chunk_.have_)) {
-      *next = place;
-      return true;
-    }
-    if (chunk_.last_ && chunk_.bytes_[chunk_.have_ - 1] != '\n') {
-      chunk_.bytes_[chunk_.have_++] = '\n';  // there is slack
-    }
-    size_t used = 0;  // separators of our records
-    if (!Index(local_limit, &used)) {
-      if (!chunk_.last_ && chunk_.have_ - chunk_.begin_ < local_limit + kMaxRecordBytes) {
-        return false;
-      }
-      return Scan(place, limit, next);
-    }
-    if (!Regular(used)) return Scan(place, limit, next);
-    chunk_.stride_ = columns_;
-    chunk_.rows_ = used / columns_;
-    chunk_.index_ends_ = chunk_.index_.ends();
-    chunk_.index_.ends()[-1] = static_cast<uint32_t>(chunk_.begin_) - 1;
-    *next = {chunk_.base_ + static_cast<int64_t>(chunk_.end_),
-             place.row + static_cast<int64_t>(chunk_.rows_), place.line};
-    next->line += chunk_.index_.quoted_feeds() == 0
-                      ? static_cast<int64_t>(chunk_.rows_)
-                      : std::count(chunk_.text().begin(), chunk_.text().end(), '\n');
-    return true;
-  }
-
- private:
-  void Begin(const CsvPlace& place) {
-    chunk_.place_ = place;
-    chunk_.begin_ = chunk_.end_ = static_cast<size_t>(place.offset - chunk_.base_);
-    chunk_.rows_ = 0;
-    chunk_.columns_ = columns_;
-    chunk_.scanned_ = false;
-    chunk_.broken_.clear();
-    chunk_.may_be_no_text_ = false;
-    chunk_.has_nul_ = false;
-  }
-
-  // Looks for separators up to the first record end at or behind `limit`. False when there is none.
-  bool Index(size_t limit, size_t* used) {
-    CsvIndex& index = chunk_.index_;
-    const char* const text = chunk_.bytes_.data();
-    index.Reset();
-    size_t scanned = chunk_.begin_;
-    size_t looked_at = 0;
-    size_t step = (std::min(limit, chunk_.have_) - chunk_.begin_ + 63) / 64 * 64;
-    while (scanned < chunk_.have_) {
-      const size_t to = std::min(chunk_.have_, scanned + step);
-      index.Scan(text, scanned, to);
-      scanned = to;
-      step = kOverlapStep;
-      const uint32_t* const ends = index.ends();
-      if (looked_at == 0) {
-        looked_at = static_cast<size_t>(
-            std::lower_bound(ends, ends + index.count(), static_cast<uint32_t>(limit - 1)) - ends);
-      }
-      for (; looked_at < index.count(); ++looked_at) {
-        if (text[ends[looked_at]] != '\n') continue;
-        *used = looked_at + 1;
-        return Done();
-      }
-    }
-    if (!chunk_.last_ || index.inside_quotes() || index.count() == 0) return false;
-    *used = index.count();
-    return Done();
-  }
-  bool Done() {
-    chunk_.may_be_no_text_ = chunk_.index_.has_high_bytes() || chunk_.index_.has_nul();
-    chunk_.has_nul_ = chunk_.index_.has_nul();
-    return true;
-  }
-
-  // Whether `used` separators are rows of columns_ fields each.
-  bool Regular(size_t used) {
-    const CsvIndex& index = chunk_.index_;
-    if (index.irregular() || used % columns_ != 0) return false;
-    const char* const text = chunk_.bytes_.data();
-    size_t records = index.records();
-    for (size_t i = used; i < index.count(); ++i) records -= text[index.ends()[i]] == '\n';
-    const size_t rows = used / columns_;
-    if (records != rows) return false;
-    const uint32_t* end = index.ends() + columns_ - 1;
-    // CsvScanner takes a carriage return where a record would begin for an empty line.
-    bool regular = text[chunk_.begin_] != '\r';
-    for (size_t row = 0; row < rows; ++row, end += columns_) {
-      regular = regular && text[*end] == '\n' && text[*end + 1] != '\r';
-    }
-    if (!regular) return false;
-    // Nor may a line be empty: in a file of one column it would look like a record.
-    chunk_.end_ = index.ends()[used - 1] + 1;
-    return columns_ > 1;
-  }
-
-  // The same by CsvScanner.
-  absl::StatusOr<bool> Scan(const CsvPlace& place, int64_t limit, CsvPlace* next) {
-    Begin(place);
-    chunk_.scanned_ = true;
-    chunk_.scanned_ends_.clear();
-    chunk_.scanned_places_.clear();
-    chunk_.may_be_no_text_ = chunk_.has_nul_ = true;
-    const char* const begin = chunk_.bytes_.data() + chunk_.begin_;
-    const size_t size = chunk_.have_ - chunk_.begin_;
-    StringSource source(absl::string_view(begin, size));
-    CsvScanner scanner(source, name_, place);
-    const int64_t have = chunk_.base_ + static_cast<int64_t>(chunk_.have_);
-    while (true) {
-      const absl::StatusOr<const CsvRecord*> found = scanner.Next();
-      if (!found.ok()) {
-        if (!chunk_.last_ && !absl::IsResourceExhausted(found.status())) return false;
-        return found.status();
-      }
-      const CsvRecord* const record = *found;
-      if (record == nullptr) {
-        if (!chunk_.last_) return false;
-        *next = {have, rows_of(place), place.line + std::count(begin, begin + size, '\n')};
-        break;
-      }
-      if (record->offset >= limit) {
-        *next = {record->offset, record->row, record->line};
-        break;
-      }
-      Take(*record);
-    }
-    chunk_.end_ = static_cast<size_t>(next->offset - chunk_.base_);
-    chunk_.rows_ = chunk_.scanned_places_.size();
-    chunk_.stride_ = columns_ + 1;
-    chunk_.index_ends_ = chunk_.scanned_ends_.data() + 1;
-    return true;
-  }
-  int64_t rows_of(const CsvPlace& place) const {
-    return place.row + static_cast<int64_t>(chunk_.scanned_places_.size() + chunk_.broken_.size());
-  }
-
-  void Take(const CsvRecord& record) {
-    const CsvPlace place{record.offset, record.row, record.line};
-    const bool count_differs = record.fields.size() != columns_;
-    if (count_differs || !record.problem.empty()) {
-      BadRow& bad = chunk_.broken_.emplace_back();
-      bad.line = record.line;
-      bad.row = record.row;
-      bad.offset = record.offset;
-      bad.raw = std::string(record.raw);
-      if (count_differs) {
-        bad.reason =
-            absl::StrCat("the row has ", record.fields.size(), " fields, the header ", columns_);
-        if (!record.problem.empty()) absl::StrAppend(&bad.reason, "; ", record.problem);
-      } else {
-        bad.reason = record.problem;
-        bad.value = std::string(record.fields[record.problem_field].text);
-        bad.column = names_[record.problem_field];
-      }
-      return;
-    }
-    const size_t at = static_cast<size_t>(record.offset - chunk_.base_);
-    chunk_.scanned_places_.push_back(place);
-    chunk_.scanned_ends_.push_back(static_cast<uint32_t>(at) - 1);
-    for (const CsvField& field : record.fields) {
-      const size_t end =
-          static_cast<size_t>(field.raw.data() - record.raw.data()) + field.raw.size();
-      chunk_.scanned_ends_.push_back(static_cast<uint32_t>(at + end));
-    }
-  }
-
-  CsvChunk& chunk_;
-  const std::string& name_;
-  const std::vector<std::string>& names_;
-  const size_t columns_;
-};
-
 // A plain file: each thread reads the pieces it works on.
 class PlainCsvFile final : public CsvFile {
  public:
@@ -266,8 +52,9 @@ class PlainCsvFile final : public CsvFile {
     CsvChunk chunk;
     for (size_t want = kFirstHeaderBytes;; want *= 2) {
       PURSER_RETURN_IF_ERROR(Load(chunk, want));
-      PURSER_ASSIGN_OR_RETURN(const bool whole, ReadHeader({chunk.bytes_.data(), chunk.have_},
-                                                           chunk.last_, path_, columns_, place_));
+      PURSER_ASSIGN_OR_RETURN(
+          const bool whole,
+          ReadCsvHeader({chunk.bytes_.data(), chunk.have_}, chunk.last_, path_, columns_, place_));
       if (whole) return absl::OkStatus();
     }
   }
@@ -403,8 +190,9 @@ class StreamCsvFile final : public CsvFile {
     CsvChunk chunk;
     for (size_t want = kFirstHeaderBytes;; want *= 2) {
       PURSER_RETURN_IF_ERROR(Load(chunk, want));
-      PURSER_ASSIGN_OR_RETURN(const bool whole, ReadHeader({chunk.bytes_.data(), chunk.have_},
-                                                           chunk.last_, path_, columns_, place_));
+      PURSER_ASSIGN_OR_RETURN(
+          const bool whole,
+          ReadCsvHeader({chunk.bytes_.data(), chunk.have_}, chunk.last_, path_, columns_, place_));
       if (whole) break;
     }
     Keep(chunk);

@@ -93,8 +93,11 @@ void CsvDecoder::DecodeText(const CsvChunk& chunk, const TextSource& source,
   for (size_t first = 0; first < rows; first += kLookupBlock) {
     const size_t count = std::min(kLookupBlock, rows - first);
     for (size_t i = 0; i < count; ++i) {
-      const absl::string_view raw = chunk.Field(first + i, column);
-      raws[i] = raw;
+      raws[i] = chunk.Field(first + i, column);
+      __builtin_prefetch(raws[i].data());
+    }
+    for (size_t i = 0; i < count; ++i) {
+      const absl::string_view raw = raws[i];
       same[i] = first + i > 0 && raw.size() == last.size() &&
                 SameBytes(raw.data(), last.data(), raw.size());
       last = raw;

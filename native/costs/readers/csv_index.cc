@@ -9,12 +9,9 @@ namespace {
 
 constexpr std::array<uint8_t, 256> kClasses = [] {
   std::array<uint8_t, 256> classes{};
-  for (int i = 128; i < 256; ++i) classes[i] = 16;
   classes[','] = 1;
   classes['\n'] = 2;
   classes['"'] = 4;
-  classes['\r'] = 8;
-  classes[0] = 32;
   return classes;
 }();
 
@@ -26,12 +23,28 @@ struct PortableBlock {
       masks.comma |= (kind & 1) << i;
       masks.feed |= (kind >> 1 & 1) << i;
       masks.quote |= (kind >> 2 & 1) << i;
-      masks.carriage |= (kind >> 3 & 1) << i;
-      masks.high |= (kind >> 4 & 1) << i;
-      masks.nul |= (kind >> 5 & 1) << i;
     }
     return masks;
   }
+  static uint64_t Carriages(const char* text) {
+    uint64_t mask = 0;
+    for (int i = 0; i < 64; ++i) mask |= static_cast<uint64_t>(text[i] == '\r') << i;
+    return mask;
+  }
+  class Watch {
+   public:
+    void See(const char* text) {
+      for (int i = 0; i < 64; ++i) {
+        high_ |= static_cast<unsigned char>(text[i]) >> 7;
+        nul_ |= text[i] == '\0';
+      }
+    }
+    bool High() const { return high_ != 0; }
+    bool Nul() const { return nul_ != 0; }
+
+   private:
+    unsigned high_ = 0, nul_ = 0;
+  };
   static uint64_t PrefixXor(uint64_t bits) {
     for (int shift = 1; shift < 64; shift *= 2) bits ^= bits << shift;
     return bits;

@@ -40,7 +40,7 @@ class CsvIndex {
   const uint32_t* ends() const { return ends_.get() + 1; }
   size_t count() const { return state_.count; }
   size_t records() const { return state_.records; }  // line feeds outside quotes
-  size_t quoted_feeds() const { return state_.quoted_feeds; }
+  bool has_quoted_feeds() const { return state_.quoted_feeds != 0; }
   bool irregular() const { return state_.irregular != 0; }
   bool inside_quotes() const { return state_.inside != 0; }  // at the end of what was seen
   bool has_high_bytes() const { return state_.high != 0; }   // not ASCII alone

@@ -23,11 +23,29 @@ struct Avx2Block {
     masks.comma = Equal(low, high, ',');
     masks.feed = Equal(low, high, '\n');
     masks.quote = Equal(low, high, '"');
-    masks.carriage = Equal(low, high, '\r');
-    masks.high = Bits(low, high);
-    masks.nul = Equal(low, high, '\0');
     return masks;
   }
+  static uint64_t Carriages(const char* text) {
+    return Equal(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(text)),
+                 _mm256_loadu_si256(reinterpret_cast<const __m256i*>(text + 32)), '\r');
+  }
+  class Watch {
+   public:
+    void See(const char* text) {
+      const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(text));
+      const __m256i high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(text + 32));
+      any_ = _mm256_or_si256(any_, _mm256_or_si256(low, high));
+      least_ = _mm256_min_epu8(least_, _mm256_min_epu8(low, high));
+    }
+    bool High() const { return _mm256_movemask_epi8(any_) != 0; }
+    bool Nul() const {
+      return _mm256_movemask_epi8(_mm256_cmpeq_epi8(least_, _mm256_setzero_si256())) != 0;
+    }
+
+   private:
+    __m256i any_ = _mm256_setzero_si256();
+    __m256i least_ = _mm256_set1_epi8('\xff');
+  };
   static uint64_t PrefixXor(uint64_t bits) {
     return static_cast<uint64_t>(_mm_cvtsi128_si64(_mm_clmulepi64_si128(
         _mm_cvtsi64_si128(static_cast<int64_t>(bits)), _mm_set1_epi8('\xff'), 0)));

@@ -19,11 +19,25 @@ struct Avx512Block {
     masks.comma = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(','));
     masks.feed = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('\n'));
     masks.quote = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('"'));
-    masks.carriage = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('\r'));
-    masks.high = _mm512_movepi8_mask(bytes);
-    masks.nul = _mm512_testn_epi8_mask(bytes, bytes);
     return masks;
   }
+  static uint64_t Carriages(const char* text) {
+    return _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(text), _mm512_set1_epi8('\r'));
+  }
+  class Watch {
+   public:
+    void See(const char* text) {
+      const __m512i bytes = _mm512_loadu_si512(text);
+      any_ = _mm512_or_si512(any_, bytes);
+      least_ = _mm512_min_epu8(least_, bytes);
+    }
+    bool High() const { return _mm512_movepi8_mask(any_) != 0; }
+    bool Nul() const { return _mm512_testn_epi8_mask(least_, least_) != 0; }
+
+   private:
+    __m512i any_ = _mm512_setzero_si512();
+    __m512i least_ = _mm512_set1_epi8('\xff');
+  };
   static uint64_t PrefixXor(uint64_t bits) {
     return static_cast<uint64_t>(_mm_cvtsi128_si64(_mm_clmulepi64_si128(
         _mm_cvtsi64_si128(static_cast<int64_t>(bits)), _mm_set1_epi8('\xff'), 0)));

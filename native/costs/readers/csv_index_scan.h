@@ -12,7 +12,8 @@ struct CsvScanState {
   uint32_t* ends = nullptr;  // with room for what comes, and for 64 more
   size_t count = 0;
   size_t records = 0;
-  size_t quoted_feeds = 0;
+  // Not zero when there is such a thing.
+  uint64_t quoted_feeds = 0;
   uint64_t irregular = 0;
   uint64_t high = 0;
   uint64_t nul = 0;
@@ -33,13 +34,15 @@ namespace {
 
 // What a block of 64 bytes holds, one bit a byte.
 struct CsvMasks {
-  uint64_t comma, feed, quote, carriage, high, nul;
+  uint64_t comma, feed, quote;
 };
 
-// `Block` finds the masks, spreads quotes and writes places.
+// `Block` finds the masks, spreads quotes and writes places; its Watch tells whether any byte of
+// many blocks was high or NUL.
 template <typename Block>
-[[gnu::always_inline]] inline void CsvStep(CsvScanState& state, const CsvMasks& masks,
-                                           uint64_t valid, uint32_t base, uint32_t*& out) {
+[[gnu::always_inline]] inline void CsvStep(CsvScanState& state, const char* text,
+                                           const CsvMasks& masks, uint64_t valid, uint32_t base,
+                                           uint32_t*& out) {
   // Set from each opening quote up to the byte before its closing one.
   const uint64_t inside = Block::PrefixXor(masks.quote) ^ state.inside;
   state.inside = static_cast<uint64_t>(static_cast<int64_t>(inside) >> 63);
@@ -51,16 +54,20 @@ template <typename Block>
   // stands a separator, a line end, or the second one of a pair.
   const uint64_t behind_border = ((borders | close) << 1) | state.after_border;
   const uint64_t behind_close = (close << 1) | state.after_close;
-  const uint64_t close_return = masks.carriage & behind_close;
-  const uint64_t behind_return = (close_return << 1) | state.after_return;
-  state.irregular |= ((open & ~behind_border) | (behind_close & ~(borders | open | close_return)) |
-                      (behind_return & ~feeds)) &
-                     valid;
+  state.irregular |= open & ~behind_border & valid;
+  const uint64_t loose = behind_close & ~(borders | open) & valid;
+  uint64_t close_return = 0;
+  // Hardly ever, so that carriage returns are not looked for in vain.
+  if (__builtin_expect((loose | state.after_return) != 0, 0)) {
+    close_return = Block::Carriages(text) & behind_close;
+    const uint64_t behind_return = (close_return << 1) | state.after_return;
+    state.irregular |= (loose & ~close_return) | (behind_return & ~feeds & valid);
+  }
   state.after_border = (borders | close) >> 63;
   state.after_close = close >> 63;
   state.after_return = close_return >> 63;
   state.records += static_cast<size_t>(__builtin_popcountll(feeds));
-  state.quoted_feeds += static_cast<size_t>(__builtin_popcountll(masks.feed & inside & valid));
+  state.quoted_feeds |= masks.feed & inside & valid;
   Block::Write(borders, base, out);
   out += __builtin_popcountll(borders);
 }
@@ -71,19 +78,23 @@ template <typename Block>
   CsvScanState state = shared;  // in registers
   uint32_t* out = state.ends + state.count;
   size_t at = from;
+  typename Block::Watch watch;
   for (; at + 64 <= to; at += 64) {
     const CsvMasks masks = Block::Find(text + at);
-    state.high |= masks.high;
-    state.nul |= masks.nul;
-    CsvStep<Block>(state, masks, ~uint64_t{0}, static_cast<uint32_t>(at), out);
+    watch.See(text + at);
+    CsvStep<Block>(state, text + at, masks, ~uint64_t{0}, static_cast<uint32_t>(at), out);
   }
+  state.high |= watch.High();
+  state.nul |= watch.Nul();
   if (at < to) {
     const uint64_t valid = (uint64_t{1} << (to - at)) - 1;
     CsvMasks masks = Block::Find(text + at);
     masks.quote &= valid;
-    state.high |= masks.high & valid;
-    state.nul |= masks.nul & valid;
-    CsvStep<Block>(state, masks, valid, static_cast<uint32_t>(at), out);
+    CsvStep<Block>(state, text + at, masks, valid, static_cast<uint32_t>(at), out);
+    for (size_t i = at; i < to; ++i) {
+      state.high |= static_cast<unsigned char>(text[i]) >> 7;
+      state.nul |= text[i] == '\0';
+    }
   }
   state.count = static_cast<size_t>(out - state.ends);
   shared = state;

@@ -17,7 +17,8 @@ namespace {
 
 struct Found {
   std::vector<uint32_t> ends;
-  size_t records = 0, quoted_feeds = 0;
+  size_t records = 0;
+  bool quoted_feeds = false;
   bool irregular = false, inside = false, high = false, nul = false;
   friend bool operator==(const Found&, const Found&) = default;
 };
@@ -30,7 +31,7 @@ Found Index(CsvIndexMethod method, const std::string& text, size_t step) {
   }
   return {{index.ends(), index.ends() + index.count()},
           index.records(),
-          index.quoted_feeds(),
+          index.has_quoted_feeds(),
           index.irregular(),
           index.inside_quotes(),
           index.has_high_bytes(),
@@ -46,7 +47,7 @@ Found Slowly(const std::string& text) {
     found.high |= (c & 0x80) != 0;
     found.nul |= c == '\0';
     if (c == '"') inside = !inside;
-    if (c == '\n' && inside) ++found.quoted_feeds;
+    if (c == '\n' && inside) found.quoted_feeds = true;
     if ((c != ',' && c != '\n') || inside) continue;
     found.ends.push_back(static_cast<uint32_t>(i));
     found.records += c == '\n';

@@ -1,0 +1,330 @@
+#include "costs/readers/parquet/map_decoder.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "costs/readers/parquet/leaf_reader.h"
+#include "costs/readers/parquet/page_numbers.h"
+#include "json/json.h"
+
+namespace purser::costs::parquet {
+namespace {
+
+// Of the texts and pairs that a map keeps.
+constexpr size_t kMaxMapBytes = 16 << 20;
+
+// The pairs of texts that a row has, numbered as a whole: their JSON is made once.
+class Pairs {
+ public:
+  // Before rows are taken.
+  void Prepare(SourceDictionary& dictionary) {
+    dictionary.Trim();
+    if (keys.bytes() + values.bytes() + tuples_.bytes() > kMaxMapBytes) {
+      keys.Clear();
+      values.Clear();
+      tuples_.Clear();
+      ++generation;
+      codes_.clear();
+    }
+    if (epoch_ != dictionary.epoch) codes_.clear();
+    epoch_ = dictionary.epoch;
+  }
+  // `pair` is the numbers of key and value, of the value kUnknown when there is none.
+  uint32_t CodeOf(const std::vector<uint32_t>& pairs, SourceDictionary& dictionary) {
+    const uint32_t tuple = tuples_.CodeOf(reinterpret_cast<const char*>(pairs.data()),
+                                          pairs.size() * sizeof(uint32_t));
+    if (codes_.size() <= tuple) codes_.resize(tuple + 1, kUnknown);
+    if (codes_[tuple] != kUnknown) return codes_[tuple];
+    std::string text = "{";
+    for (size_t i = 0; i < pairs.size(); i += 2) {
+      absl::StrAppend(
+          &text, i > 0 ? "," : "", json::Dump(std::string(keys.TextOf(pairs[i]))), ":",
+          pairs[i + 1] == kUnknown ? "null" : json::Dump(std::string(values.TextOf(pairs[i + 1]))));
+    }
+    text += "}";
+    codes_[tuple] = dictionary.texts.CodeOf(text);
+    return codes_[tuple];
+  }
+
+  TextDictionary keys, values;
+  uint64_t generation = 0;
+
+ private:
+  TextDictionary tuples_;
+  std::vector<uint32_t> codes_;
+  uint64_t epoch_ = 0;
+};
+
+// Goes through the entries of a leaf over its pages.
+class Cursor {
+ public:
+  Cursor(int file, const Leaf& leaf) : reader_(file, leaf) {}
+  void Start(const ColumnChunk& chunk, const std::string& where) {
+    reader_.Start(chunk, where);
+    entry_ = value_ = 0;
+    loaded_ = false;
+  }
+  // Whether an entry of the page is left; else ask Has.
+  bool Ready() const { return loaded_ && entry_ < reader_.entries(); }
+  // False behind the last entry.
+  absl::StatusOr<bool> Has() {
+    while (!loaded_ || entry_ == reader_.entries()) {
+      PURSER_ASSIGN_OR_RETURN(loaded_, reader_.NextPage());
+      entry_ = value_ = 0;
+      if (!loaded_) return false;
+    }
+    return true;
+  }
+  bool BeginsRow() const {
+    return reader_.repetitions().empty() || reader_.repetitions()[entry_] == 0;
+  }
+  bool HasElement() const { return Level() >= reader_.leaf().element_definition; }
+  bool HasValue() const { return Level() == reader_.leaf().max_definition; }
+  uint32_t Code(TextDictionary& texts, uint64_t generation) {
+    return numbers_.CodeOf(reader_, value_, texts, generation);
+  }
+  void Advance() {
+    value_ += HasValue();
+    ++entry_;
+  }
+  // Of an entry that begins a row: how many entries the row has; 0 when it may go on in the next
+  // page.
+  size_t RowEntries() const {
+    const std::vector<uint32_t>& levels = reader_.repetitions();
+    size_t end = entry_ + 1;
+    while (end < levels.size() && levels[end] != 0) ++end;
+    return end < levels.size() ? end - entry_ : 0;
+  }
+  // The numbers of the next `count` values in the page's own dictionary; null when one is missing
+  // or there is no dictionary.
+  const uint32_t* PageNumbersOf(size_t count) const {
+    if (!reader_.uses_dictionary()) return nullptr;
+    const auto full = static_cast<uint32_t>(reader_.leaf().max_definition);
+    const std::vector<uint32_t>& levels = reader_.definitions();
+    for (size_t i = 0; i < count && !levels.empty(); ++i) {
+      if (levels[entry_ + i] != full) return nullptr;
+    }
+    return reader_.codes().data() + value_;
+  }
+  void Skip(size_t entries, size_t values) {
+    entry_ += entries;
+    value_ += values;
+  }
+  const LeafReader& reader() const { return reader_; }
+
+ private:
+  int Level() const {
+    return reader_.definitions().empty() ? 0 : static_cast<int>(reader_.definitions()[entry_]);
+  }
+  LeafReader reader_;
+  PageNumbers numbers_;
+  size_t entry_ = 0, value_ = 0;
+  bool loaded_ = false;
+};
+
+// Rows that were met before, by the numbers of their keys and values in the pages' own
+// dictionaries: such a row is found as a whole.
+class KnownRows {
+ public:
+  // Before rows are taken.
+  void Prepare(const SourceDictionary& dictionary, uint64_t generation) {
+    if (epoch_ == dictionary.epoch && generation_ == generation &&
+        numbers_.bytes() <= kMaxMapBytes) {
+      return;
+    }
+    epoch_ = dictionary.epoch;
+    generation_ = generation;
+    Clear();
+  }
+  // Where the text of the row that begins here is kept, kUnknown when it was not met before. Null:
+  // the row is to be taken pair by pair. Valid until the next call.
+  uint32_t* Find(const Cursor& keys, const Cursor& values) {
+    if (!keys.Ready() || !values.Ready() || !keys.BeginsRow() || !values.BeginsRow()) {
+      return nullptr;
+    }
+    entries_ = keys.RowEntries();
+    if (entries_ == 0 || entries_ > kMaxPairs || values.RowEntries() != entries_) return nullptr;
+    if (keys_dictionary_ != keys.reader().dictionary_number() ||
+        values_dictionary_ != values.reader().dictionary_number()) {
+      keys_dictionary_ = keys.reader().dictionary_number();
+      values_dictionary_ = values.reader().dictionary_number();
+      Clear();
+    }
+    pairs_ = entries_;
+    if (entries_ == 1 && !keys.HasElement() && !values.HasElement()) {
+      pairs_ = 0;
+    } else {
+      const uint32_t* const key_numbers = keys.PageNumbersOf(entries_);
+      const uint32_t* const value_numbers = values.PageNumbersOf(entries_);
+      if (key_numbers == nullptr || value_numbers == nullptr) return nullptr;
+      std::copy_n(key_numbers, pairs_, row_);
+      std::copy_n(value_numbers, pairs_, row_ + pairs_);
+    }
+    const uint32_t number =
+        numbers_.CodeOf(reinterpret_cast<const char*>(row_), 2 * pairs_ * sizeof(uint32_t));
+    if (number >= codes_.size()) codes_.resize(number + 1, kUnknown);
+    return &codes_[number];
+  }
+  // Leaves the row that was found behind.
+  void Skip(Cursor& keys, Cursor& values) const {
+    keys.Skip(entries_, pairs_);
+    values.Skip(entries_, pairs_);
+  }
+
+ private:
+  static constexpr size_t kMaxPairs = 32;
+  void Clear() {
+    numbers_.Clear();
+    codes_.clear();
+  }
+
+  uint64_t epoch_ = 0, generation_ = 0;
+  int64_t keys_dictionary_ = -1, values_dictionary_ = -1;
+  TextDictionary numbers_;
+  std::vector<uint32_t> codes_;
+  uint32_t row_[2 * kMaxPairs];
+  size_t entries_ = 0, pairs_ = 0;
+};
+
+class MapText final : public TextDecoder {
+ public:
+  MapText(int file, const Metadata& metadata, const Column& map, int column)
+      : keys_(file, metadata.leaves[static_cast<size_t>(map.leaf)]),
+        values_(file, metadata.leaves[static_cast<size_t>(map.value)]),
+        map_(map),
+        column_(column) {}
+
+  void Start(const RowGroup& group, const std::string& where) override {
+    keys_.Start(group.chunks[static_cast<size_t>(map_.leaf)], where);
+    values_.Start(group.chunks[static_cast<size_t>(map_.value)], where);
+  }
+  absl::Status Prepare(SourceDictionary& dictionary, size_t*) override {
+    pairs_.Prepare(dictionary);
+    known_rows_.Prepare(dictionary, pairs_.generation);
+    return absl::OkStatus();
+  }
+
+  absl::Status Take(size_t rows, SourceDictionary& dictionary, std::vector<uint32_t>& codes,
+                    RowBatch& batch) override {
+    codes.resize(rows);
+    for (size_t row = 0; row < rows; ++row) {
+      uint32_t* const known = known_rows_.Find(keys_, values_);
+      if (known != nullptr && *known != kUnknown) {
+        codes[row] = *known;
+        known_rows_.Skip(keys_, values_);
+        continue;
+      }
+      row_.clear();
+      bool good = true;
+      for (bool first = true;; first = false) {
+        bool has_key = keys_.Ready(), has_value = values_.Ready();
+        if (!has_key) {
+          PURSER_ASSIGN_OR_RETURN(has_key, keys_.Has());
+        }
+        if (!has_value) {
+          PURSER_ASSIGN_OR_RETURN(has_value, values_.Has());
+        }
+        if (has_key != has_value || (first && !has_key)) return keys_.reader().TooFewRows();
+        if (!has_key || (!first && keys_.BeginsRow())) break;
+        if (keys_.BeginsRow() != values_.BeginsRow() ||
+            keys_.HasElement() != values_.HasElement()) {
+          return absl::InvalidArgumentError(absl::StrCat("column ", keys_.reader().leaf().path,
+                                                         ": keys and values do not go together"));
+        }
+        if (keys_.HasElement()) {
+          const uint32_t key =
+              keys_.HasValue() ? keys_.Code(pairs_.keys, pairs_.generation) : kNoText;
+          const uint32_t value =
+              values_.HasValue() ? values_.Code(pairs_.values, pairs_.generation) : kUnknown;
+          good = good && key != kNoText && value != kNoText;
+          if (good) row_.insert(row_.end(), {key, value});
+        }
+        keys_.Advance();
+        values_.Advance();
+      }
+      codes[row] = good ? pairs_.CodeOf(row_, dictionary) : dictionary.texts.CodeOf("");
+      if (good && known != nullptr) *known = codes[row];
+      if (!good) {
+        batch.problems.push_back(
+            {static_cast<uint32_t>(row), column_, "a key is missing, or a text is not UTF-8", ""});
+      }
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  Cursor keys_, values_;
+  const Column map_;
+  const int column_;
+  Pairs pairs_;
+  KnownRows known_rows_;
+  std::vector<uint32_t> row_;
+};
+
+// Columns that are one tag each.
+class MembersText final : public TextDecoder {
+ public:
+  MembersText(int file, const Metadata& metadata, const TextSource& source) : source_(source) {
+    for (const auto& [key, column] : source.members) {
+      const int leaf = metadata.columns[static_cast<size_t>(column)].leaf;
+      leaves_.push_back(leaf);
+      cursors_.emplace_back(file, metadata.leaves[static_cast<size_t>(leaf)]);
+    }
+  }
+  void Start(const RowGroup& group, const std::string& where) override {
+    for (size_t i = 0; i < cursors_.size(); ++i) {
+      cursors_[i].Start(group.chunks[static_cast<size_t>(leaves_[i])], where);
+    }
+  }
+  absl::Status Prepare(SourceDictionary& dictionary, size_t*) override {
+    pairs_.Prepare(dictionary);
+    return absl::OkStatus();
+  }
+  absl::Status Take(size_t rows, SourceDictionary& dictionary, std::vector<uint32_t>& codes,
+                    RowBatch& batch) override {
+    codes.resize(rows);
+    for (size_t row = 0; row < rows; ++row) {
+      row_.clear();
+      for (size_t i = 0; i < cursors_.size(); ++i) {
+        PURSER_ASSIGN_OR_RETURN(const bool has, cursors_[i].Has());
+        if (!has) return cursors_[i].reader().TooFewRows();
+        if (cursors_[i].HasValue()) {
+          const uint32_t value = cursors_[i].Code(pairs_.values, pairs_.generation);
+          if (value == kNoText) {
+            batch.problems.push_back({static_cast<uint32_t>(row), source_.members[i].second,
+                                      "the text is not UTF-8", ""});
+          } else if (!pairs_.values.TextOf(value).empty()) {
+            row_.insert(row_.end(), {pairs_.keys.CodeOf(source_.members[i].first), value});
+          }
+        }
+        cursors_[i].Advance();
+      }
+      codes[row] = pairs_.CodeOf(row_, dictionary);
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  const TextSource& source_;
+  std::vector<int> leaves_;
+  std::vector<Cursor> cursors_;
+  Pairs pairs_;
+  std::vector<uint32_t> row_;
+};
+
+}  // namespace
+
+std::unique_ptr<TextDecoder> NewMapDecoder(int file, const Metadata& metadata, const Column& map,
+                                           int column) {
+  return std::make_unique<MapText>(file, metadata, map, column);
+}
+
+std::unique_ptr<TextDecoder> NewMembersDecoder(int file, const Metadata& metadata,
+                                               const TextSource& source) {
+  return std::make_unique<MembersText>(file, metadata, source);
+}
+
+}  // namespace purser::costs::parquet
