@@ -40,13 +40,8 @@ bool MayHaveHappened(const absl::Status& status) {
 }
 
 Outcome DoCall(StepExecutor& executor, const StepCall& call, CallClass call_class,
-               bool called_before, bool recovering, CallContext& context) {
+               bool called_before, CallContext& context) {
   const bool undo = call.direction == Direction::kUndo;
-  if (call_class == CallClass::kUnsafe && recovering) {
-    return Unknown(
-        absl::UnknownError("the process ended during the call, which must not be "
-                           "repeated blindly"));
-  }
   if (call_class == CallClass::kProbe && called_before) {
     PURSER_FAULT_POINT("probe.before");
     absl::StatusOr<std::optional<CallResult>> found = executor.Probe(call, context);
@@ -90,6 +85,13 @@ Outcome Perform(StepExecutor& executor, const Task& task, CallContext& context) 
   const absl::StatusOr<StepTraits> traits = executor.Traits(*step, direction);
   if (!traits.ok()) return FromStatus(traits.status());
 
+  const bool observe = task.kind == TaskKind::kObserve || task.kind == TaskKind::kUndoObserve;
+  if (!observe && task.recovering && traits->call_class == CallClass::kUnsafe) {
+    // Before anything that may fail and be tried again: the next try would not know.
+    return Unknown(
+        absl::UnknownError("the process ended during the call, which must not be "
+                           "repeated blindly"));
+  }
   json input;
   if (undo) {
     input = json::parse(task.step.outputs, nullptr, /*allow_exceptions=*/false);
@@ -105,7 +107,7 @@ Outcome Perform(StepExecutor& executor, const Task& task, CallContext& context) 
     input = std::move(prepared->input);
   }
   const StepCall call{task.view, *step, direction, input};
-  if (task.kind == TaskKind::kObserve || task.kind == TaskKind::kUndoObserve) {
+  if (observe) {
     PURSER_FAULT_POINT("observe.before");
     absl::StatusOr<CallResult> result =
         executor.Observe(call, PendingFromJson(task.step.pending), context);
@@ -115,7 +117,7 @@ Outcome Perform(StepExecutor& executor, const Task& task, CallContext& context) 
   // An undo's earlier tries are counted by its failures, a do's by its attempts.
   const bool called_before =
       task.recovering || (undo ? task.step.failures > 0 : task.step.attempts > 1);
-  return DoCall(executor, call, traits->call_class, called_before, task.recovering, context);
+  return DoCall(executor, call, traits->call_class, called_before, context);
 }
 
 }  // namespace purser::workflow

@@ -29,7 +29,7 @@ struct ScriptedOperation {
 };
 
 // Thread-safe; remembers "call a", "undo a" … in order.
-class ScriptedExecutor final : public StepExecutor {
+class ScriptedExecutor : public StepExecutor {
  public:
   std::map<std::string, ScriptedOperation> operations;  // fixed before the engine starts
   std::function<absl::StatusOr<nlohmann::json>(const RunView&)> finish;

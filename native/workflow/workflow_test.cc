@@ -8,8 +8,11 @@
 #include "workflow/definition.h"
 #include "workflow/events.h"
 #include "workflow/journal.h"
+#include "workflow/perform.h"
 #include "workflow/records.h"
 #include "workflow/retry.h"
+#include "workflow/running.h"
+#include "workflow/testing.h"
 
 namespace purser::workflow {
 namespace {
@@ -78,6 +81,28 @@ TEST(IsRetryable, KnowsTheCodes) {
                              absl::InternalError(""), absl::CancelledError("")}) {
     EXPECT_FALSE(IsRetryable(status)) << status;
   }
+}
+
+// Whose inputs cannot be had at the moment.
+class UnpreparedExecutor final : public ScriptedExecutor {
+ public:
+  absl::StatusOr<Prepared> Prepare(const RunView&, const StepDefinition&) override {
+    return absl::UnavailableError("a secret's store is away");
+  }
+};
+
+TEST(Perform, AnUnsafeCallThatMayHaveHappenedIsNotTriedAgainWhateverFails) {
+  UnpreparedExecutor executor;
+  executor.operations["once"].traits.call_class = CallClass::kUnsafe;
+  auto task = std::make_shared<Task>();
+  task->view.definition = ScriptedExecutor::Build({{"steps", {{{"id", "a"}, {"uses", "once"}}}}});
+  task->step_id = "a";
+  task->recovering = true;
+  RunningCall call(task, absl::InfiniteFuture(), absl::InfiniteDuration());
+  EXPECT_EQ(Perform(executor, *task, call).kind, Outcome::Kind::kUnknown);
+  // Not called before, it may be tried again.
+  task->recovering = false;
+  EXPECT_EQ(Perform(executor, *task, call).kind, Outcome::Kind::kError);
 }
 
 TEST(CleanMessage, GivesTextTheStoreTakes) {
