@@ -73,6 +73,10 @@ class EffectExecutor final : public workflow::StepExecutor {
   // The controls: what a peer that does not honour keys, or cannot be probed, makes of it.
   bool keys_work = true;
   bool probes_work = true;
+  // The other side cannot be reached: nothing happens, and that is known.
+  bool unreachable = false;
+  // How soon `slow` is looked at.
+  absl::Duration poll = absl::Milliseconds(2);
   // Runs before an effect, for instance to wait.
   std::function<void(const workflow::StepCall&)> before_effect;
 
@@ -125,6 +129,7 @@ class EffectExecutor final : public workflow::StepExecutor {
   }
   absl::StatusOr<workflow::CallResult> Call(const workflow::StepCall& call,
                                             workflow::CallContext& context) override {
+    if (unreachable) return NoRoute();
     if (before_effect) before_effect(call);
     workflow::CallResult result;
     if (call.direction == workflow::Direction::kUndo) {
@@ -139,13 +144,14 @@ class EffectExecutor final : public workflow::StepExecutor {
     result.outputs = {{"key", context.effect_key()}};
     if (uses == "slow") {
       result.ready = false;
-      result.poll_after = absl::Milliseconds(2);
+      result.poll_after = poll;
       result.progress = "one look to go";
     }
     return result;
   }
   absl::StatusOr<std::optional<workflow::CallResult>> Probe(
       const workflow::StepCall& call, workflow::CallContext& context) override {
+    if (unreachable) return NoRoute();
     if (!probes_work || !world_.Has(absl::StrCat(call.step.uses, " ", context.effect_key()))) {
       return std::optional<workflow::CallResult>();
     }
@@ -156,10 +162,11 @@ class EffectExecutor final : public workflow::StepExecutor {
   absl::StatusOr<workflow::CallResult> Observe(const workflow::StepCall&,
                                                const workflow::CallResult& previous,
                                                workflow::CallContext&) override {
+    if (unreachable) return NoRoute();
     workflow::CallResult result = previous;
     result.ready = previous.progress == "ready at the next look";
     result.progress = result.ready ? "" : "ready at the next look";
-    result.poll_after = absl::Milliseconds(2);
+    result.poll_after = poll;
     return result;
   }
   absl::StatusOr<nlohmann::json> Finish(const workflow::RunView& run) override {
@@ -167,6 +174,8 @@ class EffectExecutor final : public workflow::StepExecutor {
   }
 
  private:
+  static absl::Status NoRoute() { return absl::UnavailableError("no route"); }
+
   World& world_;
 };
 

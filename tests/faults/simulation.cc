@@ -8,6 +8,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "base/rng.h"
 #include "base/status.h"
 #include "tests/faults/effects.h"
@@ -21,6 +22,8 @@ using store::Connection;
 
 constexpr absl::Duration kLease = absl::Seconds(10);
 constexpr absl::Duration kBeat = absl::Seconds(3);
+// How long a step waits between its call and the first look.
+constexpr absl::Duration kWait = absl::Seconds(10);
 
 class SimClock final : public base::Clock {
  public:
@@ -46,17 +49,51 @@ class MemoryWorld final : public World {
   std::map<std::string, int> lines;
 };
 
+// The engine without its fence: what it writes is stored whatever version the run has meanwhile and
+// whoever holds it, and it does not learn that others took it for dead.
+class UnfencedConnection final : public Connection {
+ public:
+  explicit UnfencedConnection(Connection& inner) : inner_(inner) {}
+  absl::StatusOr<store::Rows> Query(absl::string_view sql,
+                                    absl::Span<const store::Value> parameters) override {
+    return inner_.Query(sql, parameters);
+  }
+  absl::Status ForEach(absl::string_view sql, absl::Span<const store::Value> parameters,
+                       const std::function<absl::Status(const store::Row&)>& on_row) override {
+    return inner_.ForEach(sql, parameters, on_row);
+  }
+  absl::StatusOr<int64_t> Execute(absl::string_view sql,
+                                  absl::Span<const store::Value> parameters) override {
+    PURSER_ASSIGN_OR_RETURN(const int64_t changed, inner_.Execute(sql, parameters));
+    return absl::StartsWith(sql, "UPDATE workflow_engine") ? 1 : changed;
+  }
+  absl::Status ExecuteLater(absl::string_view sql, absl::Span<const store::Value> parameters,
+                            int64_t) override {
+    return inner_.ExecuteLater(
+        absl::StrReplaceAll(sql, {{" AND workflow_state.version = v.version - 1", ""},
+                                  {" AND version = $2 - 1", ""}}),
+        parameters, store::kAnyRows);
+  }
+
+ private:
+  Connection& inner_;
+};
+
 // Fails as told, before or after the commit.
 class SimDatabase final : public store::Database {
  public:
   enum class Fault { kNone, kRefuses, kLosesAnswer };
-  explicit SimDatabase(store::Database& inner) : inner_(inner) {}
+  SimDatabase(store::Database& inner, bool fence) : inner_(inner), fence_(fence) {}
   Fault next = Fault::kNone;
 
   absl::Status Transact(const std::function<absl::Status(Connection&)>& work) override {
     const Fault fault = std::exchange(next, Fault::kNone);
     if (fault == Fault::kRefuses) return absl::UnavailableError("the store is away");
-    const absl::Status status = inner_.Transact(work);
+    const absl::Status status = inner_.Transact([&](Connection& connection) {
+      if (fence_) return work(connection);
+      UnfencedConnection unfenced(connection);
+      return work(unfenced);
+    });
     if (fault == Fault::kLosesAnswer && status.ok()) {
       absl::Status unknown = absl::UnavailableError("the answer was lost");
       base::SetOutcomeUnknown(unknown);
@@ -75,6 +112,7 @@ class SimDatabase final : public store::Database {
 
  private:
   store::Database& inner_;
+  const bool fence_;
 };
 
 class SimCall final : public workflow::CallContext {
@@ -92,7 +130,8 @@ class SimCall final : public workflow::CallContext {
 class Simulation {
  public:
   Simulation(store::Database& database, uint64_t seed, const SimulationOptions& options)
-      : options_(options), rng_(seed), database_(database), executor_(world_) {
+      : options_(options), rng_(seed), database_(database, options.fence), executor_(world_) {
+    executor_.poll = kWait;
     executor_.keys_work = options.keys;
     executor_.probes_work = options.probes;
   }
@@ -112,14 +151,14 @@ class Simulation {
         while (Work(engine)) {
         }
       }
-      clock_.Advance(absl::Milliseconds(700));
+      clock_.Advance(kBeat);
     }
     Judge();
     return result_;
   }
 
  private:
-  static constexpr int kMaxCalmRounds = 400;
+  static constexpr int kMaxCalmRounds = 600;
 
   struct Call {
     std::shared_ptr<const workflow::Task> task;
@@ -190,26 +229,23 @@ class Simulation {
     }
     SimCall context(call.task->EffectKey());
     const uint64_t fate = faults ? Below(10) : 9;
-    if (fate == 0) {
-      // It never reached the other side.
-      call.outcome.kind = workflow::Outcome::Kind::kError;
-      call.outcome.error = absl::UnavailableError("no route");
-    } else {
-      call.outcome = workflow::Perform(executor_, *call.task, context);
-      if (call.task->kind == workflow::TaskKind::kCall) {
-        not_before_.try_emplace(step, clock_.Monotonic() + call.outcome.result.poll_after);
-      }
-      if (fate == 1 && call.outcome.kind == workflow::Outcome::Kind::kResult &&
-          call.task->kind == workflow::TaskKind::kCall) {
-        // It happened, and its answer was lost.
-        const workflow::StepDefinition* step = call.task->view.definition->Find(call.task->step_id);
-        absl::Status lost = absl::UnavailableError("the answer was lost");
-        base::SetOutcomeUnknown(lost);
-        call.outcome = workflow::Outcome();
-        call.outcome.kind = step->uses == "unsafe" ? workflow::Outcome::Kind::kUnknown
-                                                   : workflow::Outcome::Kind::kError;
-        call.outcome.error = lost;
-      }
+    executor_.unreachable = fate == 0;
+    call.outcome = workflow::Perform(executor_, *call.task, context);
+    if (call.task->kind == workflow::TaskKind::kCall &&
+        call.outcome.kind == workflow::Outcome::Kind::kResult) {
+      // Engines know one another's time to within a beat.
+      not_before_.try_emplace(step, clock_.Monotonic() + call.outcome.result.poll_after - kBeat);
+    }
+    if (fate == 1 && call.outcome.kind == workflow::Outcome::Kind::kResult &&
+        call.task->kind == workflow::TaskKind::kCall) {
+      // It happened, and its answer was lost.
+      const workflow::StepDefinition* step = call.task->view.definition->Find(call.task->step_id);
+      absl::Status lost = absl::UnavailableError("the answer was lost");
+      base::SetOutcomeUnknown(lost);
+      call.outcome = workflow::Outcome();
+      call.outcome.kind = step->uses == "unsafe" ? workflow::Outcome::Kind::kUnknown
+                                                 : workflow::Outcome::Kind::kError;
+      call.outcome.error = lost;
     }
     engine.calls.push_back(std::move(call));
     return true;

@@ -101,5 +101,9 @@ TEST_F(SimulationTest, WithoutTheProbeEffectsDouble) {
   EXPECT_NE(FirstFault({.probes = false}, 30), 0u);
 }
 
+TEST_F(SimulationTest, WithoutTheFenceStepsAreRepeated) {
+  EXPECT_NE(FirstFault({.fence = false}, 30), 0u);
+}
+
 }  // namespace
 }  // namespace purser::faults
