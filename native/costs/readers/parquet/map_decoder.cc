@@ -86,6 +86,10 @@ class Cursor {
   uint32_t Code(TextDictionary& texts, uint64_t generation) {
     return numbers_.CodeOf(reader_, value_, texts, generation);
   }
+  // Of an entry of the page's own dictionary.
+  uint32_t CodeOfNumber(uint32_t number, TextDictionary& texts, uint64_t generation) {
+    return numbers_.CodeOfNumber(reader_, number, texts, generation);
+  }
   void Advance() {
     value_ += HasValue();
     ++entry_;
@@ -125,68 +129,88 @@ class Cursor {
   bool loaded_ = false;
 };
 
-// Rows that were met before, by the numbers of their keys and values in the pages' own
-// dictionaries: such a row is found as a whole.
-class KnownRows {
+// Rows by the numbers of their keys and values in the pages' own dictionaries, a block of them at a
+// time: a row that was met before is found as a whole, and memory is on its way to one row while
+// others are looked at.
+class RowBlock {
  public:
+  static constexpr size_t kRows = 32;
+
   // Before rows are taken.
   void Prepare(const SourceDictionary& dictionary, uint64_t generation) {
-    if (epoch_ == dictionary.epoch && generation_ == generation &&
-        numbers_.bytes() <= kMaxMapBytes) {
+    if (epoch_ == dictionary.epoch && generation_ == generation && met_.bytes() <= kMaxMapBytes) {
       return;
     }
     epoch_ = dictionary.epoch;
     generation_ = generation;
-    Clear();
+    Forget();
   }
-  // Where the text of the row that begins here is kept, kUnknown when it was not met before. Null:
-  // the row is to be taken pair by pair. Valid until the next call.
-  uint32_t* Find(const Cursor& keys, const Cursor& values) {
-    if (!keys.Ready() || !values.Ready() || !keys.BeginsRow() || !values.BeginsRow()) {
-      return nullptr;
+
+  // Takes the row that begins here into the block. False when it must be taken pair by pair: not
+  // all of it is in the pages at hand and their dictionaries.
+  bool Take(Cursor& keys, Cursor& values) {
+    if (!keys.Ready() || !values.Ready() || !keys.BeginsRow() || !values.BeginsRow()) return false;
+    const size_t entries = keys.RowEntries();
+    if (entries == 0 || entries > kMaxPairs || values.RowEntries() != entries) return false;
+    size_t pairs = entries;
+    uint32_t* const numbers = numbers_[rows_];
+    if (entries == 1 && !keys.HasElement() && !values.HasElement()) {
+      pairs = 0;
+    } else {
+      const uint32_t* const key_numbers = keys.PageNumbersOf(entries);
+      const uint32_t* const value_numbers = values.PageNumbersOf(entries);
+      if (key_numbers == nullptr || value_numbers == nullptr) return false;
+      std::copy_n(key_numbers, pairs, numbers);
+      std::copy_n(value_numbers, pairs, numbers + pairs);
     }
-    entries_ = keys.RowEntries();
-    if (entries_ == 0 || entries_ > kMaxPairs || values.RowEntries() != entries_) return nullptr;
-    if (keys_dictionary_ != keys.reader().dictionary_number() ||
-        values_dictionary_ != values.reader().dictionary_number()) {
+    if (rows_ == 0 && (keys_dictionary_ != keys.reader().dictionary_number() ||
+                       values_dictionary_ != values.reader().dictionary_number())) {
       keys_dictionary_ = keys.reader().dictionary_number();
       values_dictionary_ = values.reader().dictionary_number();
-      Clear();
+      Forget();
     }
-    pairs_ = entries_;
-    if (entries_ == 1 && !keys.HasElement() && !values.HasElement()) {
-      pairs_ = 0;
-    } else {
-      const uint32_t* const key_numbers = keys.PageNumbersOf(entries_);
-      const uint32_t* const value_numbers = values.PageNumbersOf(entries_);
-      if (key_numbers == nullptr || value_numbers == nullptr) return nullptr;
-      std::copy_n(key_numbers, pairs_, row_);
-      std::copy_n(value_numbers, pairs_, row_ + pairs_);
-    }
-    const uint32_t number =
-        numbers_.CodeOf(reinterpret_cast<const char*>(row_), 2 * pairs_ * sizeof(uint32_t));
-    if (number >= codes_.size()) codes_.resize(number + 1, kUnknown);
-    return &codes_[number];
+    keys.Skip(entries, pairs);
+    values.Skip(entries, pairs);
+    pairs_[rows_] = pairs;
+    hashes_[rows_] = HashBytes(Bytes(rows_), Size(rows_));
+    met_.PrefetchSlot(hashes_[rows_]);
+    ++rows_;
+    return true;
   }
-  // Leaves the row that was found behind.
-  void Skip(Cursor& keys, Cursor& values) const {
-    keys.Skip(entries_, pairs_);
-    values.Skip(entries_, pairs_);
+  size_t rows() const { return rows_; }
+
+  // Ends the block, before its pages are left: `on_row` gets each row's code, and `make` is asked
+  // for those not met before, by the numbers of the keys and, behind them, of the values.
+  template <typename Make, typename OnRow>
+  void End(const Make& make, const OnRow& on_row) {
+    for (size_t i = 0; i < rows_; ++i) met_.PrefetchText(hashes_[i]);
+    for (size_t i = 0; i < rows_; ++i) {
+      const uint32_t number = met_.CodeOf(Bytes(i), Size(i), hashes_[i]);
+      if (number >= codes_.size()) codes_.resize(number + 1, kUnknown);
+      uint32_t& code = codes_[number];
+      if (code == kUnknown) code = make(numbers_[i], pairs_[i]);
+      on_row(code);
+    }
+    rows_ = 0;
   }
 
  private:
-  static constexpr size_t kMaxPairs = 32;
-  void Clear() {
-    numbers_.Clear();
+  static constexpr size_t kMaxPairs = 16;
+  const char* Bytes(size_t row) const { return reinterpret_cast<const char*>(numbers_[row]); }
+  size_t Size(size_t row) const { return 2 * pairs_[row] * sizeof(uint32_t); }
+  void Forget() {
+    met_.Clear();
     codes_.clear();
   }
 
   uint64_t epoch_ = 0, generation_ = 0;
   int64_t keys_dictionary_ = -1, values_dictionary_ = -1;
-  TextDictionary numbers_;
+  TextDictionary met_;
   std::vector<uint32_t> codes_;
-  uint32_t row_[2 * kMaxPairs];
-  size_t entries_ = 0, pairs_ = 0;
+  size_t rows_ = 0;
+  uint32_t numbers_[kRows][2 * kMaxPairs] = {};
+  size_t pairs_[kRows] = {};
+  uint64_t hashes_[kRows] = {};
 };
 
 class MapText final : public TextDecoder {
@@ -203,64 +227,86 @@ class MapText final : public TextDecoder {
   }
   absl::Status Prepare(SourceDictionary& dictionary, size_t*) override {
     pairs_.Prepare(dictionary);
-    known_rows_.Prepare(dictionary, pairs_.generation);
+    block_.Prepare(dictionary, pairs_.generation);
     return absl::OkStatus();
   }
 
   absl::Status Take(size_t rows, SourceDictionary& dictionary, std::vector<uint32_t>& codes,
                     RowBatch& batch) override {
     codes.resize(rows);
-    for (size_t row = 0; row < rows; ++row) {
-      uint32_t* const known = known_rows_.Find(keys_, values_);
-      if (known != nullptr && *known != kUnknown) {
-        codes[row] = *known;
-        known_rows_.Skip(keys_, values_);
+    size_t done = 0;
+    while (done < rows) {
+      while (done + block_.rows() < rows && block_.rows() < RowBlock::kRows &&
+             block_.Take(keys_, values_)) {
+      }
+      if (block_.rows() > 0) {
+        block_.End([&](const uint32_t* numbers,
+                       size_t pairs) { return CodeOfNumbers(numbers, pairs, dictionary); },
+                   [&](uint32_t code) { Put(code, done++, dictionary, codes, batch); });
         continue;
       }
-      row_.clear();
-      bool good = true;
-      for (bool first = true;; first = false) {
-        bool has_key = keys_.Ready(), has_value = values_.Ready();
-        if (!has_key) {
-          PURSER_ASSIGN_OR_RETURN(has_key, keys_.Has());
-        }
-        if (!has_value) {
-          PURSER_ASSIGN_OR_RETURN(has_value, values_.Has());
-        }
-        if (has_key != has_value || (first && !has_key)) return keys_.reader().TooFewRows();
-        if (!has_key || (!first && keys_.BeginsRow())) break;
-        if (keys_.BeginsRow() != values_.BeginsRow() ||
-            keys_.HasElement() != values_.HasElement()) {
-          return absl::InvalidArgumentError(absl::StrCat("column ", keys_.reader().leaf().path,
-                                                         ": keys and values do not go together"));
-        }
-        if (keys_.HasElement()) {
-          const uint32_t key =
-              keys_.HasValue() ? keys_.Code(pairs_.keys, pairs_.generation) : kNoText;
-          const uint32_t value =
-              values_.HasValue() ? values_.Code(pairs_.values, pairs_.generation) : kUnknown;
-          good = good && key != kNoText && value != kNoText;
-          if (good) row_.insert(row_.end(), {key, value});
-        }
-        keys_.Advance();
-        values_.Advance();
-      }
-      codes[row] = good ? pairs_.CodeOf(row_, dictionary) : dictionary.texts.CodeOf("");
-      if (good && known != nullptr) *known = codes[row];
-      if (!good) {
-        batch.problems.push_back(
-            {static_cast<uint32_t>(row), column_, "a key is missing, or a text is not UTF-8", ""});
-      }
+      PURSER_ASSIGN_OR_RETURN(const bool good, ReadRow());
+      Put(good ? pairs_.CodeOf(row_, dictionary) : kNoText, done++, dictionary, codes, batch);
     }
     return absl::OkStatus();
   }
 
  private:
+  // The pairs of the next row into row_. False when one of them is no text.
+  absl::StatusOr<bool> ReadRow() {
+    row_.clear();
+    bool good = true;
+    for (bool first = true;; first = false) {
+      bool has_key = keys_.Ready(), has_value = values_.Ready();
+      if (!has_key) {
+        PURSER_ASSIGN_OR_RETURN(has_key, keys_.Has());
+      }
+      if (!has_value) {
+        PURSER_ASSIGN_OR_RETURN(has_value, values_.Has());
+      }
+      if (has_key != has_value || (first && !has_key)) return keys_.reader().TooFewRows();
+      if (!has_key || (!first && keys_.BeginsRow())) return good;
+      if (keys_.BeginsRow() != values_.BeginsRow() || keys_.HasElement() != values_.HasElement()) {
+        return absl::InvalidArgumentError(absl::StrCat("column ", keys_.reader().leaf().path,
+                                                       ": keys and values do not go together"));
+      }
+      if (keys_.HasElement()) {
+        const uint32_t key =
+            keys_.HasValue() ? keys_.Code(pairs_.keys, pairs_.generation) : kNoText;
+        const uint32_t value =
+            values_.HasValue() ? values_.Code(pairs_.values, pairs_.generation) : kUnknown;
+        good = good && key != kNoText && value != kNoText;
+        if (good) row_.insert(row_.end(), {key, value});
+      }
+      keys_.Advance();
+      values_.Advance();
+    }
+  }
+  // kNoText when a key or a value is none.
+  uint32_t CodeOfNumbers(const uint32_t* numbers, size_t pairs, SourceDictionary& dictionary) {
+    row_.clear();
+    for (size_t i = 0; i < pairs; ++i) {
+      const uint32_t key = keys_.CodeOfNumber(numbers[i], pairs_.keys, pairs_.generation);
+      const uint32_t value =
+          values_.CodeOfNumber(numbers[pairs + i], pairs_.values, pairs_.generation);
+      if (key == kNoText || value == kNoText) return kNoText;
+      row_.insert(row_.end(), {key, value});
+    }
+    return pairs_.CodeOf(row_, dictionary);
+  }
+  void Put(uint32_t code, size_t row, SourceDictionary& dictionary, std::vector<uint32_t>& codes,
+           RowBatch& batch) const {
+    codes[row] = code == kNoText ? dictionary.texts.CodeOf("") : code;
+    if (code != kNoText) return;
+    batch.problems.push_back(
+        {static_cast<uint32_t>(row), column_, "a key is missing, or a text is not UTF-8", ""});
+  }
+
   Cursor keys_, values_;
   const Column map_;
   const int column_;
   Pairs pairs_;
-  KnownRows known_rows_;
+  RowBlock block_;
   std::vector<uint32_t> row_;
 };
 

@@ -25,12 +25,16 @@ class PageNumbers {
   uint32_t CodeOf(const LeafReader& reader, size_t value, TextDictionary& texts,
                   uint64_t generation) {
     if (!reader.uses_dictionary()) return Look(reader, reader.values(), value, texts);
+    return CodeOfNumber(reader, reader.codes()[value], texts, generation);
+  }
+  // Of the page's dictionary entry `number`.
+  uint32_t CodeOfNumber(const LeafReader& reader, uint32_t number, TextDictionary& texts,
+                        uint64_t generation) {
     if (dictionary_ != reader.dictionary_number() || generation_ != generation) {
       dictionary_ = reader.dictionary_number();
       generation_ = generation;
       codes_.assign(reader.dictionary_size(), kUnknown);
     }
-    const uint32_t number = reader.codes()[value];
     uint32_t& code = codes_[number];
     if (code == kUnknown) code = Look(reader, reader.dictionary(), number, texts);
     return code;
