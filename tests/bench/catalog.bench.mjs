@@ -80,6 +80,7 @@ async function steady(client, name) {
   rows.push(row('  a full mutation', theirs.changed.statements, ''));
   for (const [what, one] of [['changed', ours.changed], ['none changed', ours.unchanged]]) {
     rows.push(row(`  event-loop delay max, ${what}`, round(one.delayMax, 1), 'ms', '<= 25 ms', one.delayMax <= 25));
+    rows.push(row(`  longest CPU time without a turn of the loop, ${what}`, round(one.longestStretch, 1), 'ms'));
     rows.push(row(`  memory over idle, ${what}`, round(one.peak, 0), 'MB', '<= 64 MB', one.peak <= 64));
   }
   // On SQLite it is one block from begin to end, in which the probe has no turn.

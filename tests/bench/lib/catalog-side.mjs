@@ -178,18 +178,35 @@ async function measure(work) {
   };
 }
 
-/** How long `work` kept the loop from its next turn, at most. Its probe is work itself. */
+/** Of the main thread, in milliseconds. */
+function cpuMillis() {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
+}
+
+/**
+ * How long `work` kept the loop from its next turn, at most: by the clock, in which other programs' turns
+ * on the processor count too, and in CPU time, in which they do not. Its probes are work themselves.
+ */
 async function delayOf(work) {
   globalThis.gc?.();
   const histogram = monitorEventLoopDelay({ resolution: 2 });
   histogram.enable();
   await sleep(50);
+  let last = cpuMillis();
+  let longestStretch = 0;
+  const probe = setInterval(() => {
+    const now = cpuMillis();
+    longestStretch = Math.max(longestStretch, now - last);
+    last = now;
+  }, 1);
   histogram.reset();
   await work();
-  // A block that is over is only seen by the probe's next turn.
+  // A block that is over is only seen by the probes' next turn.
   await sleep(20);
+  clearInterval(probe);
   histogram.disable();
-  return { delayMax: histogram.max / 1e6 };
+  return { delayMax: histogram.max / 1e6, longestStretch };
 }
 
 /** One round of the provider. */
