@@ -280,6 +280,23 @@ TEST_F(AggregateFilesTest, BadRowsAreToldWithTheirPlaceWhateverTheThreads) {
 }
 
 // Groups that never repeat go through files; the answer is the same.
+TEST_F(AggregateFilesTest, AFileOfBadRowsAloneIsRead) {
+  const std::string path = Write("bad.csv",
+                                 "BilledCost,BillingCurrency,BillingPeriodStart,ChargePeriodStart,"
+                                 "ChargeCategory,ServiceName,ResourceId,SubAccountId,Tags\n"
+                                 "1,USD\n");
+  for (const size_t piece : {size_t{0}, size_t{64}}) {
+    const auto result = Aggregate({.paths = {path},
+                                   .group_by = {"ServiceName"},
+                                   .measures = {"BilledCost"},
+                                   .leave_out_bad_rows = true,
+                                   .chunk_bytes = piece});
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_EQ(result->rows_bad, 1);
+    EXPECT_THAT(Shown(result), ElementsAre());
+  }
+}
+
 TEST_F(AggregateFilesTest, GroupsThatDoNotFitIntoMemory) {
   std::string text = "BilledCost,ResourceId,Tags,BillingCurrency\n";
   for (int row = 0; row < 40'000; ++row) {

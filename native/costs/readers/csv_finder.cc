@@ -171,7 +171,8 @@ absl::StatusOr<bool> CsvFinder::Scan(const CsvPlace& place, int64_t limit, CsvPl
   chunk_.end_ = static_cast<size_t>(next->offset - chunk_.base_);
   chunk_.rows_ = chunk_.scanned_places_.size();
   chunk_.stride_ = columns_ + 1;
-  chunk_.index_ends_ = chunk_.scanned_ends_.data() + 1;
+  // Without records there is no first separator to stand behind.
+  chunk_.index_ends_ = chunk_.rows_ == 0 ? nullptr : chunk_.scanned_ends_.data() + 1;
   return true;
 }
 
