@@ -148,6 +148,7 @@ absl::StatusOr<int64_t> NextHoldingDue(Connection& connection) {
 
 absl::StatusOr<bool> IsRenewalKnown(Connection& connection, absl::string_view holding_id,
                                     absl::string_view key) {
+  if (key.empty()) return false;
   PURSER_ASSIGN_OR_RETURN(
       const Rows rows,
       connection.Query("SELECT 1 FROM provisioning_renewal WHERE holding_id = $1 AND "

@@ -54,7 +54,7 @@ absl::StatusOr<std::vector<HoldingRow>> DueHoldings(store::Connection& connectio
 // When the next holding is due; kNever: none.
 absl::StatusOr<int64_t> NextHoldingDue(store::Connection& connection);
 
-// Whether the holding was renewed by this key before.
+// Whether the holding was renewed by this key before; never by the empty one.
 absl::StatusOr<bool> IsRenewalKnown(store::Connection& connection, absl::string_view holding_id,
                                     absl::string_view key);
 absl::Status PutRenewal(store::Connection& connection, absl::string_view holding_id,

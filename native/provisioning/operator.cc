@@ -302,16 +302,23 @@ absl::Status Operator::Renew(absl::string_view id, std::optional<absl::Time> unt
     return absl::InvalidArgumentError(
         absl::StrCat("idempotency_key has more than ", kMaxKeyBytes, " bytes"));
   }
+  // Before anything else: what was renewed then may be gone now.
+  bool known = false;
+  PURSER_RETURN_IF_ERROR(core_.database.Read([&](Connection& connection) -> absl::Status {
+    PURSER_ASSIGN_OR_RETURN(const HoldingRow holding, GetHoldingRow(connection, id));
+    PURSER_ASSIGN_OR_RETURN(known, IsRenewalKnown(connection, holding.id, idempotency_key));
+    return absl::OkStatus();
+  }));
+  if (known) return absl::OkStatus();
   return ChangeHolding(
       id,
       [&](Transition& run, HoldingRow& holding,
           const Life& life) -> absl::StatusOr<std::optional<Note>> {
         const int64_t now = absl::ToUnixMicros(run.now());
-        if (!idempotency_key.empty()) {
-          PURSER_ASSIGN_OR_RETURN(const bool known,
-                                  IsRenewalKnown(run.connection(), holding.id, idempotency_key));
-          if (known) return std::nullopt;
-        }
+        // Somebody else may have said it in the meantime.
+        PURSER_ASSIGN_OR_RETURN(const bool said,
+                                IsRenewalKnown(run.connection(), holding.id, idempotency_key));
+        if (said) return std::nullopt;
         int64_t expires = 0;
         if (until.has_value()) {
           expires = absl::ToUnixMicros(*until);
