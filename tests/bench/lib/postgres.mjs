@@ -20,8 +20,11 @@ export function postgresPrograms() {
     .find(folder => existsSync(path.join(folder, 'postgres')));
 }
 
-/** Starts one; gives how Backstage connects to it, and how to end it. */
-export async function startPostgres() {
+/**
+ * Starts one; gives how Backstage connects to it, and how to end it. `settings` are further ones of
+ * the server, "name=value".
+ */
+export async function startPostgres(settings = []) {
   const programs = postgresPrograms();
   if (!programs) throw new Error('PostgreSQL is not installed');
   const folder = mkdtempSync(path.join(tmpdir(), 'purser-pg-'));
@@ -39,6 +42,7 @@ export async function startPostgres() {
   const [postgres, ...args] = command(
     'postgres', '-D', data, '-k', folder, '-p', `${PORT}`,
     '-c', 'listen_addresses=', '-c', 'shared_buffers=512MB',
+    ...settings.flatMap(setting => ['-c', setting]),
   );
   const child = spawn(postgres, args, { stdio: 'ignore', cwd: folder });
   let ended = false;
