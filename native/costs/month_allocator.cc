@@ -101,6 +101,9 @@ std::vector<MonthAllocator::Part> MonthAllocator::PartsOf(const Pool& pool,
     for (uint32_t place = 0; place < direct_places; ++place) {
       if (!facts_[place].empty() && TakesPart(pool, refs_[place])) places.push_back(place);
     }
+    // Of equal remainders the earlier part takes one: by name, as facts come in any order.
+    std::sort(places.begin(), places.end(),
+              [&](uint32_t a, uint32_t b) { return refs_[a] < refs_[b]; });
   } else {
     for (const std::string& ref : pool.entities) places.push_back(PlaceOf(ref));
   }

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "costs/sources/source_config.h"
+#include "costs/sources/source_lease.h"
 #include "json/json.h"
 
 namespace purser::costs {
@@ -12,6 +13,7 @@ namespace purser::costs {
 absl::StatusOr<std::unique_ptr<BillSources>> BillSources::Open(const nlohmann::json& config,
                                                                SourceDeps deps) {
   std::unique_ptr<BillSources> sources(new BillSources(std::move(deps)));
+  if (!config.empty()) PURSER_RETURN_IF_ERROR(SourceLease::Migrate(*sources->deps_.database));
   for (const auto& [name, value] : config.items()) {
     PURSER_ASSIGN_OR_RETURN(ConfiguredSource configured, OpenSource(name, value, sources->deps_));
     auto source = std::make_unique<Source>();
@@ -46,7 +48,17 @@ absl::StatusOr<SourceState> BillSources::Fetch(absl::string_view name, bool forc
 
 absl::StatusOr<SourceState> BillSources::Look(Source& source, bool force, std::stop_token stop) {
   base::MutexLock round(source.round);
-  absl::StatusOr<std::vector<FetchedDelivery>> fetched = source.source->Round(force, stop);
+  const absl::StatusOr<std::unique_ptr<SourceLease>> lease =
+      SourceLease::Claim(*deps_.database, *deps_.clock, source.state.name);
+  if (absl::IsAborted(lease.status())) {
+    // What that process stores needs no other round; whether it does is looked at soon.
+    base::MutexLock lock(mutex_);
+    source.due = deps_.clock->Now() + std::min(source.state.interval, kLeastInterval);
+    return lease.status();
+  }
+  absl::StatusOr<std::vector<FetchedDelivery>> fetched =
+      lease.ok() ? source.source->Round(force, stop)
+                 : absl::StatusOr<std::vector<FetchedDelivery>>(lease.status());
   const bool stored =
       fetched.ok() && std::any_of(fetched->begin(), fetched->end(), [](const auto& delivery) {
         return delivery.result == FetchResult::kStored;
@@ -73,7 +85,8 @@ void BillSources::Loop(std::stop_token stop) {
       if (due <= deps_.clock->Now()) {
         const absl::StatusOr<SourceState> state = Look(*source, false, stop);
         if (stop.stop_requested()) return;
-        if (!state.ok()) deps_.on_failure(source->state.name, state.status());
+        if (!state.ok() && !absl::IsAborted(state.status()))
+          deps_.on_failure(source->state.name, state.status());
         base::MutexLock lock(mutex_);
         due = source->due;
       }

@@ -51,7 +51,8 @@ struct SourceState {
   std::vector<FetchedDelivery> deliveries = {};
 };
 
-// Thread-safe. Rounds of one source do not overlap.
+// Thread-safe. Rounds of one source do not overlap, not among processes that share the store
+// either.
 class BillSources {
  public:
   // `config`: sources by name, as docs/costs-sources.md says. INVALID_ARGUMENT names the place.
@@ -63,7 +64,7 @@ class BillSources {
   // this object.
   void Start();
   std::vector<SourceState> List() const;
-  // One round now. NOT_FOUND: no such source.
+  // One round now. NOT_FOUND: no such source; ABORTED: another process is at it.
   absl::StatusOr<SourceState> Fetch(absl::string_view name, bool force, std::stop_token stop);
 
  private:

@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "absl/strings/str_cat.h"
+#include "costs/sources/source_lease.h"
 #include "costs/testing/cost_fixture.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -126,6 +127,12 @@ TEST_P(BillSourcesTest, AreLookedAtWhenSomebodyAsks) {
   EXPECT_EQ((*sources)->Fetch("local", false, {})->deliveries[0].result, FetchResult::kUnchanged);
   EXPECT_EQ(stored_, 1);
   EXPECT_EQ((*sources)->Fetch("other", false, {}).status().code(), absl::StatusCode::kNotFound);
+  // As another process does that shares the store.
+  auto lease = SourceLease::Claim(*database_, clock_, "local");
+  ASSERT_TRUE(lease.ok()) << lease.status();
+  EXPECT_EQ((*sources)->Fetch("local", true, {}).status().code(), absl::StatusCode::kAborted);
+  lease->reset();
+  EXPECT_TRUE((*sources)->Fetch("local", false, {}).ok());
 }
 
 }  // namespace

@@ -1,0 +1,436 @@
+// What must hold when servers, networks and processes fail, and that ClickHouse's answers are those
+// of the embedded engine.
+#include <algorithm>
+#include <atomic>
+#include <iterator>
+#include <set>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/rng.h"
+#include "base/status.h"
+#include "costs/clickhouse/tables.h"
+#include "costs/testing/cost_fixture.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+
+namespace purser::costs {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr absl::CivilDay kFrom(2026, 9, 1);
+constexpr absl::CivilDay kTo(2026, 12, 31);
+
+// Lets some requests through; from then on none arrives, as when this process had died.
+class DyingTransport final : public http::Transport {
+ public:
+  explicit DyingTransport(http::Transport& next) : next_(next) {}
+  absl::StatusOr<http::Response> Send(const http::Request& request,
+                                      const http::CallOptions& options) override {
+    if (left_.fetch_sub(1) > 0) return next_.Send(request, options);
+    if (half_ && left_ == -1 && absl::StrContains(request.url, "INSERT")) {
+      // The server reads the half of it, and nobody hears its answer.
+      http::Request half = request;
+      half.body.resize(half.body.rfind('\n', half.body.size() / 2) + 1);
+      if (!half.body.empty()) next_.Send(half, options).IgnoreError();
+    }
+    return absl::UnavailableError("broken off");
+  }
+  absl::StatusOr<http::Response> Stream(
+      const http::Request& request, const http::CallOptions& options,
+      const std::function<absl::Status(const http::Response&, absl::string_view)>& on_data)
+      override {
+    if (left_.fetch_sub(1) > 0) return next_.Stream(request, options, on_data);
+    return absl::UnavailableError("broken off");
+  }
+  void DieAfter(int requests, bool half) {
+    half_ = half;
+    left_ = requests;
+  }
+
+ private:
+  http::Transport& next_;
+  std::atomic<int> left_ = 1'000'000;
+  bool half_ = false;
+};
+
+class ClickHouseTest : public testing::CostsOnDatabaseTest {
+ protected:
+  void SetUp() override {
+    testing::CostsOnDatabaseTest::SetUp();
+    if (IsSkipped()) return;
+    dying_ = std::make_unique<DyingTransport>(*transport_);
+    options_.engine = [this](const Options& options) {
+      return OpenClickHouseEngine(options, clickhouse_, *dying_);
+    };
+    Start();
+  }
+  void TearDown() override {
+    testing::CostsOnDatabaseTest::TearDown();
+    dying_.reset();
+  }
+  absl::Status TryDeliver(const std::vector<testing::Charge>& charges) {
+    return service_
+        ->Ingest({.source = "cloud", .paths = {Write("cloud.csv", testing::BillOf(charges))}})
+        .status();
+  }
+  std::unique_ptr<DyingTransport> dying_;
+};
+INSTANTIATE_TEST_SUITE_P(Servers, ClickHouseTest, ::testing::Values("clickhouse", "cluster"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST_P(ClickHouseTest, DeathAtAnyRequestLeavesTheOldPeriodsOrTheNew) {
+  const std::vector<testing::Charge> before = {
+      {.billed = "1", .resource = "urn:a", .team = "web"},
+      {.billed = "2", .month = 10, .resource = "urn:b", .team = "data"}};
+  std::vector<testing::Charge> after;
+  for (int i = 0; i < 20; ++i) {
+    after.push_back({.billed = absl::StrCat(10 + i),
+                     .month = 10 + i % 2,
+                     .resource = absl::StrCat("urn:", i),
+                     .team = i % 3 == 0 ? "web" : "data"});
+  }
+  Deliver(before);
+  const std::vector<Dimension> by = {Dimension::kMonth, Dimension::kEntity};
+  const auto old = Query(by);
+  bool stored = false;
+  int died = 0;
+  // Steps of two requests, whole and half inserts in turn, until one delivery gets through.
+  for (int requests = 0; !stored; requests += 2) {
+    ASSERT_LT(requests, 400);
+    dying_->DieAfter(requests, requests % 4 == 0);
+    const absl::Status status = TryDeliver(after);
+    dying_->DieAfter(1'000'000, false);
+    // Another process, or this one after its restart.
+    Start();
+    const auto now = Query(by);
+    stored = status.ok() || now != old;
+    if (!stored) {
+      EXPECT_EQ(now, old) << "after " << requests << " requests";
+      EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+      ++died;
+    }
+  }
+  EXPECT_GT(died, 3);
+  EXPECT_THAT(Query({Dimension::kEntity}),
+              ElementsAre("group:default/data USD 257 257 13", "group:default/web USD 133 133 7"));
+  const auto invoices = *service_->Reconcile(kFrom, kTo);
+  for (const ReconciledInvoice& invoice : invoices) {
+    EXPECT_TRUE(invoice.difference.IsZero());
+  }
+}
+
+TEST_P(ClickHouseTest, AServerThatIsAwayIsAnErrorAndNoPartOfAnAnswer) {
+  std::vector<testing::Charge> charges;
+  for (int i = 0; i < 10; ++i) {
+    charges.push_back({.billed = "1", .team = absl::StrCat("t", i)});
+  }
+  Deliver(charges);
+  const auto all = Query({Dimension::kEntity});
+  ASSERT_EQ(all.size(), 10u);
+  const size_t last = clickhouse_.servers.size() - 1;
+  servers_->Kill(last);
+  EXPECT_THAT(Query({Dimension::kEntity}), ElementsAre(HasSubstr("UNAVAILABLE")));
+  EXPECT_EQ(TryDeliver({{.billed = "5"}}).code(), absl::StatusCode::kUnavailable);
+  ASSERT_TRUE(servers_->Go(last).ok());
+  EXPECT_EQ(Query({Dimension::kEntity}), all);
+  ASSERT_TRUE(TryDeliver({{.billed = "5"}}).ok());
+  EXPECT_THAT(Query({Dimension::kEntity}), ElementsAre("unallocated USD 5 5 1"));
+}
+
+TEST_P(ClickHouseTest, WhatNothingPointsToIsRemoved) {
+  const auto segments = [&] {
+    std::set<std::string> found;
+    const ClickHouseClient client(clickhouse_, *transport_);
+    for (size_t server = 0; server < client.servers(); ++server) {
+      for (const char* const table : {kChargesTable, kRollupsTable, kDailyTable, kDecisionsTable}) {
+        EXPECT_TRUE(
+            client
+                .SelectFrom(server,
+                            absl::StrCat("SELECT DISTINCT segment FROM ", client.Local(table)),
+                            [&](const std::vector<std::string>& row) {
+                              found.insert(row[0]);
+                              return absl::OkStatus();
+                            })
+                .ok());
+      }
+    }
+    return found.size();
+  };
+  Deliver({{.billed = "1", .month = 10}, {.billed = "1"}});
+  EXPECT_EQ(segments(), 4u) << "two billing periods and two months";
+  Deliver({{.billed = "2"}});
+  EXPECT_EQ(segments(), 5u) << "the charges before are kept to compare with, their month is not";
+  EXPECT_EQ(*service_->Reallocate(), 0);
+  EXPECT_EQ(segments(), 5u);
+}
+
+TEST_P(ClickHouseTest, ProcessesThatWriteAtTheSameTimeAgree) {
+  Deliver({{.billed = "1", .team = "web"}});
+  // A second process on the same store and servers.
+  const absl::StatusOr<std::unique_ptr<CostService>> other = CostService::Open(options_);
+  ASSERT_TRUE(other.ok()) << other.status();
+  const std::string path = Write("b.csv", testing::BillOf({{.billed = "4", .team = "data"}}));
+  ASSERT_TRUE((*other)->Ingest({.source = "b", .paths = {path}}).ok());
+  Deliver({{.billed = "2", .team = "web"}});
+  EXPECT_THAT(Query({Dimension::kEntity}),
+              ElementsAre("group:default/data USD 4 4 1", "group:default/web USD 2 2 1"));
+  const auto rows = (*other)->Sums({.from = kFrom, .to = kTo, .group_by = {Dimension::kSource}});
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  EXPECT_EQ(rows->size(), 2u);
+}
+
+TEST_P(ClickHouseTest, AnyTextIsKeptAndFound) {
+  const std::string odd = "O'Reilly \\ \t tab";
+  const std::string bill = absl::StrCat(
+      "BilledCost,EffectiveCost,BillingCurrency,BillingPeriodStart,ChargePeriodStart,"
+      "ChargeCategory,ServiceName,ResourceId,SubAccountId,Tags\n"
+      "1,1,USD,2026-11-01,2026-11-02T05:00:00Z,Usage,\"",
+      odd, "\",urn:'\\n,42,\n");
+  ASSERT_TRUE(service_->Ingest({.source = "odd", .paths = {Write("odd.csv", bill)}}).ok());
+  EXPECT_THAT(Query({Dimension::kService}), ElementsAre(absl::StrCat(odd, " USD 1 1 1")));
+  const auto rows = service_->Sums({.from = kFrom,
+                                    .to = kTo,
+                                    .group_by = {Dimension::kService},
+                                    .filters = {{Dimension::kService, {odd, "') OR 1=1 --"}}}});
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  EXPECT_EQ(rows->size(), 1u);
+  const auto parts = service_->ExplainEntity(kUnallocated, 202611);
+  ASSERT_TRUE(parts.ok()) << parts.status();
+  EXPECT_EQ(parts->at(0).resource_id, "urn:'\\n");
+}
+
+TEST_P(ClickHouseTest, SumsThatDoNotFitAreErrors) {
+  std::vector<testing::Charge> charges;
+  for (int i = 0; i < 3; ++i) {
+    charges.push_back({.billed = "39999999999999999999", .resource = absl::StrCat("urn:", i)});
+  }
+  const absl::Status status = TryDeliver(charges);
+  EXPECT_EQ(status.code(), absl::StatusCode::kOutOfRange) << status;
+  EXPECT_THAT(Query({Dimension::kEntity}), IsEmpty());
+}
+
+TEST_P(ClickHouseTest, AStoreBelongsToItsEngine) {
+  Deliver({{.billed = "1"}});
+  Options embedded = options_;
+  embedded.engine = nullptr;
+  const auto opened = CostService::Open(embedded);
+  EXPECT_EQ(opened.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(opened.status().message()),
+              HasSubstr("kept by the clickhouse engine, not by embedded"));
+}
+
+TEST_P(ClickHouseTest, PasswordsAreAskedForAndChecked) {
+  service_.reset();
+  clickhouse_.user = testing::kTestUser;
+  const auto opened = CostService::Open(options_);
+  EXPECT_EQ(opened.status().code(), absl::StatusCode::kUnauthenticated) << opened.status();
+  clickhouse_.password = [] { return absl::StatusOr<std::string>(testing::kTestPassword); };
+  EXPECT_TRUE(CostService::Open(options_).ok());
+  clickhouse_.password = [] { return absl::StatusOr<std::string>("guessed wrong"); };
+  const auto refused = CostService::Open(options_);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kUnauthenticated);
+  EXPECT_FALSE(absl::StrContains(refused.status().message(), "guessed wrong"));
+}
+
+// The same random life on both engines, the same questions, the same answers.
+class DifferentialTest : public ClickHouseTest {
+ protected:
+  void SetUp() override {
+    rules_ = R"(
+apiVersion: purser.dev/v1
+kind: CostAllocation
+spec:
+  rules:
+    - { name: teams, tag: team, entity: "component:default/{value}" }
+    - { name: db, match: { ServiceName: RDS }, share: databases }
+    - { name: rest, subAccount: ["43"], share: common }
+  pools:
+    - { name: databases, split: proportional }
+    - { name: common, split: even }
+)";
+    const auto rates = Rates::Parse(
+        "day,from,to,rate\n2026-10-01,EUR,USD,1.07\n"
+        "2026-10-05,EUR,USD,1.11\n2026-10-13,EUR,USD,1.13\n"
+        "2026-10-22,EUR,USD,1.09\n2026-11-01,EUR,USD,1.1\n"
+        "2026-11-10,EUR,USD,1.2\n2026-11-20,EUR,USD,1.3\n",
+        "rates.csv");
+    ASSERT_TRUE(rates.ok()) << rates.status();
+    options_.rates = *rates;
+    ClickHouseTest::SetUp();
+    if (IsSkipped()) return;
+    reference_database_ = *store::OpenSqlite({.path = ":memory:"});
+    Options options = options_;
+    options.database = reference_database_.get();
+    options.engine = nullptr;
+    auto reference = CostService::Open(options);
+    ASSERT_TRUE(reference.ok()) << reference.status();
+    reference_ = *std::move(reference);
+  }
+  void TearDown() override {
+    reference_.reset();
+    ClickHouseTest::TearDown();
+  }
+  template <typename Call>
+  void Both(const Call& call) {
+    EXPECT_EQ(call(*service_), call(*reference_));
+  }
+  static std::string Text(const CostRow& row) {
+    return absl::StrCat(absl::StrJoin(row.keys, "|"), " ", row.currency, " ", row.billed.ToString(),
+                        " ", row.effective.ToString(), " ", row.charges, " ", row.list.ToString(),
+                        " ", row.contracted.ToString(), "\n");
+  }
+  static std::string Texts(const std::vector<CostRow>& rows) {
+    std::string text;
+    for (const CostRow& row : rows) text += Text(row);
+    return text;
+  }
+  std::unique_ptr<store::Database> reference_database_;
+  std::unique_ptr<CostService> reference_;
+};
+INSTANTIATE_TEST_SUITE_P(Servers, DifferentialTest, ::testing::Values("clickhouse", "cluster"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST_P(DifferentialTest, AnswersAreThoseOfTheEmbeddedEngine) {
+  base::SeededRng rng(GetParam() == std::string("cluster") ? 5 : 6);
+  const auto pick = [&](uint64_t n) { return rng.Next() % n; };
+  const auto graph = EntityGraph::Create(
+      {{.ref = "component:default/a", .owner = "group:default/x", .system = "system:default/s"},
+       {.ref = "component:default/b", .owner = "group:default/y", .product = "shop"},
+       {.ref = "system:default/s", .owner = "group:default/x", .domain = "domain:default/d"},
+       {.ref = "group:default/y", .parent = "group:default/x"}});
+  ASSERT_TRUE(graph.ok()) << graph.status();
+  Both([&](CostService& service) { return service.PutGraph(*graph); });
+  for (int delivery = 0; delivery < 4; ++delivery) {
+    std::vector<testing::Charge> charges;
+    for (int i = 0; i < 60; ++i) {
+      const std::string teams[] = {"a", "b", "c", ""};
+      const std::string services[] = {"S3", "RDS", "EC2"};
+      charges.push_back(
+          {.billed = absl::StrCat(pick(4) == 0 ? "-" : "", pick(100), ".",
+                                  absl::StrCat(1'000'000'000 + pick(999'999'999)).substr(1),
+                                  absl::StrCat(1'000'000'000 + pick(999'999'999)).substr(1)),
+           .month = 10 + static_cast<int>(pick(2)),
+           .day = 1 + static_cast<int>(pick(28)),
+           .service = services[pick(3)],
+           .resource = absl::StrCat("urn:", pick(9)),
+           .account = absl::StrCat(42 + pick(3)),
+           .team = teams[pick(4)],
+           .currency = pick(5) == 0 ? "EUR" : "USD"});
+    }
+    const std::string source = delivery % 2 == 0 ? "cloud" : "other";
+    const std::string path = Write("bill.csv", testing::BillOf(charges));
+    Both([&](CostService& service) {
+      return service.Ingest({.source = source, .paths = {path}}).status();
+    });
+  }
+  const Dimension all[] = {
+      Dimension::kDay,          Dimension::kMonth,   Dimension::kEntity,
+      Dimension::kService,      Dimension::kSource,  Dimension::kChargeCategory,
+      Dimension::kOwner,        Dimension::kGroup,   Dimension::kSystem,
+      Dimension::kDomain,       Dimension::kProduct, Dimension::kEnvironment,
+      Dimension::kKind,         Dimension::kAccount, Dimension::kInvoice,
+      Dimension::kPool,         Dimension::kRegion,  Dimension::kSku,
+      Dimension::kBillingPeriod};
+  for (int i = 0; i < 40; ++i) {
+    QueryRequest request{.from = absl::CivilDay(2026, 10, 1) + static_cast<int>(pick(40)),
+                         .to = kTo - static_cast<int>(pick(40))};
+    for (uint64_t n = pick(4); n > 0; --n) {
+      const Dimension dimension = all[pick(std::size(all))];
+      if (std::find(request.group_by.begin(), request.group_by.end(), dimension) ==
+          request.group_by.end()) {
+        request.group_by.push_back(dimension);
+      }
+    }
+    if (pick(2) == 0) request.filters.push_back({Dimension::kService, {"S3", "RDS"}});
+    if (pick(3) == 0) request.filters.push_back({Dimension::kGroup, {"GROUP:default/x"}});
+    if (pick(4) == 0) request.filters.push_back({Dimension::kMonth, {"2026-11", "nonsense"}});
+    if (pick(3) == 0) request.currency = "USD";
+    Both([&](CostService& service) -> std::string {
+      const auto rows = service.Sums(request);
+      return rows.ok() ? Texts(*rows) : std::string(rows.status().message());
+    });
+  }
+  for (const Dimension dimension : {Dimension::kEntity, Dimension::kGroup, Dimension::kService}) {
+    for (const Measure measure : {Measure::kBilled, Measure::kEffective, Measure::kList}) {
+      Both([&](CostService& service) -> std::string {
+        const auto top = service.Top(
+            {.from = kFrom, .to = kTo, .dimension = dimension, .measure = measure, .limit = 2});
+        return top.ok() ? absl::StrCat(Texts(top->rows), Texts(top->rest), Texts(top->total))
+                        : std::string(top.status().message());
+      });
+    }
+    if (dimension != Dimension::kService) {
+      Both([&](CostService& service) { return *service.NamesOf(dimension); });
+    }
+  }
+  Both([&](CostService& service) {
+    std::string text;
+    const auto invoices = *service.Reconcile(kFrom, kTo);
+    for (const ReconciledInvoice& i : invoices) {
+      absl::StrAppend(&text, i.source, i.invoice, i.currency, " ", i.billed.ToString(), " ",
+                      i.entities.ToString(), " ", i.shared.ToString(), " ",
+                      i.unallocated.ToString(), " ", i.difference.ToString(), " ",
+                      i.coverage.ToString(), "\n");
+    }
+    return text;
+  });
+  for (const char* const entity : {"component:default/a", "unallocated", "component:default/z"}) {
+    Both([&](CostService& service) {
+      std::string text;
+      const auto parts = *service.ExplainEntity(entity, 202611);
+      for (const AllocatedPart& part : parts) {
+        absl::StrAppend(&text, part.rule, part.currency, " ", part.billed.ToString(), " ",
+                        part.effective.ToString(), part.resource_id, part.subjects, "\n");
+      }
+      return text;
+    });
+    Both([&](CostService& service) {
+      const auto summary = *service.EntitySummary({.entity_ref = entity, .days = 20});
+      std::string text = absl::StrCat(absl::FormatCivilTime(*summary.to), summary.sources.size());
+      for (const EntityCosts& costs : summary.costs) {
+        absl::StrAppend(&text, Texts(costs.by_day), Texts(costs.by_service));
+      }
+      return text;
+    });
+  }
+  Both([&](CostService& service) {
+    const auto diff =
+        *service.Diff({.source = "cloud", .billing_period = absl::CivilDay(2026, 11, 1)});
+    std::string text;
+    for (const DiffRow& row : diff.rows) {
+      absl::StrAppend(&text, absl::StrJoin(row.keys, "|"), row.currency, row.billed.ToString(), " ",
+                      row.effective.ToString(), " ", row.charges, " ", row.changed, "\n");
+    }
+    return text;
+  });
+}
+
+TEST(ClickHouseOptionsTest, SayWhatIsWrong) {
+  const auto read = [](const char* text) {
+    return ReadClickHouseOptions(nlohmann::json::parse(text), [](absl::string_view) {
+      return absl::StatusOr<std::string>("p");
+    });
+  };
+  const auto good =
+      read(R"({"servers":["http://a:8123","https://b:8443"],"cluster":"c","password":"env:CH"})");
+  ASSERT_TRUE(good.ok()) << good.status();
+  EXPECT_EQ(*good->password(), "p");
+  const std::pair<const char*, const char*> bad[] = {
+      {R"({})", "name 1 to 64 servers"},
+      {R"({"servers":["http://a","http://b"]})", "need the name of their cluster"},
+      {R"({"servers":["http://a/?user=x"]})", "has a query"},
+      {R"({"servers":["clickhouse://a"]})", "http"},
+      {R"({"servers":["http://a"],"database":"a`b"})", "no name of letters"}};
+  for (const auto& [text, why] : bad) {
+    EXPECT_THAT(std::string(read(text).status().message()), HasSubstr(why)) << text;
+  }
+}
+
+}  // namespace
+}  // namespace purser::costs
