@@ -22,6 +22,7 @@
 #include "base/status.h"
 #include "base/strings.h"
 #include "catalog-providers/registry.h"
+#include "costs/clickhouse/clickhouse_engine.h"
 #include "costs/service.h"
 #include "costs/sources/bill_sources.h"
 #include "http/address.h"
@@ -249,6 +250,17 @@ absl::Status App::Parts::OpenDomains() {
   cost_options.quarantine_folder = config.state_folder + "/quarantine";
   cost_options.keep_deliveries = config.cost_keep_deliveries;
   cost_options.keep_months = config.cost_keep_months;
+  if (!config.cost_engine.is_null()) {
+    PURSER_ASSIGN_OR_RETURN(
+        const costs::ClickHouseOptions clickhouse,
+        costs::ReadClickHouseOptions(
+            config.cost_engine, [folders = config.secret_folders](absl::string_view reference) {
+              return ResolveSecret(reference, folders);
+            }));
+    cost_options.engine = [this, clickhouse](const costs::Options& service_options) {
+      return costs::OpenClickHouseEngine(service_options, clickhouse, *network.retrying);
+    };
+  }
   PURSER_ASSIGN_OR_RETURN(costs, costs::CostService::Open(std::move(cost_options)));
   if (cost_files.has_metrics) PURSER_RETURN_IF_ERROR(costs->PutMetrics(cost_files.metrics));
   cost_overlay = std::make_unique<CostOverlay>(*costs, cost_policy, *inventory, *database);

@@ -186,6 +186,22 @@ nlohmann::json ConfigSchema() {
               {"description", "Where bills are read from on their own, by the bill's name."},
               {"propertyNames", {{"pattern", "^[a-z0-9-]{1,63}$"}}},
               {"additionalProperties", {{"type", "object"}}}}},
+            {"engine",
+             {{"type", "object"},
+              {"description",
+               "ClickHouse servers that keep the charges; without it the store itself does."},
+              {"required", nlohmann::json::array({"type", "servers"})},
+              {"additionalProperties", false},
+              {"properties",
+               {{"type", {{"enum", nlohmann::json::array({"clickhouse"})}}},
+                {"servers", StringsSchema("URLs of the HTTP interface, one per shard.")},
+                {"cluster", StringSchema("The servers' own name for all of them.")},
+                {"database", StringSchema("Made when it is not there; purser when absent.")},
+                {"user", StringSchema("default when absent.")},
+                {"password",
+                 {{"type", "string"},
+                  {"pattern", "^(env|file):"},
+                  {"description", "A secret reference."}}}}}}},
             {"keepDeliveries",
              {{"type", "integer"},
               {"minimum", 0},
@@ -311,6 +327,7 @@ absl::StatusOr<Config> LoadConfig(absl::string_view file) {
       if (value["costs"].contains(name)) *out = Resolve(folder, value["costs"][name]);
     }
     config.cost_sources = value["costs"].value("sources", nlohmann::json());
+    config.cost_engine = value["costs"].value("engine", nlohmann::json());
     config.cost_keep_deliveries =
         value["costs"].value("keepDeliveries", config.cost_keep_deliveries);
     config.cost_keep_months = value["costs"].value("keepMonths", 0);

@@ -67,6 +67,7 @@ struct Config {
   std::string cost_prices_file;
   std::string cost_metrics_file;
   std::string cost_rates_file;
+  nlohmann::json cost_engine;     // read by costs::ReadClickHouseOptions; null: the store itself
   nlohmann::json cost_sources;    // by name, read by costs::BillSources; null: none
   int cost_keep_deliveries = 10;  // see costs::Options
   int cost_keep_months = 0;
