@@ -6,7 +6,7 @@ import plugin from './index';
 import { parseIntervals } from './intervals';
 
 const { row } = CostSurfaceBackend;
-const intervals = 'R2/P2D/2026-11-04';
+const intervals = 'R2/P2D/2026-11-05';
 
 describe('Cost Insights', () => {
   let backend: CostSurfaceBackend;
@@ -56,7 +56,7 @@ describe('Cost Insights', () => {
     });
     const { trendline, groupedCosts, ...rest } = cost as Record<string, never>;
     assert.deepEqual(rest, {
-      ...series('component:default/shop', [10, 0, 15, 0]),
+      ...series('shop', [10, 0, 15, 0]),
       change: { ratio: 0.5, amount: 5 },
     });
     // By least squares over the four days.
@@ -110,12 +110,12 @@ describe('Cost Insights', () => {
   });
 
   it('knows months of any length', () => {
-    assert.deepEqual(parseIntervals('R2/P30D/2026-11-30'), {
+    assert.deepEqual(parseIntervals('R2/P30D/2026-12-01'), {
       from: '2026-10-02',
       middle: '2026-11-01',
       to: '2026-11-30',
     });
-    assert.deepEqual(parseIntervals('R2/P3M/2026-11-30'), {
+    assert.deepEqual(parseIntervals('R2/P3M/2026-12-01'), {
       from: '2026-06-01',
       middle: '2026-09-01',
       to: '2026-11-30',

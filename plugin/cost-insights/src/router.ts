@@ -126,7 +126,8 @@ export function createRouter(context: CostSurfaceContext<Request>): Router {
   // The contract of the AWS backend.
   router.get('/v1/entity/:namespace/:kind/:name/:intervals', async (req, res) => {
     const { namespace, kind, name, intervals } = req.params;
-    res.json(await dailyCost(req, `${kind}:${namespace}/${name}`.toLowerCase(), intervals));
+    const cost = await dailyCost(req, `${kind}:${namespace}/${name}`.toLowerCase(), intervals);
+    res.json({ ...cost, id: name });
   });
 
   // What CostInsightsClient asks.
