@@ -94,6 +94,16 @@ function replaceAbsent() {
   };
 }
 
+/** The backends find their own migrations by asking Backstage, which does not see them there. */
+function resolvePeersFrom(place) {
+  const resolve = Module._resolveFilename;
+  Module._resolveFilename = function resolvePeer(request, parent, ...rest) {
+    const peer = Object.keys(peers).some(name => request.startsWith(`${name}/`));
+    const asked = peer && !parent?.filename?.startsWith(work) ? place : parent;
+    return resolve.call(this, request, asked, ...rest);
+  };
+}
+
 async function ask(base, headers, requests) {
   const answers = [];
   for (const { method = 'GET', path: target, body } of requests) {
@@ -234,7 +244,11 @@ async function recordCostInsights(require) {
 fetchPeers();
 replaceAbsent();
 process.env.TZ = 'UTC';
-const require = createRequire(path.join(work, 'index.js'));
+const place = new Module(path.join(work, 'index.js'));
+place.filename = place.id;
+place.paths = Module._nodeModulePaths(work);
+resolvePeersFrom(place);
+const require = createRequire(place.id);
 const write = (name, value) =>
   writeFileSync(path.join(here, name), `${JSON.stringify(value, null, 2)}\n`);
 write('cost-insights-aws.json', await recordCostInsights(require));

@@ -95,7 +95,8 @@ export function createRouter(context: CostSurfaceContext<Request>): Router {
     } else {
       await authorize(req);
     }
-    if (textOf(req, 'tags')) {
+    // Its pages say "()" for none.
+    if (!/^(\(\s*\))?$/.test(textOf(req, 'tags').trim())) {
       res.status(207).json({
         data: [],
         errors: [
@@ -167,13 +168,16 @@ export function createRouter(context: CostSurfaceContext<Request>): Router {
       .map(({ name, of, amount }) => ({ id: name, provider: of, name, amount: toNumber(amount) }));
     res.json({ data, status: 200 });
   });
-  for (const path of ['/:wallet/metrics', '/:wallet/metrics-setting']) {
-    router.get(path, async (req, res) => {
-      await authorize(req);
-      known(req.params.wallet);
-      res.json({ data: [], errors: [], status: 200 });
-    });
-  }
+  router.get('/:wallet/metrics', async (req, res) => {
+    await authorize(req);
+    known(req.params.wallet);
+    res.json({ data: [], errors: [], status: 200 });
+  });
+  router.get('/:wallet/metrics-setting', async (req, res) => {
+    await authorize(req);
+    known(req.params.wallet);
+    res.json({ data: [], status: 200 });
+  });
   router.get('/:wallet', async (req, res) => {
     await authorize(req);
     known(req.params.wallet);
