@@ -19,6 +19,8 @@ using store::Value;
 
 // Events from the future of more than this are a wrong clock of the past, not a jump now.
 constexpr absl::Duration kMaxTrustedSkew = absl::Hours(24);
+// More beats than an engine says between two times that it is taken for dead.
+constexpr int64_t kBeatsOfALife = int64_t{1} << 32;
 
 }  // namespace
 
@@ -154,9 +156,11 @@ absl::Status EngineCore::BeatIn(Connection& connection, absl::Duration now, Beat
     if (beats == 0) {
       // Others took this engine for dead while it stood still: what it leased is theirs.
       beat.buried = true;
+      // A number that nobody has seen: who still remembers the one before would otherwise take it
+      // for a long silence, and the runs with it.
       PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
-          "INSERT INTO workflow_engine (boot, beats, at) VALUES ($1, 1, $2)",
-          {boot_, absl::ToUnixMicros(Now())}, 1));
+          "INSERT INTO workflow_engine (boot, beats, at) VALUES ($1, $2, $3)",
+          {boot_, ++burials_ * kBeatsOfALife, absl::ToUnixMicros(Now())}, 1));
     }
   }
   PURSER_ASSIGN_OR_RETURN(
@@ -208,6 +212,11 @@ void EngineCore::KeepTime(absl::Duration now, const BeatState& beat) {
     neighbour.seen = now;
   }
   for (const std::string& boot : beat.dead) neighbours_.erase(boot);
+  // Those that others buried, or that ended.
+  std::erase_if(neighbours_, [&](const auto& known) {
+    return std::none_of(beat.engines.begin(), beat.engines.end(),
+                        [&](const Row& row) { return row.Text(0) == known.first; });
+  });
   if (!finding_time_ || !alone) return;
   // Nobody has another time: the clock is right.
   const absl::StatusOr<absl::Time> time = StoreTime();

@@ -237,6 +237,7 @@ class EngineCore {
   absl::StatusOr<absl::Time> StoreTime();
   // Engines are known of, and whether they live is not: see Init.
   bool finding_time_ = false;
+  int64_t burials_ = 0;  // how often others took this engine for dead
   std::map<std::string, Neighbour> neighbours_;
   absl::Duration beaten_ = -absl::InfiniteDuration();
 };

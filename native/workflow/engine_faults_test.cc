@@ -7,6 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "workflow/engine.h"
+#include "workflow/engine_core.h"
 #include "workflow/testing.h"
 
 namespace purser::workflow {
@@ -73,6 +74,18 @@ class EngineFaultsTest : public testing::Test {
                     })
                     .ok());
     return state;
+  }
+  int64_t Engines() {
+    int64_t count = 0;
+    EXPECT_TRUE(database_
+                    .Read([&](Connection& c) -> absl::Status {
+                      PURSER_ASSIGN_OR_RETURN(const store::Rows rows,
+                                              c.Query("SELECT COUNT(*) FROM workflow_engine", {}));
+                      count = rows[0].Int(0);
+                      return absl::OkStatus();
+                    })
+                    .ok());
+    return count;
   }
   template <typename Condition>
   static bool Until(Condition condition) {
@@ -194,6 +207,39 @@ TEST_F(EngineFaultsTest, ADefinitionThatCannotBeReadDoesNotBlockTheOthers) {
   executor_.operations["ok"] = {};
   ASSERT_TRUE(Begin("r1", "ok").ok());
   EXPECT_TRUE(Until([&] { return State("r1") == RunState::kSucceeded; }));
+}
+
+// Who was taken for dead by one engine and has said since that it lives is not taken for dead by
+// another that remembers the number it had before.
+TEST_F(EngineFaultsTest, AnEngineThatCameBackLives) {
+  base::FakeClock clock(absl::FromUnixSeconds(1'800'000'000));
+  EngineOptions options;
+  options.database = &database_;
+  options.clock = &clock;
+  options.rng = &rng_;
+  options.executor = &executor_;
+  options.observer = &observer_;
+  options.exclusive = false;
+  std::vector<std::unique_ptr<EngineCore>> engines;
+  for (int i = 0; i < 3; ++i) {
+    engines.push_back(std::make_unique<EngineCore>(options, [](const std::string&) {}));
+    ASSERT_TRUE(engines.back()->Init().ok());
+    ASSERT_TRUE(engines.back()->Start().ok());
+  }
+  EngineCore& silent = *engines[0];
+  EngineCore& late = *engines[1];
+  EngineCore& judge = *engines[2];
+  ASSERT_TRUE(late.Beat().ok());
+  ASSERT_TRUE(judge.Beat().ok());
+  clock.Advance(options.lease / 2);
+  ASSERT_TRUE(late.Beat().ok());
+  ASSERT_TRUE(judge.Beat().ok());
+  clock.Advance(options.lease / 2);
+  ASSERT_TRUE(judge.Beat().ok());
+  ASSERT_EQ(Engines(), 2);
+  ASSERT_TRUE(silent.Beat().ok());
+  ASSERT_TRUE(late.Beat().ok());
+  EXPECT_EQ(Engines(), 3);
 }
 
 }  // namespace
