@@ -139,6 +139,21 @@ TEST_F(LifeTest, DeletingUndoesInReverseAndRefusesWhatIsProtected) {
   EXPECT_NE(other.holding_id, made.id);
 }
 
+TEST_F(LifeTest, WhatWasMadeGoesAfterAChangeAsWellAndWhatWasThereBeforeStays) {
+  OpenWith();
+  const Request made = Done(Make("thing", {{"name", "a"}}));
+  ASSERT_EQ(Done(Ask(RequestKind::kChange, made.id, {{"size", 2}})).state,
+            RequestState::kSucceeded);
+  EXPECT_EQ(Done(Ask(RequestKind::kDelete, made.id)).state, RequestState::kSucceeded);
+  EXPECT_FALSE(cloud_->Things().contains("a"));
+  cloud_->Set("theirs", {{"name", "theirs"}});
+  const Request over = Done(Make("thing", {{"name", "theirs"}}));
+  ASSERT_EQ(Done(Ask(RequestKind::kChange, over.id, {{"size", 2}})).state,
+            RequestState::kSucceeded);
+  EXPECT_EQ(Done(Ask(RequestKind::kDelete, over.id)).state, RequestState::kSucceeded);
+  EXPECT_TRUE(cloud_->Things().contains("theirs"));
+}
+
 TEST_F(LifeTest, TheSameKeyGivesTheFirstRequestWhateverHasHappenedSince) {
   OpenWith();
   const Request made = Done(Make("thing", {{"name", "a"}}, "make"));
@@ -416,8 +431,9 @@ TEST_F(LifeTest, EachItemIsAStepOfItsOwn) {
   ASSERT_EQ(made.state, RequestState::kSucceeded) << made.message;
   ASSERT_EQ(made.steps.size(), 4u);
   EXPECT_EQ(made.steps[2].id, "make.2");
-  EXPECT_EQ(made.steps[3].outputs["made"],
-            json::parse(R"([{"name":"x","size":0},{"name":"y","size":1},{"name":"z","size":2}])"));
+  EXPECT_EQ(made.steps[3].outputs["made"], json::parse(R"([{"created":true,"name":"x","size":0},
+                            {"created":true,"name":"y","size":1},
+                            {"created":true,"name":"z","size":2}])"));
   EXPECT_EQ(Done(Make("many", {{"names", json::array()}})).state, RequestState::kSucceeded);
   const auto too_many = Make("many", {{"names", std::vector<int>(101, 1)}});
   EXPECT_TRUE(absl::IsInvalidArgument(too_many.status())) << too_many.status();

@@ -243,6 +243,31 @@ absl::Status RunRecorder::DropResources(Connection& connection, const RequestRow
   return ForgetMade(connection, row.holding_id, step_id);
 }
 
+absl::StatusOr<json> RunRecorder::OutputsToUndo(Connection& connection, const RequestRow& row,
+                                                const std::string& step_id,
+                                                const workflow::CallResult& result) {
+  json outputs = result.outputs;
+  // Connectors spare what was there before a call. What an earlier request of the same holding made
+  // was there before this one's, and is the holding's all the same.
+  if (outputs.value("created", json(true)) != false) return outputs;
+  PURSER_ASSIGN_OR_RETURN(const std::vector<MadeRow> made, MadeOf(connection, row.holding_id));
+  for (const MadeRow& before : made) {
+    if (before.step_id != step_id) continue;
+    if (ParseJsonOr(before.outputs, json::object()).value("created", json(true)) == false) break;
+    std::set<std::string> known;
+    PURSER_ASSIGN_OR_RETURN(const std::vector<RecordedResource> recorded,
+                            RecordedResources(connection, before.request_id));
+    for (const RecordedResource& resource : recorded) {
+      if (resource.step_id == step_id) known.insert(resource.resource_id);
+    }
+    std::set<std::string> now;
+    for (const json& resource : result.resources) now.insert(resource.value("id", ""));
+    // Only when it is the very same thing.
+    if (!now.empty() && now == known) outputs["created"] = true;
+  }
+  return outputs;
+}
+
 absl::Status RunRecorder::OnStepResult(Connection& connection, const workflow::RunRecord& run,
                                        const workflow::StepDefinition& step,
                                        workflow::Direction direction,
@@ -262,9 +287,9 @@ absl::Status RunRecorder::OnStepResult(Connection& connection, const workflow::R
   if (removes) return DropResources(connection, row, step.id);
   if (!undo.empty()) {
     // Also while it is not ready: what was begun must be found again.
-    PURSER_RETURN_IF_ERROR(
-        PutMade(connection, {row.holding_id, step.id, row.id, undo,
-                             purser::json::Dump(result.outputs), run.sequence + 1}));
+    PURSER_ASSIGN_OR_RETURN(const json outputs, OutputsToUndo(connection, row, step.id, result));
+    PURSER_RETURN_IF_ERROR(PutMade(connection, {row.holding_id, step.id, row.id, undo,
+                                                purser::json::Dump(outputs), run.sequence + 1}));
   }
   if (result.resources.empty()) return absl::OkStatus();
   PURSER_ASSIGN_OR_RETURN(const std::vector<RecordedResource> before,

@@ -59,6 +59,11 @@ class RunRecorder final : public workflow::RunObserver {
   absl::Status ShowEntity(store::Connection& connection, RequestRow& row,
                           const Blueprint& blueprint, const nlohmann::json& context,
                           const std::optional<HoldingRow>& holding);
+  // What undoes a step is given: its outputs, with what an earlier request of the holding made
+  // counted as made.
+  absl::StatusOr<nlohmann::json> OutputsToUndo(store::Connection& connection, const RequestRow& row,
+                                               const std::string& step_id,
+                                               const workflow::CallResult& result);
   // Resources that a step recorded are gone.
   absl::Status DropResources(store::Connection& connection, const RequestRow& row,
                              absl::string_view step_id);

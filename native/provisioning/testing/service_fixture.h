@@ -48,21 +48,26 @@ class MemoryCloud final : public connectors::Connector {
 
   absl::StatusOr<connectors::CallResult> Call(absl::string_view operation,
                                               const nlohmann::json& input,
-                                              connectors::CallContext&) override {
+                                              connectors::CallContext& context) override {
     base::MutexLock lock(mutex_);
     if (operation == "fail") return absl::InvalidArgumentError("quota is used up");
     const std::string name = input.at("name");
     calls_.push_back(absl::StrCat(operation, " ", name));
     if (operation == "drop") {
       if (sticky_) return absl::PermissionDeniedError("locked");
+      // What was there before the call that gave these outputs stays, as with real systems.
+      if (!input.value("created", true)) return connectors::CallResult();
       things_.erase(name);
       return connectors::CallResult();
     }
+    if (!things_.contains(name)) makers_[name] = context.effect_key();
     things_[name] = input;
-    return Result(name);
+    connectors::CallResult made = Result(name);
+    made.outputs["created"] = makers_[name] == context.effect_key();
+    return made;
   }
   absl::StatusOr<connectors::CallResult> Observe(absl::string_view, const nlohmann::json& input,
-                                                 const connectors::CallResult&,
+                                                 const connectors::CallResult& previous,
                                                  connectors::CallContext&) override {
     base::MutexLock lock(mutex_);
     const std::string name = input.at("name");
@@ -70,7 +75,11 @@ class MemoryCloud final : public connectors::Connector {
     if (!things_.contains(name)) {
       return absl::NotFoundError(absl::StrCat("there is no ", name));
     }
-    return Result(name);
+    connectors::CallResult found = Result(name);
+    if (previous.outputs.contains("created")) {
+      found.outputs["created"] = previous.outputs["created"];
+    }
+    return found;
   }
 
   std::vector<std::string> Calls() {
@@ -107,6 +116,7 @@ class MemoryCloud final : public connectors::Connector {
   std::vector<connectors::Operation> operations_;
   base::Mutex mutex_;
   std::map<std::string, nlohmann::json> things_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::string> makers_ ABSL_GUARDED_BY(mutex_);  // name → effect key
   std::vector<std::string> calls_ ABSL_GUARDED_BY(mutex_);
   bool sticky_ ABSL_GUARDED_BY(mutex_) = false;
 };
