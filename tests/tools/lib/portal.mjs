@@ -14,6 +14,13 @@ const POLLED = { frequency: { seconds: 5 }, timeout: { minutes: 1 }, initialDela
 // One run listens for changes until shortly before its timeout; the next takes over within seconds.
 const FOLLOWED = { ...POLLED, timeout: { minutes: 15 } };
 
+// Of examples/templates/holdings: what entities of requests link to.
+const HOLDING_FORMS = {
+  renew: 'renew-holding',
+  transfer: 'transfer-holding',
+  delete: 'delete-holding',
+};
+
 const templateAt = target => ({ type: 'file', target, rules: [{ allow: ['Template'] }] });
 
 /** The catalog locations that app-config.yaml names. */
@@ -25,6 +32,7 @@ function demoLocations() {
       rules: [{ allow: ['User', 'Group', 'Domain', 'System'] }],
     },
     templateAt(at('examples/templates/analytics-workspace/template.yaml')),
+    templateAt(at('examples/templates/holdings/templates.yaml')),
   ];
 }
 
@@ -172,7 +180,10 @@ export class Portal {
     const program = at('build/release/bin/purserd');
     writeFileSync(
       this.paths.sidecarConfig,
-      sidecarConfig(this.paths, this.#blueprints, this.#outside?.sidecarConfig()),
+      sidecarConfig(this.paths, this.#blueprints, {
+        portal: { url: this.baseUrl, forms: HOLDING_FORMS },
+        ...this.#outside?.sidecarConfig(),
+      }),
     );
     const make = () =>
       new Child(program, ['--config', this.paths.sidecarConfig], {
