@@ -23,7 +23,10 @@ using store::Connection;
 constexpr absl::Duration kLease = absl::Seconds(10);
 constexpr absl::Duration kBeat = absl::Seconds(3);
 // How long a step waits between its call and the first look.
-constexpr absl::Duration kWait = absl::Seconds(10);
+constexpr absl::Duration kWait = absl::Seconds(30);
+// Engines know one another's time to within a beat, unless the one they learned it from stood
+// still.
+constexpr absl::Duration kMaxEarly = absl::Seconds(13);  // a lease and a beat
 
 class SimClock final : public base::Clock {
  public:
@@ -233,8 +236,8 @@ class Simulation {
     call.outcome = workflow::Perform(executor_, *call.task, context);
     if (call.task->kind == workflow::TaskKind::kCall &&
         call.outcome.kind == workflow::Outcome::Kind::kResult) {
-      // Engines know one another's time to within a beat.
-      not_before_.try_emplace(step, clock_.Monotonic() + call.outcome.result.poll_after - kBeat);
+      not_before_.try_emplace(step,
+                              clock_.Monotonic() + call.outcome.result.poll_after - kMaxEarly);
     }
     if (fate == 1 && call.outcome.kind == workflow::Outcome::Kind::kResult &&
         call.task->kind == workflow::TaskKind::kCall) {
