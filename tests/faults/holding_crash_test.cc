@@ -197,7 +197,9 @@ bool RunCase(const std::string& fault, Story story, const Counts& wanted,
   std::ofstream(folder + "/blueprints/thing.yaml") << kThing;
   std::ofstream(folder + "/blueprints/brief.yaml") << kBrief;
   const bool killed = Live(folder, fault, story);
-  if (killed) EXPECT_FALSE(Live(folder, "", story));
+  if (killed) {
+    EXPECT_FALSE(Live(folder, "", story));
+  }
 
   Counts counts;
   for (const std::string& line : ReadLedger(folder + "/ledger")) {

@@ -13,7 +13,9 @@ class SourceLeaseTest : public testing::CostsOnDatabaseTest {
  protected:
   void SetUp() override {
     testing::CostsOnDatabaseTest::SetUp();
-    if (!IsSkipped()) ASSERT_TRUE(SourceLease::Migrate(*database_).ok());
+    if (!IsSkipped()) {
+      ASSERT_TRUE(SourceLease::Migrate(*database_).ok());
+    }
   }
   auto Claim(const std::string& source) { return SourceLease::Claim(*database_, clock_, source); }
 };
