@@ -3,6 +3,7 @@
 #include <functional>
 
 #include "gmock/gmock.h"
+#include "provisioning/run_recorder.h"
 #include "provisioning/testing/service_fixture.h"
 
 namespace purser::provisioning {
@@ -152,6 +153,23 @@ TEST_F(LifeTest, WhatWasMadeGoesAfterAChangeAsWellAndWhatWasThereBeforeStays) {
             RequestState::kSucceeded);
   EXPECT_EQ(Done(Ask(RequestKind::kDelete, over.id)).state, RequestState::kSucceeded);
   EXPECT_TRUE(cloud_->Things().contains("theirs"));
+}
+
+TEST(CountMembersAsMadeTest, OfASetByUid) {
+  const json before = json::parse(R"({"members": [
+      {"uid": "1", "created": true}, {"uid": "2", "created": false}, {"uid": "", "created": true}]})");
+  json outputs = json::parse(R"({"members": [
+      {"uid": "1", "created": false}, {"uid": "2", "created": false},
+      {"uid": "3", "created": false}, {"uid": "", "created": false}]})");
+  CountMembersAsMade(before, outputs);
+  std::vector<bool> created;
+  for (const json& member : outputs["members"]) created.push_back(member["created"].get<bool>());
+  EXPECT_THAT(created, ::testing::ElementsAre(true, false, false, false));
+  for (const char* odd : {R"({"members": 1})", R"({"members": [1]})", "{}"}) {
+    json other = json::parse(odd);
+    CountMembersAsMade(before, other);
+    EXPECT_EQ(other, json::parse(odd));
+  }
 }
 
 TEST_F(LifeTest, TheSameKeyGivesTheFirstRequestWhateverHasHappenedSince) {

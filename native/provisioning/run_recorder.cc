@@ -243,17 +243,36 @@ absl::Status RunRecorder::DropResources(Connection& connection, const RequestRow
   return ForgetMade(connection, row.holding_id, step_id);
 }
 
+void CountMembersAsMade(const json& before, json& outputs) {
+  const auto members = outputs.find("members");
+  if (members == outputs.end() || !members->is_array()) return;
+  std::set<std::string> made;
+  for (const json& member : before.value("members", json::array())) {
+    if (member.is_object() && member.value("created", json(false)) == true) {
+      made.insert(member.value("uid", ""));
+    }
+  }
+  made.erase("");
+  for (json& member : *members) {
+    if (member.is_object() && made.contains(member.value("uid", ""))) member["created"] = true;
+  }
+}
+
 absl::StatusOr<json> RunRecorder::OutputsToUndo(Connection& connection, const RequestRow& row,
                                                 const std::string& step_id,
                                                 const workflow::CallResult& result) {
   json outputs = result.outputs;
   // Connectors spare what was there before a call. What an earlier request of the same holding made
   // was there before this one's, and is the holding's all the same.
-  if (outputs.value("created", json(true)) != false) return outputs;
   PURSER_ASSIGN_OR_RETURN(const std::vector<MadeRow> made, MadeOf(connection, row.holding_id));
   for (const MadeRow& before : made) {
     if (before.step_id != step_id) continue;
-    if (ParseJsonOr(before.outputs, json::object()).value("created", json(true)) == false) break;
+    const json earlier = ParseJsonOr(before.outputs, json::object());
+    CountMembersAsMade(earlier, outputs);
+    if (outputs.value("created", json(true)) != false ||
+        earlier.value("created", json(true)) == false) {
+      continue;
+    }
     std::set<std::string> known;
     PURSER_ASSIGN_OR_RETURN(const std::vector<RecordedResource> recorded,
                             RecordedResources(connection, before.request_id));

@@ -26,6 +26,10 @@ RequestState ToRequestState(workflow::RunState state);
 // When the keeper must look at a holding next; kNever: it need not.
 int64_t DueOf(const HoldingRow& holding, const Life& life);
 
+// A set's outputs list its `members`, each with `uid` and whether the step made it (`created`).
+// Those of `outputs` that were made by the step that gave `before` count as made.
+void CountMembersAsMade(const nlohmann::json& before, nlohmann::json& outputs);
+
 // Thread-safe.
 class RunRecorder final : public workflow::RunObserver {
  public:

@@ -263,6 +263,7 @@ describe('the blueprints of a platform', { skip }, () => {
     assert.equal(counted(statements, /^DROP DATABASE/i), 1);
     assert.equal(counted(statements, /^DROP ROLE/i), 1);
     assert.equal(await platform.object('Certificate', 'istio-system', 'shop'), undefined);
+    assert.equal(await platform.object('Namespace', '', 'shop'), undefined);
     const { items } = await fixture.client
       .get('/api/purser/v1/orphans')
       .catch(() => ({ items: [] }));
