@@ -109,8 +109,6 @@ spec:
                                     {.ref = "group:default/data", .parent = "group:default/all"}});
   ASSERT_TRUE(graph.ok()) << graph.status();
   ASSERT_TRUE(service_->PutGraph(*graph).ok());
-  const auto names = service_->NamesOf(Dimension::kGroup);
-  ASSERT_TRUE(names.ok()) << names.status();
   // A restart finds everything as it was.
   const auto before = Query({Dimension::kDay, Dimension::kEntity, Dimension::kService});
   const auto version = service_->DataVersion();

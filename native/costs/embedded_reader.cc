@@ -162,15 +162,4 @@ absl::StatusOr<std::vector<AllocatedPart>> EmbeddedReader::ExplainEntity(const s
   return ToParts(parts);
 }
 
-absl::StatusOr<std::vector<std::string>> EmbeddedReader::NamesOf(NodeKind kind) const {
-  std::vector<std::string> names;
-  PURSER_RETURN_IF_ERROR(
-      context_.connection.ForEach("SELECT name FROM cost_nodes WHERE kind = $1 ORDER BY name",
-                                  {static_cast<int64_t>(kind)}, [&](const store::Row& row) {
-                                    names.push_back(row.Text(0));
-                                    return absl::OkStatus();
-                                  }));
-  return names;
-}
-
 }  // namespace purser::costs

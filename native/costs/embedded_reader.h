@@ -37,7 +37,6 @@ class EmbeddedReader final : public CostReader {
   absl::StatusOr<DeliveryDiff> Diff(const DiffRequest& request) const override {
     return RunDiff(context_, request);
   }
-  absl::StatusOr<std::vector<std::string>> NamesOf(NodeKind kind) const override;
 
  private:
   const QueryContext context_;

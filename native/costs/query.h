@@ -55,8 +55,6 @@ class CostReader {
   virtual absl::StatusOr<std::vector<StoredDelivery>> Deliveries(const std::string& source,
                                                                  int limit) const = 0;
   virtual absl::StatusOr<DeliveryDiff> Diff(const DiffRequest& request) const = 0;
-  // In order.
-  virtual absl::StatusOr<std::vector<std::string>> NamesOf(NodeKind kind) const = 0;
 };
 
 // Of the embedded engine, as CostReader::SumGroups.

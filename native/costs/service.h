@@ -393,8 +393,6 @@ class CostService {
   virtual absl::StatusOr<bool> RecordAlert(const CostAlert& alert) = 0;
   // Recorded alerts behind `after`, oldest first, at most `limit`.
   virtual absl::StatusOr<std::vector<CostAlert>> Alerts(int64_t after, int limit) = 0;
-  // Names of all nodes of a dimension of the catalog that ever had cost.
-  virtual absl::StatusOr<std::vector<std::string>> NamesOf(Dimension dimension) = 0;
 
   // Allocates everything stored by the rules and resources of now; call it when resources were
   // recorded. Returns how many subjects went to another entity.

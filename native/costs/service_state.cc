@@ -190,14 +190,4 @@ absl::StatusOr<std::vector<CostAlert>> StoredCostService::Alerts(int64_t after, 
   return alerts;
 }
 
-absl::StatusOr<std::vector<std::string>> StoredCostService::NamesOf(Dimension dimension) {
-  const std::optional<NodeKind> kind = NodeKindOf(dimension);
-  if (!kind.has_value()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(DimensionName(dimension), " is no dimension of the catalog"));
-  }
-  return Answer<std::vector<std::string>>(
-      [&](const CostReader& reader) { return reader.NamesOf(*kind); });
-}
-
 }  // namespace purser::costs

@@ -77,7 +77,6 @@ class StoredCostService final : public CostService {
   absl::StatusOr<std::optional<std::pair<absl::CivilDay, absl::CivilDay>>> DataDays() override;
   absl::StatusOr<bool> RecordAlert(const CostAlert& alert) override;
   absl::StatusOr<std::vector<CostAlert>> Alerts(int64_t after, int limit) override;
-  absl::StatusOr<std::vector<std::string>> NamesOf(Dimension dimension) override;
   absl::StatusOr<int64_t> Reallocate() override {
     base::MutexLock lock(allocation_mutex_);
     return engine_->Reallocate(*graph());

@@ -365,9 +365,6 @@ TEST_P(DifferentialTest, AnswersAreThoseOfTheEmbeddedEngine) {
                         : std::string(top.status().message());
       });
     }
-    if (dimension != Dimension::kService) {
-      Both([&](CostService& service) { return *service.NamesOf(dimension); });
-    }
   }
   Both([&](CostService& service) {
     std::string text;

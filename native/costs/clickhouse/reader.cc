@@ -293,17 +293,4 @@ absl::StatusOr<DeliveryDiff> ClickHouseReader::Diff(const DiffRequest& request) 
   return diff;
 }
 
-absl::StatusOr<std::vector<std::string>> ClickHouseReader::NamesOf(NodeKind kind) const {
-  std::vector<std::string> names;
-  PURSER_RETURN_IF_ERROR(client_.Select(
-      absl::StrCat("SELECT DISTINCT node FROM ", client_.Everywhere(kDailyTable), " WHERE ",
-                   NodesOf(kind), "segment IN ",
-                   ClickHouseTexts(state_.MonthIds(kFirstDate, kLastDate)), " ORDER BY node"),
-      [&](const std::vector<std::string>& row) {
-        names.push_back(row[0]);
-        return absl::OkStatus();
-      }));
-  return names;
-}
-
 }  // namespace purser::costs

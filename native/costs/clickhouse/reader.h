@@ -34,7 +34,6 @@ class ClickHouseReader final : public CostReader {
   absl::StatusOr<std::vector<StoredDelivery>> Deliveries(const std::string& source,
                                                          int limit) const override;
   absl::StatusOr<DeliveryDiff> Diff(const DiffRequest& request) const override;
-  absl::StatusOr<std::vector<std::string>> NamesOf(NodeKind kind) const override;
 
  private:
   const ClickHouseClient& client_;

@@ -737,6 +737,7 @@ export class TestSidecar {
       verifyAudit: this.#unary('VerifyAudit', () => ({
         events: BigInt(this.requests.length),
         fault: this.holdings.auditFault,
+        forgotten: 0n,
       })),
       getBlueprint: this.#unary('GetBlueprint', ({ nameOrHash }) => ({
         bodyJson: JSON.stringify({ metadata: { name: nameOrHash } }),
