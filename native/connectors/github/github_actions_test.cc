@@ -1,12 +1,8 @@
 // Merges, repositories, variables and workflows against a GitHub of our own, and how they fail.
-#include "base/rng.h"
 #include "base/status.h"
-#include "connectors/fake_call_context.h"
-#include "connectors/github/fake_github.h"
-#include "connectors/github/github_connector.h"
+#include "connectors/github/github_fixture.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "http/beast_transport.h"
 #include "json/json.h"
 
 namespace purser::connectors {
@@ -17,21 +13,8 @@ using ::testing::HasSubstr;
 using Json = nlohmann::json;
 using Fault = FakeGithub::Fault;
 
-class GithubActionsTest : public ::testing::Test {
+class GithubActionsTest : public GithubFixture {
  protected:
-  GithubActionsTest() {
-    context_.secrets["env:T"] = "t0ken";
-    const ConnectorDependencies dependencies{*transport_, clock_, rng_, {}};
-    auto connector = GithubConnector::FromConfig(
-        "github",
-        {{"api", peer_.url()}, {"credential", {{"token", "env:T"}}}, {"repositories", {"org/*"}}},
-        dependencies);
-    EXPECT_TRUE(connector.ok()) << connector.status();
-    connector_ = *std::move(connector);
-  }
-  absl::StatusOr<CallResult> Call(const char* operation, const Json& input) {
-    return connector_->Call(operation, input, context_);
-  }
   absl::StatusOr<CallResult> Observe(const Json& input, const CallResult& previous) {
     return connector_->Observe("workflow", input, previous, context_);
   }
@@ -44,13 +27,6 @@ class GithubActionsTest : public ::testing::Test {
     return 1;
   }
 
-  FakeGithub peer_;
-  std::unique_ptr<http::Transport> transport_ =
-      *http::NewBeastTransport({.policy = *http::AddressPolicy::Create({"127.0.0.1"})});
-  base::FakeClock clock_;
-  base::SeededRng rng_{1};
-  FakeCallContext context_;
-  std::unique_ptr<Connector> connector_;
   const Json run_ = {{"repository", "org/infra"},
                      {"workflow", "deploy.yaml"},
                      {"ref", "main"},

@@ -1,12 +1,9 @@
 #include "connectors/github/github_connector.h"
 
-#include "base/rng.h"
 #include "base/status.h"
-#include "connectors/fake_call_context.h"
-#include "connectors/github/fake_github.h"
+#include "connectors/github/github_fixture.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "http/beast_transport.h"
 #include "http/retry.h"
 #include "json/json.h"
 
@@ -17,19 +14,9 @@ using ::testing::HasSubstr;
 using Json = nlohmann::json;
 using Fault = FakeGithub::Fault;
 
-class GithubConnectorTest : public ::testing::Test {
+class GithubConnectorTest : public GithubFixture {
  protected:
-  GithubConnectorTest() {
-    context_.secrets["env:T"] = "t0ken";
-    peer_.RequireToken("t0ken");
-    const ConnectorDependencies dependencies{*transport_, clock_, rng_, {}};
-    auto connector = GithubConnector::FromConfig(
-        "github",
-        {{"api", peer_.url()}, {"credential", {{"token", "env:T"}}}, {"repositories", {"org/*"}}},
-        dependencies);
-    EXPECT_TRUE(connector.ok()) << connector.status();
-    connector_ = *std::move(connector);
-  }
+  GithubConnectorTest() { peer_.RequireToken("t0ken"); }
   static Json Proposal() {
     return {{"repository", "org/infra"},
             {"branch", "request-1"},
@@ -39,9 +26,6 @@ class GithubConnectorTest : public ::testing::Test {
             {"labels", {"purser"}},
             {"reviewers", {"ada"}}};
   }
-  absl::StatusOr<CallResult> Call(const char* operation, const Json& input) {
-    return connector_->Call(operation, input, context_);
-  }
   // As the engine does it: again, with the same effect key, after what may pass.
   absl::StatusOr<CallResult> CallUntilDone(const char* operation, const Json& input) {
     absl::StatusOr<CallResult> result = Call(operation, input);
@@ -50,14 +34,6 @@ class GithubConnectorTest : public ::testing::Test {
     }
     return result;
   }
-
-  FakeGithub peer_;
-  std::unique_ptr<http::Transport> transport_ =
-      *http::NewBeastTransport({.policy = *http::AddressPolicy::Create({"127.0.0.1"})});
-  base::FakeClock clock_;
-  base::SeededRng rng_{1};
-  FakeCallContext context_;
-  std::unique_ptr<Connector> connector_;
 };
 
 TEST_F(GithubConnectorTest, ProposesFilesOnce) {
