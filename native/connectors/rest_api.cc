@@ -190,6 +190,13 @@ absl::StatusOr<RestAnswer> RestApi::Send(const RestCall& call, CallContext& cont
   return answer;
 }
 
+absl::StatusOr<RestAnswer> RestApi::SendIfChanged(RestCall call, const std::string& etag,
+                                                  CallContext& context) const {
+  call.accept.push_back(304);
+  if (!etag.empty()) call.headers.emplace_back("If-None-Match", etag);
+  return Send(call, context);
+}
+
 absl::StatusOr<json> RestApi::Json(const RestCall& call, CallContext& context) const {
   PURSER_ASSIGN_OR_RETURN(RestAnswer answer, Send(call, context));
   return std::move(answer.body);

@@ -55,6 +55,10 @@ class RestApi {
   // pause it asks for when a limit is met. A 2xx that is no JSON is UNAVAILABLE, of unknown outcome
   // when the call may have changed something.
   absl::StatusOr<RestAnswer> Send(const RestCall& call, CallContext& context) const;
+  // Send, but status 304 and no body when the answer bears the same ETag still: that costs nothing
+  // of most rate limits. `etag` is "" at first.
+  absl::StatusOr<RestAnswer> SendIfChanged(RestCall call, const std::string& etag,
+                                           CallContext& context) const;
   // The body of a 2xx.
   absl::StatusOr<nlohmann::json> Json(const RestCall& call, CallContext& context) const;
   // All items of a list over its pages (`page` and `per_page` are added); at most kMaxRestPages.

@@ -199,13 +199,11 @@ absl::StatusOr<CallResult> PullRequests::Propose(const Json& input, CallContext&
 absl::StatusOr<CallResult> PullRequests::Merged(const Json& input, const Json& previous,
                                                 CallContext& context) const {
   PURSER_ASSIGN_OR_RETURN(const std::string number, NumberOf(input));
-  RestCall call = {.path = absl::StrCat(RepositoryPath(input), "/pulls/", number),
-                   .accept = {304},
-                   .what = absl::StrCat("read pull request ", number)};
-  // An unchanged answer costs nothing of the rate limit.
-  const std::string etag = RestText(previous, {"etag"});
-  if (!etag.empty()) call.headers = {{"If-None-Match", etag}};
-  PURSER_ASSIGN_OR_RETURN(const RestAnswer answer, api_.Send(call, context));
+  PURSER_ASSIGN_OR_RETURN(
+      const RestAnswer answer,
+      api_.SendIfChanged({.path = absl::StrCat(RepositoryPath(input), "/pulls/", number),
+                          .what = absl::StrCat("read pull request ", number)},
+                         RestText(previous, {"etag"}), context));
   CallResult result;
   if (answer.status == 304) {
     result.outputs = previous;

@@ -235,12 +235,11 @@ absl::StatusOr<CallResult> GitlabConnector::MergeRequest(const Json& input,
 absl::StatusOr<CallResult> GitlabConnector::Merged(const Json& input, const Json& previous,
                                                    CallContext& context) const {
   PURSER_ASSIGN_OR_RETURN(const std::string iid, NumberOf(input));
-  RestCall call = {.path = absl::StrCat(ProjectPath(input), "/merge_requests/", iid),
-                   .accept = {304},
-                   .what = absl::StrCat("read merge request ", iid)};
-  const std::string etag = RestText(previous, {"etag"});
-  if (!etag.empty()) call.headers = {{"If-None-Match", etag}};
-  PURSER_ASSIGN_OR_RETURN(const RestAnswer answer, api_.Send(call, context));
+  PURSER_ASSIGN_OR_RETURN(
+      const RestAnswer answer,
+      api_.SendIfChanged({.path = absl::StrCat(ProjectPath(input), "/merge_requests/", iid),
+                          .what = absl::StrCat("read merge request ", iid)},
+                         RestText(previous, {"etag"}), context));
   CallResult result;
   if (answer.status == 304) {
     result.outputs = previous;
