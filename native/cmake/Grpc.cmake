@@ -5,6 +5,11 @@
 # libprotobuf, libre2 and some of Abseil are built with thread-local storage of executables.
 find_package(Protobuf REQUIRED)
 find_package(gRPC REQUIRED)
+if(TARGET re2::re2)
+  # Its -pthread says nothing to this compiler (Threads::Threads says what is needed) but makes the
+  # precompiled headers, which are compiled without it, unfit for whoever links gRPC.
+  set_target_properties(re2::re2 PROPERTIES INTERFACE_COMPILE_OPTIONS "")
+endif()
 
 add_library(purser_grpc INTERFACE)
 
