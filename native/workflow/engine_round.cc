@@ -161,7 +161,7 @@ void EngineCore::Settle(RoundState& round, Journal& journal) {
     Run& run = *touched.run;
     ++run.record.version;
     journal.UpdateState(run);
-    const absl::Time due = NextDue(run);
+    absl::Time due = NextDue(run);
     if (touched.owned) {
       if (IsCalling(run)) {
         if (due < absl::InfiniteFuture()) round.wakes.emplace_back(due, id);
@@ -173,6 +173,10 @@ void EngineCore::Settle(RoundState& round, Journal& journal) {
     } else if (touched.leased_by_other) {
       journal.Attend(id);
       continue;
+    } else if (IsCalling(run)) {
+      // In the queue, and a call is under way: an engine died during it. Whoever claims the run has
+      // to look after it, however it was changed meanwhile.
+      due = journal.now();
     } else if (due == absl::InfiniteFuture()) {
       journal.Dequeue(id);
     }
