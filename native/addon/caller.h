@@ -2,6 +2,7 @@
 #ifndef PURSER_ADDON_CALLER_H_
 #define PURSER_ADDON_CALLER_H_
 
+#include <functional>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -22,9 +23,12 @@ class Caller {
   virtual std::shared_ptr<LogBatcher> OpenLog(Redactor redactor) = 0;
   // `json` is a JSON text. Outputs are handed over in order when the call ends.
   virtual void Output(std::string name, std::string json) = 0;
-  // A chunk of changes (two JSON arrays: entities, refs). Waits until the catalog took it; its
-  // refusal is the status.
-  virtual absl::Status Chunk(std::string upserts, std::string removed) = 0;
+  // Waits until the catalog took the chunk; its refusal is the status. Called once at most, while
+  // the call lives.
+  using Answer = std::function<absl::Status()>;
+  // Hands over a chunk of changes (two JSON arrays: entities, refs), without waiting. Chunks are
+  // taken in the order of these calls.
+  virtual Answer Chunk(std::string upserts, std::string removed) = 0;
   virtual FetchTransport::Hooks FetchHooks() = 0;
 };
 

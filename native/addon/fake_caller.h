@@ -24,10 +24,13 @@ class FakeCaller final : public Caller {
   void Output(std::string name, std::string json) override {
     outputs.emplace_back(std::move(name), std::move(json));
   }
-  absl::Status Chunk(std::string upserts, std::string removed) override {
-    if (on_chunk) return on_chunk(upserts, removed);
+  Answer Chunk(std::string upserts, std::string removed) override {
+    const absl::Status status = on_chunk ? on_chunk(upserts, removed) : absl::OkStatus();
     chunks.emplace_back(std::move(upserts), std::move(removed));
-    return absl::OkStatus();
+    return [this, status] {
+      ++answered;
+      return status;
+    };
   }
   FetchTransport::Hooks FetchHooks() override {
     return {
@@ -54,6 +57,7 @@ class FakeCaller final : public Caller {
   std::vector<std::pair<std::string, std::string>> outputs;
   std::vector<std::pair<std::string, std::string>> chunks;
   std::function<absl::Status(const std::string&, const std::string&)> on_chunk;
+  size_t answered = 0;  // chunks that were waited for
 };
 
 }  // namespace purser::addon

@@ -275,7 +275,7 @@ absl::Status JsCall::DeliverOutputs(napi_env env) {
   return status;
 }
 
-absl::Status JsCall::Chunk(std::string upserts, std::string removed) {
+Caller::Answer JsCall::Chunk(std::string upserts, std::string removed) {
   const auto answer = std::make_shared<Acknowledgement>();
   const bool posted =
       mailbox_->Post([call = shared_from_this(), answer, upserts = std::move(upserts),
@@ -299,15 +299,16 @@ absl::Status JsCall::Chunk(std::string upserts, std::string removed) {
             });
         if (!awaited.ok()) answer->Set(awaited);
       });
-  if (!posted) return absl::CancelledError("the JavaScript environment is ending");
-
-  const std::stop_callback on_stop(stop(), [&answer] {
-    answer->Set(absl::CancelledError("cancelled while a chunk was applied"));
-  });
-  const ThreadPool::BlockingScope blocking;
-  base::MutexLock lock(answer->mutex);
-  while (!answer->status.has_value()) answer->changed.Wait(answer->mutex);
-  return *answer->status;
+  if (!posted) answer->Set(absl::CancelledError("the JavaScript environment is ending"));
+  return [this, answer] {
+    const std::stop_callback on_stop(stop(), [&answer] {
+      answer->Set(absl::CancelledError("cancelled while a chunk was applied"));
+    });
+    const ThreadPool::BlockingScope blocking;
+    base::MutexLock lock(answer->mutex);
+    while (!answer->status.has_value()) answer->changed.Wait(answer->mutex);
+    return *answer->status;
+  };
 }
 
 FetchTransport::Hooks JsCall::FetchHooks() {

@@ -59,7 +59,7 @@ class JsCall final : public Caller, public std::enable_shared_from_this<JsCall> 
   std::stop_token stop() const override { return stop_.get_token(); }
   std::shared_ptr<LogBatcher> OpenLog(Redactor redactor) override;
   void Output(std::string name, std::string json) override;
-  absl::Status Chunk(std::string upserts, std::string removed) override;
+  Answer Chunk(std::string upserts, std::string removed) override;
   FetchTransport::Hooks FetchHooks() override;
 
  private:

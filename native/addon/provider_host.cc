@@ -8,12 +8,11 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "addon/chunk_sender.h"
 #include "addon/request.h"
 #include "addon/state_file.h"
 #include "base/status.h"
 #include "base/strings.h"
-#include "catalog/delta.h"
 #include "catalog/entity.h"
 #include "catalog/tracker.h"
 #include "json/json.h"
@@ -102,14 +101,14 @@ class RefreshContext final : public provider::Context {
       Log(action::LogLevel::kWarning, refusal);
       return absl::OkStatus();
     }
-    Change change{ref.ToString(), std::string(partition), {}};
-    change.hash = catalog::Fingerprint::Of(text);
+    std::string name = ref.ToString();
+    const catalog::Fingerprint hash = catalog::Fingerprint::Of(text);
     base::MutexLock lock(mutex_);
     PURSER_RETURN_IF_ERROR(failure_);
     ++counts_.read;
     ++counts_.emitted;
     const absl::StatusOr<catalog::Verdict> verdict =
-        tracker_.Offer(change.ref, change.partition, change.hash, /*whole=*/true);
+        tracker_.Offer(name, partition, hash, /*whole=*/true);
     if (!verdict.ok()) return failure_ = verdict.status();
     switch (*verdict) {
       case catalog::Verdict::kSame:
@@ -125,14 +124,8 @@ class RefreshContext final : public provider::Context {
         ++changed_;
         break;
     }
-    if (upserts_.size() + removed_.size() >= static_cast<size_t>(catalog::kMaxDeltaEntities) ||
-        bytes_ + text.size() > catalog::kMaxDeltaBytes) {
-      PURSER_RETURN_IF_ERROR(SendChunk());
-    }
-    bytes_ += text.size();
-    upserts_.push_back(std::move(text));
-    upserted_.push_back(std::move(change));
-    return absl::OkStatus();
+    return failure_ =
+               sender_.Upsert(std::move(name), std::string(partition), hash, std::move(text));
   }
 
   void AddDropped(int64_t items) override {
@@ -218,10 +211,18 @@ class RefreshContext final : public provider::Context {
     PURSER_RETURN_IF_ERROR(file_.Append(adopted));
     if (request.confirm) {
       for (std::string& ref : tracker_.ReleaseHeld())
-        PURSER_RETURN_IF_ERROR(AddRemoval(std::move(ref)));
+        PURSER_RETURN_IF_ERROR(sender_.Remove(std::move(ref)));
+      // The source may have some of them again.
+      PURSER_RETURN_IF_ERROR(sender_.Finish());
     }
     tracker_.Begin("");
     return absl::OkStatus();
+  }
+
+  // When the provider failed: what it gave before counts.
+  void Stop() {
+    base::MutexLock lock(mutex_);
+    sender_.Settle().IgnoreError();
   }
 
   // When the provider has given everything.
@@ -241,8 +242,8 @@ class RefreshContext final : public provider::Context {
                          "once, so they stay in the catalog until an operator confirms"));
       }
     }
-    for (std::string& ref : outcome.removed) PURSER_RETURN_IF_ERROR(AddRemoval(std::move(ref)));
-    PURSER_RETURN_IF_ERROR(SendChunk());
+    for (std::string& ref : outcome.removed) PURSER_RETURN_IF_ERROR(sender_.Remove(std::move(ref)));
+    PURSER_RETURN_IF_ERROR(sender_.Finish());
     StateLines held;
     for (const std::string& ref : outcome.newly_held) held.Held(ref);
     PURSER_RETURN_IF_ERROR(file_.Append(held));
@@ -253,9 +254,9 @@ class RefreshContext final : public provider::Context {
     }
     return nlohmann::json{{"read", counts_.read},         {"emitted", counts_.emitted},
                           {"dropped", counts_.dropped},   {"added", added_},
-                          {"changed", changed_},          {"removed", removals_},
+                          {"changed", changed_},          {"removed", sender_.removed()},
                           {"heldRemovals", outcome.held}, {"kept", outcome.kept},
-                          {"duplicates", duplicates_},    {"chunks", chunks_},
+                          {"duplicates", duplicates_},    {"chunks", sender_.sent()},
                           {"entities", tracker_.size()},  {"full", full_},
                           {"heldRefs", HeldRefs()},       {"degraded", degraded_}};
   }
@@ -269,46 +270,6 @@ class RefreshContext final : public provider::Context {
           if (held && refs.size() < kMaxShown) refs.emplace_back(ref);
         });
     return refs;
-  }
-
-  struct Change {
-    std::string ref;
-    std::string partition;
-    catalog::Fingerprint hash;
-  };
-
-  absl::Status AddRemoval(std::string ref) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (upserts_.size() + removed_.size() >= static_cast<size_t>(catalog::kMaxDeltaEntities)) {
-      PURSER_RETURN_IF_ERROR(SendChunk());
-    }
-    removed_.push_back(std::move(ref));
-    return absl::OkStatus();
-  }
-
-  // Hands over what was gathered. Whatever goes wrong, the next round sends it again.
-  absl::Status SendChunk() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (upserts_.empty() && removed_.empty()) return absl::OkStatus();
-    // Before it is sent: were the process to die before its record, the entities of this chunk
-    // would never be removed again, or a change back to what was there before never be seen.
-    StateLines before;
-    for (const Change& change : upserted_) before.Entity(change.ref, change.partition, {});
-    StateLines after;
-    for (const Change& change : upserted_) after.Entity(change.ref, change.partition, change.hash);
-    for (const std::string& ref : removed_) after.Removed(ref);
-    absl::Status status = file_.Append(before);
-    if (status.ok()) {
-      ++chunks_;
-      status =
-          caller_.Chunk(absl::StrCat("[", absl::StrJoin(upserts_, ","), "]"), json::Dump(removed_));
-    }
-    if (status.ok()) status = file_.Append(after);
-    if (!status.ok()) return failure_ = status;
-    removals_ += static_cast<int64_t>(removed_.size());
-    upserts_.clear();
-    upserted_.clear();
-    removed_.clear();
-    bytes_ = 0;
-    return absl::OkStatus();
   }
 
   absl::Status Compact() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -336,16 +297,11 @@ class RefreshContext final : public provider::Context {
   std::map<std::string, std::string> memory_ ABSL_GUARDED_BY(mutex_);
   StateLines memory_lines_ ABSL_GUARDED_BY(mutex_);
   size_t memory_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::vector<std::string> upserts_ ABSL_GUARDED_BY(mutex_);  // texts
-  std::vector<Change> upserted_ ABSL_GUARDED_BY(mutex_);      // the same entities
-  std::vector<std::string> removed_ ABSL_GUARDED_BY(mutex_);
-  size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  ChunkSender sender_ ABSL_GUARDED_BY(mutex_){file_, caller_};
   provider::Counts counts_ ABSL_GUARDED_BY(mutex_);
   int64_t added_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t changed_ ABSL_GUARDED_BY(mutex_) = 0;
-  int64_t removals_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t duplicates_ ABSL_GUARDED_BY(mutex_) = 0;
-  int64_t chunks_ ABSL_GUARDED_BY(mutex_) = 0;
   bool unchanged_ ABSL_GUARDED_BY(mutex_) = false;
   bool full_ ABSL_GUARDED_BY(mutex_) = false;
   std::map<std::string, std::string> degraded_ ABSL_GUARDED_BY(mutex_);
@@ -414,7 +370,10 @@ absl::StatusOr<std::string> ProviderHost::Refresh(absl::string_view id,
   RefreshContext context(std::move(request.config), std::move(options), redactor, std::move(file),
                          caller);
   PURSER_RETURN_IF_ERROR(redactor.Redact(context.Begin(request)));
-  PURSER_RETURN_IF_ERROR(redactor.Redact(TakeSnapshot(*provider, context)));
+  if (const absl::Status taken = TakeSnapshot(*provider, context); !taken.ok()) {
+    context.Stop();
+    return redactor.Redact(taken);
+  }
   absl::StatusOr<nlohmann::json> summary = context.End();
   if (!summary.ok()) return redactor.Redact(summary.status());
   return json::Dump(*summary);

@@ -40,9 +40,10 @@ class ProviderHost {
   // source could not read, `degraded` says why; `full` is true when the state was empty, lost or
   // not to be used.
   //
-  // Changes are sent while the source is still read, so that memory holds hashes and one chunk of
-  // texts; what has gone is removed at the end, if the source did not fail. A crash at any point is
-  // repaired by the next round: what may have reached the catalog is in the file before it is sent.
+  // Changes are sent while the source is still read, so that memory holds hashes and a few chunks
+  // of texts (chunk_sender.h); what has gone is removed at the end, if the source did not fail. A
+  // crash at any point is repaired by the next round: what may have reached the catalog is in the
+  // file before it is sent.
   absl::StatusOr<std::string> Refresh(absl::string_view id, absl::string_view request_json,
                                       Caller& caller);
 

@@ -87,6 +87,7 @@ export class AddonSource {
     signal: AbortSignal,
   ): Promise<RefreshSummary> {
     const { addon, instance, onLog, positions, providerName } = this.#options;
+    let begun: Promise<void> | undefined;
     return addon.refreshProvider(
       {
         id: instance.providerId,
@@ -100,8 +101,9 @@ export class AddonSource {
         onLog,
         onChunk: async (upserts, removedRefs) => {
           // From now on the catalog has something of this provider, which the addon remembers: a round
-          // that is stopped is not begun anew.
-          await positions.set(providerName, round.position);
+          // that is stopped is not begun anew. Chunks that come meanwhile wait here, in their order.
+          begun ??= positions.set(providerName, round.position);
+          await begun;
           await writer.apply(upserts, removedRefs, round.isNew);
         },
       },

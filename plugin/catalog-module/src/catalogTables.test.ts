@@ -7,7 +7,7 @@ import type { Entity } from '@backstage/catalog-model';
 import type { EntityProviderMutation } from '@backstage/plugin-catalog-node';
 import type { JsonObject } from '@backstage/types';
 import createKnex, { type Knex } from 'knex';
-import { CatalogTables } from './catalogTables';
+import { CatalogTables, prepareEntity } from './catalogTables';
 import { DeltaWriter } from './deltas';
 
 const KEY = 'purser:p/i';
@@ -56,7 +56,11 @@ describe('writing into the tables of the catalog', () => {
   const open = async () => {
     const tables = await CatalogTables.open(knex, logger);
     assert.ok(tables);
-    return tables;
+    return {
+      tables,
+      write: (entities: Entity[], isNew?: boolean) =>
+        tables.write(entities.map(prepareEntity), OWNER, isNew),
+    };
   };
   const namesOf = (entities: Entity[]) => entities.map(({ metadata }) => metadata.name);
   const references = () =>
@@ -66,7 +70,7 @@ describe('writing into the tables of the catalog', () => {
     await hold(entity('changed'), KEY);
     await hold(entity('same'), KEY);
     const changed = entity('changed', 'Now with a title');
-    assert.deepEqual(await (await open()).write([changed, entity('same')], OWNER), []);
+    assert.deepEqual(await (await open()).write([changed, entity('same')]), []);
     const row = await rowOf('changed');
     assert.deepEqual(JSON.parse(row.unprocessed_entity), changed);
     assert.equal(row.unprocessed_hash, hashOf(changed));
@@ -80,7 +84,7 @@ describe('writing into the tables of the catalog', () => {
       await hold(entity('e7'), KEY);
       await hold(entity('e8'), 'url:https://git.example');
       await hold(entity('e9'), null);
-      const left = await (await open()).write(many, OWNER, isNew);
+      const left = await (await open()).write(many, isNew);
       assert.deepEqual(namesOf(left), ['e8', 'e9']);
       const rows = await knex('refresh_state').where({ location_key: KEY });
       assert.equal(rows.length, 248);
@@ -101,7 +105,7 @@ describe('writing into the tables of the catalog', () => {
     await hold(entity('theirs'), 'url:https://git.example');
     await hold(entity('nobodys'), null);
     const given = ['theirs', 'nobodys'].map(name => entity(name, 'changed'));
-    assert.deepEqual(namesOf(await (await open()).write(given, OWNER)), ['theirs', 'nobodys']);
+    assert.deepEqual(namesOf(await (await open()).write(given)), ['theirs', 'nobodys']);
     for (const name of ['theirs', 'nobodys']) {
       assert.equal((await rowOf(name)).unprocessed_hash, hashOf(entity(name)), name);
     }
@@ -109,7 +113,7 @@ describe('writing into the tables of the catalog', () => {
 
   it('leaves a name that no entity may have', async () => {
     const given = [entity('two\nlines'), entity('one')];
-    assert.deepEqual(namesOf(await (await open()).write(given, OWNER)), ['two\nlines']);
+    assert.deepEqual(namesOf(await (await open()).write(given)), ['two\nlines']);
     assert.deepEqual(await knex('refresh_state').pluck('entity_ref'), ['resource:default/one']);
   });
 
@@ -117,8 +121,8 @@ describe('writing into the tables of the catalog', () => {
     await knex.raw(
       "CREATE TRIGGER full BEFORE INSERT ON refresh_state_references BEGIN SELECT raise(abort, 'disk full'); END",
     );
-    const tables = await open();
-    await assert.rejects(tables.write([entity('one')], OWNER), /disk full/);
+    const { write } = await open();
+    await assert.rejects(write([entity('one')]), /disk full/);
     assert.equal(await knex('refresh_state').first(), undefined);
   });
 
@@ -129,11 +133,8 @@ describe('writing into the tables of the catalog', () => {
     });
   }
 
-  it('is left to the catalog when the database refuses', async () => {
-    await hold(entity('one'), KEY);
-    await hold(entity('theirs'), 'url:https://git.example');
-    const names: string[] = [];
-    const writer = new DeltaWriter({
+  const writerTo = async (names: string[]) =>
+    new DeltaWriter({
       connection: {
         applyMutation: async (mutation: EntityProviderMutation) => {
           assert.equal(mutation.type, 'delta');
@@ -146,8 +147,38 @@ describe('writing into the tables of the catalog', () => {
       source: 'p/i',
       logger,
       absoluteUrl: path => path,
-      tables: await open(),
+      tables: (await open()).tables,
     });
+
+  it('gets by one statement what comes while another one is at work', async () => {
+    const writer = await writerTo([]);
+    const sizes: number[] = [];
+    knex.on('query', ({ sql, bindings }) => {
+      if (sql.startsWith('INSERT INTO refresh_state (')) {
+        sizes.push(JSON.parse(bindings.at(-1)).length);
+      }
+    });
+    const chunks = Array.from({ length: 8 }, (_, chunk) =>
+      Array.from({ length: 10 }, (_, i) => entity(`e${chunk}-${i}`) as unknown as JsonObject),
+    );
+    // The only connection to the database.
+    const busy = await knex.transaction();
+    const applied = Promise.all(chunks.map(chunk => writer.apply(chunk, [], true)));
+    // Each is prepared in a turn of its own.
+    for (let turn = 0; turn <= 2 * chunks.length; turn += 1) {
+      await new Promise(resolve => setImmediate(resolve));
+    }
+    await busy.commit();
+    await applied;
+    assert.equal((await references()).length, 80);
+    assert.deepEqual(sizes, [10, 50, 20]);
+  });
+
+  it('is left to the catalog when the database refuses', async () => {
+    await hold(entity('one'), KEY);
+    await hold(entity('theirs'), 'url:https://git.example');
+    const names: string[] = [];
+    const writer = await writerTo(names);
     const upserts = ['one', 'theirs', 'new'].map(name => entity(name, 'changed'));
     await writer.apply(upserts as unknown as JsonObject[], []);
     assert.deepEqual(names.splice(0), ['theirs']);

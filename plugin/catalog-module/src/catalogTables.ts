@@ -34,7 +34,7 @@ export interface Owner {
 }
 
 /** An entity with what its row will have. */
-interface Row {
+export interface PreparedEntity {
   entity: Entity;
   id: string;
   ref: string;
@@ -45,11 +45,11 @@ interface Row {
 /** What a database does with the rows of some entities. */
 interface Dialect {
   /** Gives the rows that the catalog holds of the owner their new content. */
-  update(knex: Knex, rows: Row[], owner: Owner): Promise<unknown>;
+  update(knex: Knex, rows: PreparedEntity[], owner: Owner): Promise<unknown>;
   /** The refs of those that the catalog does not hold of the owner. */
-  missing(knex: Knex, rows: Row[], owner: Owner): Promise<string[]>;
+  missing(knex: Knex, rows: PreparedEntity[], owner: Owner): Promise<string[]>;
   /** Adds rows whose refs the catalog does not hold at all; their refs. */
-  add(knex: Knex, rows: Row[], owner: Owner): Promise<string[]>;
+  add(knex: Knex, rows: PreparedEntity[], owner: Owner): Promise<string[]>;
   analyze?(knex: Knex): Promise<unknown>;
   /** Entities of one statement. */
   atOnce: number;
@@ -68,7 +68,7 @@ const NOT_HELD = 'ON CONFLICT (entity_ref) DO NOTHING RETURNING entity_ref';
 // One text of many lines for each column: PostgreSQL splits them in a twentieth of the time that it takes
 // for JSON. No hash or JSON text has a line's end in it; refs are looked at before.
 const LINES = "string_to_array(?, E'\\n')";
-const linesOf = (rows: Row[], column: 'id' | 'ref' | 'hash' | 'body') =>
+const linesOf = (rows: PreparedEntity[], column: 'id' | 'ref' | 'hash' | 'body') =>
   rows.map(row => row[column]).join('\n');
 
 const POSTGRES: Dialect = {
@@ -99,10 +99,10 @@ const POSTGRES: Dialect = {
     return refsOf(added.rows);
   },
   analyze: knex => knex.raw('ANALYZE refresh_state'),
-  atOnce: 250,
+  atOnce: 1_000,
 };
 
-const jsonOf = (rows: Row[]) =>
+const jsonOf = (rows: PreparedEntity[]) =>
   `[${rows.map(({ id, ref, hash, body }) => `{"id":"${id}","ref":${JSON.stringify(ref)},"hash":"${hash}","body":${body}}`).join(',')}]`;
 
 const SQLITE: Dialect = {
@@ -149,8 +149,11 @@ async function isKnown(knex: Knex): Promise<boolean> {
   return true;
 }
 
-/** With the hash that the catalog would take: of the text with sorted keys. */
-function rowOf(entity: Entity): Row {
+/**
+ * With the hash that the catalog would take: of the text with sorted keys. They must be sorted in all objects:
+ * so the catalog writes an entity whose hash it takes.
+ */
+export function prepareEntity(entity: Entity): PreparedEntity {
   const ref = stringifyEntityRef(entity);
   const body = JSON.stringify(entity);
   const hash = createHash('sha1').update(body).digest('hex');
@@ -190,47 +193,43 @@ export class CatalogTables {
     return undefined;
   }
 
+  /** Entities that are best written together. */
+  get atOnce(): number {
+    return this.#dialect.atOnce;
+  }
+
   /**
    * Adds those of `entities` that nobody holds, and updates those that the catalog holds of `owner` with
-   * another content. Gives back the others, which are held by somebody else. Keys are sorted in all
-   * objects: so the catalog writes an entity whose hash it takes. `isNew`: the catalog most likely holds
-   * none of them.
+   * another content. Gives back the others, which are held by somebody else. `isNew`: the catalog most
+   * likely holds none of them.
    */
-  async write(entities: Entity[], owner: Owner, isNew = false): Promise<Entity[]> {
-    const left: Entity[] = [];
-    const { atOnce } = this.#dialect;
-    for (let start = 0; start < entities.length; start += atOnce) {
+  async write(entities: PreparedEntity[], owner: Owner, isNew = false): Promise<Entity[]> {
+    // Such a name is one that the catalog refuses.
+    const left = entities.filter(({ ref }) => ref.includes('\n'));
+    const writable = left.length > 0 ? entities.filter(row => !left.includes(row)) : entities;
+    const steps = isNew ? [this.#add, this.#update] : [this.#update, this.#add];
+    for (let start = 0; start < writable.length; start += this.atOnce) {
       if (start > 0) {
         await new Promise(resolve => setImmediate(resolve));
       }
-      let rows: Row[] = [];
-      for (const entity of entities.slice(start, start + atOnce)) {
-        const row = rowOf(entity);
-        // Such a name is one that the catalog refuses.
-        if (row.ref.includes('\n')) {
-          left.push(entity);
-        } else {
-          rows.push(row);
-        }
-      }
-      const steps = isNew ? [this.#add, this.#update] : [this.#update, this.#add];
+      let rows = writable.slice(start, start + this.atOnce);
       for (const step of steps) {
         rows = rows.length > 0 ? await step.call(this, rows, owner) : rows;
       }
-      left.push(...rows.map(({ entity }) => entity));
+      left.push(...rows);
     }
-    return left;
+    return left.map(({ entity }) => entity);
   }
 
   /** Those that the catalog does not hold of the owner. */
-  async #update(rows: Row[], owner: Owner): Promise<Row[]> {
+  async #update(rows: PreparedEntity[], owner: Owner): Promise<PreparedEntity[]> {
     await this.#dialect.update(this.#knex, rows, owner);
     const missing = new Set(await this.#dialect.missing(this.#knex, rows, owner));
     return rows.filter(({ ref }) => missing.has(ref));
   }
 
   /** Those that the catalog holds already. */
-  async #add(rows: Row[], owner: Owner): Promise<Row[]> {
+  async #add(rows: PreparedEntity[], owner: Owner): Promise<PreparedEntity[]> {
     const added = new Set(await this.#dialect.add(this.#knex, rows, owner));
     await this.#analyze(added.size);
     return rows.filter(({ ref }) => !added.has(ref));

@@ -108,4 +108,31 @@ describe('writing deltas', () => {
     });
     await assert.rejects(writer.apply([entity('a')], []), /the database is gone/);
   });
+
+  it('keeps the order of what is given at once', async () => {
+    const seen: string[] = [];
+    const writer = writerTo(({ added, removed }) => {
+      seen.push(...added.map(item => `+${item.entity.metadata.name}`));
+      seen.push(...removed.map(item => ('entityRef' in item ? `-${item.entityRef}` : '')));
+    });
+    await Promise.all([
+      writer.apply([entity('a')], ['resource:default/b']),
+      writer.apply([entity('b')], []),
+      writer.apply([], ['resource:default/a']),
+    ]);
+    assert.deepEqual(seen, ['+a', '-resource:default/b', '+b', '-resource:default/a']);
+  });
+
+  it('tells each of those that are given at once how it went', async () => {
+    const writer = writerTo(({ added }) => {
+      if (added[0].entity.metadata.name === 'a') {
+        throw new Error('the database is gone');
+      }
+    });
+    const told = await Promise.allSettled(['a', 'b'].map(name => writer.apply([entity(name)], [])));
+    assert.deepEqual(
+      told.map(({ status }) => status),
+      ['rejected', 'fulfilled'],
+    );
+  });
 });

@@ -1,15 +1,14 @@
 import type { LoggerService } from '@backstage/backend-plugin-api';
-import {
-  ANNOTATION_LOCATION,
-  ANNOTATION_ORIGIN_LOCATION,
-  type Entity,
-  getCompoundEntityRef,
-  stringifyEntityRef,
-} from '@backstage/catalog-model';
+import { type Entity, stringifyEntityRef } from '@backstage/catalog-model';
 import type { DeferredEntity, EntityProviderConnection } from '@backstage/plugin-catalog-node';
 import type { JsonObject } from '@backstage/types';
-import { ANNOTATION_SOURCE } from '@purser/plugin-purser-common';
-import type { CatalogTables, Owner } from './catalogTables';
+import {
+  type CatalogTables,
+  type Owner,
+  type PreparedEntity,
+  prepareEntity,
+} from './catalogTables';
+import { type AbsoluteUrl, completeEntity } from './completeEntity';
 
 /**
  * Entities of one mutation: the catalog checks and hashes them all in one go on the event loop, and on
@@ -17,45 +16,20 @@ import type { CatalogTables, Owner } from './catalogTables';
  */
 export const MAX_MUTATION_ENTITIES = 250;
 
-function isEntity(value: JsonObject): value is JsonObject & Entity {
-  const { metadata } = value;
-  return (
-    typeof value.apiVersion === 'string' &&
-    typeof value.kind === 'string' &&
-    typeof metadata === 'object' &&
-    metadata !== null &&
-    !Array.isArray(metadata) &&
-    typeof metadata.name === 'string'
-  );
+/** What is written in one go, together with what waits behind it. */
+interface Piece {
+  entities: PreparedEntity[];
+  removedRefs: string[];
+  isNew: boolean;
+  settle(failure?: Error): void;
 }
 
-/** With sorted keys, as all objects of an entity are that comes from a host. */
-const sorted = <T extends object>(value: T): T =>
-  Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : Number(a > b)))) as T;
-
-/** Makes the path of a page of this portal ("/search?query=…") a whole URL. */
-export type AbsoluteUrl = (path: string) => string;
-
-const API = '/api/';
-const REQUEST = /^\/api\/purser\/v1\/requests\/([^/?#]+)$/;
+const nextTurn = () => new Promise<void>(resolve => setImmediate(resolve));
 
 /**
- * A page for what a link of the sidecar's means. Its links may lead into the REST API, which a browser's tab
- * cannot open: it sends no token. A request is shown by the search; everything else by the entity's own page.
+ * Applies deltas to the catalog in pieces between which the event loop gets its turn. Those that come while
+ * the database is at work are prepared meanwhile and then written together.
  */
-function pageOf(path: string, entity: Entity): string {
-  if (!path.startsWith(API)) {
-    return path;
-  }
-  const request = REQUEST.exec(path);
-  if (request) {
-    return `/search?query=${request[1]}`;
-  }
-  const { kind, namespace, name } = getCompoundEntityRef(entity);
-  return `/catalog/${[namespace, kind, name].map(part => encodeURIComponent(part.toLowerCase())).join('/')}`;
-}
-
-/** Applies deltas to the catalog in pieces between which the event loop gets its turn. */
 export class DeltaWriter {
   readonly #connection: EntityProviderConnection;
   readonly #owner: Owner;
@@ -63,6 +37,10 @@ export class DeltaWriter {
   readonly #logger: LoggerService;
   readonly #absoluteUrl: AbsoluteUrl;
   readonly #tables: CatalogTables | undefined;
+  /** Pieces are prepared one after another, each in a turn of its own. */
+  #prepared: Promise<void> = Promise.resolve();
+  readonly #waiting: Piece[] = [];
+  #isWriting = false;
 
   constructor(options: {
     connection: EntityProviderConnection;
@@ -82,66 +60,112 @@ export class DeltaWriter {
     this.#tables = options.tables;
   }
 
-  /** `isNew`: the catalog holds nothing of this provider yet. */
+  /**
+   * Fulfilled when all of it is in the catalog. What is given by later calls is written after it.
+   * `isNew`: the catalog holds nothing of this provider yet.
+   */
   async apply(upserts: JsonObject[], removedRefs: string[], isNew = false): Promise<void> {
-    const { locationKey } = this.#owner;
+    const pieces: Array<Promise<void>> = [];
     for (let start = 0; start < upserts.length || start < removedRefs.length;) {
       const end = start + MAX_MUTATION_ENTITIES;
-      const entities = upserts.slice(start, end).flatMap(entity => this.#complete(entity));
-      const left = await this.#writeDirectly(entities, isNew);
-      await this.#write(
-        left.map(entity => ({ entity, locationKey })),
-        removedRefs.slice(start, end).map(entityRef => ({ entityRef, locationKey })),
-      );
+      pieces.push(this.#enqueue(upserts.slice(start, end), removedRefs.slice(start, end), isNew));
       start = end;
-      await new Promise(resolve => setImmediate(resolve));
+    }
+    await Promise.all(pieces);
+  }
+
+  async #enqueue(upserts: JsonObject[], removedRefs: string[], isNew: boolean): Promise<void> {
+    const turn = this.#prepared.then(nextTurn);
+    this.#prepared = turn;
+    await turn;
+    const completion = {
+      locationKey: this.#owner.locationKey,
+      source: this.#source,
+      logger: this.#logger,
+      absoluteUrl: this.#absoluteUrl,
+    };
+    const entities = upserts
+      .flatMap(entity => completeEntity(entity, completion))
+      .map(entity => prepareEntity(entity));
+    await new Promise<void>((resolve, reject) => {
+      const settle = (failure?: Error) => (failure ? reject(failure) : resolve());
+      this.#waiting.push({ entities, removedRefs, isNew, settle });
+      void this.#writeWaiting();
+    });
+  }
+
+  async #writeWaiting(): Promise<void> {
+    if (this.#isWriting) {
+      return;
+    }
+    this.#isWriting = true;
+    for (let group = this.#nextGroup(); group.length > 0; group = this.#nextGroup()) {
+      let failure: Error | undefined;
+      try {
+        await this.#writeGroup(group);
+      } catch (error) {
+        failure = error as Error;
+      }
+      group.forEach(piece => piece.settle(failure));
+      await nextTurn();
+    }
+    this.#isWriting = false;
+  }
+
+  /** As many waiting pieces as one statement takes. What one removes, a later one may add again. */
+  #nextGroup(): Piece[] {
+    const group = this.#waiting.splice(0, 1);
+    let count = group[0]?.entities.length ?? 0;
+    while (group.length > 0 && this.#waiting.length > 0) {
+      const [next] = this.#waiting;
+      const last = group[group.length - 1];
+      count += next.entities.length;
+      if (
+        count > (this.#tables?.atOnce ?? 0) ||
+        last.removedRefs.length > 0 ||
+        last.isNew !== next.isNew
+      ) {
+        break;
+      }
+      group.push(...this.#waiting.splice(0, 1));
+    }
+    return group;
+  }
+
+  async #writeGroup(group: Piece[]): Promise<void> {
+    const { locationKey } = this.#owner;
+    const left = await this.#writeDirectly(
+      group.flatMap(({ entities }) => entities),
+      group[0].isNew,
+    );
+    const added = left.map(entity => ({ entity, locationKey }));
+    const removed = group
+      .flatMap(({ removedRefs }) => removedRefs)
+      .map(entityRef => ({ entityRef, locationKey }));
+    for (let start = 0; start < added.length || start < removed.length;) {
+      const end = start + MAX_MUTATION_ENTITIES;
+      await this.#mutate(added.slice(start, end), removed.slice(start, end));
+      start = end;
     }
   }
 
   /** Those that are left to `applyMutation`. */
-  async #writeDirectly(entities: Entity[], isNew: boolean): Promise<Entity[]> {
-    if (!this.#tables || entities.length === 0) {
-      return entities;
+  async #writeDirectly(prepared: PreparedEntity[], isNew: boolean): Promise<Entity[]> {
+    if (this.#tables && prepared.length > 0) {
+      try {
+        return await this.#tables.write(prepared, this.#owner, isNew);
+      } catch (error) {
+        // A deadlock with the catalog's own processing, say, which applyMutation waits out.
+        this.#logger.debug(`entities are written by a mutation: ${(error as Error).message}`);
+      }
     }
-    try {
-      return await this.#tables.write(entities, this.#owner, isNew);
-    } catch (error) {
-      // A deadlock with the catalog's own processing, say, which applyMutation waits out.
-      this.#logger.debug(`entities are written by a mutation: ${(error as Error).message}`);
-      return entities;
-    }
+    return prepared.map(({ entity }) => entity);
   }
 
-  #complete(entity: JsonObject): Entity[] {
-    if (!isEntity(entity)) {
-      this.#logger.error('an entity without apiVersion, kind or metadata.name was left out');
-      return [];
-    }
-    const annotations = sorted({
-      // Both are required by the catalog; a source that knows better has set them.
-      [ANNOTATION_LOCATION]: this.#owner.locationKey,
-      [ANNOTATION_ORIGIN_LOCATION]: this.#owner.locationKey,
-      ...entity.metadata.annotations,
-      // By it the catalog is asked what it holds of the source.
-      [ANNOTATION_SOURCE]: this.#source,
-    });
-    // The sidecar does not know where the portal is; the catalog takes whole URLs only.
-    const links = entity.metadata.links?.map(link =>
-      link.url.startsWith('/')
-        ? { ...link, url: this.#absoluteUrl(pageOf(link.url, entity)) }
-        : link,
-    );
-    const metadata = sorted({ ...entity.metadata, annotations, ...(links && { links }) });
-    return [{ ...entity, metadata }];
-  }
-
-  async #write(
+  async #mutate(
     added: DeferredEntity[],
     removed: Array<{ entityRef: string; locationKey: string }>,
   ): Promise<void> {
-    if (added.length === 0 && removed.length === 0) {
-      return;
-    }
     try {
       await this.#connection.applyMutation({ type: 'delta', added, removed });
     } catch (error) {
@@ -152,12 +176,14 @@ export class DeltaWriter {
       if (added.length === 1) {
         const ref = stringifyEntityRef(added[0].entity);
         this.#logger.error(`${ref} was refused by the catalog and left out: ${error.message}`);
-        await this.#connection.applyMutation({ type: 'delta', added: [], removed });
+        if (removed.length > 0) {
+          await this.#mutate([], removed);
+        }
         return;
       }
       const half = Math.ceil(added.length / 2);
-      await this.#write(added.slice(0, half), removed);
-      await this.#write(added.slice(half), []);
+      await this.#mutate(added.slice(0, half), removed);
+      await this.#mutate(added.slice(half), []);
     }
   }
 }

@@ -11,8 +11,9 @@ import {
 import { AddonSource } from './addonSource';
 import type { CatalogRefs } from './catalogRefs';
 import type { CatalogTables } from './catalogTables';
+import type { AbsoluteUrl } from './completeEntity';
 import type { InstanceConfig } from './config';
-import { type AbsoluteUrl, DeltaWriter } from './deltas';
+import { DeltaWriter } from './deltas';
 import type { ProviderTask } from './lostRuns';
 import type { ProviderPositions } from './positions';
 import { SidecarSource } from './sidecarSource';
