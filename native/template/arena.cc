@@ -3,20 +3,10 @@
 #include <algorithm>
 #include <new>
 
+#include "base/sanitizer.h"
+
 namespace purser::tmpl {
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool kHeapOnly = true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-constexpr bool kHeapOnly = true;
-#else
-constexpr bool kHeapOnly = false;
-#endif
-#else
-constexpr bool kHeapOnly = false;
-#endif
 
 // Before each block: whose it is; nullptr means the heap's.
 constexpr size_t kHead = sizeof(Arena*);
@@ -46,7 +36,7 @@ void* Arena::Take(size_t bytes) {
 
 void* Arena::New(size_t bytes) {
   const size_t whole = bytes + kHead;
-  Arena* owner = kHeapOnly || whole > kLargest ? nullptr : current_;
+  Arena* owner = base::kAddressSanitizer || whole > kLargest ? nullptr : current_;
   void* block = owner != nullptr ? owner->Take(whole) : ::operator new(whole);
   *static_cast<Arena**>(block) = owner;
   return static_cast<char*>(block) + kHead;
