@@ -98,13 +98,13 @@ TEST_F(TypedPeerTest, SetsArePruned) {
                        {"kind", "Secret"},
                        {"metadata", {{"name", "s"}}},
                        {"stringData", {{"p", "x"}}}};
-  auto result = Run(*kubernetes_, "apply-set", set({ConfigMap("a", "1"), secret}));
+  auto result = Run(*kubernetes_, "apply-set", set(Json::array({ConfigMap("a", "1"), secret})));
   ASSERT_TRUE(result.ok()) << result.status();
-  const Json preview = {{"namespace", "default"}, {"objects", {ConfigMap("a", "1")}}};
+  const Json preview = {{"namespace", "default"}, {"objects", Json::array({ConfigMap("a", "1")})}};
   auto same = Run(*kubernetes_, "preview", preview);
   ASSERT_TRUE(same.ok()) << same.status();
   EXPECT_EQ(same->outputs["changed"], false) << same->outputs;
-  result = Run(*kubernetes_, "apply-set", set({ConfigMap("b", "1")}));
+  result = Run(*kubernetes_, "apply-set", set(Json::array({ConfigMap("b", "1")})));
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->outputs["pruned"].size(), 2) << result->outputs;
   EXPECT_EQ(peer_->Send("GET", "/api/v1/namespaces/default/secrets/s", "application/json", {}),
