@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "workflow/transition.h"
@@ -27,6 +28,35 @@ bool IsBusy(StepState state) {
          state == StepState::kUndoing;
 }
 
+// What is not done, and what lies behind such a step. Only after an operator settled a step whose
+// predecessors were undone may a step have all its needs done and still lie behind an open one.
+absl::flat_hash_set<absl::string_view> OpenSteps(const Run& run) {
+  absl::flat_hash_set<absl::string_view> open;
+  for (const StepRecord& step : run.steps) {
+    if (step.state != StepState::kSucceeded && step.state != StepState::kSkipped) {
+      open.insert(step.id);
+    }
+  }
+  for (bool grew = true; grew;) {
+    grew = false;
+    for (const StepDefinition& step : run.definition->steps) {
+      if (open.contains(step.id)) continue;
+      grew |= std::any_of(step.needs.begin(), step.needs.end(), [&](const std::string& need) {
+        return open.contains(need) && open.insert(step.id).second;
+      });
+    }
+  }
+  return open;
+}
+
+// Whether something is done anew that was undone, or failed, before.
+bool IsRedoing(const Run& run) {
+  return std::any_of(run.steps.begin(), run.steps.end(), [](const StepRecord& step) {
+    return step.incarnation > 1 &&
+           (step.state == StepState::kPending || IsForwardActive(step.state));
+  });
+}
+
 }  // namespace
 
 absl::Status Transition::Advance() {
@@ -42,6 +72,9 @@ absl::Status Transition::AdvanceForward() {
   });
   const int64_t limit = whole_.definition->parallel;
   int64_t room = limit == 0 ? static_cast<int64_t>(steps_.size()) : limit - under_way;
+  absl::flat_hash_set<absl::string_view> open;
+  if (IsRedoing(whole_)) open = OpenSteps(whole_);
+  const auto is_open = [&open](const std::string& need) { return open.contains(need); };
   for (const StepDefinition& definition : whole_.definition->steps) {
     StepRecord* step = FindStep(definition.id);
     if (step == nullptr) {
@@ -50,6 +83,7 @@ absl::Status Transition::AdvanceForward() {
     }
     if (room <= 0) break;
     if (step->state != StepState::kPending || !NeedsMet(definition)) continue;
+    if (std::any_of(definition.needs.begin(), definition.needs.end(), is_open)) continue;
     step->state = StepState::kDue;
     step->due = now_;
     --room;
