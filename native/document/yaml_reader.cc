@@ -1,8 +1,10 @@
-// Composes JSON values from libyaml's events. The stack is ours and on the heap; nothing recurses
-// on the document's depth, and every limit is met before memory is spent.
+// Composes JSON values from libyaml's events, where yaml_plain does not read the text. The stack is
+// ours and on the heap; nothing recurses on the document's depth, and every limit is met before
+// memory is spent.
 #include <yaml.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -12,6 +14,7 @@
 #include "base/strings.h"
 #include "document/scalar.h"
 #include "document/yaml.h"
+#include "document/yaml_plain.h"
 #include "json/json.h"
 
 namespace purser::document {
@@ -405,12 +408,9 @@ std::string Document::Where(absl::string_view file, absl::string_view pointer) c
   }
 }
 
-absl::StatusOr<std::vector<Document>> ParseYaml(absl::string_view text, absl::string_view file,
-                                                const Limits& limits) {
-  if (static_cast<int64_t>(text.size()) > limits.max_bytes) {
-    return absl::ResourceExhaustedError(absl::StrCat(file, ": ", text.size(), " bytes, more than ",
-                                                     limits.max_bytes, " (max_bytes)"));
-  }
+absl::StatusOr<std::vector<Document>> ReadYamlByLibyaml(absl::string_view text,
+                                                        absl::string_view file,
+                                                        const Limits& limits) {
   Reader reader(text, file, limits);
   absl::StatusOr<std::vector<Document>> documents = reader.Read();
   Document as_json;
@@ -420,6 +420,16 @@ absl::StatusOr<std::vector<Document>> ParseYaml(absl::string_view text, absl::st
     return one;
   }
   return documents;
+}
+
+absl::StatusOr<std::vector<Document>> ParseYaml(absl::string_view text, absl::string_view file,
+                                                const Limits& limits) {
+  if (static_cast<int64_t>(text.size()) > limits.max_bytes) {
+    return absl::ResourceExhaustedError(absl::StrCat(file, ": ", text.size(), " bytes, more than ",
+                                                     limits.max_bytes, " (max_bytes)"));
+  }
+  std::optional<std::vector<Document>> plain = ReadPlainYaml(text, limits);
+  return plain.has_value() ? *std::move(plain) : ReadYamlByLibyaml(text, file, limits);
 }
 
 absl::StatusOr<Document> ParseYamlDocument(absl::string_view text, absl::string_view file,
