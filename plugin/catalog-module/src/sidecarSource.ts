@@ -14,6 +14,8 @@ import type { ProviderPositions } from './positions';
 
 /** Refs of one AdoptEntities call. */
 const MAX_ADOPTED = 10_000;
+/** Deltas that are written while the next one is read. */
+const MAX_UNDER_WAY = 4;
 // What a sidecar's position ends with while everything is being sent.
 const FULL = '/full';
 
@@ -35,6 +37,14 @@ export interface SidecarSourceOptions {
 }
 
 type Delta = Extract<ProviderMessage, { type: 'delta' }>;
+
+/** A delta that is being written. */
+interface Taken {
+  isWritten: boolean;
+  /** It is in the catalog, it and all before it are counted, and the position is stored. */
+  done: Promise<void>;
+  next?: Taken;
+}
 
 /** Follows the change log of a source that the sidecar runs. */
 export class SidecarSource {
@@ -71,14 +81,17 @@ export class SidecarSource {
       },
       { signal: AbortSignal.any([signal, window]) },
     );
+    let last: Taken | undefined;
+    const underWay: Array<Promise<void>> = [];
     try {
       for await (const message of messages) {
         this.#options.onAlive();
         if (message.type === 'delta') {
-          await writer.apply(message.upserts, message.removedRefs, isNew);
-          await this.#count(message, isNew);
-          // After the entities: a crash in between only repeats them.
-          await positions.set(providerName, message.position);
+          last = this.#take(message, last, writer, isNew);
+          underWay.push(last.done);
+          if (underWay.length === MAX_UNDER_WAY) {
+            await underWay.shift();
+          }
         } else if (message.type === 'log') {
           this.#options.onLog(message.level, message.text);
         } else {
@@ -88,9 +101,35 @@ export class SidecarSource {
     } catch (error) {
       // The window closed on a quiet source: nothing failed.
       if (isUnavailable(error) || !window.aborted) {
+        await Promise.allSettled(underWay);
         throw error;
       }
     }
+    await Promise.all(underWay);
+  }
+
+  #take(delta: Delta, previous: Taken | undefined, writer: DeltaWriter, isNew: boolean): Taken {
+    const { positions, providerName } = this.#options;
+    const written = writer.apply(delta.upserts, delta.removedRefs, isNew);
+    const taken: Taken = { isWritten: false, done: Promise.resolve() };
+    if (previous) {
+      previous.next = taken;
+    }
+    const finish = async () => {
+      await written;
+      taken.isWritten = true;
+      await previous?.done;
+      await this.#count(delta, isNew);
+      // After the entities: a crash in between only repeats them. A position that the next one replaces at
+      // once is not stored.
+      if (!taken.next?.isWritten) {
+        await positions.set(providerName, delta.position);
+      }
+    };
+    taken.done = finish();
+    // Who waits for a later one hears of it, too.
+    taken.done.catch(() => undefined);
+    return taken;
   }
 
   /** Keeps count of a source that sends everything, and tells it in the end what it did not send. */
