@@ -282,10 +282,8 @@ class Reader {
     }
     const absl::Time modified = absl::FromUnixNanos(file.modified_nanos);
     if (modified + kStampGrain < context_.clock().Now()) result.stamp = StampOf(file);
-    document::Limits limits;
-    limits.with_positions = false;
     absl::StatusOr<std::vector<document::Document>> documents =
-        document::ParseYaml(*text, path, limits);
+        document::ParseYaml(*text, path, LimitsOfAFile(/*with_positions=*/false));
     if (!documents.ok()) {
       result.problems.emplace_back(documents.status().message());
       return result;
@@ -305,11 +303,17 @@ class Reader {
     return result;
   }
 
+  static document::Limits LimitsOfAFile(bool with_positions) {
+    return {.max_bytes = kMaxCatalogFileBytes,
+            .max_nodes = kMaxCatalogFileValues,
+            .with_positions = with_positions};
+  }
+
   // The problems with their places, for which the text is read again.
   static std::string Explain(const std::string& path, const std::string& text, size_t index,
                              const std::vector<catalog::Problem>& problems) {
     const absl::StatusOr<std::vector<document::Document>> documents =
-        document::ParseYaml(text, path);
+        document::ParseYaml(text, path, LimitsOfAFile(/*with_positions=*/true));
     std::string explained;
     for (const catalog::Problem& problem : problems) {
       const std::string where = documents.ok() && index < documents->size()

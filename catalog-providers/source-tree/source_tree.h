@@ -9,6 +9,8 @@
 namespace purser::catalog_providers {
 
 inline constexpr int64_t kMaxCatalogFileBytes = 1 << 20;
+// With aliases expanded; what they expand to may have 8 times the bytes of a file.
+inline constexpr int64_t kMaxCatalogFileValues = 200'000;
 // Of one round; the rest is counted only.
 inline constexpr int kMaxLoggedProblems = 200;
 
