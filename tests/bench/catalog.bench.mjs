@@ -67,7 +67,8 @@ async function steady(client, name) {
   const ours = await run('purser', 'steady', STEADY, client);
   const theirs = await run('upstream', 'steady', STEADY, client);
   const quiet = ours.unchanged.statements === 0;
-  rows.push(row(`${name}, ${STEADY} entities, none changed: CPU of the main thread`, round(ours.unchanged.cpu, 1), 'ms', '<= 10 ms', ours.unchanged.cpu <= 10));
+  rows.push(row(`${name}, ${STEADY} entities, none changed: CPU of the main thread over idle`, round(ours.unchanged.ours, 1), 'ms', '<= 1 ms', ours.unchanged.ours <= 1));
+  rows.push(row('  with what the process does anyway', round(ours.unchanged.cpu, 1), 'ms'));
   rows.push(row('  a full mutation', round(theirs.unchanged.cpu, 0), 'ms'));
   rows.push(row('  statements in the database', ours.unchanged.statements, '', '0', quiet));
   rows.push(row('  a full mutation', theirs.unchanged.statements, ''));
