@@ -1,6 +1,8 @@
 #include "json/writer.h"
 
 #include <cassert>
+#include <cstdint>
+#include <cstring>
 
 #include "absl/strings/str_cat.h"
 #include "json/json.h"
@@ -34,6 +36,25 @@ size_t SequenceLength(absl::string_view text) {
 
 bool IsPlain(unsigned char c) { return c >= 0x20 && c < 0x80 && c != '"' && c != '\\'; }
 
+// How many characters at text's front are written as they are.
+size_t PlainRun(absl::string_view text) {
+  constexpr uint64_t kOnes = 0x0101010101010101u;
+  constexpr uint64_t kHighs = kOnes * 0x80;
+  size_t run = 0;
+  // Eight at a time: a byte's high bit is left where it is below 0x20, a quote, a backslash, or not
+  // ASCII. Behind such a byte others may be marked for nothing, before it none is.
+  for (uint64_t word = 0; text.size() - run >= sizeof(word); run += sizeof(word)) {
+    std::memcpy(&word, text.data() + run, sizeof(word));
+    const uint64_t quote = word ^ (kOnes * '"');
+    const uint64_t backslash = word ^ (kOnes * '\\');
+    const uint64_t marks = word | ((word - kOnes * 0x20) & ~word) | ((quote - kOnes) & ~quote) |
+                           ((backslash - kOnes) & ~backslash);
+    if ((marks & kHighs) != 0) break;
+  }
+  while (run < text.size() && IsPlain(static_cast<unsigned char>(text[run]))) ++run;
+  return run;
+}
+
 }  // namespace
 
 void AppendQuoted(absl::string_view text, std::string* out) {
@@ -41,10 +62,9 @@ void AppendQuoted(absl::string_view text, std::string* out) {
   out->push_back('"');
   size_t i = 0;
   while (i < text.size()) {
-    size_t run = i;
-    while (run < text.size() && IsPlain(static_cast<unsigned char>(text[run]))) ++run;
-    out->append(text.data() + i, run - i);
-    i = run;
+    const size_t run = PlainRun(text.substr(i));
+    out->append(text.data() + i, run);
+    i += run;
     if (i == text.size()) break;
     const auto c = static_cast<unsigned char>(text[i]);
     if (c >= 0x80) {
