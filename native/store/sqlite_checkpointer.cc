@@ -5,6 +5,14 @@
 #include "base/status.h"
 
 namespace purser::store {
+namespace {
+
+// Of a log that has become too long, before writers wait; each takes less long than the one before.
+constexpr int kMaxCopies = 4;
+constexpr int kFewPages = 64;
+
+}  // namespace
+
 absl::StatusOr<std::unique_ptr<SqliteCheckpointer>> SqliteCheckpointer::Start(
     const std::string& path, bool synced, Exclusively exclusively) {
   PURSER_ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> connection,
@@ -45,9 +53,20 @@ void SqliteCheckpointer::Work() {
       too_long = log_pages_ >= kMaxLogPages;
       copy_at_ = log_pages_ + kLogPages;
     }
-    connection_->CopyLog();
-    if (too_long) exclusively_([this] { connection_->CopyLog(); });
+    int copied = connection_->CopyLog();
+    if (!too_long) continue;
+    // What was written meanwhile is copied beside the writers as well, until little is left that
+    // they have to wait for.
+    for (int i = 1; i < kMaxCopies && LogPages() - copied > kFewPages; ++i) {
+      copied = connection_->CopyLog();
+    }
+    exclusively_([this] { connection_->CopyLog(); });
   }
+}
+
+int SqliteCheckpointer::LogPages() {
+  base::MutexLock lock(mutex_);
+  return log_pages_;
 }
 
 }  // namespace purser::store

@@ -42,6 +42,7 @@ class SqliteCheckpointer {
   SqliteCheckpointer(std::unique_ptr<SqliteConnection> connection, Exclusively exclusively)
       : connection_(std::move(connection)), exclusively_(std::move(exclusively)) {}
   void Work();
+  int LogPages();
 
   const std::unique_ptr<SqliteConnection> connection_;
   const Exclusively exclusively_;

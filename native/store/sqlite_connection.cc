@@ -233,8 +233,8 @@ void SqliteConnection::Return(Statement* statement) {
     delete statement;
     return;
   }
+  // What is bound stays until the next execution, which binds every parameter before it steps.
   sqlite3_reset(statement->handle);
-  sqlite3_clear_bindings(statement->handle);
   statement->in_use = false;
 }
 
@@ -352,8 +352,11 @@ void SqliteConnection::WatchLog(const std::function<void(int)>* on_commit) {
   sqlite3_wal_hook(handle_, hook, const_cast<std::function<void(int)>*>(on_commit));
 }
 
-void SqliteConnection::CopyLog() {
-  sqlite3_wal_checkpoint_v2(handle_, nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+int SqliteConnection::CopyLog() {
+  int copied = 0;
+  const int code =
+      sqlite3_wal_checkpoint_v2(handle_, nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, &copied);
+  return code == SQLITE_OK ? copied : 0;
 }
 
 bool SqliteConnection::InTransaction() const { return sqlite3_get_autocommit(handle_) == 0; }

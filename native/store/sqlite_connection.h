@@ -44,8 +44,8 @@ class SqliteConnection final : public Connection {
   // it into the database now and then; `on_commit` must outlive the connection.
   void WatchLog(const std::function<void(int)>* on_commit);
   // Copies what it can of the log into the database, and syncs it, without waiting for anybody.
-  // What it cannot, a later call can.
-  void CopyLog();
+  // What it cannot, a later call can. Returns how many of the log's pages are copied now.
+  int CopyLog();
 
  private:
   struct Statement {
