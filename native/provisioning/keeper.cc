@@ -77,7 +77,8 @@ absl::Status Keeper::TakeCensus() {
   PURSER_RETURN_IF_ERROR(core_.database.Read([&](Connection& connection) -> absl::Status {
     PURSER_ASSIGN_OR_RETURN(
         const Rows queue,
-        connection.Query("SELECT due, run_id FROM workflow_queue ORDER BY due, run_id LIMIT 1",
+        connection.Query("SELECT q.due, r.id FROM workflow_queue q JOIN workflow_run r "
+                         "ON r.number = q.run ORDER BY q.due, q.run LIMIT 1",
                          {}));
     if (!queue.empty()) {
       census.queue_age =

@@ -86,19 +86,17 @@ absl::Status EngineCore::Start() {
 
 absl::Status EngineCore::TakeOver(Connection& connection, absl::string_view boots_condition,
                                   std::vector<Value> parameters) {
-  const std::string leases =
-      absl::StrCat("SELECT run_id FROM workflow_lease WHERE ", boots_condition);
+  parameters.emplace_back(absl::ToUnixMicros(Now()));
+  const std::string now = absl::StrCat("CAST($", parameters.size(), " AS BIGINT)");
   // The fence: whoever held the lease has read an older version.
   PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
-      absl::StrCat("UPDATE workflow_state SET version = version + 1 WHERE run_id IN (", leases,
-                   ")"),
+      absl::StrCat("UPDATE workflow_state SET version = version + 1, due = ", now,
+                   " WHERE run IN (SELECT run FROM workflow_lease WHERE ", boots_condition, ")"),
       parameters));
-  parameters.emplace_back(absl::ToUnixMicros(Now()));
-  PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
-      absl::StrCat("INSERT INTO workflow_queue (run_id, due) SELECT run_id, CAST($",
-                   parameters.size(), " AS BIGINT) FROM workflow_lease WHERE ", boots_condition,
-                   " ON CONFLICT (run_id) DO UPDATE SET due = excluded.due"),
-      parameters));
+  PURSER_RETURN_IF_ERROR(
+      connection.ExecuteLater(absl::StrCat("INSERT INTO workflow_queue (due, run) SELECT ", now,
+                                           ", run FROM workflow_lease WHERE ", boots_condition),
+                              parameters));
   parameters.pop_back();
   return connection.ExecuteLater(absl::StrCat("DELETE FROM workflow_lease WHERE ", boots_condition),
                                  parameters);
@@ -181,42 +179,73 @@ absl::Status EngineCore::BeatIn(Connection& connection, absl::Duration now, Beat
     PURSER_FAULT_POINT("recover.in-transaction");
   }
   // Leases of engines that are not even known.
-  PURSER_RETURN_IF_ERROR(
-      TakeOver(connection, "boot NOT IN (SELECT boot FROM workflow_engine)", {}));
+  constexpr absl::string_view kUnknownBoot = "boot NOT IN (SELECT boot FROM workflow_engine)";
+  PURSER_ASSIGN_OR_RETURN(
+      const Rows unknown,
+      connection.Query(
+          absl::StrCat("SELECT 1 FROM workflow_lease WHERE ", kUnknownBoot, " LIMIT 1"), {}));
+  if (!unknown.empty()) PURSER_RETURN_IF_ERROR(TakeOver(connection, kUnknownBoot, {}));
   PURSER_ASSIGN_OR_RETURN(
       const Rows attention,
-      connection.Query("SELECT run_id FROM workflow_lease WHERE boot = $1 AND attention <> 0",
+      connection.Query("SELECT r.id, l.run FROM workflow_lease l JOIN workflow_run r "
+                       "ON r.number = l.run WHERE l.boot = $1 AND l.attention <> 0",
                        {boot_}));
   for (const Row& row : attention) {
     beat.looks.push_back(row.Text(0));
     PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
-        "UPDATE workflow_lease SET attention = 0 WHERE run_id = $1", {row.Text(0)}));
+        "UPDATE workflow_lease SET attention = 0 WHERE run = $1", {row.Int(1)}));
   }
   return absl::OkStatus();
 }
 
 void EngineCore::KeepTime(absl::Duration now, const BeatState& beat) {
+  // Who was buried has missed what others told one another: as if it had just begun.
+  if (beat.buried) neighbours_.clear();
+  const bool begins = beat.buried || looked_ == -absl::InfiniteDuration();
+  const absl::Duration looked_before = std::exchange(looked_, now);
   bool alone = true;
   for (const Row& row : beat.engines) {
     if (std::find(beat.dead.begin(), beat.dead.end(), row.Text(0)) != beat.dead.end()) continue;
     alone = false;
     const auto [found, first] = neighbours_.try_emplace(row.Text(0));
     Neighbour& neighbour = found->second;
-    if (!first && neighbour.beats == row.Int(1)) continue;
-    if (!first) {
-      // It lives, so its time is the engines' time as much as our own.
-      time_.CatchUp(absl::FromUnixMicros(row.Int(2)));
+    if (first) {
+      // Who was there before us may be ahead by as much as it may have been silent; who comes later
+      // begins with a time that somebody had.
+      if (begins) neighbour.ahead = options_.lease + options_.beat;
+    } else if (neighbour.beats == row.Int(1)) {
+      continue;
+    } else {
+      // It lives, so its time is the engines' time as much as our own. It said so since we looked
+      // before, and may be ahead by as much.
+      const absl::Time said = absl::FromUnixMicros(row.Int(2));
+      time_.CatchUp(said);
+      const absl::Time latest = said + (clock_.Monotonic() - looked_before);
+      const absl::Duration ahead = std::max(absl::ZeroDuration(), latest - time_.Now());
+      // Both go at one pace: what was known of it holds still.
+      neighbour.ahead = neighbour.heard ? std::min(neighbour.ahead, ahead) : ahead;
+      neighbour.heard = true;
       finding_time_ = false;
     }
     neighbour.beats = row.Int(1);
     neighbour.seen = now;
   }
-  for (const std::string& boot : beat.dead) neighbours_.erase(boot);
-  // Those that others buried, or that ended.
+  // Gone are also those that others buried, or that ended. Who is left may have its time from them.
+  absl::Duration inherited = absl::ZeroDuration();
   std::erase_if(neighbours_, [&](const auto& known) {
-    return std::none_of(beat.engines.begin(), beat.engines.end(),
-                        [&](const Row& row) { return row.Text(0) == known.first; });
+    const bool there =
+        std::find(beat.dead.begin(), beat.dead.end(), known.first) == beat.dead.end() &&
+        std::any_of(beat.engines.begin(), beat.engines.end(),
+                    [&](const Row& row) { return row.Text(0) == known.first; });
+    if (!there) inherited = std::max(inherited, known.second.ahead);
+    return !there;
   });
+  absl::Duration ahead = absl::ZeroDuration();
+  for (auto& [boot, neighbour] : neighbours_) {
+    neighbour.ahead = std::max(neighbour.ahead, inherited);
+    ahead = std::max(ahead, neighbour.ahead);
+  }
+  others_ahead_ = absl::ToInt64Microseconds(absl::Ceil(ahead, absl::Microseconds(1)));
   if (!finding_time_ || !alone) return;
   // Nobody has another time: the clock is right.
   const absl::StatusOr<absl::Time> time = StoreTime();

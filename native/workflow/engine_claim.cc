@@ -31,32 +31,39 @@ absl::Status EngineCore::Claim(RoundState& round, Journal& journal) {
   Connection& connection = journal.connection();
   PURSER_ASSIGN_OR_RETURN(
       const Rows rows,
-      connection.Query("SELECT run_id, due FROM workflow_queue ORDER BY due, run_id LIMIT $1",
+      connection.Query("SELECT due, run FROM workflow_queue ORDER BY due, run LIMIT $1",
                        {budget + 1}));
-  std::vector<std::string> ids;
+  absl::flat_hash_set<int64_t> touched;
+  for (const auto& [id, each] : round.touched) touched.insert(each.run->record.number);
+  std::vector<int64_t> numbers;
+  std::vector<absl::Time> places;
   for (const Row& row : rows) {
-    const absl::Time due = absl::FromUnixMicros(row.Int(1));
+    const absl::Time due = absl::FromUnixMicros(row.Int(0));
     if (due > journal.now()) {
       round.due = std::min(round.due, due);
       break;
     }
-    if (static_cast<int64_t>(ids.size()) == budget) {
+    if (static_cast<int64_t>(numbers.size()) == budget) {
       round.claim_more = true;
       break;
     }
     // What this very round changes settles its own place in the queue. A run that this engine holds
     // and that is queued all the same was taken from it, and is claimed as any other.
-    if (!round.touched.contains(row.Text(0))) ids.push_back(row.Text(0));
+    if (touched.contains(row.Int(1))) continue;
+    numbers.push_back(row.Int(1));
+    places.push_back(due);
   }
-  if (ids.empty()) return absl::OkStatus();
-  absl::StatusOr<std::vector<Run>> runs = LoadRuns(connection, ids);
+  if (numbers.empty()) return absl::OkStatus();
+  absl::flat_hash_set<int64_t> found;
+  absl::StatusOr<std::vector<Run>> runs = LoadRuns(connection, numbers);
   if (absl::IsDataLoss(runs.status())) {
     // One of them cannot be read: find out which.
     runs = std::vector<Run>();
-    for (const std::string& id : ids) {
-      absl::StatusOr<std::vector<Run>> one = LoadRuns(connection, {id});
+    for (size_t i = 0; i < numbers.size(); ++i) {
+      absl::StatusOr<std::vector<Run>> one = LoadRuns(connection, {numbers[i]});
       if (absl::IsDataLoss(one.status())) {
-        Postpone(round, journal, id);
+        found.insert(numbers[i]);
+        PURSER_RETURN_IF_ERROR(Postpone(round, journal, numbers[i], places[i]));
         continue;
       }
       PURSER_RETURN_IF_ERROR(one.status());
@@ -64,10 +71,8 @@ absl::Status EngineCore::Claim(RoundState& round, Journal& journal) {
     }
   }
   PURSER_RETURN_IF_ERROR(runs.status());
-  absl::flat_hash_set<std::string> found;
   for (Run& run : *runs) {
-    found.insert(run.record.id);
-    const std::string id = run.record.id;
+    found.insert(run.record.number);
     absl::StatusOr<std::shared_ptr<const Definition>> definition =
         definitions_.Get(connection, run.record.definition_hash);
     if (!definition.ok()) {
@@ -75,23 +80,27 @@ absl::Status EngineCore::Claim(RoundState& round, Journal& journal) {
       if (absl::IsUnavailable(definition.status()) || absl::IsAborted(definition.status())) {
         return definition.status();
       }
-      Postpone(round, journal, id);
+      PURSER_RETURN_IF_ERROR(Postpone(round, journal, run.record.number, run.record.queued));
       continue;
     }
     run.definition = *std::move(definition);
     PURSER_RETURN_IF_ERROR(ClaimOne(round, journal, std::move(run)));
   }
   // A place in the queue of a run that is gone.
-  for (const std::string& id : ids) {
-    if (!found.contains(id) && !round.touched.contains(id)) journal.Dequeue(id);
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    if (!found.contains(numbers[i])) journal.Dequeue(numbers[i], places[i]);
   }
   return absl::OkStatus();
 }
 
-void EngineCore::Postpone(RoundState& round, Journal& journal, const std::string& run_id) {
+absl::Status EngineCore::Postpone(RoundState& round, Journal& journal, int64_t run,
+                                  absl::Time queued) {
   const absl::Time later = journal.now() + kUnreadableRunPause;
-  journal.Enqueue(run_id, later);
+  journal.Dequeue(run, queued);
+  journal.Enqueue(run, later);
   round.due = std::min(round.due, later);
+  return journal.connection().ExecuteLater("UPDATE workflow_state SET due = $2 WHERE run = $1",
+                                           {run, absl::ToUnixMicros(later)}, 1);
 }
 
 absl::Status EngineCore::ClaimOne(RoundState& round, Journal& journal, Run run) {
@@ -103,7 +112,7 @@ absl::Status EngineCore::ClaimOne(RoundState& round, Journal& journal, Run run) 
   touched.claimed = true;
   touched.changed = true;
   round.claimed = true;
-  journal.Lease(id, boot_);
+  journal.Lease(touched.run->record.number, boot_);
   Transition transition(context_, journal, *touched.run);
   transition.TakeOver();
   PURSER_RETURN_IF_ERROR(transition.StartDue(&round.tasks));

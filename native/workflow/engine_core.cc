@@ -48,6 +48,11 @@ void EngineCore::Drain() {
   draining_ = true;
 }
 
+absl::StatusOr<Journal> EngineCore::OpenJournal(Connection& connection) {
+  return Journal::Open(connection, Now(), absl::Microseconds(others_ahead_.load()),
+                       rows_per_statement_);
+}
+
 absl::Status EngineCore::Begin(Connection& connection, const NewRun& run) {
   PURSER_RETURN_IF_ERROR(DefinitionCache::Put(connection, run.definition->hash, run.body));
   RunRecord record;
@@ -57,16 +62,19 @@ absl::Status EngineCore::Begin(Connection& connection, const NewRun& run) {
   record.state = run.held ? RunState::kHeld : RunState::kRunning;
   record.message = run.message;
   record.input = run.input.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  PURSER_ASSIGN_OR_RETURN(Journal journal, Journal::Open(connection, Now(), rows_per_statement_));
+  PURSER_ASSIGN_OR_RETURN(Journal journal, OpenJournal(connection));
   Run whole = Transition::NewRun(std::move(record), run.definition, journal.now(), run.done);
+  whole.record.number = journal.sequence() + 1;
   Transition transition(context_, journal, whole);
   transition.AppendEvent("", absl::StrCat(options_.noun, ".created"), run.message, run.event_data);
   PURSER_RETURN_IF_ERROR(transition.Advance());
   PURSER_RETURN_IF_ERROR(transition.Save(/*is_new=*/true));
+  whole.record.queued = NextDue(whole);
   journal.InsertRun(whole.record);
   journal.InsertState(whole);
-  const absl::Time due = NextDue(whole);
-  if (due < absl::InfiniteFuture()) journal.Enqueue(whole.record.id, due);
+  if (whole.record.queued < absl::InfiniteFuture()) {
+    journal.Enqueue(whole.record.number, whole.record.queued);
+  }
   PURSER_RETURN_IF_ERROR(journal.Write());
   PURSER_FAULT_POINT("begin.in-transaction");
   return absl::OkStatus();
@@ -194,7 +202,8 @@ int64_t EngineCore::UnderWay() const {
 
 bool EngineCore::WantsRoundLocked() const {
   if (in_round_) return false;
-  const bool claim = claim_wanted_ && started_ && !draining_ && UnderWay() < Target();
+  const bool claim =
+      claim_wanted_ && started_ && !draining_ && !finding_time_.load() && UnderWay() < Target();
   const bool timer = !timers_.empty() && !draining_ && timers_.begin()->first <= time_.Now();
   if (inbox_.empty() && !claim && !timer && !look_at_leases_ && !all_lost_) return false;
   return clock_.Monotonic() >= not_before_;

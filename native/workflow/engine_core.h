@@ -8,6 +8,7 @@
 #ifndef PURSER_WORKFLOW_ENGINE_CORE_H_
 #define PURSER_WORKFLOW_ENGINE_CORE_H_
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -138,7 +139,7 @@ class EngineCore {
   struct RoundState {
     std::vector<Item> items;
     std::map<std::string, Touched> touched;
-    std::vector<Task> tasks;
+    Tasks tasks;
     std::vector<std::string> stop_runs;
     // Runs that stay with this engine and have something to do later, beside a call under way.
     std::vector<std::pair<absl::Time, std::string>> wakes;
@@ -165,10 +166,11 @@ class EngineCore {
   // Finds what this engine holds and does not know of, or knows and holds no more.
   absl::Status LookAtLeases(RoundState& round, Journal& journal);
   absl::Status ClaimOne(RoundState& round, Journal& journal, Run run);
-  void Postpone(RoundState& round, Journal& journal, const std::string& run_id);
+  absl::Status Postpone(RoundState& round, Journal& journal, int64_t run, absl::Time queued);
   void Settle(RoundState& round, Journal& journal);
   void Committed(RoundState& round);
   void Failed(RoundState& round, const absl::Status& status);
+  absl::StatusOr<Journal> OpenJournal(store::Connection& connection);
   absl::StatusOr<Touched*> Touch(RoundState& round, Journal& journal, const std::string& run_id);
   absl::StatusOr<Run> Load(store::Connection& connection, const std::string& run_id);
   void NoteHealth(const absl::Status& status);
@@ -223,6 +225,8 @@ class EngineCore {
   struct Neighbour {
     int64_t beats = 0;
     absl::Duration seen;
+    bool heard = false;    // its number has changed since we know of it
+    absl::Duration ahead;  // its time of ours, at most
   };
   struct BeatState {
     bool tells = false;   // that this engine lives
@@ -235,11 +239,15 @@ class EngineCore {
   // Notes who was heard of, and agrees with them on the time.
   void KeepTime(absl::Duration now, const BeatState& beat);
   absl::StatusOr<absl::Time> StoreTime();
-  // Engines are known of, and whether they live is not: see Init.
-  bool finding_time_ = false;
+  // Engines are known of, and whether they live is not: see Init. Nothing is claimed meanwhile:
+  // what would be put off would be due too soon for whoever has the right time.
+  std::atomic<bool> finding_time_{false};
+  // By how much the time of others may be ahead of ours, microseconds.
+  std::atomic<int64_t> others_ahead_{0};
   int64_t burials_ = 0;  // how often others took this engine for dead
   std::map<std::string, Neighbour> neighbours_;
   absl::Duration beaten_ = -absl::InfiniteDuration();
+  absl::Duration looked_ = -absl::InfiniteDuration();  // when the last Beat that succeeded began
 };
 
 }  // namespace purser::workflow

@@ -187,20 +187,19 @@ TEST_F(EngineFaultsTest, ADefinitionThatCannotBeReadDoesNotBlockTheOthers) {
   Open(base::Clock::System());
   ASSERT_TRUE(database_
                   .Transact([&](Connection& c) -> absl::Status {
-                    PURSER_RETURN_IF_ERROR(
-                        c.ExecuteLater("INSERT INTO workflow_run (id, subject, definition_hash, "
-                                       "input, created_at) VALUES ('broken', 'broken', 'none', "
-                                       "'{}', 0), ('worse', 'worse', 'none', '{}', 0)",
-                                       {}, 2));
                     PURSER_RETURN_IF_ERROR(c.ExecuteLater(
-                        "INSERT INTO workflow_state (run_id, version, state, goal, message, "
-                        "outputs, retries, sequence, updated_at, steps) VALUES "
-                        "('broken', 1, 'running', 'finish', '', '{}', 0, 0, 0, '[]'), "
-                        "('worse', 1, 'running', 'finish', '', '{}', 0, 0, 0, '[[7]]')",
+                        "INSERT INTO workflow_run (number, id, subject, definition_hash, "
+                        "input, created_at) VALUES (-1, 'broken', 'broken', 'none', "
+                        "'{}', 0), (-2, 'worse', 'worse', 'none', '{}', 0)",
+                        {}, 2));
+                    PURSER_RETURN_IF_ERROR(c.ExecuteLater(
+                        "INSERT INTO workflow_state (run, version, state, goal, message, "
+                        "outputs, retries, sequence, updated_at, due, steps) VALUES "
+                        "(-1, 1, 'running', 'finish', '', '{}', 0, 0, 0, 0, '[]'), "
+                        "(-2, 1, 'running', 'finish', '', '{}', 0, 0, 0, 0, '[[7]]')",
                         {}, 2));
                     return c.ExecuteLater(
-                        "INSERT INTO workflow_queue (run_id, due) VALUES ('broken', 0), "
-                        "('worse', 0), ('gone', 0)",
+                        "INSERT INTO workflow_queue (due, run) VALUES (0, -1), (0, -2), (0, -3)",
                         {}, 3);
                   })
                   .ok());

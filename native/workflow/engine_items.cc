@@ -126,7 +126,9 @@ absl::Status EngineCore::ProcessWake(RoundState& round, Journal& journal, const 
 absl::Status EngineCore::LookAtLeases(RoundState& round, Journal& journal) {
   PURSER_ASSIGN_OR_RETURN(
       const Rows rows,
-      journal.connection().Query("SELECT run_id FROM workflow_lease WHERE boot = $1", {boot_}));
+      journal.connection().Query("SELECT r.id FROM workflow_lease l JOIN workflow_run r "
+                                 "ON r.number = l.run WHERE l.boot = $1",
+                                 {boot_}));
   absl::flat_hash_set<std::string> leased;
   for (const Row& row : rows) {
     const std::string& id = row.Text(0);

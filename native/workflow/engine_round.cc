@@ -39,7 +39,7 @@ bool EngineCore::TryRound() {
       round.items.push_back(std::move(item));
     }
     round.busy = UnderWay();
-    round.claim = claim_wanted_ && started_ && !draining_;
+    round.claim = claim_wanted_ && started_ && !draining_ && !finding_time_.load();
     // What is stored from now on asks again.
     if (round.claim) claim_wanted_ = false;
     round.look_at_leases = std::exchange(look_at_leases_, false);
@@ -87,7 +87,7 @@ absl::Status EngineCore::Round(RoundState& round) {
     round.refused = 0;
     round.claimed = round.stored = round.controlled = round.claim_more = false;
     round.due = absl::InfiniteFuture();
-    PURSER_ASSIGN_OR_RETURN(Journal journal, Journal::Open(connection, Now(), rows_per_statement_));
+    PURSER_ASSIGN_OR_RETURN(Journal journal, OpenJournal(connection));
     for (Item& item : round.items) PURSER_RETURN_IF_ERROR(Process(round, journal, item));
     if (round.look_at_leases) PURSER_RETURN_IF_ERROR(LookAtLeases(round, journal));
     if (round.claim) PURSER_RETURN_IF_ERROR(Claim(round, journal));
@@ -101,13 +101,9 @@ absl::Status EngineCore::Round(RoundState& round) {
 }
 
 absl::StatusOr<Run> EngineCore::Load(Connection& connection, const std::string& run_id) {
-  PURSER_ASSIGN_OR_RETURN(std::vector<Run> runs, LoadRuns(connection, {run_id}));
-  if (runs.empty()) {
-    return absl::NotFoundError(absl::StrCat("run ", run_id, " does not exist"));
-  }
-  PURSER_ASSIGN_OR_RETURN(runs[0].definition,
-                          definitions_.Get(connection, runs[0].record.definition_hash));
-  return std::move(runs[0]);
+  PURSER_ASSIGN_OR_RETURN(Run run, LoadWholeRun(connection, run_id));
+  PURSER_ASSIGN_OR_RETURN(run.definition, definitions_.Get(connection, run.record.definition_hash));
+  return run;
 }
 
 absl::StatusOr<EngineCore::Touched*> EngineCore::Touch(RoundState& round, Journal& journal,
@@ -125,7 +121,7 @@ absl::StatusOr<EngineCore::Touched*> EngineCore::Touch(RoundState& round, Journa
   PURSER_ASSIGN_OR_RETURN(Run run, Load(connection, run_id));
   PURSER_ASSIGN_OR_RETURN(
       const Rows lease,
-      connection.Query("SELECT boot FROM workflow_lease WHERE run_id = $1", {run_id}));
+      connection.Query("SELECT boot FROM workflow_lease WHERE run = $1", {run.record.number}));
   Touched& touched = round.touched[run_id];
   if (!lease.empty() && lease[0].Text(0) == boot_) {
     std::unique_ptr<Owned>& owned = owned_[run_id];
@@ -159,31 +155,33 @@ void EngineCore::Settle(RoundState& round, Journal& journal) {
   for (auto& [id, touched] : round.touched) {
     if (!touched.changed) continue;
     Run& run = *touched.run;
-    ++run.record.version;
-    journal.UpdateState(run);
-    absl::Time due = NextDue(run);
+    const int64_t number = run.record.number;
+    const absl::Time due = NextDue(run);
+    absl::Time place = absl::InfiniteFuture();
     if (touched.owned) {
       if (IsCalling(run)) {
         if (due < absl::InfiniteFuture()) round.wakes.emplace_back(due, id);
-        continue;
+      } else {
+        // Nothing under way: whoever has a worker free when it is due goes on with it.
+        touched.released = true;
+        journal.Release(number, boot_);
+        place = due;
       }
-      // Nothing under way: whoever has a worker free when it is due goes on with it.
-      touched.released = true;
-      journal.Release(id, boot_);
     } else if (touched.leased_by_other) {
-      journal.Attend(id);
-      continue;
-    } else if (IsCalling(run)) {
+      journal.Attend(number);
+    } else {
       // In the queue, and a call is under way: an engine died during it. Whoever claims the run has
       // to look after it, however it was changed meanwhile.
-      due = journal.now();
-    } else if (due == absl::InfiniteFuture()) {
-      journal.Dequeue(id);
+      place = IsCalling(run) ? journal.now() : due;
     }
-    if (due < absl::InfiniteFuture()) {
-      journal.Enqueue(id, due);
-      round.due = std::min(round.due, due);
+    if (run.record.queued != place) {
+      if (run.record.queued < absl::InfiniteFuture()) journal.Dequeue(number, run.record.queued);
+      if (place < absl::InfiniteFuture()) journal.Enqueue(number, place);
+      run.record.queued = place;
     }
+    round.due = std::min(round.due, place);
+    ++run.record.version;
+    journal.UpdateState(run);
   }
 }
 
@@ -211,9 +209,9 @@ void EngineCore::Committed(RoundState& round) {
       owned_[id] = std::move(owned);
     }
   }
-  for (const Task& task : round.tasks) {
-    const auto owned = owned_.find(task.run_id);
-    if (owned != owned_.end()) owned->second->under_way[task.step_id] = task.fence;
+  for (const auto& task : round.tasks) {
+    const auto owned = owned_.find(task->run_id);
+    if (owned != owned_.end()) owned->second->under_way[task->step_id] = task->fence;
   }
   options_.observer->OnCommitted();
   const absl::Duration now = clock_.Monotonic();
@@ -226,11 +224,11 @@ void EngineCore::Committed(RoundState& round) {
       std::erase_if(ready_, [&](const ReadyTask& ready) { return ready.task->run_id == id; });
     }
     stats_.lost_leases += static_cast<int64_t>(round.lost_runs.size());
-    for (Task& task : round.tasks) {
-      const bool again = task.before.state == StepState::kRetrying ||
-                         task.before.state == StepState::kUndoRetrying;
+    for (std::shared_ptr<Task>& task : round.tasks) {
+      const bool again = task->before.state == StepState::kRetrying ||
+                         task->before.state == StepState::kUndoRetrying;
       if (again) ++stats_.retries;
-      ready_.push_back({std::make_shared<const Task>(std::move(task)), now});
+      ready_.push_back({std::move(task), now});
     }
     if (round.claim_more) claim_wanted_ = true;
     due_ = std::min(due_, round.due);

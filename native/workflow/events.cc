@@ -62,7 +62,7 @@ absl::Status ReadEvents(Connection& connection, absl::string_view subject, int64
   const auto forward = [&](const Row& row) { return Unpack(row, after, on_event); };
   constexpr absl::string_view kSelect =
       "SELECT e.sequence, e.count, e.run_id, e.at, e.events, r.subject FROM workflow_event e "
-      "JOIN workflow_run r ON r.id = e.run_id WHERE ";
+      "JOIN workflow_run r ON r.number = e.run WHERE ";
   if (subject.empty()) {
     return connection.ForEach(absl::StrCat(kSelect, "e.sequence > $1 ORDER BY e.sequence LIMIT $2"),
                               {after, limit}, forward);

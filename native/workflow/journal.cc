@@ -23,7 +23,7 @@ using store::Value;
 struct Shape {
   const char* head;                   // before the rows
   const char* tail;                   // behind them
-  std::array<const char*, 10> types;  // of the columns; nullptr behind the last
+  std::array<const char*, 11> types;  // of the columns; nullptr behind the last
   bool casts;                         // types do not follow from the place
   const char* single;                 // for one row, where a simpler statement does; or nullptr
   bool exact;                         // as many rows change as are given
@@ -76,76 +76,67 @@ const std::string& CachedStatement(const Shape& shape, size_t rows) {
 }
 
 constexpr Shape kInsertRun = {
-    "INSERT INTO workflow_run (id, subject, definition_hash, input, created_at) ",
+    "INSERT INTO workflow_run (number, id, subject, definition_hash, input, created_at) ",
     "",
-    {"TEXT", "TEXT", "TEXT", "TEXT", "BIGINT"},
+    {"BIGINT", "TEXT", "TEXT", "TEXT", "TEXT", "BIGINT"},
     false,
     nullptr,
     true};
 constexpr Shape kInsertState = {
-    "INSERT INTO workflow_state (run_id, version, state, goal, message, outputs, retries, "
-    "sequence, "
-    "updated_at, steps) ",
+    "INSERT INTO workflow_state (run, version, state, goal, message, outputs, retries, sequence, "
+    "updated_at, due, steps) ",
     "",
-    {"TEXT", "BIGINT", "TEXT", "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT", "TEXT"},
+    {"BIGINT", "BIGINT", "TEXT", "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT", "BIGINT",
+     "TEXT"},
     false,
     nullptr,
     true};
 constexpr Shape kUpdateState = {
-    "WITH v (run_id, version, state, goal, message, outputs, retries, sequence, updated_at, steps) "
-    "AS (",
+    "WITH v (run, version, state, goal, message, outputs, retries, sequence, updated_at, due, "
+    "steps) AS (",
     ") UPDATE workflow_state SET version = v.version, state = v.state, goal = v.goal, "
     "message = v.message, outputs = v.outputs, retries = v.retries, sequence = v.sequence, "
-    "updated_at = v.updated_at, steps = v.steps FROM v "
-    "WHERE workflow_state.run_id = v.run_id AND workflow_state.version = v.version - 1",
-    {"TEXT", "BIGINT", "TEXT", "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT", "TEXT"},
+    "updated_at = v.updated_at, due = v.due, steps = v.steps FROM v "
+    "WHERE workflow_state.run = v.run AND workflow_state.version = v.version - 1",
+    {"BIGINT", "BIGINT", "TEXT", "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT", "BIGINT",
+     "TEXT"},
     true,
     "UPDATE workflow_state SET version = $2, state = $3, goal = $4, message = $5, outputs = $6, "
-    "retries = $7, sequence = $8, updated_at = $9, steps = $10 "
-    "WHERE run_id = $1 AND version = $2 - 1",
+    "retries = $7, sequence = $8, updated_at = $9, due = $10, steps = $11 "
+    "WHERE run = $1 AND version = $2 - 1",
     true,
-    "workflow_state.run_id"};
-constexpr Shape kEnqueue = {"INSERT INTO workflow_queue (run_id, due) ",
-                            " ON CONFLICT (run_id) DO UPDATE SET due = excluded.due",
-                            {"TEXT", "BIGINT"},
-                            false,
-                            nullptr,
-                            true};
-constexpr Shape kDequeue = {"WITH v (run_id) AS (",
-                            ") DELETE FROM workflow_queue WHERE run_id IN (SELECT run_id FROM v)",
-                            {"TEXT"},
-                            true,
-                            "DELETE FROM workflow_queue WHERE run_id = $1",
-                            false,
-                            "workflow_queue.run_id"};
-constexpr Shape kUnqueue = {"WITH v (run_id) AS (",
-                            ") DELETE FROM workflow_queue WHERE run_id IN (SELECT run_id FROM v)",
-                            {"TEXT"},
-                            true,
-                            "DELETE FROM workflow_queue WHERE run_id = $1",
-                            true,
-                            "workflow_queue.run_id"};
-constexpr Shape kLease = {"INSERT INTO workflow_lease (run_id, boot, attention) ",
+    "workflow_state.run"};
+constexpr Shape kEnqueue = {
+    "INSERT INTO workflow_queue (due, run) ", "", {"BIGINT", "BIGINT"}, false, nullptr, true};
+constexpr Shape kDequeue = {
+    "WITH v (due, run) AS (",
+    ") DELETE FROM workflow_queue WHERE (due, run) IN (SELECT due, run FROM v)",
+    {"BIGINT", "BIGINT"},
+    true,
+    "DELETE FROM workflow_queue WHERE due = $1 AND run = $2",
+    true,
+    "workflow_queue.due"};
+constexpr Shape kLease = {"INSERT INTO workflow_lease (run, boot, attention) ",
                           "",
-                          {"TEXT", "TEXT", "BIGINT"},
+                          {"BIGINT", "TEXT", "BIGINT"},
                           false,
                           nullptr,
                           true};
 constexpr Shape kRelease = {
-    "WITH v (run_id, boot) AS (",
-    ") DELETE FROM workflow_lease WHERE (run_id, boot) IN (SELECT run_id, boot FROM v)",
-    {"TEXT", "TEXT"},
+    "WITH v (run, boot) AS (",
+    ") DELETE FROM workflow_lease WHERE (run, boot) IN (SELECT run, boot FROM v)",
+    {"BIGINT", "TEXT"},
     true,
-    "DELETE FROM workflow_lease WHERE run_id = $1 AND boot = $2",
+    "DELETE FROM workflow_lease WHERE run = $1 AND boot = $2",
     true,
-    "workflow_lease.run_id"};
+    "workflow_lease.run"};
 constexpr Shape kAttend = {
-    "UPDATE workflow_lease SET attention = 1 WHERE run_id IN (", ")",  {"TEXT"}, true,
-    "UPDATE workflow_lease SET attention = 1 WHERE run_id = $1", false};
+    "UPDATE workflow_lease SET attention = 1 WHERE run IN (", ")",  {"BIGINT"}, true,
+    "UPDATE workflow_lease SET attention = 1 WHERE run = $1", false};
 constexpr Shape kInsertEvent = {
-    "INSERT INTO workflow_event (sequence, count, run_id, at, events, outputs, hash) ",
+    "INSERT INTO workflow_event (sequence, count, run, run_id, at, events, outputs, hash) ",
     "",
-    {"BIGINT", "BIGINT", "TEXT", "BIGINT", "TEXT", "TEXT", "BLOB"},
+    {"BIGINT", "BIGINT", "BIGINT", "TEXT", "BIGINT", "TEXT", "TEXT", "BLOB"},
     false,
     nullptr,
     true};
@@ -185,16 +176,18 @@ std::string ChainHash(absl::string_view previous, const EventRow& row, int64_t a
 }
 
 absl::StatusOr<Journal> Journal::Open(Connection& connection, absl::Time now,
-                                      size_t rows_per_statement) {
+                                      absl::Duration others_ahead, size_t rows_per_statement) {
   PURSER_ASSIGN_OR_RETURN(
       const Rows rows,
       connection.Query("SELECT sequence, hash FROM workflow_head WHERE id = 1", {}));
   if (rows.empty()) return absl::DataLossError("workflow: the head of the event trail is missing");
-  return Journal(connection, now, rows_per_statement, rows[0].Int(0), rows[0].Text(1));
+  return Journal(connection, now, others_ahead, rows_per_statement, rows[0].Int(0),
+                 rows[0].Text(1));
 }
 
-void Journal::BeginRow(absl::string_view run_id) {
+void Journal::BeginRow(int64_t run, absl::string_view run_id) {
   row_ = EventRow();
+  row_.run = run;
   row_.run_id = std::string(run_id);
   row_.events.reserve(kUsualEventBytes);
   row_.events.push_back('[');
@@ -234,6 +227,7 @@ int64_t Journal::EndRow() {
   std::vector<Value>& values = events_.values;
   values.emplace_back(row_.sequence);
   values.emplace_back(row_.count);
+  values.emplace_back(row_.run);
   values.emplace_back(std::move(row_.run_id));
   values.emplace_back(at);
   values.emplace_back(std::move(row_.events));
@@ -245,6 +239,7 @@ int64_t Journal::EndRow() {
 
 void Journal::InsertRun(const RunRecord& run) {
   std::vector<Value>& values = runs_.values;
+  values.emplace_back(run.number);
   values.emplace_back(run.id);
   values.emplace_back(run.subject);
   values.emplace_back(run.definition_hash);
@@ -254,9 +249,9 @@ void Journal::InsertRun(const RunRecord& run) {
 
 namespace {
 
-void AddState(const Run& run, std::vector<Value>& values) {
+void AddState(Run& run, std::vector<Value>& values) {
   const RunRecord& record = run.record;
-  values.emplace_back(record.id);
+  values.emplace_back(record.number);
   values.emplace_back(record.version);
   values.emplace_back(std::string(ToString(record.state)));
   values.emplace_back(std::string(ToString(record.goal)));
@@ -265,38 +260,37 @@ void AddState(const Run& run, std::vector<Value>& values) {
   values.emplace_back(record.retries);
   values.emplace_back(record.sequence);
   values.emplace_back(absl::ToUnixMicros(record.updated_at));
-  values.emplace_back(EncodeSteps(run.steps));
+  values.push_back(ToStored(record.queued));
+  values.emplace_back(run.encoder.Encode(run.steps));
 }
 
 }  // namespace
 
-void Journal::InsertState(const Run& run) { AddState(run, new_states_.values); }
-void Journal::UpdateState(const Run& run) { AddState(run, states_.values); }
+void Journal::InsertState(Run& run) { AddState(run, new_states_.values); }
+void Journal::UpdateState(Run& run) { AddState(run, states_.values); }
 
-void Journal::Enqueue(absl::string_view run_id, absl::Time due) {
-  queue_.values.emplace_back(std::string(run_id));
+void Journal::Enqueue(int64_t run, absl::Time due) {
   queue_.values.emplace_back(absl::ToUnixMicros(due));
+  queue_.values.emplace_back(run);
 }
 
-void Journal::Dequeue(absl::string_view run_id) {
-  dequeue_.values.emplace_back(std::string(run_id));
+void Journal::Dequeue(int64_t run, absl::Time due) {
+  dequeue_.values.emplace_back(absl::ToUnixMicros(due));
+  dequeue_.values.emplace_back(run);
 }
 
-void Journal::Lease(absl::string_view run_id, absl::string_view boot) {
-  unqueue_.values.emplace_back(std::string(run_id));
-  leases_.values.emplace_back(std::string(run_id));
+void Journal::Lease(int64_t run, absl::string_view boot) {
+  leases_.values.emplace_back(run);
   leases_.values.emplace_back(std::string(boot));
   leases_.values.emplace_back(int64_t{0});
 }
 
-void Journal::Release(absl::string_view run_id, absl::string_view boot) {
-  releases_.values.emplace_back(std::string(run_id));
+void Journal::Release(int64_t run, absl::string_view boot) {
+  releases_.values.emplace_back(run);
   releases_.values.emplace_back(std::string(boot));
 }
 
-void Journal::Attend(absl::string_view run_id) {
-  attention_.values.emplace_back(std::string(run_id));
-}
+void Journal::Attend(int64_t run) { attention_.values.emplace_back(run); }
 
 bool Journal::empty() const {
   return runs_.values.empty() && states_.values.empty() && queue_.values.empty() &&
@@ -313,10 +307,9 @@ absl::Status Journal::Write() {
   PURSER_RETURN_IF_ERROR(write(kUpdateState, states_));
   // A run may be claimed and given back within one transaction: out of the queue, leased, released,
   // into the queue is the order in which that works.
-  PURSER_RETURN_IF_ERROR(write(kUnqueue, unqueue_));
+  PURSER_RETURN_IF_ERROR(write(kDequeue, dequeue_));
   PURSER_RETURN_IF_ERROR(write(kLease, leases_));
   PURSER_RETURN_IF_ERROR(write(kRelease, releases_));
-  PURSER_RETURN_IF_ERROR(write(kDequeue, dequeue_));
   PURSER_RETURN_IF_ERROR(write(kEnqueue, queue_));
   PURSER_RETURN_IF_ERROR(write(kAttend, attention_));
   PURSER_RETURN_IF_ERROR(write(kInsertEvent, events_));

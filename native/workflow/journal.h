@@ -21,6 +21,7 @@ namespace purser::workflow {
 struct EventRow {
   int64_t sequence = 0;  // of the last of them
   int64_t count = 0;
+  int64_t run = 0;  // its number
   std::string run_id;
   std::string events;   // JSON: [[step, type, message, data], …]
   std::string outputs;  // of the step that the change completed
@@ -32,16 +33,22 @@ std::string ChainHash(absl::string_view previous, const EventRow& row, int64_t a
 // Lives within one transaction, of which it is the only writer of these tables. Not thread-safe.
 class Journal {
  public:
-  // Reads the head of the trail. `rows_per_statement`: 1 on a database within the process, more
+  // Reads the head of the trail. `others_ahead`: by how much the time of engines that share the
+  // store may be ahead of `now`. `rows_per_statement`: 1 on a database within the process, more
   // where each statement is a message.
   static absl::StatusOr<Journal> Open(store::Connection& connection, absl::Time now,
-                                      size_t rows_per_statement);
+                                      absl::Duration others_ahead, size_t rows_per_statement);
 
   store::Connection& connection() const { return *connection_; }
   absl::Time now() const { return now_; }
+  // It is no later for any engine. What is put off is put off from here, so that it is not due too
+  // soon for one whose time is ahead.
+  absl::Time latest_now() const { return now_ + others_ahead_; }
 
   // Events are appended between BeginRow and EndRow; each gets the next sequence number.
-  void BeginRow(absl::string_view run_id);
+  void BeginRow(int64_t run, absl::string_view run_id);
+  // The number of the last event so far.
+  int64_t sequence() const { return sequence_; }
   int64_t Append(absl::string_view step_id, absl::string_view type, absl::string_view message,
                  const nlohmann::json& data);
   // The same with data that is JSON text already.
@@ -54,16 +61,17 @@ class Journal {
   bool row_is_empty() const { return row_.count == 0; }
 
   void InsertRun(const RunRecord& run);
-  void InsertState(const Run& run);
+  void InsertState(Run& run);
   // The state must still be at version `run.record.version` - 1.
-  void UpdateState(const Run& run);
-  void Enqueue(absl::string_view run_id, absl::Time due);
-  void Dequeue(absl::string_view run_id);
-  // From the queue, where the run must be, to a lease of `boot`.
-  void Lease(absl::string_view run_id, absl::string_view boot);
-  void Release(absl::string_view run_id, absl::string_view boot);
+  void UpdateState(Run& run);
+  // Where a run stands in the queue, its state says as well (RunRecord::queued).
+  void Enqueue(int64_t run, absl::Time due);
+  // From its place in the queue, where it must be.
+  void Dequeue(int64_t run, absl::Time due);
+  void Lease(int64_t run, absl::string_view boot);
+  void Release(int64_t run, absl::string_view boot);
   // Tells the engine that holds the lease that the run has changed.
-  void Attend(absl::string_view run_id);
+  void Attend(int64_t run);
 
   bool empty() const;
   // Writes everything; the last act. A run may occur once in each list. ABORTED when somebody else
@@ -71,10 +79,11 @@ class Journal {
   absl::Status Write();
 
  private:
-  Journal(store::Connection& connection, absl::Time now, size_t rows_per_statement,
-          int64_t sequence, std::string hash)
+  Journal(store::Connection& connection, absl::Time now, absl::Duration others_ahead,
+          size_t rows_per_statement, int64_t sequence, std::string hash)
       : connection_(&connection),
         now_(now),
+        others_ahead_(others_ahead),
         rows_per_statement_(rows_per_statement),
         sequence_(sequence),
         first_sequence_(sequence),
@@ -87,6 +96,7 @@ class Journal {
 
   store::Connection* connection_;
   absl::Time now_;
+  absl::Duration others_ahead_;
   size_t rows_per_statement_;
   int64_t sequence_;
   int64_t first_sequence_;
@@ -97,7 +107,6 @@ class Journal {
   Table states_;
   Table queue_;
   Table dequeue_;
-  Table unqueue_;  // of those that must be there
   Table leases_;
   Table releases_;
   Table attention_;

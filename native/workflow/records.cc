@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
@@ -35,7 +36,9 @@ absl::StatusOr<Enum> Parse(const std::array<absl::string_view, kSize>& names,
                                           "' in the store; is it of a newer program?"));
 }
 
-const std::vector<store::Migration>& Migrations() {
+}  // namespace
+
+const std::vector<store::Migration>& WorkflowMigrations() {
   static const auto& steps = *new std::vector<store::Migration>{
       {1, "runs, their states, queue, leases, events",
        "CREATE TABLE workflow_head ("
@@ -70,9 +73,53 @@ const std::vector<store::Migration>& Migrations() {
       // Each row is written again with every step: with room on its page, that touches no index.
       {4, "room for updates in place",
        "/* postgres: ALTER TABLE workflow_state SET (fillfactor = 50) */"},
+      // A run's rows lie by a small number, not by its name: one descent finds each, what is due
+      // stands in one place of the queue, and no index is written beside.
+      {5, "rows of a run by its number, that of its first event",
+       "ALTER TABLE workflow_run RENAME TO workflow_run_before;"
+       "CREATE TABLE workflow_run ("
+       "  number INTEGER PRIMARY KEY, id TEXT NOT NULL, subject TEXT NOT NULL,"
+       "  definition_hash TEXT NOT NULL, input TEXT NOT NULL, created_at BIGINT NOT NULL);"
+       "INSERT INTO workflow_run (number, id, subject, definition_hash, input, created_at)"
+       "  SELECT (SELECT MIN(e.sequence) FROM workflow_event e WHERE e.run_id = b.id), b.id,"
+       "  b.subject, b.definition_hash, b.input, b.created_at FROM workflow_run_before b;"
+       "DROP TABLE workflow_run_before;"
+       "CREATE UNIQUE INDEX workflow_run_id ON workflow_run (id);"
+       "CREATE UNIQUE INDEX workflow_run_subject ON workflow_run (subject);"
+       "ALTER TABLE workflow_state RENAME TO workflow_state_before;"
+       "CREATE TABLE workflow_state ("
+       "  run INTEGER PRIMARY KEY, version BIGINT NOT NULL, state TEXT NOT NULL,"
+       "  goal TEXT NOT NULL, message TEXT NOT NULL, outputs TEXT NOT NULL,"
+       "  retries BIGINT NOT NULL, sequence BIGINT NOT NULL, updated_at BIGINT NOT NULL,"
+       "  due BIGINT, steps TEXT NOT NULL);"
+       "INSERT INTO workflow_state (run, version, state, goal, message, outputs, retries,"
+       "  sequence, updated_at, due, steps) SELECT r.number, b.version, b.state, b.goal,"
+       "  b.message, b.outputs, b.retries, b.sequence, b.updated_at, q.due, b.steps"
+       "  FROM workflow_state_before b JOIN workflow_run r ON r.id = b.run_id"
+       "  LEFT JOIN workflow_queue q ON q.run_id = b.run_id;"
+       "DROP TABLE workflow_state_before;"
+       "/* postgres: ALTER TABLE workflow_state SET (fillfactor = 50); */"
+       "DROP TABLE workflow_queue;"
+       "CREATE TABLE workflow_queue ("
+       "  due BIGINT NOT NULL, run BIGINT NOT NULL, PRIMARY KEY (due, run)) WITHOUT ROWID;"
+       "INSERT INTO workflow_queue (due, run)"
+       "  SELECT due, run FROM workflow_state WHERE due IS NOT NULL;"
+       "ALTER TABLE workflow_lease RENAME TO workflow_lease_before;"
+       "CREATE TABLE workflow_lease ("
+       "  run INTEGER PRIMARY KEY, boot TEXT NOT NULL, attention BIGINT NOT NULL);"
+       "INSERT INTO workflow_lease (run, boot, attention) SELECT r.number, b.boot, b.attention"
+       "  FROM workflow_lease_before b JOIN workflow_run r ON r.id = b.run_id;"
+       "DROP TABLE workflow_lease_before;"
+       "ALTER TABLE workflow_event ADD COLUMN run BIGINT NOT NULL DEFAULT 0;"
+       "UPDATE workflow_event SET run = (SELECT MIN(m.sequence) FROM workflow_event m"
+       "  WHERE m.run_id = workflow_event.run_id);"
+       "DROP INDEX workflow_event_run;"
+       "CREATE INDEX workflow_event_run ON workflow_event (run, sequence)"},
   };
   return steps;
 }
+
+namespace {
 
 // Rows of one query that names several keys.
 constexpr size_t kMaxKeysOfQuery = 32;
@@ -112,7 +159,7 @@ std::string CleanMessage(absl::string_view text) {
 }
 
 absl::Status MigrateWorkflow(store::Database& database) {
-  return database.Migrate("workflow", Migrations());
+  return database.Migrate("workflow", WorkflowMigrations());
 }
 
 absl::string_view ToString(Goal goal) { return kGoals[static_cast<size_t>(goal)]; }
@@ -121,8 +168,8 @@ namespace {
 
 constexpr char kRunColumns[] =
     "r.id, r.subject, r.definition_hash, s.state, s.goal, s.message, r.input, s.outputs, "
-    "s.retries, s.sequence, r.created_at, s.updated_at, s.version, s.steps "
-    "FROM workflow_run r JOIN workflow_state s ON s.run_id = r.id";
+    "s.retries, s.sequence, r.created_at, s.updated_at, s.version, s.steps, r.number, s.due "
+    "FROM workflow_run r JOIN workflow_state s ON s.run = r.number";
 
 absl::StatusOr<RunRecord> ToRunRecord(const Row& row) {
   RunRecord run;
@@ -139,6 +186,8 @@ absl::StatusOr<RunRecord> ToRunRecord(const Row& row) {
   run.created_at = absl::FromUnixMicros(row.Int(10));
   run.updated_at = absl::FromUnixMicros(row.Int(11));
   run.version = row.Int(12);
+  run.number = row.Int(14);
+  if (!row.IsNull(15)) run.queued = absl::FromUnixMicros(row.Int(15));
   return run;
 }
 
@@ -180,8 +229,9 @@ absl::StatusOr<RunRecord> LoadRun(Connection& connection, absl::string_view run_
 absl::StatusOr<std::vector<StepRecord>> LoadSteps(Connection& connection,
                                                   absl::string_view run_id) {
   PURSER_ASSIGN_OR_RETURN(
-      const Rows rows,
-      connection.Query("SELECT steps FROM workflow_state WHERE run_id = $1", {Text(run_id)}));
+      const Rows rows, connection.Query("SELECT s.steps FROM workflow_run r "
+                                        "JOIN workflow_state s ON s.run = r.number WHERE r.id = $1",
+                                        {Text(run_id)}));
   if (rows.empty()) return NoRun(run_id);
   PURSER_ASSIGN_OR_RETURN(std::vector<StepRecord> steps, DecodeSteps(rows[0].Text(0)));
   std::vector<StepRecord*> wanted;
@@ -192,44 +242,64 @@ absl::StatusOr<std::vector<StepRecord>> LoadSteps(Connection& connection,
   return steps;
 }
 
-absl::StatusOr<std::vector<Run>> LoadRuns(Connection& connection,
-                                          const std::vector<std::string>& run_ids) {
-  std::vector<Run> found;
-  for (size_t begin = 0; begin < run_ids.size(); begin += kMaxKeysOfQuery) {
-    const size_t end = std::min(run_ids.size(), begin + kMaxKeysOfQuery);
-    const std::vector<Value> keys(run_ids.begin() + begin, run_ids.begin() + end);
-    PURSER_ASSIGN_OR_RETURN(
-        const Rows rows, connection.Query(absl::StrCat("SELECT ", kRunColumns, " WHERE r.id IN (",
-                                                       Places(keys.size()), ")"),
-                                          keys));
-    for (const Row& row : rows) {
-      Run run;
-      PURSER_ASSIGN_OR_RETURN(run.record, ToRunRecord(row));
-      PURSER_ASSIGN_OR_RETURN(run.steps, DecodeSteps(row.Text(13)));
-      run.outputs.resize(run.steps.size());
-      run.input = nlohmann::json::parse(run.record.input, nullptr, /*allow_exceptions=*/false);
-      if (run.input.is_discarded()) run.input = nlohmann::json::object();
-      found.push_back(std::move(run));
-    }
-  }
+namespace {
+
+absl::StatusOr<Run> ToRun(const Row& row) {
+  Run run;
+  PURSER_ASSIGN_OR_RETURN(run.record, ToRunRecord(row));
+  PURSER_ASSIGN_OR_RETURN(run.steps, DecodeSteps(row.Text(13)));
+  run.outputs.resize(run.steps.size());
+  run.input = nlohmann::json::parse(run.record.input, nullptr, /*allow_exceptions=*/false);
+  if (run.input.is_discarded()) run.input = nlohmann::json::object();
+  return run;
+}
+
+absl::Status LoadOutputsOf(Connection& connection, absl::Span<Run> runs) {
   std::vector<StepRecord*> wanted;
-  for (Run& run : found) {
+  for (Run& run : runs) {
     for (StepRecord& step : run.steps) {
       if (step.output_at != 0) wanted.push_back(&step);
     }
   }
-  PURSER_RETURN_IF_ERROR(LoadOutputs(connection, std::move(wanted)));
-  std::vector<Run> ordered;
-  ordered.reserve(found.size());
-  for (const std::string& id : run_ids) {
-    for (Run& run : found) {
-      if (run.record.id == id) {
-        ordered.push_back(std::move(run));
-        break;
-      }
+  return LoadOutputs(connection, std::move(wanted));
+}
+
+}  // namespace
+
+absl::StatusOr<Run> LoadWholeRun(Connection& connection, absl::string_view run_id) {
+  PURSER_ASSIGN_OR_RETURN(
+      const Rows rows,
+      connection.Query(absl::StrCat("SELECT ", kRunColumns, " WHERE r.id = $1"), {Text(run_id)}));
+  if (rows.empty()) return NoRun(run_id);
+  PURSER_ASSIGN_OR_RETURN(Run run, ToRun(rows[0]));
+  PURSER_RETURN_IF_ERROR(LoadOutputsOf(connection, absl::MakeSpan(&run, 1)));
+  return run;
+}
+
+absl::StatusOr<std::vector<Run>> LoadRuns(Connection& connection,
+                                          absl::Span<const int64_t> numbers) {
+  absl::flat_hash_map<int64_t, size_t> places;
+  for (size_t i = 0; i < numbers.size(); ++i) places[numbers[i]] = i;
+  std::vector<std::optional<Run>> found(numbers.size());
+  for (size_t begin = 0; begin < numbers.size(); begin += kMaxKeysOfQuery) {
+    const absl::Span<const int64_t> part = numbers.subspan(begin, kMaxKeysOfQuery);
+    const std::vector<Value> keys(part.begin(), part.end());
+    PURSER_ASSIGN_OR_RETURN(
+        const Rows rows,
+        connection.Query(
+            absl::StrCat("SELECT ", kRunColumns, " WHERE r.number IN (", Places(keys.size()), ")"),
+            keys));
+    for (const Row& row : rows) {
+      PURSER_ASSIGN_OR_RETURN(found[places[row.Int(14)]], ToRun(row));
     }
   }
-  return ordered;
+  std::vector<Run> runs;
+  runs.reserve(found.size());
+  for (std::optional<Run>& run : found) {
+    if (run.has_value()) runs.push_back(*std::move(run));
+  }
+  PURSER_RETURN_IF_ERROR(LoadOutputsOf(connection, absl::MakeSpan(runs)));
+  return runs;
 }
 
 }  // namespace purser::workflow

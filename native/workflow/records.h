@@ -2,6 +2,7 @@
 #ifndef PURSER_WORKFLOW_RECORDS_H_
 #define PURSER_WORKFLOW_RECORDS_H_
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "nlohmann/json.hpp"
 #include "store/store.h"
 
@@ -57,6 +59,7 @@ absl::string_view ToString(StepState state);
 
 struct RunRecord {
   std::string id;
+  int64_t number = 0;  // of its first event: the key of its rows
   std::string subject;
   std::string definition_hash;
   RunState state = RunState::kHeld;
@@ -69,6 +72,7 @@ struct RunRecord {
   int64_t version = 0;   // grows with every change: who writes must have read the latest
   absl::Time created_at;
   absl::Time updated_at;
+  absl::Time queued = absl::InfiniteFuture();  // its place in the queue; infinite: it has none
 };
 
 struct StepRecord {
@@ -99,6 +103,21 @@ enum class TaskKind { kCall, kObserve, kUndo, kUndoObserve };
 
 struct Definition;
 
+// Writes the steps' one column: a JSON array of arrays, what is at its default left out at the end.
+// A change of a run is a change of few of its steps: what the others were written as is kept.
+class StepsEncoder {
+ public:
+  std::string Encode(const std::vector<StepRecord>& steps);
+
+ private:
+  static constexpr size_t kNumbers = 13;
+  struct Kept {
+    std::array<int64_t, kNumbers> numbers = {};
+    std::string text;  // empty: nothing is kept
+  };
+  std::vector<Kept> kept_;
+};
+
 // A run whole. Thread-compatible.
 struct Run {
   RunRecord record;
@@ -106,20 +125,22 @@ struct Run {
   std::shared_ptr<const Definition> definition;
   nlohmann::json input;                 // of record.input
   std::vector<nlohmann::json> outputs;  // of each step, in order; null: not parsed yet
+  StepsEncoder encoder;
 };
 
 // The schema, and reads.
 absl::Status MigrateWorkflow(store::Database& database);
+const std::vector<store::Migration>& WorkflowMigrations();
 absl::StatusOr<RunRecord> LoadRun(store::Connection& connection, absl::string_view run_id);
 absl::StatusOr<std::vector<StepRecord>> LoadSteps(store::Connection& connection,
                                                   absl::string_view run_id);
-// Several runs at once, whole but for their definitions, in the order of `run_ids`; those that do
-// not exist are left out.
+// A run whole but for its definition.
+absl::StatusOr<Run> LoadWholeRun(store::Connection& connection, absl::string_view run_id);
+// The same of several at once, in the order of `numbers`; those that do not exist are left out.
 absl::StatusOr<std::vector<Run>> LoadRuns(store::Connection& connection,
-                                          const std::vector<std::string>& run_ids);
+                                          absl::Span<const int64_t> numbers);
 
-// The steps' one column: a JSON array of arrays, what is at its default left out at the end.
-std::string EncodeSteps(const std::vector<StepRecord>& steps);
+// What StepsEncoder wrote.
 absl::StatusOr<std::vector<StepRecord>> DecodeSteps(absl::string_view text);
 absl::string_view ToString(Goal goal);
 

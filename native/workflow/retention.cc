@@ -17,14 +17,13 @@ absl::Status ForgetRun(store::Connection& connection, absl::string_view run_id) 
   }
   PURSER_RETURN_IF_ERROR(
       connection
-          .Execute("UPDATE workflow_event SET events = '', outputs = '' WHERE run_id = $1", {id})
+          .Execute("UPDATE workflow_event SET events = '', outputs = '' WHERE run = $1",
+                   {run.number})
           .status());
-  for (const char* table : {"workflow_queue", "workflow_lease", "workflow_state"}) {
-    PURSER_RETURN_IF_ERROR(
-        connection.Execute(absl::StrCat("DELETE FROM ", table, " WHERE run_id = $1"), {id})
-            .status());
-  }
-  return connection.Execute("DELETE FROM workflow_run WHERE id = $1", {id}).status();
+  // What ended is neither queued nor leased.
+  PURSER_RETURN_IF_ERROR(
+      connection.Execute("DELETE FROM workflow_state WHERE run = $1", {run.number}).status());
+  return connection.Execute("DELETE FROM workflow_run WHERE number = $1", {run.number}).status();
 }
 
 absl::Status ForgetDefinitions(store::Connection& connection) {

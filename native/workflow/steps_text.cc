@@ -125,6 +125,27 @@ class Reader {
   absl::string_view text_;
 };
 
+void AppendStep(const StepRecord& step, const Numbers& numbers, std::string* out) {
+  out->push_back('[');
+  json::AppendQuoted(step.id, out);
+  size_t count = kNumbers;
+  while (count > 0 && numbers[count - 1] == kDefaults[count - 1]) --count;
+  for (size_t i = 0; i < count; ++i) AppendNumber(numbers[i], out);
+  // Outputs that an event carries are not written again with every change.
+  const absl::string_view outputs =
+      step.output_at == 0 ? absl::string_view(step.outputs) : absl::string_view();
+  // What connectors say may be any bytes.
+  const std::string message = CleanMessage(step.message);
+  const std::array<absl::string_view, kTexts> texts = {message, outputs, step.pending};
+  size_t last = texts.size();
+  while (last > 0 && texts[last - 1].empty()) --last;
+  for (size_t i = 0; i < last; ++i) {
+    out->push_back(',');
+    json::AppendQuoted(texts[i], out);
+  }
+  out->push_back(']');
+}
+
 bool TakeStep(Reader& reader, StepRecord* step) {
   if (!reader.Take('[') || !reader.TakeText(&step->id)) return false;
   Numbers numbers = kDefaults;
@@ -146,31 +167,27 @@ bool TakeStep(Reader& reader, StepRecord* step) {
 
 }  // namespace
 
-std::string EncodeSteps(const std::vector<StepRecord>& steps) {
+std::string StepsEncoder::Encode(const std::vector<StepRecord>& steps) {
   std::string out;
   out.reserve(steps.size() * kUsualStepBytes);
   out.push_back('[');
-  for (const StepRecord& step : steps) {
-    if (out.size() > 1) out.push_back(',');
-    out.push_back('[');
-    json::AppendQuoted(step.id, &out);
+  kept_.resize(steps.size());
+  for (size_t i = 0; i < steps.size(); ++i) {
+    const StepRecord& step = steps[i];
+    if (i > 0) out.push_back(',');
+    Kept& kept = kept_[i];
     const Numbers numbers = NumbersOf(step);
-    size_t count = kNumbers;
-    while (count > 0 && numbers[count - 1] == kDefaults[count - 1]) --count;
-    for (size_t i = 0; i < count; ++i) AppendNumber(numbers[i], &out);
-    // Outputs that an event carries are not written again with every change.
-    const absl::string_view outputs =
-        step.output_at == 0 ? absl::string_view(step.outputs) : absl::string_view();
-    // What connectors say may be any bytes.
-    const std::string message = CleanMessage(step.message);
-    const std::array<absl::string_view, kTexts> texts = {message, outputs, step.pending};
-    size_t last = texts.size();
-    while (last > 0 && texts[last - 1].empty()) --last;
-    for (size_t i = 0; i < last; ++i) {
-      out.push_back(',');
-      json::AppendQuoted(texts[i], &out);
+    // Texts are few and may be long: steps that have some are written each time.
+    const bool has_texts = !step.message.empty() || !step.pending.empty() ||
+                           (step.output_at == 0 && !step.outputs.empty());
+    if (!has_texts && !kept.text.empty() && kept.numbers == numbers) {
+      out.append(kept.text);
+      continue;
     }
-    out.push_back(']');
+    const size_t begin = out.size();
+    AppendStep(step, numbers, &out);
+    kept.numbers = numbers;
+    kept.text = has_texts ? std::string() : out.substr(begin);
   }
   out.push_back(']');
   return out;

@@ -160,7 +160,7 @@ void Transition::SetState(RunState state, absl::string_view message) {
   AppendEvent("", absl::StrCat(context_.noun, ".", ToString(state)), run_.message, json());
 }
 
-absl::Status Transition::StartDue(std::vector<Task>* tasks) {
+absl::Status Transition::StartDue(Tasks* tasks) {
   if (run_.state == RunState::kHeld || IsFinal(run_.state)) return absl::OkStatus();
   bool parked = true;
   while (parked) {
@@ -188,13 +188,14 @@ bool Transition::EnterLane(const StepRecord& step, std::shared_ptr<Lanes::Place>
 }
 
 absl::Status Transition::Start(StepRecord& step, std::shared_ptr<Lanes::Place> place,
-                               std::vector<Task>* tasks) {
+                               Tasks* tasks) {
   const StepDefinition* definition = whole_.definition->Find(step.id);
   if (definition == nullptr) {
     return absl::DataLossError(absl::StrCat("workflow: the definition of run ", run_.id,
                                             " has no step ", step.id, " but it is due"));
   }
-  Task task;
+  auto made = std::make_shared<Task>();
+  Task& task = *made;
   task.place = std::move(place);
   task.before = step;
   task.recovering = step.state == StepState::kRunning || step.state == StepState::kUndoing;
@@ -229,7 +230,7 @@ absl::Status Transition::Start(StepRecord& step, std::shared_ptr<Lanes::Place> p
       ++step.attempts;
       if (!step.started_at.has_value()) step.started_at = now_;
     }
-    if (step.deadline == absl::InfiniteFuture()) step.deadline = now_ + definition->timeout;
+    if (step.deadline == absl::InfiniteFuture()) step.deadline = latest_now_ + definition->timeout;
     step.state = undo ? StepState::kUndoing : StepState::kRunning;
     // Written with every call, so by hand.
     run_.sequence =
@@ -246,7 +247,7 @@ absl::Status Transition::Start(StepRecord& step, std::shared_ptr<Lanes::Place> p
   task.fence = step.fence;
   task.view = View(definition);
   task.step = step;
-  tasks->push_back(std::move(task));
+  tasks->push_back(std::move(made));
   return absl::OkStatus();
 }
 
@@ -352,7 +353,7 @@ void Transition::CompleteResult(StepRecord& step, const StepDefinition& definiti
   }
   step.state = StepState::kObserving;
   if (news) AppendEvent(step.id, "step.waiting", step.message, json());
-  step.due = std::min(now_ + poll, step.deadline);
+  step.due = std::min(latest_now_ + poll, step.deadline);
 }
 
 void Transition::CompleteError(StepRecord& step, const StepDefinition& definition, bool was_call,
@@ -387,7 +388,7 @@ void Transition::CompleteError(StepRecord& step, const StepDefinition& definitio
   step.message = text;
   AppendEvent(step.id, "step.retrying", text,
               {{"failures", step.failures}, {"delayMs", absl::ToInt64Milliseconds(delay)}});
-  step.due = now_ + std::max(delay, absl::Milliseconds(1));
+  step.due = latest_now_ + std::max(delay, absl::Milliseconds(1));
 }
 
 void Transition::Fail(StepRecord& step, absl::string_view message) {
@@ -418,7 +419,8 @@ absl::Status Transition::CompleteUndo(StepRecord& step, const StepDefinition& de
     step.state = StepState::kUndoObserving;
     step.pending = PendingToJson(outcome.result);
     step.message = outcome.result.progress;
-    step.due = now_ + std::clamp(outcome.result.poll_after, absl::Milliseconds(1), absl::Hours(24));
+    step.due =
+        latest_now_ + std::clamp(outcome.result.poll_after, absl::Milliseconds(1), absl::Hours(24));
     return absl::OkStatus();
   }
   ++step.failures;
@@ -432,7 +434,7 @@ absl::Status Transition::CompleteUndo(StepRecord& step, const StepDefinition& de
     step.message = std::string(outcome.error.message());
     AppendEvent(step.id, "step.retrying", step.message,
                 {{"failures", step.failures}, {"delayMs", absl::ToInt64Milliseconds(delay)}});
-    step.due = now_ + std::max(delay, absl::Milliseconds(1));
+    step.due = latest_now_ + std::max(delay, absl::Milliseconds(1));
     return absl::OkStatus();
   }
   step.state = StepState::kUndoFailed;

@@ -54,6 +54,8 @@ struct Task {
   std::string EffectKey() const;
 };
 
+using Tasks = std::vector<std::shared_ptr<Task>>;
+
 struct Outcome {
   enum class Kind { kResult, kSkip, kError, kUnknown };
   Kind kind = Kind::kResult;
@@ -74,11 +76,12 @@ class Transition {
       : context_(context),
         journal_(journal),
         now_(journal.now()),
+        latest_now_(journal.latest_now()),
         run_(run.record),
         whole_(run),
         steps_(run.steps),
         loaded_state_(run.record.state) {
-    journal_.BeginRow(run_.id);
+    journal_.BeginRow(run_.number, run_.id);
   }
 
   // A run that is not in the store yet.
@@ -118,7 +121,7 @@ class Transition {
   // Schedules what may go on and settles the run's state.
   absl::Status Advance();
   // Takes the steps that are due for calls, and appends them to `tasks`.
-  absl::Status StartDue(std::vector<Task>* tasks);
+  absl::Status StartDue(Tasks* tasks);
   // Ends the change: tells the observer. `is_new`: of a run that begins.
   absl::Status Save(bool is_new = false);
 
@@ -143,8 +146,7 @@ class Transition {
   absl::Status GoOn(const StepRecord* settled);
   // False: its connector has as many calls under way as it may.
   bool EnterLane(const StepRecord& step, std::shared_ptr<Lanes::Place>* place);
-  absl::Status Start(StepRecord& step, std::shared_ptr<Lanes::Place> place,
-                     std::vector<Task>* tasks);
+  absl::Status Start(StepRecord& step, std::shared_ptr<Lanes::Place> place, Tasks* tasks);
   RunView View(const StepDefinition* only_needs_of);
   const nlohmann::json& OutputsOf(const StepRecord& step);
   StepRecord* FindStep(absl::string_view id);
@@ -155,6 +157,7 @@ class Transition {
   TransitionContext& context_;
   Journal& journal_;
   const absl::Time now_;
+  const absl::Time latest_now_;  // what is put off is put off from here
   RunRecord& run_;
   Run& whole_;
   std::vector<StepRecord>& steps_;

@@ -124,9 +124,10 @@ class EventsTest : public testing::Test {
     ASSERT_TRUE(database_
                     ->Transact([](Connection& connection) -> absl::Status {
                       PURSER_ASSIGN_OR_RETURN(
-                          Journal journal, Journal::Open(connection, absl::FromUnixSeconds(1), 1));
+                          Journal journal,
+                          Journal::Open(connection, absl::FromUnixSeconds(1), {}, 1));
                       for (int i = 0; i < 5; ++i) {
-                        journal.BeginRow("r");
+                        journal.BeginRow(1, "r");
                         journal.Append("", "type", "text", {{"i", i}});
                         if (i == 4) journal.Append("", "type", "text", {});
                         journal.EndRow();

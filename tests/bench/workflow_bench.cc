@@ -264,6 +264,9 @@ absl::StatusOr<json> OneAfterAnother(const std::string& where, int64_t runs, int
               {"overheadP99Ms", Percentile(gaps, 0.99)}};
 }
 
+// Behind the numbers of all that is submitted.
+constexpr int64_t kFirstParked = 1'000'000'000;
+
 // Copies one parked run `runs` times by SQL, as if so many waited for a day.
 absl::Status Park(Bench& bench, int64_t runs, absl::Time due) {
   constexpr int64_t kRowsAtOnce = 100'000;
@@ -274,21 +277,22 @@ absl::Status Park(Bench& bench, int64_t runs, absl::Time due) {
                                                "n WHERE i + 1 < ",
                                                std::min(runs, first + kRowsAtOnce), ") ");
       PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
-          numbers + "INSERT INTO workflow_run (id, subject, definition_hash, input, created_at) "
-                    "SELECT 'park_' || i, 'park_' || i, definition_hash, input, created_at FROM n, "
+          numbers + "INSERT INTO workflow_run (number, id, subject, definition_hash, input, "
+                    "created_at) SELECT CAST($1 AS BIGINT) + i, 'park_' || i, 'park_' || i, "
+                    "definition_hash, input, created_at FROM n, "
                     "(SELECT * FROM workflow_run WHERE id LIKE 'run%' LIMIT 1) r",
-          {}));
+          {kFirstParked}));
       PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
-          numbers + "INSERT INTO workflow_state (run_id, version, state, goal, message, outputs, "
-                    "retries, sequence, updated_at, steps) SELECT 'park_' || i, version, state, "
-                    "goal, message, outputs, retries, sequence, updated_at, steps FROM n, "
-                    "(SELECT * FROM workflow_state WHERE run_id LIKE 'run%' LIMIT 1) s",
-          {}));
-      return connection.ExecuteLater(
-          numbers +
-              "INSERT INTO workflow_queue (run_id, due) SELECT 'park_' || i, "
-              "CAST($1 AS BIGINT) + i FROM n",
-          {absl::ToUnixMicros(due)});
+          numbers + "INSERT INTO workflow_state (run, version, state, goal, message, outputs, "
+                    "retries, sequence, updated_at, due, steps) SELECT CAST($1 AS BIGINT) + i, "
+                    "version, state, goal, message, outputs, retries, sequence, updated_at, "
+                    "CAST($2 AS BIGINT) + i, steps FROM n, "
+                    "(SELECT * FROM workflow_state WHERE run < $1 LIMIT 1) s",
+          {kFirstParked, absl::ToUnixMicros(due)}));
+      return connection.ExecuteLater(numbers +
+                                         "INSERT INTO workflow_queue (due, run) SELECT "
+                                         "CAST($2 AS BIGINT) + i, CAST($1 AS BIGINT) + i FROM n",
+                                     {kFirstParked, absl::ToUnixMicros(due)});
     }));
   }
   return absl::OkStatus();
@@ -336,7 +340,8 @@ absl::StatusOr<json> ClaimAmong(const std::string& where, int64_t runs, int64_t 
   workflow::EngineCore core(bench.options, [](const std::string&) {});
   PURSER_RETURN_IF_ERROR(core.Init());
   PURSER_RETURN_IF_ERROR(Submit(bench, core, 1, 3));
-  PURSER_RETURN_IF_ERROR(Park(bench, runs, absl::Now() + absl::Hours(24)));
+  const absl::Time later = absl::Now() + absl::Hours(24);
+  PURSER_RETURN_IF_ERROR(Park(bench, runs, later));
   PURSER_RETURN_IF_ERROR(core.Start());
   const auto drain = [&] {
     while (true) {
@@ -358,9 +363,12 @@ absl::StatusOr<json> ClaimAmong(const std::string& where, int64_t runs, int64_t 
     PURSER_RETURN_IF_ERROR(bench.database->Transact([&](Connection& connection) -> absl::Status {
       for (int64_t i = 0; i < kDue; ++i) {
         const int64_t number = (round * 7919 + i * (runs / kDue)) % runs;
+        const int64_t now = absl::ToUnixMicros(core.Now());
         PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
-            "UPDATE workflow_queue SET due = $1 WHERE run_id = $2",
-            {absl::ToUnixMicros(core.Now()), absl::StrCat("park_", number)}));
+            "UPDATE workflow_queue SET due = $1 WHERE due = $2 AND run = $3",
+            {now, absl::ToUnixMicros(later) + number, kFirstParked + number}, 1));
+        PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
+            "UPDATE workflow_state SET due = $1 WHERE run = $2", {now, kFirstParked + number}, 1));
       }
       return absl::OkStatus();
     }));

@@ -24,10 +24,6 @@ constexpr absl::Duration kLease = absl::Seconds(10);
 constexpr absl::Duration kBeat = absl::Seconds(3);
 // How long a step waits between its call and the first look.
 constexpr absl::Duration kWait = absl::Seconds(30);
-// Engines know one another's time to within a beat, unless the one they learned it from stood
-// still.
-constexpr absl::Duration kMaxEarly = absl::Seconds(13);  // a lease and a beat
-
 class SimClock final : public base::Clock {
  public:
   absl::Time Now() override { return wall_; }
@@ -236,8 +232,7 @@ class Simulation {
     call.outcome = workflow::Perform(executor_, *call.task, context);
     if (call.task->kind == workflow::TaskKind::kCall &&
         call.outcome.kind == workflow::Outcome::Kind::kResult) {
-      not_before_.try_emplace(step,
-                              clock_.Monotonic() + call.outcome.result.poll_after - kMaxEarly);
+      not_before_.try_emplace(step, clock_.Monotonic() + call.outcome.result.poll_after);
     }
     if (fate == 1 && call.outcome.kind == workflow::Outcome::Kind::kResult &&
         call.task->kind == workflow::TaskKind::kCall) {
@@ -260,12 +255,13 @@ class Simulation {
     bool completed = false;
     database_
         .Read([&](Connection& connection) {
-          return connection.ForEach("SELECT events FROM workflow_event WHERE run_id = $1",
-                                    {task.run_id}, [&](const store::Row& row) {
-                                      completed =
-                                          completed || absl::StrContains(row.Text(0), event);
-                                      return absl::OkStatus();
-                                    });
+          return connection.ForEach(
+              "SELECT e.events FROM workflow_run r "
+              "JOIN workflow_event e ON e.run = r.number WHERE r.id = $1",
+              {task.run_id}, [&](const store::Row& row) {
+                completed = completed || absl::StrContains(row.Text(0), event);
+                return absl::OkStatus();
+              });
         })
         .IgnoreError();
     return completed;
@@ -343,11 +339,13 @@ class Simulation {
     std::map<std::string, std::string> states;
     database_
         .Read([&](Connection& connection) {
-          return connection.ForEach("SELECT run_id, state FROM workflow_state", {},
-                                    [&](const store::Row& row) {
-                                      states[row.Text(0)] = row.Text(1);
-                                      return absl::OkStatus();
-                                    });
+          return connection.ForEach(
+              "SELECT r.id, s.state FROM workflow_run r JOIN workflow_state s "
+              "ON s.run = r.number",
+              {}, [&](const store::Row& row) {
+                states[row.Text(0)] = row.Text(1);
+                return absl::OkStatus();
+              });
         })
         .IgnoreError();
     return states;
@@ -366,9 +364,10 @@ class Simulation {
     database_
         .Read([&](Connection& connection) {
           return connection.ForEach(
-              "SELECT s.steps, q.due, l.boot, l.attention FROM workflow_state s "
-              "LEFT JOIN workflow_queue q ON q.run_id = s.run_id "
-              "LEFT JOIN workflow_lease l ON l.run_id = s.run_id WHERE s.run_id = $1",
+              "SELECT s.steps, q.due, l.boot, l.attention FROM workflow_run r "
+              "JOIN workflow_state s ON s.run = r.number "
+              "LEFT JOIN workflow_queue q ON q.run = s.run "
+              "LEFT JOIN workflow_lease l ON l.run = s.run WHERE r.id = $1",
               {id}, [&](const store::Row& row) {
                 absl::StrAppend(&place, " steps ", row.Text(0), " queued ", row.Text(1),
                                 " held by ", row.Text(2), " ", row.Text(3));

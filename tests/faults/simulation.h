@@ -30,7 +30,7 @@ struct SimulationResult {
   uint64_t trace = 0;  // a hash over everything that happened: equal for equal seeds
   int doubled = 0;
   int lost = 0;
-  int early = 0;     // looks before their time, by more than engines' times may differ
+  int early = 0;     // looks before their time
   int repeated = 0;  // calls of steps that had completed
   int crashes = 0;
   int64_t refused = 0;
