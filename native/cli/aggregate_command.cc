@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cstdio>
 #include <iostream>
-#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -19,6 +18,7 @@
 #include "base/status.h"
 #include "base/strings.h"
 #include "cli/commands.h"
+#include "cli/cost_options.h"
 #include "cli/output.h"
 #include "costs/aggregate.h"
 #include "costs/readers/column_map.h"
@@ -175,17 +175,6 @@ absl::Status PrintJsonRows(const costs::AggregateRequest& request,
   return status;
 }
 
-// "COLUMN=WHAT", as costs::MapColumns wants them.
-absl::StatusOr<std::shared_ptr<const costs::BillFormat>> FormatOf(
-    const std::vector<std::string>& texts) {
-  std::map<std::string, std::string> columns;
-  for (const std::string& text : texts) {
-    const std::pair<std::string, std::string> parts = absl::StrSplit(text, absl::MaxSplits('=', 1));
-    columns[parts.first] = parts.second;
-  }
-  return costs::MapColumns(columns);
-}
-
 absl::StatusOr<int> Aggregate(const Args& args) {
   PURSER_RETURN_IF_ERROR(args.ExpectWords(1, 10'000, "costs aggregate FILE… [--by COLUMN,…]"));
   costs::AggregateRequest request;
@@ -194,8 +183,10 @@ absl::StatusOr<int> Aggregate(const Args& args) {
   if (args.Has("measure")) request.measures = absl::StrSplit(args.Get("measure"), ',');
   request.leave_out_bad_rows = args.Has("quarantine");
   if (args.Has("map")) {
-    PURSER_ASSIGN_OR_RETURN(request.format, FormatOf(args.All("map")));
+    PURSER_ASSIGN_OR_RETURN(const auto columns, NamedValues(args, "map"));
+    PURSER_ASSIGN_OR_RETURN(request.format, costs::MapColumns(columns));
   }
+  request.duckdb_library = args.Get("duckdb");
   PURSER_ASSIGN_OR_RETURN(const int64_t threads, args.Int("threads", 0, 1, costs::kMaxScanThreads));
   request.threads = static_cast<int>(threads);
   absl::StatusOr<costs::AggregateResult> result;
@@ -243,13 +234,11 @@ std::vector<Entry> AggregateCommands() {
             "sum billing files here, without purserd",
             {{"by", "COLUMN,…", "day, month, tag:KEY or columns of the files"},
              {"measure", "COLUMN,…", "what is summed (default BilledCost,EffectiveCost)"},
-             {"map", "COLUMN=NAME",
-              "the file's column that stands for a FOCUS column, of a bill of another kind; "
-              "may be repeated",
-              true},
+             ColumnMapOption(),
              {"out", "FILE", "write CSV (or JSON) there instead of a table here"},
              {"json", "", "write JSON"},
              {"quarantine", "", "leave bad rows out and tell them instead of refusing the file"},
+             {"duckdb", "LIBRARY", "a libduckdb.so for Parquet that is not read otherwise"},
              {"threads", "N", "as many threads (default: one a core)"},
              {"help", "", "show this help"}}},
            Printing(Aggregate)}};

@@ -25,6 +25,7 @@ std::vector<Entry> BlueprintCommands();
 std::vector<Entry> CostCommands();
 std::vector<Entry> AggregateCommands();  // costs without purserd
 std::vector<Entry> CostMeaningCommands();
+std::vector<Entry> CostExplainCommands();
 std::vector<Entry> CostHistoryCommands();
 std::vector<Entry> RenderCommands();
 std::vector<Entry> TerraformCommands();

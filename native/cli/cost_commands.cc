@@ -3,11 +3,11 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "base/status.h"
 #include "base/strings.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/cost_options.h"
 #include "cli/output.h"
 #include "purser/v1/costs.grpc.pb.h"
 
@@ -20,7 +20,8 @@ using purser::v1::CostService;
 constexpr absl::Duration kIngestDeadline = absl::Hours(2);
 
 absl::StatusOr<int> Ingest(const Args& args) {
-  PURSER_RETURN_IF_ERROR(args.ExpectWords(1, 1, "costs ingest FILE --source NAME [--quarantine]"));
+  PURSER_RETURN_IF_ERROR(args.ExpectWords(
+      1, 1, "costs ingest FILE --source NAME [--quarantine] [--map COLUMN=NAME]…"));
   if (!args.Has("source")) {
     return absl::InvalidArgumentError("--source is needed: the name of the bill, e.g. aws-main");
   }
@@ -30,6 +31,8 @@ absl::StatusOr<int> Ingest(const Args& args) {
   message.set_path(std::filesystem::absolute(args.words()[0]).lexically_normal().string());
   message.set_bad_rows(args.Has("quarantine") ? purser::v1::BAD_ROW_POLICY_QUARANTINE
                                               : purser::v1::BAD_ROW_POLICY_REFUSE);
+  PURSER_ASSIGN_OR_RETURN(const auto columns, NamedValues(args, "map"));
+  message.mutable_columns()->insert(columns.begin(), columns.end());
   PURSER_ASSIGN_OR_RETURN(
       const purser::v1::IngestCostsResponse response,
       CallUnary(args, &CostService::Stub::IngestCosts, message, kIngestDeadline));
@@ -78,26 +81,14 @@ std::vector<std::string> CostCells(const purser::v1::CostRow& row) {
 
 absl::StatusOr<int> Query(const Args& args) {
   PURSER_RETURN_IF_ERROR(args.ExpectWords(0, 0, "costs query --from DAY --to DAY"));
-  if (!args.Has("from") || !args.Has("to")) {
-    return absl::InvalidArgumentError("--from and --to are needed, days like 2026-11-20");
-  }
+  PURSER_RETURN_IF_ERROR(NeedDays(args));
   purser::v1::QueryCostsRequest message;
   message.set_from_day(args.Get("from"));
   message.set_to_day(args.Get("to"));
   const std::vector<std::string> group_by = args.All("group-by");
   for (const std::string& name : group_by) message.add_group_by(name);
-  for (const std::string& text : args.All("filter")) {
-    const std::vector<std::string> parts = absl::StrSplit(text, absl::MaxSplits('=', 1));
-    if (parts.size() != 2) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--filter ", text, ": must be DIMENSION=VALUE[,VALUE]…"));
-    }
-    purser::v1::CostFilter& filter = *message.add_filters();
-    filter.set_dimension(parts[0]);
-    for (absl::string_view value : absl::StrSplit(parts[1], ',')) {
-      filter.add_values(std::string(value));
-    }
-  }
+  PURSER_RETURN_IF_ERROR(AddFilters(args, message.mutable_filters()));
+  message.set_currency(args.Get("currency"));
   message.set_page_size(5000);
   std::vector<std::vector<std::string>> rows;
   nlohmann::json all = nlohmann::json::array();
@@ -154,19 +145,18 @@ absl::StatusOr<int> Entity(const Args& args) {
 
 std::vector<Entry> CostCommands() {
   return {
-      {{"costs ingest", "FILE", "read a billing file (FOCUS CSV, .csv or .csv.gz) into purserd",
+      {{"costs ingest", "FILE", "read a billing file of any known format into purserd",
         WithConnection({{"source", "NAME", "name of the bill, [a-z0-9-]"},
+                        ColumnMapOption(),
                         {"quarantine", "", "set bad rows aside instead of refusing the file"}})},
        Printing(Ingest)},
       {{"costs query", "", "sum costs from purserd's rollups",
         WithConnection(
             {{"from", "DAY", "first day"},
              {"to", "DAY", "last day, inclusive"},
-             {"group-by", "DIMENSION",
-              "day, month, entity, service, source, charge_category or billing_period; "
-              "may be repeated",
-              true},
-             {"filter", "DIMENSION=VALUE", "values joined by ','; may be repeated", true}})},
+             {"group-by", "DIMENSION", "day, month, entity, service, …; may be repeated", true},
+             FilterOption(),
+             CurrencyOption()})},
        Printing(Query)},
       {{"costs entity", "REF", "what a catalog entity cost",
         WithConnection({{"days", "N", "how many days back (default 30)"},

@@ -1,21 +1,17 @@
-// `purser costs top|compare|reconcile|explain|budgets|forecast|anomalies|statement|estimate`.
+// `purser costs top|compare|reconcile|budgets|forecast|anomalies|statement|estimate|units`.
 #include <fstream>
 #include <iostream>
-#include <map>
 #include <string>
 
-#include "absl/strings/numbers.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
 #include "base/status.h"
 #include "base/strings.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/cost_options.h"
 #include "cli/output.h"
-#include "costs/allocation.h"
-#include "costs/readers/byte_source.h"
-#include "costs/readers/csv_scanner.h"
 #include "costs/service.h"
 #include "purser/v1/costs.grpc.pb.h"
 
@@ -24,31 +20,13 @@ namespace {
 
 using purser::v1::CostService;
 
-absl::Status AddFilters(const Args& args,
-                        google::protobuf::RepeatedPtrField<purser::v1::CostFilter>* filters) {
-  for (const std::string& text : args.All("filter")) {
-    const std::vector<std::string> parts = absl::StrSplit(text, absl::MaxSplits('=', 1));
-    if (parts.size() != 2) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--filter ", text, ": must be DIMENSION=VALUE[,VALUE]…"));
-    }
-    purser::v1::CostFilter& filter = *filters->Add();
-    filter.set_dimension(parts[0]);
-    for (absl::string_view value : absl::StrSplit(parts[1], ',')) {
-      filter.add_values(std::string(value));
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status NeedDays(const Args& args) {
-  if (args.Has("from") && args.Has("to")) return absl::OkStatus();
-  return absl::InvalidArgumentError("--from and --to are needed, days like 2026-11-20");
-}
-
-std::vector<std::string> TopCells(const purser::v1::CostRow& row, absl::string_view name) {
-  return {row.keys_size() > 0 ? row.keys(0) : std::string(name), row.currency(), row.billed_cost(),
-          row.effective_cost()};
+std::vector<std::string> TopCells(const purser::v1::CostRow& row, absl::string_view name,
+                                  const std::string& measure) {
+  std::vector<std::string> cells = {row.keys_size() > 0 ? row.keys(0) : std::string(name),
+                                    row.currency(), row.billed_cost(), row.effective_cost()};
+  if (measure == "list") cells.push_back(row.list_cost());
+  if (measure == "contracted") cells.push_back(row.contracted_cost());
+  return cells;
 }
 
 absl::StatusOr<int> Top(const Args& args) {
@@ -70,10 +48,14 @@ absl::StatusOr<int> Top(const Args& args) {
     return kOk;
   }
   std::vector<std::vector<std::string>> rows;
-  for (const auto& row : response.rows()) rows.push_back(TopCells(row, ""));
-  for (const auto& row : response.rest()) rows.push_back(TopCells(row, "(rest)"));
-  for (const auto& row : response.total()) rows.push_back(TopCells(row, "(total)"));
-  PrintTable({"VALUE", "CURRENCY", "BILLED", "EFFECTIVE"}, rows);
+  const std::string& measure = request.measure();
+  for (const auto& row : response.rows()) rows.push_back(TopCells(row, "", measure));
+  for (const auto& row : response.rest()) rows.push_back(TopCells(row, "(rest)", measure));
+  for (const auto& row : response.total()) rows.push_back(TopCells(row, "(total)", measure));
+  std::vector<std::string> header = {"VALUE", "CURRENCY", "BILLED", "EFFECTIVE"};
+  if (measure == "list" || measure == "contracted")
+    header.push_back(absl::AsciiStrToUpper(measure));
+  PrintTable(header, rows);
   return kOk;
 }
 
@@ -122,107 +104,6 @@ absl::StatusOr<int> Reconcile(const Args& args) {
   PrintTable({"SOURCE", "PERIOD", "INVOICE", "CURRENCY", "BILLED", "ENTITIES", "SHARED",
               "UNALLOCATED", "DIFFERENCE", "COVERAGE"},
              rows);
-  return kOk;
-}
-
-class NothingRecorded final : public costs::ResourceIndex {
- public:
-  absl::StatusOr<std::optional<std::string>> EntityOf(absl::string_view) override {
-    return std::nullopt;
-  }
-};
-
-// The columns of one row of a CSV file.
-absl::StatusOr<std::map<std::string, std::string>> RowOf(const std::string& path, int64_t number) {
-  PURSER_ASSIGN_OR_RETURN(const auto file, costs::FileSource::Open(path, nullptr));
-  PURSER_ASSIGN_OR_RETURN(const auto bytes, costs::Unpacked(*file, path));
-  costs::CsvScanner scanner(*bytes, path);
-  std::vector<std::string> header;
-  for (int64_t row = 0;; ++row) {
-    PURSER_ASSIGN_OR_RETURN(const costs::CsvRecord* record, scanner.Next());
-    if (record == nullptr) {
-      return absl::NotFoundError(absl::StrCat(path, " has no row ", number));
-    }
-    if (row == 0) {
-      for (const costs::CsvField& field : record->fields) header.emplace_back(field.text);
-      continue;
-    }
-    if (row != number) continue;
-    std::map<std::string, std::string> columns;
-    for (size_t i = 0; i < record->fields.size() && i < header.size(); ++i) {
-      const costs::CsvField& field = record->fields[i];
-      if (field.text.empty() || (!field.quoted && field.text == "NULL")) continue;
-      columns[header[i]] = std::string(field.text);
-    }
-    return columns;
-  }
-}
-
-absl::StatusOr<std::map<std::string, std::string>> ColumnsFrom(const Args& args) {
-  std::map<std::string, std::string> columns;
-  if (args.words().size() == 1) {
-    PURSER_ASSIGN_OR_RETURN(const int64_t row, args.Int("row", 1, 1, INT64_MAX));
-    return RowOf(args.words()[0], row);
-  }
-  for (const std::string& text : args.All("column")) {
-    const std::vector<std::string> parts = absl::StrSplit(text, absl::MaxSplits('=', 1));
-    if (parts.size() != 2) {
-      return absl::InvalidArgumentError(absl::StrCat("--column ", text, ": must be NAME=VALUE"));
-    }
-    columns[parts[0]] = parts[1];
-  }
-  return columns;
-}
-
-absl::StatusOr<int> ExplainCommand(const Args& args) {
-  PURSER_RETURN_IF_ERROR(
-      args.ExpectWords(0, 1, "costs explain [FILE --row N] [--column NAME=VALUE]… [--rules FILE]"));
-  purser::v1::ExplainCostsResponse response;
-  if (args.Has("entity")) {
-    purser::v1::ExplainCostsRequest request;
-    request.set_entity_ref(args.Get("entity"));
-    request.set_month(args.Get("month"));
-    PURSER_ASSIGN_OR_RETURN(response, CallUnary(args, &CostService::Stub::ExplainCosts, request));
-  } else {
-    PURSER_ASSIGN_OR_RETURN(const auto columns, ColumnsFrom(args));
-    if (args.Has("rules")) {
-      // Without purserd: rules can be tried before they are put in force.
-      PURSER_ASSIGN_OR_RETURN(const auto rules, costs::Allocation::Load(args.Get("rules")));
-      NothingRecorded nothing;
-      PURSER_ASSIGN_OR_RETURN(const costs::Explanation explanation,
-                              costs::ExplainCharge(*rules, nothing, {columns}));
-      response.set_entity_ref(explanation.decision.entity_ref);
-      response.set_rule(explanation.decision.rule);
-      for (const costs::RuleTrace& trace : explanation.rules) {
-        purser::v1::CostRuleTrace& out = *response.add_rules();
-        out.set_rule(trace.rule);
-        out.set_matched(trace.matched);
-        out.set_why(trace.why);
-      }
-    } else {
-      purser::v1::ExplainCostsRequest request;
-      for (const auto& [column, value] : columns) (*request.mutable_columns())[column] = value;
-      PURSER_ASSIGN_OR_RETURN(response, CallUnary(args, &CostService::Stub::ExplainCosts, request));
-    }
-  }
-  if (args.Has("json")) {
-    PrintJson(ToJson(response));
-    return kOk;
-  }
-  std::vector<std::vector<std::string>> rows;
-  if (args.Has("entity")) {
-    for (const auto& part : response.parts()) {
-      rows.push_back({part.rule(), part.currency(), part.billed_cost(), part.effective_cost(),
-                      absl::StrCat(part.subjects()), part.resource_id()});
-    }
-    PrintTable({"RULE", "CURRENCY", "BILLED", "EFFECTIVE", "RESOURCES", "LARGEST"}, rows);
-    return kOk;
-  }
-  for (const auto& rule : response.rules()) {
-    rows.push_back({rule.rule(), rule.matched() ? "yes" : "no", rule.why()});
-  }
-  PrintTable({"RULE", "TAKES IT", "WHY"}, rows);
-  std::cout << base::EscapeForDisplay(response.entity_ref(), 400) << "\n";
   return kOk;
 }
 
@@ -342,14 +223,42 @@ absl::StatusOr<int> EstimateCommand(const Args& args) {
   return kOk;
 }
 
+absl::StatusOr<int> UnitsCommand(const Args& args) {
+  PURSER_RETURN_IF_ERROR(
+      args.ExpectWords(1, 1, "costs units REF --metric NAME --from DAY --to DAY"));
+  PURSER_RETURN_IF_ERROR(NeedDays(args));
+  if (!args.Has("metric")) {
+    return absl::InvalidArgumentError("--metric is needed: what the cost is divided by");
+  }
+  purser::v1::GetUnitCostsRequest request;
+  request.set_entity_ref(args.words()[0]);
+  request.set_metric(args.Get("metric"));
+  request.set_from_day(args.Get("from"));
+  request.set_to_day(args.Get("to"));
+  request.set_currency(args.Get("currency"));
+  PURSER_ASSIGN_OR_RETURN(const purser::v1::GetUnitCostsResponse response,
+                          CallUnary(args, &CostService::Stub::GetUnitCosts, request));
+  if (args.Has("json")) {
+    PrintJson(ToJson(response));
+    return kOk;
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& month : response.months()) {
+    rows.push_back(
+        {month.month(), month.currency(), month.cost(), month.units(), month.unit_cost()});
+  }
+  PrintTable({"MONTH", "CURRENCY", "COST", "UNITS", "COST OF ONE"}, rows);
+  return kOk;
+}
+
 }  // namespace
 
 std::vector<Entry> CostMeaningCommands() {
   const Option from{"from", "DAY", "first day"};
   const Option to{"to", "DAY", "last day, inclusive"};
-  const Option currency{"currency", "CODE", "convert everything to this currency"};
+  const Option currency = CurrencyOption();
   const Option measure{"measure", "NAME", "billed (default), effective, list or contracted"};
-  const Option filter{"filter", "DIMENSION=VALUE", "values joined by ','; may be repeated", true};
+  const Option filter = FilterOption();
   return {
       {{"costs top", "DIMENSION", "the largest of a dimension, with the rest",
         WithConnection(
@@ -361,14 +270,6 @@ std::vector<Entry> CostMeaningCommands() {
       {{"costs reconcile", "", "invoices: what was billed and where it went",
         WithConnection({from, to})},
        Printing(Reconcile)},
-      {{"costs explain", "[FILE]", "which rule takes a charge and why, or an entity's cost by rule",
-        WithConnection(
-            {{"row", "N", "of FILE, from 1 (default 1)"},
-             {"column", "NAME=VALUE", "of a charge; Tags as JSON; may be repeated", true},
-             {"rules", "FILE", "try these rules, without purserd"},
-             {"entity", "REF", "explain what this entity cost"},
-             {"month", "MONTH", "with --entity, like 2026-11"}})},
-       Printing(ExplainCommand)},
       {{"costs budgets", "", "budgets and how far they are spent",
         WithConnection({{"of", "REF", "only those of this entity, group, product …"},
                         {"as-of", "DAY", "whose periods (default: the last day with data)"}})},
@@ -387,6 +288,9 @@ std::vector<Entry> CostMeaningCommands() {
                         {"format", "NAME", "csv (default), json or html"},
                         {"out", "FILE", "write it there"}})},
        Printing(StatementCommand)},
+      {{"costs units", "REF", "what one unit of a business metric costs, by month",
+        WithConnection({{"metric", "NAME", "of costs.metrics or a source"}, from, to, currency})},
+       Printing(UnitsCommand)},
       {{"costs estimate", "PRODUCT", "what a product will cost a month",
         WithConnection({{"parameters", "JSON", "the parameters of a request"}})},
        Printing(EstimateCommand)},

@@ -47,9 +47,10 @@ void PrintCommandHelp(const Command& command) {
 
 int Run(const std::vector<std::string>& words) {
   std::vector<Entry> entries = RequestCommands();
-  for (auto&& group : {HoldingCommands(), OperatorCommands(), BlueprintCommands(), CostCommands(),
-                       AggregateCommands(), CostMeaningCommands(), CostHistoryCommands(),
-                       RenderCommands(), TerraformCommands(), CatalogCommands()}) {
+  for (auto&& group :
+       {HoldingCommands(), OperatorCommands(), BlueprintCommands(), CostCommands(),
+        AggregateCommands(), CostMeaningCommands(), CostExplainCommands(), CostHistoryCommands(),
+        RenderCommands(), TerraformCommands(), CatalogCommands()}) {
     entries.insert(entries.end(), group.begin(), group.end());
   }
   if (words.empty() || words[0] == "--help" || words[0] == "help") {

@@ -66,6 +66,7 @@ absl::StatusOr<AggregateResult> Aggregate(const AggregateRequest& request) {
   scan.paths = request.paths;
   if (request.group_bytes != 0) scan.group_bytes = request.group_bytes;
   scan.threads = request.threads;
+  scan.duckdb_library = request.duckdb_library;
   if (request.chunk_bytes != 0) scan.chunk_bytes = request.chunk_bytes;
   scan.stop = request.stop;
   scan.on_progress = request.on_progress;

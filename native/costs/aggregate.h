@@ -30,6 +30,7 @@ struct AggregateRequest {
   std::vector<std::string> measures = {"BilledCost", "EffectiveCost"};  // columns with amounts
   // What the files are, see readers/column_map.h; null: told by their columns.
   std::shared_ptr<const BillFormat> format = nullptr;
+  std::string duckdb_library = "";  // see ScanRequest
   bool leave_out_bad_rows = false;  // counted and told; else the first one is the error
   int threads = 0;                  // 0: as many as the machine has cores
   size_t chunk_bytes = 0;           // of text read at once; 0: what is best

@@ -127,8 +127,11 @@ class Allocation {
   // `trace`, when given, gets one entry per rule looked at.
   absl::StatusOr<Decision> Decide(const Subject& subject, ResourceIndex& resources,
                                   std::vector<RuleTrace>* trace = nullptr) const;
-  // Equal for equal rules: what was allocated by others must be allocated anew.
+  // Equal for equal rules: charges decided by others must be decided anew.
   const std::string& fingerprint() const { return fingerprint_; }
+  // Equal for equal pools: beside the decisions they are all of the rules that a month's allocation
+  // depends on.
+  const std::string& pools_fingerprint() const { return pools_fingerprint_; }
   // Columns to keep of every charge beside kSubjectColumns.
   const std::vector<std::string>& extra_columns() const { return extra_columns_; }
   // Whether decisions depend on Subject::item.
@@ -159,6 +162,7 @@ class Allocation {
   std::vector<std::string> extra_columns_;
   bool by_item_ = false;
   std::string fingerprint_;
+  std::string pools_fingerprint_;
 };
 
 // A column of a subject, or "tag:KEY"; nothing when it has none.

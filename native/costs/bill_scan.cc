@@ -13,6 +13,7 @@
 #include "base/mutex.h"
 #include "base/status.h"
 #include "costs/readers/bill_file.h"
+#include "costs/readers/duckdb/rewritten_file.h"
 
 namespace purser::costs {
 namespace {
@@ -123,12 +124,23 @@ class Scan {
 
   absl::Status Open(size_t number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const std::string& path = request_.paths[number];
-    PURSER_ASSIGN_OR_RETURN(
-        files_[number].bill,
-        BillFile::Open(path, {.chunk_bytes = request_.chunk_bytes, .hash = request_.hash}));
-    PURSER_ASSIGN_OR_RETURN(files_[number].binding,
-                            Bind(path, files_[number].bill->columns(), request_.wanted));
-    return files_[number].bill->Check(files_[number].binding);
+    const BillFile::Options options{.chunk_bytes = request_.chunk_bytes, .hash = request_.hash};
+    PURSER_ASSIGN_OR_RETURN(files_[number].bill, BillFile::Open(path, options));
+    const absl::Status good = Fits(number);
+    if (!absl::IsUnimplemented(good)) return good;
+    if (request_.duckdb_library.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(good.message(), "; with a libduckdb it would be (costs.parquet.duckdb)"));
+    }
+    PURSER_ASSIGN_OR_RETURN(files_[number].bill,
+                            OpenRewritten(request_.duckdb_library, path, options, request_.stop));
+    return Fits(number);
+  }
+  absl::Status Fits(size_t number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    File& file = files_[number];
+    PURSER_ASSIGN_OR_RETURN(file.binding,
+                            Bind(request_.paths[number], file.bill->columns(), request_.wanted));
+    return file.bill->Check(file.binding);
   }
 
   // Reads what is left of a file; `*row` is where it failed.

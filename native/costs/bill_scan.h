@@ -41,6 +41,8 @@ struct ScanRequest {
   int threads = 0;  // 0: as many as the machine has cores
   size_t chunk_bytes = kCsvChunkBytes;
   bool hash = false;
+  // The libduckdb that reads Parquet which is not read here, see readers/duckdb; "": none.
+  std::string duckdb_library = "";
   // Called for each row that cannot be counted, from one thread at a time, in no order; an error
   // ends the scan. Null: the first such row (in its file) is the scan's error.
   std::function<absl::Status(const std::string& path, const BadRow& row)> on_bad_row = nullptr;

@@ -1,4 +1,6 @@
 // What costs are is the same on every database: one story of deliveries, rules and questions.
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "costs/testing/cost_fixture.h"
@@ -116,6 +118,83 @@ spec:
   EXPECT_EQ(Query({Dimension::kDay, Dimension::kEntity, Dimension::kService}), before);
   EXPECT_EQ(*service_->DataVersion(), *version);
   EXPECT_EQ(*service_->Reallocate(), 0);
+}
+
+TEST_P(DatabaseTest, RulesThatDecideAlikeChangeNothing) {
+  const auto before = Query({Dimension::kDay, Dimension::kEntity, Dimension::kService});
+  const int64_t version = *service_->DataVersion();
+  // Another rule that takes nothing, a comment, other members of the document.
+  rules_ = R"(
+# of nobody
+apiVersion: purser.dev/v1
+kind: CostAllocation
+metadata: { name: rules }
+spec:
+  rules:
+    - { name: teams, tag: team, entity: "group:default/{value}" }
+    - { name: nobody, subAccount: ["no such account"], entity: group:default/nobody }
+)";
+  Start();
+  EXPECT_EQ(*service_->DataVersion(), version);
+  EXPECT_EQ(Query({Dimension::kDay, Dimension::kEntity, Dimension::kService}), before);
+  // Of October only: November's cost is not looked at again.
+  rules_ = R"(
+apiVersion: purser.dev/v1
+kind: CostAllocation
+spec:
+  rules:
+    - { name: teams, tag: team, entity: "group:default/{value}" }
+    - { name: databases, match: {ServiceName: RDS}, entity: group:default/data }
+)";
+  Start();
+  EXPECT_GT(*service_->DataVersion(), version);
+  EXPECT_LE(*service_->DataVersion(), version + 2) << "the decisions and one month";
+  EXPECT_THAT(
+      Query({Dimension::kMonth, Dimension::kEntity}),
+      ElementsAre("2026-10 group:default/data USD 5.000000000000000001 "
+                  "5.000000000000000001 2",
+                  "2026-10 group:default/web USD 10 10 1", "2026-11 group:default/data USD 7 7 1",
+                  "2026-11 group:default/web EUR 3 3 1", "2026-11 group:default/web USD 20 20 1"));
+  const auto parts = service_->ExplainEntity("group:default/data", 202610);
+  ASSERT_TRUE(parts.ok()) << parts.status();
+  ASSERT_EQ(parts->size(), 2u);
+  EXPECT_EQ(parts->at(0).rule, "databases");
+}
+
+TEST_P(DatabaseTest, ARuleOfAnotherNameIsTheReasonFromThenOn) {
+  const auto before = Query({Dimension::kDay, Dimension::kEntity});
+  const int64_t version = *service_->DataVersion();
+  rules_ = R"(
+apiVersion: purser.dev/v1
+kind: CostAllocation
+spec: {rules: [{ name: crews, tag: team, entity: "group:default/{value}" }]}
+)";
+  Start();
+  EXPECT_EQ(Query({Dimension::kDay, Dimension::kEntity}), before);
+  EXPECT_EQ(service_->ExplainEntity("group:default/web", 202610)->at(0).rule, "crews");
+  EXPECT_GT(*service_->DataVersion(), version) << "what explains costs changed";
+}
+
+TEST_P(DatabaseTest, WhateverAnswersDependOnIsAVersionOfTheData) {
+  int64_t version = *service_->DataVersion();
+  const auto is_newer = [&] {
+    const int64_t before = std::exchange(version, *service_->DataVersion());
+    return version > before;
+  };
+  const std::vector<MetricValue> orders = {
+      {"orders", "group:default/web", kFrom, base::Decimal::FromInteger(3)}};
+  ASSERT_TRUE(service_->AddMetrics(orders).ok());
+  EXPECT_TRUE(is_newer()) << "unit costs are other ones";
+  ASSERT_TRUE(service_->AddMetrics(orders).ok());
+  EXPECT_FALSE(is_newer()) << "the same values again";
+  ASSERT_TRUE(service_->PutMetrics(orders).ok());
+  EXPECT_TRUE(is_newer());
+  // Another budget, another rate: told at the start, once.
+  options_.policy_fingerprint = "budgets of today";
+  Start();
+  EXPECT_TRUE(is_newer());
+  Start();
+  EXPECT_FALSE(is_newer());
 }
 
 TEST_P(DatabaseTest, WhatIsToldIsToldOnce) {

@@ -1,5 +1,7 @@
 #include "costs/decisions.h"
 
+#include <algorithm>
+
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -70,6 +72,12 @@ void Decisions::Update(const Decisions& newer) {
   }
   all_ = Decision();
   for (const auto& [item, decision] : newer.by_item_) by_item_[item] = decision;
+}
+
+bool Decisions::SameEntities(const Decisions& other, const std::set<uint32_t>& items) const {
+  return std::all_of(items.begin(), items.end(), [&](uint32_t item) {
+    return Of(item).entity_ref == other.Of(item).entity_ref;
+  });
 }
 
 const Decision& Decisions::Of(uint32_t item) const {

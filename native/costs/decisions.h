@@ -29,6 +29,8 @@ class Decisions {
   Decisions Renumbered(const std::vector<uint32_t>& numbers) const;
   // Takes over what `newer` says; its silence about an item changes nothing.
   void Update(const Decisions& newer);
+  // Whether charges of these items go where they go by `other`, be it by rules of other names.
+  bool SameEntities(const Decisions& other, const std::set<uint32_t>& items) const;
   // Of the charges of `item`; kUnallocated when nothing is known of it.
   const Decision& Of(uint32_t item) const;
 

@@ -2,16 +2,19 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <system_error>
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
+#include "base/hash.h"
 #include "base/status.h"
 #include "base/strings.h"
 #include "costs/numbers.h"
 #include "costs/readers/days.h"
+#include "costs/readers/formats.h"
 #include "costs/readers/manifest.h"
 #include "costs/readers/tags.h"
 
@@ -122,8 +125,11 @@ absl::Status Sums::Add(base::Decimal more_billed, base::Decimal more_effective,
   return absl::OkStatus();
 }
 
-Delivery::Delivery(const IngestRequest& request, const std::vector<std::string>& extra_columns)
-    : request_(request), columns_(std::begin(kSubjectColumns), std::end(kSubjectColumns)) {
+Delivery::Delivery(const IngestRequest& request, const std::vector<std::string>& extra_columns,
+                   std::string duckdb_library)
+    : request_(request),
+      duckdb_library_(std::move(duckdb_library)),
+      columns_(std::begin(kSubjectColumns), std::end(kSubjectColumns)) {
   columns_.insert(columns_.end(), extra_columns.begin(), extra_columns.end());
 }
 
@@ -152,6 +158,7 @@ absl::Status Delivery::Read(Quarantine& quarantine, IngestReport& report) {
   scan.currency = kCurrencyPart;
   scan.max_groups = kMaxRollups;
   scan.hash = true;
+  scan.duckdb_library = duckdb_library_;
   scan.stop = request_.stop;
   if (request_.on_progress) {
     scan.on_progress = [&](const ScanProgress& progress) {
@@ -173,6 +180,9 @@ absl::Status Delivery::Read(Quarantine& quarantine, IngestReport& report) {
   report.rows_read = scanned->rows_added + scanned->rows_bad;
   report.rounded_numbers = scanned->rounded;
   report.sha256 = scanned->sha256;
+  if (const std::string reading = Reading(); !reading.empty()) {
+    report.sha256 = base::Sha256Hex(absl::StrCat(scanned->sha256, "\n", reading));
+  }
   for (const auto& [currency, sums] : set_aside_) {
     report.quarantined_money.push_back({currency, sums.billed});
   }
@@ -183,6 +193,16 @@ absl::Status Delivery::Read(Quarantine& quarantine, IngestReport& report) {
   }
   PURSER_RETURN_IF_ERROR(Fill(*scanned));
   return CheckControlTotals(*scanned);
+}
+
+// What of a delivery's files is looked at, where that is not what is looked at of all: the same
+// bytes with other columns kept, or by another map of them, are not what is stored already.
+std::string Delivery::Reading() const {
+  std::string reading = request_.format == nullptr ? std::string() : request_.format->fingerprint;
+  for (size_t i = std::size(kSubjectColumns); i < columns_.size(); ++i) {
+    absl::StrAppend(&reading, "\n", columns_[i]);
+  }
+  return reading;
 }
 
 // The files themselves, and those that the manifests of folders name. `*rows` is what all manifests

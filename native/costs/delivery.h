@@ -62,8 +62,10 @@ struct Sums {
 // The sums of all charges of some files. One thread, but for the reading, which uses all cores.
 class Delivery {
  public:
-  // `extra_columns`: what is kept of a charge's subject beside kSubjectColumns.
-  Delivery(const IngestRequest& request, const std::vector<std::string>& extra_columns);
+  // `extra_columns`: what is kept of a charge's subject beside kSubjectColumns; `duckdb_library`:
+  // see ScanRequest.
+  Delivery(const IngestRequest& request, const std::vector<std::string>& extra_columns,
+           std::string duckdb_library);
   Delivery(const Delivery&) = delete;
   Delivery& operator=(const Delivery&) = delete;
 
@@ -81,6 +83,7 @@ class Delivery {
   const TextNumbers& texts() const { return texts_; }  // of columns and invoices
 
  private:
+  std::string Reading() const;
   absl::Status FindFiles(std::vector<std::string>& paths, int64_t* rows) const;
   absl::Status Fill(const ScanResult& scanned);
   void AddSubject(const GroupTable& table, const GroupTable::CodedRow& row);
@@ -89,6 +92,7 @@ class Delivery {
   absl::Status CheckControlTotals(const ScanResult& scanned) const;
 
   const IngestRequest& request_;
+  const std::string duckdb_library_;
   std::vector<std::string> columns_;  // kept of subjects
   std::vector<std::pair<RollupKey, Measures>> rollups_;
   std::vector<ChargeItem> items_;

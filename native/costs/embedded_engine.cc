@@ -11,6 +11,7 @@
 #include "costs/numbers.h"
 #include "costs/readers/tags.h"
 #include "costs/rollups.h"
+#include "costs/state.h"
 
 namespace purser::costs {
 namespace {
@@ -120,6 +121,7 @@ absl::StatusOr<int64_t> EmbeddedEngine::Reallocate(const EntityGraph& graph) {
         });
       }));
   std::vector<std::pair<int64_t, std::string>> changed;
+  std::vector<int64_t> moved;
   for (const KnownSubject& subject : subjects) {
     PURSER_ASSIGN_OR_RETURN(const Tags tags, ParseTags(subject.tags));
     PURSER_ASSIGN_OR_RETURN(const Tags columns, ParseTags(subject.columns));
@@ -129,12 +131,15 @@ absl::StatusOr<int64_t> EmbeddedEngine::Reallocate(const EntityGraph& graph) {
                         {subject.resource_id, subject.sub_account, &tags, &columns}, subject.items,
                         numbers->items));
     std::string text = decisions.ToText();
-    if (text != subject.decisions) changed.emplace_back(subject.id, std::move(text));
+    if (text == subject.decisions) continue;
+    PURSER_ASSIGN_OR_RETURN(const Decisions before, Decisions::Parse(subject.decisions));
+    if (!decisions.SameEntities(before, subject.items)) moved.push_back(subject.id);
+    changed.emplace_back(subject.id, std::move(text));
   }
   std::set<int64_t> months;
   PURSER_RETURN_IF_ERROR(
       options_.database->Read([&](store::Connection& connection) -> absl::Status {
-        PURSER_ASSIGN_OR_RETURN(months, MonthsOf(connection, changed));
+        PURSER_ASSIGN_OR_RETURN(months, MonthsOf(connection, moved));
         return absl::OkStatus();
       }));
   PURSER_RETURN_IF_ERROR(
@@ -143,10 +148,12 @@ absl::StatusOr<int64_t> EmbeddedEngine::Reallocate(const EntityGraph& graph) {
         for (const int64_t month : months) {
           PURSER_RETURN_IF_ERROR(SetMonthFingerprint(connection, month, ""));
         }
+        // Which rule it was is an answer, too.
+        if (!changed.empty()) PURSER_RETURN_IF_ERROR(BumpDataVersion(connection));
         return SetState(connection, "allocation", options_.allocation->fingerprint());
       }));
   PURSER_RETURN_IF_ERROR(AllocateMonths(graph));
-  return static_cast<int64_t>(changed.size());
+  return static_cast<int64_t>(moved.size());
 }
 
 absl::Status EmbeddedEngine::AllocateMonths(const EntityGraph& graph) {

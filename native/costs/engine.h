@@ -42,13 +42,13 @@ class Engine {
   // what that changes: all or nothing, for readers and after a crash. Forgets what
   // Options::keep_deliveries and keep_months say.
   virtual absl::Status Store(const EntityGraph& graph, const ReadDelivery& read) = 0;
-  // Decides of all subjects anew and allocates what changed; how many went elsewhere.
+  // Decides of all subjects anew and allocates the months of those that went elsewhere; how many.
   virtual absl::StatusOr<int64_t> Reallocate(const EntityGraph& graph) = 0;
   // Allocates all months anew that were not by AllocationFingerprint.
   virtual absl::Status AllocateMonths(const EntityGraph& graph) = 0;
 };
 
-// Of everything a month's allocation depends on, but for its charges and the resources.
+// Of everything a month's allocation depends on, but for its charges and what was decided of them.
 absl::StatusOr<std::string> AllocationFingerprint(store::Connection& connection,
                                                   const Allocation& allocation,
                                                   const EntityGraph& graph);

@@ -77,25 +77,8 @@ absl::Status ForEachSubject(store::Connection& connection,
 absl::Status StoreDecisions(store::Connection& connection,
                             const std::vector<std::pair<int64_t, std::string>>& changed);
 absl::StatusOr<std::set<int64_t>> MonthsOf(store::Connection& connection,
-                                           const std::vector<std::pair<int64_t, std::string>>& ids);
+                                           const std::vector<int64_t>& subjects);
 absl::StatusOr<std::set<int64_t>> AllMonths(store::Connection& connection);
-
-// By which rules a month was allocated; "" when never.
-absl::StatusOr<std::map<int64_t, std::string>> MonthFingerprints(store::Connection& connection);
-absl::Status SetMonthFingerprint(store::Connection& connection, int64_t month,
-                                 const std::string& value);
-
-// Named texts that outlive a restart; "" when never set.
-absl::StatusOr<std::string> GetState(store::Connection& connection, absl::string_view name);
-absl::Status SetState(store::Connection& connection, absl::string_view name,
-                      const std::string& value);
-// Counts every change of what queries see.
-absl::StatusOr<int64_t> DataVersion(store::Connection& connection);
-absl::Status BumpDataVersion(store::Connection& connection);
-
-// The catalog's part that costs roll up along.
-absl::StatusOr<std::vector<GraphEntity>> LoadGraph(store::Connection& connection);
-absl::Status StoreGraph(store::Connection& connection, const EntityGraph& graph);
 
 }  // namespace purser::costs
 

@@ -12,8 +12,10 @@
 #include "base/rng.h"
 #include "base/strings.h"
 #include "costs/quarantine.h"
+#include "costs/readers/duckdb/duckdb_library.h"
 #include "costs/readers/tags.h"
 #include "costs/rollups.h"
+#include "costs/state.h"
 #include "costs/stored_service.h"
 
 namespace purser::costs {
@@ -39,7 +41,8 @@ absl::StatusOr<std::string> AllocationFingerprint(store::Connection& connection,
                                                   const Allocation& allocation,
                                                   const EntityGraph& graph) {
   PURSER_ASSIGN_OR_RETURN(const std::string metrics, GetState(connection, "metrics"));
-  return absl::StrCat(kForm, "/", allocation.fingerprint(), "/", graph.fingerprint(), "/", metrics);
+  return absl::StrCat(kForm, "/", allocation.pools_fingerprint(), "/", graph.fingerprint(), "/",
+                      metrics);
 }
 
 absl::Status StoredCostService::OpenEngine() {
@@ -55,6 +58,11 @@ absl::Status StoredCostService::OpenEngine() {
     PURSER_ASSIGN_OR_RETURN(const store::Rows periods,
                             connection.Query("SELECT 1 FROM cost_periods LIMIT 1", {}));
     if (known.empty() && !periods.empty()) known = "embedded";
+    PURSER_ASSIGN_OR_RETURN(const std::string policy, GetState(connection, "policy"));
+    if (policy != options_.policy_fingerprint) {
+      PURSER_RETURN_IF_ERROR(SetState(connection, "policy", options_.policy_fingerprint));
+      PURSER_RETURN_IF_ERROR(BumpDataVersion(connection));
+    }
     if (known == engine_->name()) return absl::OkStatus();
     if (!periods.empty()) {
       return absl::FailedPreconditionError(absl::StrCat(
@@ -154,7 +162,7 @@ absl::StatusOr<IngestReport> StoredCostService::Ingest(const IngestRequest& requ
       options_.quarantine_folder,
       absl::StrCat(request.source, "-", base::NewId("", *options_.clock, base::Rng::System()),
                    ".csv"));
-  Delivery delivery(request, options_.allocation->extra_columns());
+  Delivery delivery(request, options_.allocation->extra_columns(), options_.duckdb_library);
   PURSER_RETURN_IF_ERROR(delivery.Read(quarantine, report));
 
   base::MutexLock lock(allocation_mutex_);
@@ -206,6 +214,10 @@ absl::StatusOr<std::unique_ptr<CostService>> CostService::Open(Options options) 
   if (options.allocation == nullptr) options.allocation = Allocation::Default();
   if (options.keep_deliveries < 0 || options.keep_months < 0) {
     return absl::InvalidArgumentError("keepDeliveries and keepMonths cannot be below 0");
+  }
+  if (!options.duckdb_library.empty()) {
+    // Told at the start, not when the first file needs it.
+    PURSER_RETURN_IF_ERROR(DuckDb::Load(options.duckdb_library).status());
   }
   auto service = std::make_unique<StoredCostService>(std::move(options));
   PURSER_RETURN_IF_ERROR(service->Start());

@@ -97,9 +97,11 @@ struct QuarantinedMoney {
 };
 
 struct IngestReport {
-  bool unchanged = false;  // the same content is what is stored; nothing was done
-  std::string sha256;      // over the content of all files in order
-  int64_t rows_read = 0;   // = rows_stored + rows_quarantined
+  bool unchanged = false;  // the same content, read alike, is what is stored; nothing was done
+  // Over the content of all files in order, and what was looked at of it beyond the usual: a map of
+  // columns, further columns that rules name.
+  std::string sha256;
+  int64_t rows_read = 0;  // = rows_stored + rows_quarantined
   int64_t rows_stored = 0;
   int64_t rows_quarantined = 0;
   std::vector<QuarantinedMoney> quarantined_money;
@@ -332,6 +334,9 @@ struct Options {
   // What costs roll up along until PutGraph is called; null: what the store has.
   std::shared_ptr<const EntityGraph> graph = nullptr;
   std::shared_ptr<const Rates> rates = nullptr;  // null: nothing can be converted
+  // Of what else answers depend on: rates, budgets, prices. Another one is another version of the
+  // data.
+  std::string policy_fingerprint = "";
   // Of each billing period: how many deliveries can be compared with the one they replaced.
   int keep_deliveries = kDefaultKeptDeliveries;
   // What keeps and adds up charges, see engine.h; called once, with options that outlive the
@@ -339,13 +344,15 @@ struct Options {
   std::function<absl::StatusOr<std::unique_ptr<Engine>>(const Options&)> engine = nullptr;
   // Months with data, counted back from the newest; older ones are forgotten. 0: all.
   int keep_months = 0;
+  // The libduckdb that reads Parquet which is not read here, see readers/duckdb; "": none.
+  std::string duckdb_library = "";
 };
 
 // Thread-safe. Ingest runs on the caller's thread and may take minutes; ingests of one service
 // queue at their end only (the store).
 class CostService {
  public:
-  // FAILED_PRECONDITION: the store's costs are with another engine.
+  // FAILED_PRECONDITION: the store's costs are with another engine; a libduckdb does not load.
   // Brings the tables up to date and allocates anew when the rules changed since the last start.
   static absl::StatusOr<std::unique_ptr<CostService>> Open(Options options);
   virtual ~CostService() = default;

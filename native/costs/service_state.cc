@@ -8,18 +8,22 @@
 #include "catalog/entity.h"
 #include "costs/readers/days.h"
 #include "costs/rollups.h"
+#include "costs/state.h"
 #include "costs/stored_service.h"
 
 namespace purser::costs {
 namespace {
 
-absl::Status StoreMetric(store::Connection& connection, const MetricValue& value, bool of_file) {
-  return connection.ExecuteLater(
-      "INSERT INTO cost_metrics (metric, entity, day, value, of_file) VALUES ($1, $2, $3, $4, $5) "
-      "ON CONFLICT (metric, entity, day) DO UPDATE SET value = excluded.value, "
-      "of_file = excluded.of_file",
-      {value.metric, value.entity, DayText(value.day), value.value.ToString(),
-       int64_t{of_file ? 1 : 0}});
+// Changes no row of the same value.
+constexpr char kStoreMetric[] =
+    "INSERT INTO cost_metrics (metric, entity, day, value, of_file) VALUES ($1, $2, $3, $4, $5) "
+    "ON CONFLICT (metric, entity, day) DO UPDATE SET value = excluded.value, "
+    "of_file = excluded.of_file WHERE cost_metrics.value <> excluded.value "
+    "OR cost_metrics.of_file <> excluded.of_file";
+
+std::vector<store::Value> MetricRow(const MetricValue& value, bool of_file) {
+  return {value.metric, value.entity, DayText(value.day), value.value.ToString(),
+          int64_t{of_file ? 1 : 0}};
 }
 
 }  // namespace
@@ -73,9 +77,10 @@ absl::Status StoredCostService::PutMetrics(const std::vector<MetricValue>& value
         PURSER_RETURN_IF_ERROR(
             connection.ExecuteLater("DELETE FROM cost_metrics WHERE of_file = 1", {}));
         for (const MetricValue& value : values) {
-          PURSER_RETURN_IF_ERROR(StoreMetric(connection, value, true));
+          PURSER_RETURN_IF_ERROR(connection.ExecuteLater(kStoreMetric, MetricRow(value, true)));
         }
         PURSER_RETURN_IF_ERROR(SetState(connection, "metric values", hash));
+        PURSER_RETURN_IF_ERROR(BumpDataVersion(connection));
         // Only splits make them a part of what is allocated.
         return SetState(connection, "metrics", SplitsByMetric() ? hash : "");
       }));
@@ -88,9 +93,12 @@ absl::Status StoredCostService::AddMetrics(const std::vector<MetricValue>& value
       options_.database->Transact([&](store::Connection& connection) -> absl::Status {
         std::set<int64_t> months;
         for (const MetricValue& value : values) {
-          PURSER_RETURN_IF_ERROR(StoreMetric(connection, value, false));
-          months.insert(MonthOf(value.day));
+          PURSER_ASSIGN_OR_RETURN(const int64_t changed,
+                                  connection.Execute(kStoreMetric, MetricRow(value, false)));
+          if (changed > 0) months.insert(MonthOf(value.day));
         }
+        if (months.empty()) return absl::OkStatus();
+        PURSER_RETURN_IF_ERROR(BumpDataVersion(connection));
         if (!SplitsByMetric()) return absl::OkStatus();
         PURSER_ASSIGN_OR_RETURN(const auto known, MonthFingerprints(connection));
         for (const int64_t month : months) {

@@ -2,6 +2,7 @@
 
 #include "absl/time/civil_time.h"
 #include "base/status.h"
+#include "costs/readers/column_map.h"
 #include "rpc/cost_convert.h"
 
 namespace purser::rpc {
@@ -42,6 +43,10 @@ grpc::Status CostService::IngestCosts(grpc::ServerContext* context,
     ingest.bad_rows = request->bad_rows() == purser::v1::BAD_ROW_POLICY_QUARANTINE
                           ? costs::BadRows::kQuarantine
                           : costs::BadRows::kRefuse;
+    if (request->columns_size() > 0) {
+      PURSER_ASSIGN_OR_RETURN(
+          ingest.format, costs::MapColumns({request->columns().begin(), request->columns().end()}));
+    }
     const costs_convert::CallerWatch caller(*context);
     ingest.stop = caller.token();
     PURSER_ASSIGN_OR_RETURN(const costs::IngestReport report, service_.Ingest(ingest));

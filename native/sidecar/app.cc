@@ -25,6 +25,7 @@
 #include "costs/clickhouse/clickhouse_engine.h"
 #include "costs/service.h"
 #include "costs/sources/bill_sources.h"
+#include "costs/sources/source_config.h"
 #include "http/address.h"
 #include "http/beast_transport.h"
 #include "http/retry.h"
@@ -247,9 +248,11 @@ absl::Status App::Parts::OpenDomains() {
   cost_options.allocation = std::move(cost_files.allocation);
   cost_options.graph = std::move(cost_files.graph);
   cost_options.rates = std::move(cost_files.rates);
+  cost_options.policy_fingerprint = cost_files.fingerprint;
   cost_options.quarantine_folder = config.state_folder + "/quarantine";
   cost_options.keep_deliveries = config.cost_keep_deliveries;
   cost_options.keep_months = config.cost_keep_months;
+  cost_options.duckdb_library = config.cost_duckdb_library;
   if (!config.cost_engine.is_null()) {
     PURSER_ASSIGN_OR_RETURN(
         const costs::ClickHouseOptions clickhouse,
@@ -418,6 +421,15 @@ absl::Status App::Check(const Config& config) {
   PURSER_RETURN_IF_ERROR(provisioning::CheckBlueprints(config.blueprint_folders, connectors));
   PURSER_RETURN_IF_ERROR(provisioning::CheckPolicies(config.policy_folders));
   PURSER_RETURN_IF_ERROR(HttpOptions(config.http_address).status());
+  if (!config.cost_engine.is_null()) {
+    // The password is asked for when the servers are.
+    PURSER_RETURN_IF_ERROR(costs::ReadClickHouseOptions(config.cost_engine, nullptr).status());
+  }
+  if (!config.cost_sources.is_null()) {
+    for (const auto& [name, source] : config.cost_sources.items()) {
+      PURSER_RETURN_IF_ERROR(costs::CheckSource(name, source).status());
+    }
+  }
   return LoadCostFiles(config).status();
 }
 

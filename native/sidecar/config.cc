@@ -202,6 +202,12 @@ nlohmann::json ConfigSchema() {
                  {{"type", "string"},
                   {"pattern", "^(env|file):"},
                   {"description", "A secret reference."}}}}}}},
+            {"parquet",
+             {{"type", "object"},
+              {"additionalProperties", false},
+              {"properties",
+               {{"duckdb", StringSchema("A libduckdb.so for Parquet that is not read "
+                                        "otherwise; by itself none is looked for.")}}}}},
             {"keepDeliveries",
              {{"type", "integer"},
               {"minimum", 0},
@@ -328,6 +334,10 @@ absl::StatusOr<Config> LoadConfig(absl::string_view file) {
     }
     config.cost_sources = value["costs"].value("sources", nlohmann::json());
     config.cost_engine = value["costs"].value("engine", nlohmann::json());
+    if (const auto parquet = value["costs"].find("parquet");
+        parquet != value["costs"].end() && parquet->contains("duckdb")) {
+      config.cost_duckdb_library = Resolve(folder, (*parquet)["duckdb"]);
+    }
     config.cost_keep_deliveries =
         value["costs"].value("keepDeliveries", config.cost_keep_deliveries);
     config.cost_keep_months = value["costs"].value("keepMonths", 0);

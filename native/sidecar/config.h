@@ -67,9 +67,10 @@ struct Config {
   std::string cost_prices_file;
   std::string cost_metrics_file;
   std::string cost_rates_file;
-  nlohmann::json cost_engine;     // read by costs::ReadClickHouseOptions; null: the store itself
-  nlohmann::json cost_sources;    // by name, read by costs::BillSources; null: none
-  int cost_keep_deliveries = 10;  // see costs::Options
+  nlohmann::json cost_engine;       // read by costs::ReadClickHouseOptions; null: the store itself
+  nlohmann::json cost_sources;      // by name, read by costs::BillSources; null: none
+  std::string cost_duckdb_library;  // "": none
+  int cost_keep_deliveries = 10;    // see costs::Options
   int cost_keep_months = 0;
   std::vector<std::string>
       network_allow;  // addresses the SSRF guard lets pass, CIDR or host[:port]

@@ -82,6 +82,49 @@ TEST_F(ConfigTest, TcpNeedsMutualTls) {
               HasSubstr("clientCa"));
 }
 
+TEST_F(ConfigTest, WhereCostsAreKept) {
+  const std::string rest = "state: s\nlisten: {unix: {path: r/s}}\n";
+  const absl::StatusOr<Config> embedded = Load(rest + "costs: {folders: [billing]}\n");
+  ASSERT_TRUE(embedded.ok()) << embedded.status();
+  EXPECT_TRUE(embedded->cost_engine.is_null()) << "the store itself";
+  EXPECT_EQ(embedded->cost_duckdb_library, "") << "none is looked for";
+  const absl::StatusOr<Config> config = Load(rest + R"(
+costs:
+  folders: [billing]
+  engine:
+    type: clickhouse
+    servers: ["http://ch-1:8123", "http://ch-2:8123"]
+    cluster: purser
+    database: costs
+    user: purser
+    password: env:PURSER_CLICKHOUSE_PASSWORD
+  parquet: {duckdb: lib/libduckdb.so}
+  keepDeliveries: 3
+  keepMonths: 25
+)");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->cost_engine["cluster"], "purser");
+  EXPECT_EQ(config->cost_engine["servers"].size(), 2u);
+  EXPECT_EQ(config->cost_duckdb_library, folder_ + "/lib/libduckdb.so");
+  EXPECT_EQ(config->cost_keep_deliveries, 3);
+  EXPECT_EQ(config->cost_keep_months, 25);
+}
+
+TEST_F(ConfigTest, AnEngineIsNamedAsTheDocumentationSays) {
+  const std::string rest = "state: s\nlisten: {unix: {path: r/s}}\n";
+  EXPECT_THAT(ErrorOf(rest + "costs: {engine: {type: trino, servers: [x]}}\n"),
+              HasSubstr("/costs/engine/type"));
+  EXPECT_THAT(ErrorOf(rest + "costs: {engine: {type: clickhouse}}\n"), HasSubstr("servers"));
+  EXPECT_THAT(ErrorOf(rest + "costs: {engine: {type: clickhouse, servers: [x], colour: red}}\n"),
+              HasSubstr("colour"));
+  EXPECT_THAT(
+      ErrorOf(rest + "costs: {engine: {type: clickhouse, servers: [x], password: secret}}\n"),
+      HasSubstr("/costs/engine/password"))
+      << "a reference, not the secret itself";
+  EXPECT_THAT(ErrorOf(rest + "costs: {parquet: {library: x}}\n"), HasSubstr("library"));
+  EXPECT_THAT(ErrorOf(rest + "costs: {keepMonths: -1}\n"), HasSubstr("/costs/keepMonths"));
+}
+
 TEST_F(ConfigTest, BrokenYamlAndMissingFile) {
   EXPECT_THAT(ErrorOf("state: [1\nlisten: x\n"), HasSubstr("purserd.yaml:2:"));
   EXPECT_EQ(LoadConfig(folder_ + "/none.yaml").status().code(), absl::StatusCode::kNotFound);

@@ -1,6 +1,8 @@
 #include "sidecar/cost_files.h"
 
+#include "absl/strings/str_cat.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/status.h"
 
 namespace purser::sidecar {
@@ -16,7 +18,12 @@ absl::StatusOr<CostFiles> LoadCostFiles(const Config& config) {
   if (!config.allocation_file.empty()) {
     PURSER_ASSIGN_OR_RETURN(files.allocation, costs::Allocation::Load(config.allocation_file));
   }
-  const auto read = [](const std::string& path) { return base::ReadFile(path, kMaxCostFileBytes); };
+  base::Hasher texts(base::HashKind::kSha256);
+  const auto read = [&](const std::string& path) {
+    absl::StatusOr<std::string> text = base::ReadFile(path, kMaxCostFileBytes);
+    if (text.ok()) texts.Update(absl::StrCat(text->size(), "\n", *text));
+    return text;
+  };
   if (!config.cost_entities_file.empty()) {
     PURSER_ASSIGN_OR_RETURN(const std::string text, read(config.cost_entities_file));
     PURSER_ASSIGN_OR_RETURN(files.graph,
@@ -46,6 +53,7 @@ absl::StatusOr<CostFiles> LoadCostFiles(const Config& config) {
     PURSER_ASSIGN_OR_RETURN(files.metrics, costs::ParseMetrics(text, config.cost_metrics_file));
     files.has_metrics = true;
   }
+  files.fingerprint = base::ToHex(texts.Finish());
   return files;
 }
 

@@ -3,6 +3,7 @@
 #define PURSER_SIDECAR_COST_FILES_H_
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -19,6 +20,7 @@ struct CostFiles {
   costs::CostPolicy policy;
   bool has_metrics = false;
   std::vector<costs::MetricValue> metrics;
+  std::string fingerprint;  // of all texts but the rules, which the service looks at itself
 };
 
 // INVALID_ARGUMENT names file and place.

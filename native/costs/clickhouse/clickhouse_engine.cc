@@ -12,6 +12,7 @@
 #include "costs/clickhouse/segment_writer.h"
 #include "costs/clickhouse/tables.h"
 #include "costs/rollups.h"
+#include "costs/state.h"
 #include "http/url.h"
 #include "json/json.h"
 
@@ -241,7 +242,14 @@ absl::StatusOr<int64_t> ClickHouseEngine::Reallocate(const EntityGraph& graph) {
       changed.insert(of_month.begin(), of_month.end());
     }
     const std::string& rules = options_.allocation->fingerprint();
-    if (months.empty() && state.decided_by == rules) return absl::OkStatus();
+    if (months.empty()) {
+      // Nothing that anybody could see is another: the answers stay what they are.
+      if (state.decided_by == rules) return absl::OkStatus();
+      return options_.database->Transact([&](store::Connection& connection) -> absl::Status {
+        PURSER_RETURN_IF_ERROR(CheckVersion(connection, state.version));
+        return SetState(connection, "allocation", rules);
+      });
+    }
     return Replace(graph, state, months, [&](store::Connection& connection) {
       return SetState(connection, "allocation", rules);
     });

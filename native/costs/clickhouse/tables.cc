@@ -11,6 +11,7 @@
 #include "costs/engine.h"
 #include "costs/readers/days.h"
 #include "costs/rollups.h"
+#include "costs/state.h"
 
 namespace purser::costs {
 namespace {

@@ -39,6 +39,7 @@ absl::StatusOr<std::shared_ptr<const BillFormat>> MapColumns(
   mapped->format.name = "mapped";
   mapped->format.empty_amounts = true;
   for (const auto& [name, text] : columns) {
+    absl::StrAppend(&mapped->format.fingerprint, name.size(), ":", name, text.size(), ":", text);
     absl::string_view value = text;
     if (value.empty()) return Wrong(name, "names no column");
     if (name == "tags") {

@@ -91,6 +91,10 @@ class Binder {
 
   int ColumnOf(absl::string_view name) const {
     if (const BillFormat::Column* entry = Entry(name)) {
+      // Asked for by the name it has in the file: 1.3 has a provider's old name and its new one.
+      for (const absl::string_view other : entry->names) {
+        if (NormalisedColumn(other) == NormalisedColumn(name) && Find(name) >= 0) return Find(name);
+      }
       for (const absl::string_view other : entry->names) {
         if (const int column = Find(other); column >= 0) return column;
       }

@@ -49,6 +49,8 @@ struct BillFormat {
   std::vector<absl::string_view> tag_prefixes = {};
   DateOrder dates = DateOrder::kIso;
   bool empty_amounts = false;  // an empty amount is 0
+  // Of a map that somebody wrote: what it says. A file read by another map is another delivery.
+  std::string fingerprint = {};
 };
 
 // All formats, FOCUS last: it has no marks.

@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "costs/readers/formats.h"
 #include "costs/readers/manifest.h"
 
 namespace purser::costs {
@@ -72,7 +73,12 @@ absl::StatusOr<std::vector<FetchedDelivery>> FetchingSource::Round(bool force,
   std::vector<FetchedDelivery> fetched;
   for (const FoundDelivery& delivery : FindDeliveries(objects, options_.finder)) {
     const auto before = known.find(delivery.name);
-    if (!force && before != known.end() && before->second.version == delivery.version &&
+    // Another map of the same columns reads another bill.
+    const std::string version =
+        options_.format == nullptr
+            ? delivery.version
+            : base::Sha256Hex(absl::StrCat(delivery.version, "\n", options_.format->fingerprint));
+    if (!force && before != known.end() && before->second.version == version &&
         (before->second.delivery.result == FetchResult::kStored ||
          before->second.delivery.result == FetchResult::kRefused)) {
       fetched.push_back(before->second.delivery);
@@ -92,7 +98,7 @@ absl::StatusOr<std::vector<FetchedDelivery>> FetchingSource::Round(bool force,
       outcome.detail =
           base::EscapeForDisplay(rows.status().message().substr(0, kShownBytes), kShownBytes);
     }
-    PURSER_RETURN_IF_ERROR(log_.Write(options_.name, {delivery.version, outcome}));
+    PURSER_RETURN_IF_ERROR(log_.Write(options_.name, {version, outcome}));
     fetched.push_back(std::move(outcome));
   }
   return fetched;

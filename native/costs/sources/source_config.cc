@@ -157,6 +157,15 @@ class Entry {
   const SourceDeps& deps_;
 };
 
+// By the map of columns, null without one.
+absl::StatusOr<std::shared_ptr<const BillFormat>> FormatOf(const Entry& entry) {
+  if (!entry.config().contains("columns")) return std::shared_ptr<const BillFormat>();
+  absl::StatusOr<std::shared_ptr<const BillFormat>> format =
+      MapColumns(entry.config()["columns"].get<std::map<std::string, std::string>>());
+  if (!format.ok()) return entry.Wrong("columns", format.status().message());
+  return format;
+}
+
 // Prices as OpenCost has them for machines it knows nothing of.
 absl::StatusOr<ClusterPrices> PricesOf(const Entry& entry) {
   const Json prices = entry.config().value("prices", Json::object());
@@ -235,20 +244,30 @@ absl::StatusOr<std::unique_ptr<ObjectStore>> OpenStore(const std::string& type, 
 
 }  // namespace
 
+absl::StatusOr<std::string> CheckSource(const std::string& name, const Json& config) {
+  const SourceDeps none;
+  const Entry entry(name, config, none);
+  std::string type;
+  if (config.is_object() && config.contains("type") && config["type"].is_string()) {
+    type = config["type"];
+  }
+  static constexpr const char* kTypes[] = {"s3", "http", "folder", "kubernetes", "metrics"};
+  if (std::find(std::begin(kTypes), std::end(kTypes), type) == std::end(kTypes)) {
+    return entry.Wrong("type", "must be s3, http, folder, kubernetes or metrics");
+  }
+  PURSER_ASSIGN_OR_RETURN(const json::Schema schema, json::Schema::Compile(SchemaOf(type)));
+  PURSER_RETURN_IF_ERROR(
+      json::ToStatus(schema.Validate(config), absl::StrCat("costs.sources.", name)));
+  PURSER_RETURN_IF_ERROR(entry.Time("every", kDefaultInterval, kLeastInterval).status());
+  PURSER_RETURN_IF_ERROR(FormatOf(entry).status());
+  return type;
+}
+
 absl::StatusOr<ConfiguredSource> OpenSource(const std::string& name, const Json& config,
                                             const SourceDeps& deps) {
   ConfiguredSource opened;
+  PURSER_ASSIGN_OR_RETURN(opened.type, CheckSource(name, config));
   const Entry entry(name, config, deps);
-  if (config.is_object() && config.contains("type") && config["type"].is_string()) {
-    opened.type = config["type"];
-  }
-  static constexpr const char* kTypes[] = {"s3", "http", "folder", "kubernetes", "metrics"};
-  if (std::find(std::begin(kTypes), std::end(kTypes), opened.type) == std::end(kTypes)) {
-    return entry.Wrong("type", "must be s3, http, folder, kubernetes or metrics");
-  }
-  PURSER_ASSIGN_OR_RETURN(const json::Schema schema, json::Schema::Compile(SchemaOf(opened.type)));
-  PURSER_RETURN_IF_ERROR(
-      json::ToStatus(schema.Validate(config), absl::StrCat("costs.sources.", name)));
   PURSER_ASSIGN_OR_RETURN(opened.interval, entry.Time("every", kDefaultInterval, kLeastInterval));
   if (opened.type == "kubernetes" || opened.type == "metrics") {
     PrometheusOptions options{.url = entry.Get("url")};
@@ -269,12 +288,7 @@ absl::StatusOr<ConfiguredSource> OpenSource(const std::string& name, const Json&
                  .depth = entry.GetInt("depth", 0)},
       .bad_rows = entry.Get("badRows") == "quarantine" ? BadRows::kQuarantine : BadRows::kRefuse,
       .spool_folder = deps.spool_folder};
-  if (config.contains("columns")) {
-    absl::StatusOr<std::shared_ptr<const BillFormat>> format =
-        MapColumns(config["columns"].get<std::map<std::string, std::string>>());
-    if (!format.ok()) return entry.Wrong("columns", format.status().message());
-    options.format = *std::move(format);
-  }
+  PURSER_ASSIGN_OR_RETURN(options.format, FormatOf(entry));
   PURSER_ASSIGN_OR_RETURN(std::unique_ptr<ObjectStore> store, OpenStore(opened.type, entry, deps));
   PURSER_ASSIGN_OR_RETURN(FetchLog log, FetchLog::Open(*deps.database));
   opened.source = std::make_unique<FetchingSource>(std::move(options), std::move(store),

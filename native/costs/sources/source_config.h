@@ -16,6 +16,10 @@ struct ConfiguredSource {
   absl::Duration interval;
 };
 
+// What can be told of an entry of costs.sources without opening it; gives its type.
+// INVALID_ARGUMENT names the place.
+absl::StatusOr<std::string> CheckSource(const std::string& name, const nlohmann::json& config);
+
 // Secrets are resolved here, once. INVALID_ARGUMENT names "costs.sources.<name>" and the member.
 absl::StatusOr<ConfiguredSource> OpenSource(const std::string& name, const nlohmann::json& config,
                                             const SourceDeps& deps);

@@ -37,7 +37,33 @@ bool TakeLevels(absl::string_view& body, int max, size_t count, std::vector<uint
   return true;
 }
 
+bool IsRead(int codec) {
+  return codec == kNone || codec == kSnappy || codec == kGzip || codec == kZstd;
+}
+
+// Of levels, dictionaries and the numbers of their values: every type has them.
+constexpr uint32_t kEncodingsOfAll =
+    1u << kRle | 1u << kBitPacked | 1u << kPlainDictionary | 1u << kRleDictionary;
+
 }  // namespace
+
+std::string WhyDeclined(const Leaf& leaf, const ColumnChunk& chunk) {
+  if (!IsRead(chunk.codec)) {
+    return absl::StrCat(
+        "it is packed with ",
+        chunk.codec >= 0 && chunk.codec < 8 ? kCodecNames[chunk.codec] : "an unknown codec",
+        ", which is not read; use none, snappy, gzip or zstd");
+  }
+  uint32_t encodings = chunk.encodings & ~kEncodingsOfAll;
+  for (; encodings != 0; encodings &= encodings - 1) {
+    const int encoding = std::countr_zero(encodings);
+    Values none;
+    if (DecodeValues({}, leaf, encoding, 0, none) != Decoded::kUnknown) continue;
+    return absl::StrCat("encoding ", EncodingName(encoding), " of ", TypeName(leaf.type),
+                        " is not read");
+  }
+  return "";
+}
 
 absl::Status LeafReader::Wrong(absl::string_view what) const {
   return absl::InvalidArgumentError(absl::StrCat(where_, ", column ",
@@ -155,10 +181,7 @@ absl::StatusOr<absl::string_view> LeafReader::Unpack(absl::string_view packed, i
       good = ZSTD_decompress(buffer.data(), bytes, packed.data(), packed.size()) == bytes;
       break;
     default:
-      return Wrong(absl::StrCat(
-          "it is packed with ",
-          chunk_.codec >= 0 && chunk_.codec < 8 ? kCodecNames[chunk_.codec] : "an unknown codec",
-          ", which is not read; use none, snappy, gzip or zstd"));
+      return Wrong(WhyDeclined(leaf_, chunk_));
   }
   if (!good) return Wrong("its packed bytes are damaged");
   return absl::string_view(buffer.data(), bytes);

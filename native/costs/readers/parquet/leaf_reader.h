@@ -16,6 +16,10 @@ namespace purser::costs::parquet {
 inline constexpr int64_t kMaxPageBytes = 64 << 20;
 inline constexpr int64_t kMaxPageValues = 1 << 22;
 
+// Why pages of the chunk are not read, as far as the footer tells; "" when nothing is known against
+// it.
+std::string WhyDeclined(const Leaf& leaf, const ColumnChunk& chunk);
+
 // One thread.
 class LeafReader {
  public:

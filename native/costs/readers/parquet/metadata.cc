@@ -270,6 +270,19 @@ class SchemaReader {
   size_t next_ = 1;
 };
 
+void ReadEncodings(ThriftReader& reader, ColumnChunk& chunk) {
+  Type element;
+  const int64_t count = reader.ListSize(&element);
+  for (int64_t i = 0; i < count && reader.ok(); ++i) {
+    if (element != Type::kI32) {
+      reader.Skip(element);
+      continue;
+    }
+    const int64_t encoding = reader.Integer();
+    chunk.encodings |= uint32_t{1} << (encoding >= 0 && encoding < 31 ? encoding : 31);
+  }
+}
+
 absl::Status ReadChunk(ThriftReader& reader, int64_t file_bytes, ColumnChunk& chunk) {
   int64_t data = -1, dictionary = -1;
   bool described = false, elsewhere = false, encrypted = false;
@@ -285,6 +298,10 @@ absl::Status ReadChunk(ThriftReader& reader, int64_t file_bytes, ColumnChunk& ch
       int part;
       Type part_type;
       while (parts.Next(&part, &part_type)) {
+        if (part == 2 && part_type == Type::kList) {
+          ReadEncodings(reader, chunk);
+          continue;
+        }
         if (part_type != Type::kI32 && part_type != Type::kI64) {
           reader.Skip(part_type);
           continue;

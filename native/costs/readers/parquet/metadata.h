@@ -60,6 +60,7 @@ struct Column {
 
 struct ColumnChunk {
   int codec = 0;
+  uint32_t encodings = 0;  // a bit for each that its pages may have, as the footer says
   int64_t values = 0;
   int64_t begin = 0;  // of its first page in the file
   int64_t bytes = 0;  // of all its pages as stored

@@ -17,6 +17,7 @@
 #include "costs/readers/byte_source.h"
 #include "costs/readers/parquet/amount_decoder.h"
 #include "costs/readers/parquet/column_decoder.h"
+#include "costs/readers/parquet/leaf_reader.h"
 #include "costs/readers/parquet/metadata.h"
 
 namespace purser::costs::parquet {
@@ -79,6 +80,8 @@ class ParquetBillFile final : public BillFile {
   }
 
  private:
+  // Whether the footer says of each of the leaf's pages that they can be read.
+  absl::Status CheckPages(int leaf) const;
   absl::Status Wrong(absl::string_view what) const {
     return absl::InvalidArgumentError(absl::StrCat(path_, ": not a Parquet file: ", what));
   }
@@ -202,10 +205,11 @@ absl::Status ParquetBillFile::Check(const Binding& binding) const {
                                                    base::EscapeForDisplay(column.name, 120), " (",
                                                    TypeName(leaf.type), ") ", what));
   };
-  const auto text = [&](int number) {
+  const auto text = [&](int number) -> absl::Status {
     const Column& column = metadata_.columns[static_cast<size_t>(number)];
     for (const int leaf : {column.leaf, column.value}) {
       if (leaf < 0) continue;
+      PURSER_RETURN_IF_ERROR(CheckPages(leaf));
       const Leaf& one = metadata_.leaves[static_cast<size_t>(leaf)];
       if (!HasText(one)) return wrong(column, "has a type whose values have no text");
       if (column.value < 0 && one.max_repetition > 0) {
@@ -231,7 +235,21 @@ absl::Status ParquetBillFile::Check(const Binding& binding) const {
       if (column.value >= 0 || listed || !HasAmount(leaf)) {
         return wrong(column, "has a type whose values are no amounts");
       }
+      PURSER_RETURN_IF_ERROR(CheckPages(column.leaf));
     }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ParquetBillFile::CheckPages(int number) const {
+  const size_t leaf = static_cast<size_t>(number);
+  for (size_t group = 0; group < metadata_.groups.size(); ++group) {
+    const std::string why =
+        WhyDeclined(metadata_.leaves[leaf], metadata_.groups[group].chunks[leaf]);
+    if (why.empty()) continue;
+    return absl::UnimplementedError(
+        absl::StrCat(path_, ": row group ", group, ", column ",
+                     base::EscapeForDisplay(metadata_.leaves[leaf].path, 120), ": ", why));
   }
   return absl::OkStatus();
 }
