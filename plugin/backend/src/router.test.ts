@@ -82,7 +82,12 @@ const calls: Record<string, (id: string) => { path: string; body?: unknown }> = 
   'get /v1/costs/sources': () => ({ path: '/v1/costs/sources' }),
   'post /v1/costs/ingest': () => ({
     path: '/v1/costs/ingest',
-    body: { source: 'aws-main', path: 'bill.csv', badRows: 'quarantine' },
+    body: {
+      source: 'aws-main',
+      path: 'bill.csv',
+      badRows: 'quarantine',
+      columns: { BilledCost: 'Cost + Tax', BillingCurrency: '=EUR' },
+    },
   }),
   'get /v1/catalog/sources': () => ({ path: '/v1/catalog/sources' }),
   'get /v1/catalog/sources/{provider}/{instance}': () => ({

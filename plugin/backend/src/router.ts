@@ -212,7 +212,11 @@ export function createRouter(deps: { httpAuth: HttpAuthService; performer: Perfo
       if (route.stream && given.after === undefined) {
         given.after = lastEventId(req);
       }
-      const isCosts = route.method === 'get' && route.path.startsWith('/v1/costs/');
+      // How sources are doing changes without the data.
+      const isCosts =
+        route.method === 'get' &&
+        route.path.startsWith('/v1/costs/') &&
+        route.operation !== 'listCostSources';
       let output: unknown;
       try {
         output = await deps.performer.perform(

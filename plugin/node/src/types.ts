@@ -98,6 +98,8 @@ export interface IngestCostsOptions {
   /** Below one of the sidecar's billing folders. */
   path: string;
   badRows?: 'refuse' | 'quarantine';
+  /** Of a bill of another kind: FOCUS column to what stands for it in the file. */
+  columns?: Record<string, string>;
 }
 
 export interface QueryCostsOptions {
@@ -346,7 +348,7 @@ export interface NativeRefreshOptions {
   /** Let go of the removals that the guard held before. */
   confirm?: boolean;
   onLog(level: LogLevel, text: string): void;
-  /** A chunk of at most 250 changes; the next comes after the promise is settled. */
+  /** A chunk of at most 250 changes; at most three more come before the promise is settled. */
   onChunk(upserts: JsonObject[], removedRefs: string[]): Promise<void>;
 }
 

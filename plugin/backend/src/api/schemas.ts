@@ -271,8 +271,15 @@ export const schemas = {
         enum: ['refuse', 'quarantine'],
         description: 'Rows that cannot be read: refuse the file (default) or set them aside.',
       },
+      columns: {
+        type: 'object',
+        maxProperties: 200,
+        additionalProperties: { type: 'string', maxLength: 1024 },
+        description:
+          'Of a bill of another kind: FOCUS column to what stands for it, "Cost + Tax", "=EUR".',
+      },
     },
-    ['badRows'],
+    ['badRows', 'columns'],
   ),
   CostDimension: { type: 'string', enum: costDimensions },
   ...costSchemas,

@@ -44,6 +44,19 @@ describe('costs over REST', () => {
     assert.match(newer.headers.get('etag')!, /^"8-/);
   });
 
+  it('tags what changes with the data, and nothing else', async () => {
+    backend.sidecar.costAnswers.listCostSources = { sources: [] };
+    const tagOf = async (path: string) => (await backend.fetch(path)).headers.get('etag');
+    for (const path of [
+      '/v1/costs/budgets',
+      '/v1/costs/deliveries',
+      '/v1/costs/entities/resource/default/w/units?metric=orders&from=2026-11-01&to=2026-11-30',
+    ]) {
+      assert.ok(await tagOf(path), path);
+    }
+    assert.doesNotMatch((await tagOf('/v1/costs/sources')) ?? '', /^"\d+-/);
+  });
+
   it('lets people see what is theirs without the permission to see all', async () => {
     backend.decide = ({ name }) => ({
       result: name === 'purser.cost.read.all' ? AuthorizeResult.DENY : AuthorizeResult.ALLOW,

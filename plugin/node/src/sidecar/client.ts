@@ -278,6 +278,7 @@ export class GrpcSidecarClient implements SidecarClient {
           options.badRows === 'quarantine'
             ? BadRowPolicy.BAD_ROW_POLICY_QUARANTINE
             : BadRowPolicy.BAD_ROW_POLICY_REFUSE,
+        columns: options.columns ?? {},
       },
       // The sidecar recognises content it has stored, so a repeat changes nothing.
       { idempotent: true, deadline: INGEST_DEADLINE_MS, ...call },
