@@ -45,6 +45,7 @@ try {
         ...timed("an entity's last 30 days by day and service", result.entitySummary),
         seconds('re-statement of one day (file of a month)', result.restatementSeconds, 2),
         row('re-statement of one day, CPU time', round(result.restatementCpuSeconds), 's'),
+        seconds('rules that decide as before', result.decideYearSeconds),
         seconds('allocation of the year anew', result.reallocateYearSeconds, 10),
         row('allocation of the year anew, CPU time', round(result.reallocateYearCpuSeconds), 's'),
         row('ingest of the year, monthly files', round(result.ingestYearSeconds), 's'),
