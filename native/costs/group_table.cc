@@ -11,7 +11,6 @@ namespace purser::costs {
 namespace {
 
 constexpr size_t kFirstSlots = 4096;
-constexpr size_t kManySlots = 1 << 20;
 // Numbers grow: a part gets more bits than it needs now.
 constexpr int kFirstWidth = 6;
 constexpr int kSpareBits = 2;
@@ -114,8 +113,7 @@ uint64_t* GroupTable::FindOrAdd(const uint64_t* key, uint64_t hash) {
   uint64_t* const record = Record(groups_++);
   std::memcpy(record, key, words_ * sizeof(uint64_t));
   slots_[at] = {tag, static_cast<uint32_t>(groups_)};
-  // Fourfold while it is small: growing looks at all groups again.
-  if (groups_ * 2 > slots_.size()) GrowSlots(slots_.size() * (slots_.size() < kManySlots ? 4 : 2));
+  if (groups_ * 2 > slots_.size()) GrowSlots(slots_.size() * 2);
   return record;
 }
 
@@ -194,6 +192,7 @@ absl::Status GroupTable::AddBlock(const Batch& batch, size_t first, size_t count
     if (slot.index_plus_one != 0 && slot.tag == static_cast<uint32_t>(hashes[i] >> 32)) {
       records[i] = Record(slot.index_plus_one - 1);
       __builtin_prefetch(records[i], 1);
+      __builtin_prefetch(records[i] + stride_ - 1, 1);
     }
   }
   for (size_t i = 0; i < count; ++i) {

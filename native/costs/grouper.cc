@@ -186,22 +186,32 @@ absl::Status Grouper::AddTotals(const RowBatch& batch) {
   while (total_of_.size() < currencies.size()) {
     total_of_.push_back(nullptr);
   }
-  for (size_t row = 0; row < batch.rows; ++row) {
-    if (!pending_.skip.empty() && pending_.skip[row] != 0) continue;
-    const uint32_t code = pending_.codes[currency_][row];
-    ControlTotal*& total = total_of_[code];
-    if (total == nullptr) {
-      total = &totals_[std::string(currencies.TextOf(code))];
-      total->units.resize(measures_);
+  const std::vector<uint32_t>& codes = pending_.codes[currency_];
+  const auto left_out = [&](size_t row) {
+    return !pending_.skip.empty() && pending_.skip[row] != 0;
+  };
+  // Rows of one currency follow each other.
+  for (size_t first = 0, end = 0; first < batch.rows; first = end) {
+    while (end < batch.rows && codes[end] == codes[first]) ++end;
+    ControlTotal*& total = total_of_[codes[first]];
+    for (size_t row = first; row < end; ++row) {
+      if (left_out(row)) continue;
+      if (total == nullptr) {
+        total = &totals_[std::string(currencies.TextOf(codes[first]))];
+        total->units.resize(measures_);
+      }
+      ++total->rows;
     }
-    ++total->rows;
-    for (size_t measure = 0; measure < measures_; ++measure) {
-      if (__builtin_add_overflow(total->units[measure], batch.units[measure][row],
-                                 &total->units[measure])) {
+    for (size_t measure = 0; measure < measures_ && total != nullptr; ++measure) {
+      __int128 sum = total->units[measure];
+      for (size_t row = first; row < end; ++row) {
+        if (left_out(row)) continue;
+        if (!__builtin_add_overflow(sum, batch.units[measure][row], &sum)) continue;
         return absl::OutOfRangeError(
             "the sum of all costs does not fit into ±170141183460469231731: is an amount in the "
             "file wrong?");
       }
+      total->units[measure] = sum;
     }
   }
   return absl::OkStatus();

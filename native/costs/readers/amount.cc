@@ -5,6 +5,10 @@
 
 #include "base/decimal.h"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 namespace purser::costs {
 namespace {
 
@@ -29,15 +33,17 @@ constexpr uint64_t kPowers[kScale + 1] = {1u,
                                           100'000'000'000'000'000u,
                                           1'000'000'000'000'000'000u};
 
+constexpr uint64_t kZeros = 0x3030303030303030u;
+
 // Eight bytes that are all digits.
 inline bool EightDigits(uint64_t word) {
   return ((word & 0xF0F0F0F0F0F0F0F0u) |
           (((word + 0x0606060606060606u) & 0xF0F0F0F0F0F0F0F0u) >> 4)) == 0x3333333333333333u;
 }
 
-// Their value; the first byte is the highest digit. Adds neighbours, then pairs, then fours.
+// Of eight numbers below ten, the first byte the highest digit. Adds neighbours, then pairs, then
+// fours.
 inline uint32_t ValueOfEight(uint64_t word) {
-  word -= 0x3030303030303030u;
   word = word * 10 + (word >> 8);
   return static_cast<uint32_t>((((word & 0x000000FF000000FFu) * 0x000F424000000064u) +
                                 (((word >> 16) & 0x000000FF000000FFu) * 0x0000271000000001u)) >>
@@ -50,7 +56,7 @@ inline const char* TakeDigits(const char* at, const char* end, uint64_t* value) 
   while (end - at >= 8) {
     std::memcpy(&word, at, 8);
     if (!EightDigits(word)) break;
-    *value = *value * 100'000'000 + ValueOfEight(word);
+    *value = *value * 100'000'000 + ValueOfEight(word ^ kZeros);
     at += 8;
   }
   while (at < end) {
@@ -71,29 +77,10 @@ AmountKind ParseAnyAmount(const char* text, size_t size, __int128* units) {
   return rounded ? AmountKind::kRounded : AmountKind::kExact;
 }
 
-}  // namespace
-
-// The common forms, at most 19 digits in all so that they fit 64 bits; everything else goes the
-// general way.
-AmountKind ParseAmount(const char* text, size_t size, __int128* units) {
+// What stands behind the digits: `value` has all of them, to be multiplied by 10^(shift - kScale).
+inline AmountKind ReadExponent(const char* text, size_t size, const char* at, bool negative,
+                               uint64_t value, int64_t shift, __int128* units) {
   const char* const end = text + size;
-  const char* at = text;
-  const bool negative = at < end && *at == '-';
-  if (negative) ++at;
-  uint64_t value = 0;
-  const char* const whole = at;
-  at = TakeDigits(at, end, &value);
-  int64_t digits = at - whole;
-  if (digits == 0) return AmountKind::kBad;
-  int64_t shift = kScale;
-  if (at < end && *at == '.') {
-    const char* const fraction = ++at;
-    at = TakeDigits(at, end, &value);
-    if (at == fraction) return AmountKind::kBad;
-    shift -= at - fraction;
-    digits += at - fraction;
-  }
-  if (digits > 19) return ParseAnyAmount(text, size, units);
   if (at < end) {
     if (*at != 'e' && *at != 'E') return AmountKind::kBad;
     ++at;
@@ -118,6 +105,90 @@ AmountKind ParseAmount(const char* text, size_t size, __int128* units) {
   const __int128 magnitude = static_cast<__int128>(value) * kPowers[shift];
   *units = negative ? -magnitude : magnitude;
   return AmountKind::kExact;
+}
+
+#if defined(__SSE2__)
+// A bit for each of kAmountPadding bytes that is a digit.
+inline uint32_t DigitMask(const char* text) {
+  const __m128i nine = _mm_set1_epi8(9);
+  const auto mask = [&](const char* at) {
+    const __m128i digits =
+        _mm_sub_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)), _mm_set1_epi8('0'));
+    return static_cast<uint32_t>(
+        _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(digits, nine), digits)));
+  };
+  return mask(text) | mask(text + 16) << 16;
+}
+
+// The value of up to eight digits; eight bytes are read.
+inline uint64_t ValueOfDigits(const char* at, unsigned count) {
+  uint64_t word;
+  std::memcpy(&word, at, 8);
+  // In two steps, since no digits would shift by all 64 bits.
+  const unsigned half = 4 * (8 - count);
+  return ValueOfEight((word ^ kZeros) << half << half);
+}
+#endif
+
+}  // namespace
+
+#if defined(__SSE2__)
+// All digits are found at once, so that nothing is guessed about how many there are.
+AmountKind ParsePaddedAmount(const char* text, size_t size, __int128* units) {
+  if (size == 0 || size >= kAmountPadding) return ParseAmount(text, size, units);
+  const unsigned negative = text[0] == '-';
+  uint64_t others = (~uint64_t{DigitMask(text)} | uint64_t{1} << size) & ~uint64_t{negative};
+  unsigned end = static_cast<unsigned>(__builtin_ctzll(others));
+  const unsigned whole = end - negative;
+  const char* fraction = text;
+  unsigned digits = 0;  // behind the point
+  if (end < size && text[end] == '.') {
+    fraction += end + 1;
+    others &= others - 1;
+    const unsigned point = end;
+    end = static_cast<unsigned>(__builtin_ctzll(others));
+    digits = end - point - 1;
+    if (digits == 0) return AmountKind::kBad;
+  }
+  // Nineteen digits fit into 64 bits.
+  if (whole == 0 || whole > 8 || digits > 16 || whole + digits > 19) {
+    return ParseAmount(text, size, units);
+  }
+  const unsigned first = digits < 8 ? digits : 8;
+  const uint64_t value = ValueOfDigits(text + negative, whole) * kPowers[digits] +
+                         ValueOfDigits(fraction, first) * kPowers[digits - first] +
+                         ValueOfDigits(fraction + 8, digits - first);
+  return ReadExponent(text, size, text + end, negative != 0, value,
+                      kScale - static_cast<int64_t>(digits), units);
+}
+#else
+AmountKind ParsePaddedAmount(const char* text, size_t size, __int128* units) {
+  return ParseAmount(text, size, units);
+}
+#endif
+
+// The common forms, at most 19 digits in all so that they fit 64 bits; everything else goes the
+// general way.
+AmountKind ParseAmount(const char* text, size_t size, __int128* units) {
+  const char* const end = text + size;
+  const char* at = text;
+  const bool negative = at < end && *at == '-';
+  if (negative) ++at;
+  uint64_t value = 0;
+  const char* const whole = at;
+  at = TakeDigits(at, end, &value);
+  int64_t digits = at - whole;
+  if (digits == 0) return AmountKind::kBad;
+  int64_t shift = kScale;
+  if (at < end && *at == '.') {
+    const char* const fraction = ++at;
+    at = TakeDigits(at, end, &value);
+    if (at == fraction) return AmountKind::kBad;
+    shift -= at - fraction;
+    digits += at - fraction;
+  }
+  if (digits > 19) return ParseAnyAmount(text, size, units);
+  return ReadExponent(text, size, at, negative, value, shift, units);
 }
 
 std::string AmountProblem(absl::string_view text) {

@@ -84,6 +84,16 @@ TEST(TagsTest, Oddities) {
   EXPECT_FALSE(ParseTags("[]").ok());
   EXPECT_FALSE(ParseTags("{\"a\": \"b\"").ok());
   EXPECT_FALSE(ParseTags("team=a").ok());
+  // Plain objects, and those that only look so.
+  EXPECT_THAT(*ParseTags("{ \"a\" :\t\"x\",\n\"b\":\"\"}"),
+              ElementsAre(Pair("a", "x"), Pair("b", "")));
+  EXPECT_THAT(*ParseTags(R"({"a": "x\u0041\"", "ä": "ö"})"),
+              ElementsAre(Pair("a", "xA\""), Pair("ä", "ö")));
+  for (const char* text :
+       {R"({"a":"x"}})", R"({"a":"x",})", R"({"a" "x"})", R"({"a":"x")", R"({,})",
+        R"({"a":"x"} {})", "{\"a\":\"x\ny\"}", R"({"a":"x","a":{}})", "{\"a"}) {
+    EXPECT_FALSE(ParseTags(text).ok()) << text;
+  }
   const Tags tags = *ParseTags(R"({"user:team": "a", "b": "c"})");
   EXPECT_EQ(*FindTag(tags, "team"), "a");
   EXPECT_EQ(*FindTag(tags, "b"), "c");

@@ -14,6 +14,7 @@ namespace purser::costs {
 namespace {
 
 constexpr size_t kLookupBlock = 32;
+static_assert(kCsvIndexSlack >= kAmountPadding, "amounts are read in place");
 
 bool IsText(absl::string_view raw) {
   return raw.find('\0') == absl::string_view::npos && base::IsValidUtf8(raw);
@@ -106,6 +107,9 @@ void CsvDecoder::DecodeText(const CsvChunk& chunk, const TextSource& source,
       dictionary.texts.PrefetchSlot(hashes[i]);
     }
     for (size_t i = 0; i < count; ++i) {
+      if (!same[i]) dictionary.texts.PrefetchEntry(hashes[i]);
+    }
+    for (size_t i = 0; i < count; ++i) {
       if (!same[i]) dictionary.texts.PrefetchText(hashes[i]);
     }
     for (size_t i = 0; i < count; ++i) {
@@ -149,7 +153,7 @@ void CsvDecoder::DecodeAmount(const CsvChunk& chunk, const AmountSource& source,
   if (const int column = source.column(); column >= 0) {
     for (size_t row = 0; row < rows; ++row) {
       const absl::string_view text = Inside(chunk.Field(row, static_cast<size_t>(column)));
-      if (ParseAmount(text.data(), text.size(), &units[row]) == AmountKind::kExact) continue;
+      if (ParsePaddedAmount(text.data(), text.size(), &units[row]) == AmountKind::kExact) continue;
       units[row] = 0;
       AddAmount(chunk, row, {column, false}, source.may_be_empty, &units[row], batch);
     }

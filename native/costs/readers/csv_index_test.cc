@@ -134,12 +134,17 @@ TEST(AmountTest, IsWhatDecimalReads) {
     const absl::StatusOr<base::Decimal> expected = base::Decimal::Parse(text, &rounded);
     const AmountKind kind = ParseAmount(text.data(), text.size(), &units);
     ASSERT_EQ(kind == AmountKind::kBad, !expected.ok()) << text;
+    // What stands behind the amount in the file is no part of it.
+    const std::string padded = text + "7.9E-12" + std::string(kAmountPadding, '8');
+    __int128 padded_units = 0;
+    ASSERT_EQ(ParsePaddedAmount(padded.data(), text.size(), &padded_units), kind) << text;
     if (!expected.ok()) {
       EXPECT_FALSE(AmountProblem(text).empty());
       return;
     }
     EXPECT_EQ(kind == AmountKind::kRounded, rounded) << text;
     EXPECT_TRUE(units == expected->units()) << text;
+    EXPECT_TRUE(padded_units == expected->units()) << text;
   };
   for (const char* text : {"",
                            "-",

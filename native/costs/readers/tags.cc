@@ -8,6 +8,44 @@
 
 namespace purser::costs {
 
+namespace {
+
+// An object as nearly all exports write it: texts for values, ASCII, nothing escaped, no key twice.
+// False for everything else, which is left to the JSON reader.
+bool ReadPlainTags(absl::string_view text, Tags& tags) {
+  size_t at = 1;  // behind the brace
+  const auto skip_blanks = [&] {
+    while (at < text.size() && absl::ascii_isspace(text[at]) && text[at] != '\v' &&
+           text[at] != '\f') {
+      ++at;
+    }
+  };
+  const auto take = [&](char wanted) {
+    skip_blanks();
+    if (at == text.size() || text[at] != wanted) return false;
+    ++at;
+    return true;
+  };
+  const auto take_text = [&](absl::string_view* out) {
+    if (!take('"')) return false;
+    const size_t begin = at;
+    while (at < text.size() && text[at] != '"') {
+      if (!absl::ascii_isprint(text[at]) || text[at] == '\\') return false;
+      ++at;
+    }
+    *out = text.substr(begin, at - begin);
+    return take('"');
+  };
+  absl::string_view key, value;
+  do {
+    if (!take_text(&key) || !take(':') || !take_text(&value)) return false;
+    if (!tags.emplace(std::string(key), std::string(value)).second) return false;
+  } while (take(','));
+  return take('}') && at == text.size();
+}
+
+}  // namespace
+
 absl::StatusOr<Tags> ParseTags(absl::string_view text) {
   Tags tags;
   text = absl::StripAsciiWhitespace(text);
@@ -21,6 +59,8 @@ absl::StatusOr<Tags> ParseTags(absl::string_view text) {
     braced = absl::StrCat("{", text, "}");
     text = braced;
   }
+  if (text.front() == '{' && ReadPlainTags(text, tags)) return tags;
+  tags.clear();
   absl::StatusOr<nlohmann::json> value = json::Parse(text, {.max_depth = 4});
   if (!value.ok()) return base::Annotate(value.status(), "tags are no JSON object");
   if (!value->is_object()) return absl::InvalidArgumentError("tags are no JSON object");

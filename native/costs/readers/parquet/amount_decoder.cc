@@ -40,22 +40,22 @@ void AmountDecoder::Start(const RowGroup& group, const std::string& where) {
 
 absl::Status AmountDecoder::Prepare(size_t* rows) {
   for (const std::unique_ptr<Input>& input : inputs_) {
-    if (input->next == input->units.size()) PURSER_RETURN_IF_ERROR(input->LoadPage());
+    if (input->next == input->units.size()) PURSER_RETURN_IF_ERROR(input->LoadSlice());
     *rows = std::min(*rows, input->units.size() - input->next);
   }
   return absl::OkStatus();
 }
 
-absl::Status AmountDecoder::Input::LoadPage() {
+absl::Status AmountDecoder::Input::LoadSlice() {
   if (reader.leaf().max_repetition > 0) return LoadLists();
-  PURSER_ASSIGN_OR_RETURN(const bool more, reader.NextPage());
+  PURSER_ASSIGN_OR_RETURN(const bool more, reader.NextSlice());
   if (!more) return reader.TooFewRows();
-  DecodePage();
+  DecodeSlice();
   next = 0;
   return absl::OkStatus();
 }
 
-void AmountDecoder::Input::DecodePage() {
+void AmountDecoder::Input::DecodeSlice() {
   const Leaf& leaf = reader.leaf();
   const auto convert = [&](const Values& values, size_t index, __int128* out) {
     *out = 0;
@@ -120,13 +120,13 @@ absl::Status AmountDecoder::Input::LoadLists() {
     open_ = false;
   };
   while (sums.empty()) {
-    PURSER_ASSIGN_OR_RETURN(const bool more, reader.NextPage());
+    PURSER_ASSIGN_OR_RETURN(const bool more, reader.NextSlice());
     if (!more) {
       if (!open_) return reader.TooFewRows();
       close();
       break;
     }
-    DecodePage();
+    DecodeSlice();
     for (size_t i = 0; i < reader.entries(); ++i) {
       if (reader.repetitions()[i] == 0) {
         if (open_) close();

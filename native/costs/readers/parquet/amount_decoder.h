@@ -32,11 +32,11 @@ class AmountDecoder {
   // One column that amounts stand in.
   struct Input {
     Input(int file, const Leaf& leaf, int column) : reader(file, leaf), column(column) {}
-    absl::Status LoadPage();
+    absl::Status LoadSlice();
     LeafReader reader;
     const int column;
     // Of a list: the sum of its elements.
-    std::vector<__int128> units;  // of the page, by row
+    std::vector<__int128> units;  // of the slice, by row
     std::vector<uint8_t> kinds;
     bool all_exact = true;
     size_t next = 0;
@@ -45,8 +45,8 @@ class AmountDecoder {
     std::vector<uint8_t> dictionary_kinds;
 
    private:
-    // Fills units and kinds by the page's entries.
-    void DecodePage();
+    // Fills units and kinds by the slice's entries.
+    void DecodeSlice();
     absl::Status LoadLists();
     void AddElement(__int128 amount, uint8_t kind);
     // A list that may go on in the next page.

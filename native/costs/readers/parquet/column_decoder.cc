@@ -24,7 +24,7 @@ class FlatText final : public TextDecoder {
   absl::Status Prepare(SourceDictionary& dictionary, size_t* rows) override {
     if (next_ == codes_.size()) {
       dictionary.Trim();
-      PURSER_RETURN_IF_ERROR(LoadPage(dictionary));
+      PURSER_RETURN_IF_ERROR(LoadSlice(dictionary));
     }
     *rows = std::min(*rows, codes_.size() - next_);
     return absl::OkStatus();
@@ -45,8 +45,8 @@ class FlatText final : public TextDecoder {
   }
 
  private:
-  absl::Status LoadPage(SourceDictionary& dictionary) {
-    PURSER_ASSIGN_OR_RETURN(const bool more, reader_.NextPage());
+  absl::Status LoadSlice(SourceDictionary& dictionary) {
+    PURSER_ASSIGN_OR_RETURN(const bool more, reader_.NextSlice());
     if (!more) return reader_.TooFewRows();
     const size_t entries = reader_.entries();
     codes_.resize(entries);
@@ -83,7 +83,7 @@ class FlatText final : public TextDecoder {
   const int leaf_;
   const int column_;
   PageNumbers numbers_;
-  std::vector<uint32_t> codes_;  // of the page, by row
+  std::vector<uint32_t> codes_;  // of the slice, by row
   size_t next_ = 0;
   uint32_t last_ = 0;
   bool some_no_text_ = false;

@@ -78,9 +78,13 @@ bool IsBytes(const Leaf& leaf) {
 // Most prices and costs have few digits: if d · 10^12 rounds to an integer below 10^15 that divides
 // back to d, that integer's decimal has at most 15 digits, and of those only one reads as d.
 bool FewDigits(double value, __int128* units) {
-  const double scaled = std::nearbyint(value * 1e12);
-  if (!(std::fabs(scaled) < 1e15) || scaled / 1e12 != value) return false;
-  *units = static_cast<__int128>(static_cast<int64_t>(scaled)) * 1'000'000;
+  // Rounds what is below 2^51, without a call.
+  constexpr double kRound = 6755399441055744.0;  // 1.5 * 2^52
+  const double scaled = value * 1e12;
+  if (!(std::fabs(scaled) < 1e15)) return false;
+  const double whole = (scaled + kRound) - kRound;
+  if (whole / 1e12 != value) return false;
+  *units = static_cast<__int128>(static_cast<int64_t>(whole)) * 1'000'000;
   return true;
 }
 

@@ -1,7 +1,9 @@
 #include "costs/readers/parquet/encodings.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -37,6 +39,25 @@ uint64_t BitsAt(const char* bytes, size_t bit, int width) {
   }
   return word & mask;
 }
+
+// Groups of eight packed numbers; with the width known, nothing is left to be computed but shifts.
+template <size_t kWidth>
+void Unpack(const char* from, size_t groups, uint32_t* out) {
+  constexpr uint64_t kMask = (uint64_t{1} << kWidth) - 1;
+  for (; groups > 0; --groups, from += kWidth, out += 8) {
+    for (size_t i = 0; i < 8; ++i) {
+      const size_t bit = i * kWidth;
+      out[i] = static_cast<uint32_t>(Load64(from + bit / 8) >> (bit % 8) & kMask);
+    }
+  }
+}
+using UnpackFunction = void (*)(const char*, size_t, uint32_t*);
+template <size_t... kWidths>
+constexpr std::array<UnpackFunction, sizeof...(kWidths)> UnpackAll(
+    std::index_sequence<kWidths...>) {
+  return {Unpack<kWidths>...};
+}
+constexpr auto kUnpack = UnpackAll(std::make_index_sequence<33>());  // by width
 
 // DELTA_BINARY_PACKED: appends all numbers; at most `most`.
 bool DecodeDelta(absl::string_view& bytes, size_t most, std::vector<int64_t>& out) {
@@ -182,19 +203,26 @@ bool AppendFixed(const Leaf& leaf, const char* at, Values& values) {
   }
 }
 
-bool DecodePlain(absl::string_view bytes, const Leaf& leaf, size_t count, Values& values) {
-  // What cannot be there is not made room for.
-  const size_t most = std::min(count, bytes.size() * 8);
-  if (leaf.type == PhysicalType::kByteArray || leaf.type == PhysicalType::kFixed) {
-    values.bytes.reserve(std::min(most, bytes.size()));
-  } else if (leaf.type == PhysicalType::kFloat || leaf.type == PhysicalType::kDouble) {
-    values.doubles.reserve(most);
-  } else {
-    values.integers.reserve(most);
+// The first bytes of all values, then the second ones, and so on.
+bool DecodeSplit(absl::string_view bytes, const Leaf& leaf, size_t count, Values& values) {
+  const size_t size = FixedSize(leaf);
+  if (size == 0 || bytes.size() / size < count) return false;
+  std::string together(count * size, '\0');
+  for (size_t byte = 0; byte < size; ++byte) {
+    for (size_t i = 0; i < count; ++i) together[i * size + byte] = bytes[byte * count + i];
   }
+  values.made.push_back(std::move(together));
+  absl::string_view rest = values.made.back();
+  return TakePlain(rest, leaf, count, values);
+}
+
+}  // namespace
+
+bool TakePlain(absl::string_view& bytes, const Leaf& leaf, size_t count, Values& values) {
   if (leaf.type == PhysicalType::kBoolean) {
     if (bytes.size() < (count + 7) / 8) return false;
     for (size_t i = 0; i < count; ++i) values.integers.push_back(bytes[i / 8] >> (i % 8) & 1);
+    bytes.remove_prefix((count + 7) / 8);
     return true;
   }
   if (leaf.type == PhysicalType::kByteArray) {
@@ -218,22 +246,9 @@ bool DecodePlain(absl::string_view bytes, const Leaf& leaf, size_t count, Values
       return false;
     }
   }
+  bytes.remove_prefix(count * size);
   return true;
 }
-
-// The first bytes of all values, then the second ones, and so on.
-bool DecodeSplit(absl::string_view bytes, const Leaf& leaf, size_t count, Values& values) {
-  const size_t size = FixedSize(leaf);
-  if (size == 0 || bytes.size() / size < count) return false;
-  std::string together(count * size, '\0');
-  for (size_t byte = 0; byte < size; ++byte) {
-    for (size_t i = 0; i < count; ++i) together[i * size + byte] = bytes[byte * count + i];
-  }
-  values.made.push_back(std::move(together));
-  return DecodePlain(values.made.back(), leaf, count, values);
-}
-
-}  // namespace
 
 void Values::Clear() {
   integers.clear();
@@ -242,44 +257,69 @@ void Values::Clear() {
   made.clear();
 }
 
-bool DecodeRuns(absl::string_view bytes, int width, size_t count, std::vector<uint32_t>& out) {
-  out.resize(count);
-  if (width == 0) {
-    std::fill(out.begin(), out.end(), 0);
+bool RunReader::Begin() {
+  if (width_ < 0 || width_ > 32) return false;
+  uint64_t head;
+  if (!TakeVarint(bytes_, &head)) return false;
+  packed_ = (head & 1) != 0;
+  if (!packed_) {
+    const size_t size = static_cast<size_t>(width_ + 7) / 8;
+    left_ = static_cast<size_t>(head >> 1);
+    if (bytes_.size() < size || left_ == 0) return false;
+    value_ = static_cast<uint32_t>(BitsAt(bytes_.data(), 0, width_));
+    bytes_.remove_prefix(size);
     return true;
   }
-  if (width < 0 || width > 32) return false;
-  size_t done = 0;
-  while (done < count) {
-    uint64_t head;
-    if (!TakeVarint(bytes, &head)) return false;
-    if ((head & 1) == 0) {
-      const size_t run = static_cast<size_t>(std::min<uint64_t>(head >> 1, count - done));
-      const size_t size = static_cast<size_t>(width + 7) / 8;
-      if (bytes.size() < size || run == 0) return false;
-      const uint32_t value = static_cast<uint32_t>(BitsAt(bytes.data(), 0, width));
-      std::fill_n(out.begin() + static_cast<std::ptrdiff_t>(done), run, value);
-      bytes.remove_prefix(size);
-      done += run;
-      continue;
+  const uint64_t groups = head >> 1;
+  if (groups == 0 || groups > (uint64_t{1} << 32)) return false;
+  // The last group may be cut behind the last value.
+  const size_t there = bytes_.size() * 8 / static_cast<size_t>(width_);
+  left_ = std::min(static_cast<size_t>(groups) * 8, there);
+  if (left_ == 0) return false;
+  bits_ = bytes_.data();
+  done_ = 0;
+  bytes_.remove_prefix(
+      std::min(bytes_.size(), static_cast<size_t>(groups) * static_cast<size_t>(width_)));
+  return true;
+}
+
+bool RunReader::Take(size_t count, uint32_t* out) {
+  if (width_ == 0) {
+    std::fill_n(out, count, 0);
+    return true;
+  }
+  while (count > 0) {
+    if (left_ == 0 && !Begin()) return false;
+    const size_t now = std::min(left_, count);
+    if (packed_) {
+      TakePacked(now, out);
+    } else {
+      std::fill_n(out, now, value_);
     }
-    const uint64_t groups = head >> 1;
-    if (groups == 0 || groups > (uint64_t{1} << 32)) return false;
-    const size_t values = static_cast<size_t>(std::min<uint64_t>(groups * 8, count - done));
-    // The last group may be cut behind the last value.
-    if (bytes.size() < (values * static_cast<size_t>(width) + 7) / 8) return false;
-    const char* const packed = bytes.data();
-    const uint64_t mask = width == 32 ? 0xFFFFFFFFu : (uint64_t{1} << width) - 1;
-    uint32_t* const to = out.data() + done;
-    size_t bit = 0;
-    for (size_t i = 0; i < values; ++i, bit += static_cast<size_t>(width)) {
-      to[i] = static_cast<uint32_t>((Load64(packed + (bit >> 3)) >> (bit & 7)) & mask);
-    }
-    done += values;
-    bytes.remove_prefix(
-        std::min(bytes.size(), static_cast<size_t>(groups) * static_cast<size_t>(width)));
+    left_ -= now;
+    count -= now;
+    out += now;
   }
   return true;
+}
+
+bool RunReader::TakeSame(size_t count, uint32_t value) {
+  if (width_ == 0) return value == 0;
+  if (left_ == 0 && !Begin()) return false;
+  if (packed_ || left_ < count || value_ != value) return false;
+  left_ -= count;
+  return true;
+}
+
+void RunReader::TakePacked(size_t count, uint32_t* out) {
+  const size_t width = static_cast<size_t>(width_);
+  const auto one = [&] { *out++ = static_cast<uint32_t>(BitsAt(bits_, done_++ * width, width_)); };
+  for (; count > 0 && done_ % 8 != 0; --count) one();
+  const size_t groups = count / 8;
+  kUnpack[width](bits_ + done_ / 8 * width, groups, out);
+  done_ += groups * 8;
+  out += groups * 8;
+  for (count %= 8; count > 0; --count) one();
 }
 
 std::string EncodingName(int encoding) {
@@ -313,15 +353,15 @@ Decoded DecodeValues(absl::string_view bytes, const Leaf& leaf, int encoding, si
   const bool is_bytes = leaf.type == PhysicalType::kByteArray;
   switch (encoding) {
     case kPlain:
-      return done(DecodePlain(bytes, leaf, count, values));
+      return done(TakePlain(bytes, leaf, count, values));
     case kRle: {
       if (leaf.type != PhysicalType::kBoolean) return Decoded::kUnknown;
       uint32_t size;
       if (bytes.size() < 4) return Decoded::kDamaged;
       std::memcpy(&size, bytes.data(), 4);
       if (bytes.size() - 4 < size) return Decoded::kDamaged;
-      std::vector<uint32_t> bits;
-      if (!DecodeRuns(bytes.substr(4, size), 1, count, bits)) return Decoded::kDamaged;
+      std::vector<uint32_t> bits(count);
+      if (!RunReader(bytes.substr(4, size), 1).Take(count, bits.data())) return Decoded::kDamaged;
       values.integers.insert(values.integers.end(), bits.begin(), bits.end());
       return Decoded::kDone;
     }

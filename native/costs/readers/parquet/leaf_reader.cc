@@ -26,13 +26,13 @@ constexpr size_t kMaxHeaderBytes = 1 << 20;
 int WidthOf(int level) { return std::bit_width(static_cast<unsigned>(level)); }
 
 // The levels of a page of version 1: their size, then runs.
-bool TakeLevels(absl::string_view& body, int max, size_t count, std::vector<uint32_t>& out) {
+bool TakeLevels(absl::string_view& body, int max, RunReader& runs) {
   if (max == 0) return true;
   if (body.size() < 4) return false;
   uint32_t size;
   std::memcpy(&size, body.data(), 4);
   if (body.size() - 4 < size) return false;
-  if (!DecodeRuns(body.substr(4, size), WidthOf(max), count, out)) return false;
+  runs = RunReader(body.substr(4, size), WidthOf(max));
   body.remove_prefix(4 + size);
   return true;
 }
@@ -83,7 +83,7 @@ void LeafReader::Start(const ColumnChunk& chunk, std::string where) {
   values_left_ = chunk.values;
   has_dictionary_ = false;
   dictionary_size_ = 0;
-  entries_ = 0;
+  entries_ = page_left_ = 0;
 }
 
 absl::Status LeafReader::ReadAt(int64_t offset, size_t size, std::vector<char>& out) {
@@ -98,6 +98,15 @@ absl::Status LeafReader::ReadAt(int64_t offset, size_t size, std::vector<char>& 
     have += static_cast<size_t>(count);
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<bool> LeafReader::NextSlice() {
+  if (page_left_ == 0) {
+    PURSER_ASSIGN_OR_RETURN(const bool more, NextPage());
+    if (!more) return false;
+  }
+  PURSER_RETURN_IF_ERROR(DecodeSlice());
+  return true;
 }
 
 absl::StatusOr<bool> LeafReader::NextPage() {
@@ -205,9 +214,7 @@ absl::Status LeafReader::ReadDictionary(const PageHeader& header) {
 }
 
 absl::Status LeafReader::ReadData(const PageHeader& header) {
-  entries_ = static_cast<size_t>(header.values);
-  definitions_.clear();
-  repetitions_.clear();
+  const auto entries = static_cast<size_t>(header.values);
   absl::string_view body(packed_.data(), static_cast<size_t>(header.packed_bytes));
   if (header.type == PageHeader::kDataV2) {
     const int64_t levels = header.repetition_bytes + header.definition_bytes;
@@ -217,14 +224,9 @@ absl::Status LeafReader::ReadData(const PageHeader& header) {
     }
     const auto repetition = static_cast<size_t>(header.repetition_bytes);
     const auto definition = static_cast<size_t>(header.definition_bytes);
-    if ((leaf_.max_repetition > 0 &&
-         !DecodeRuns(body.substr(0, repetition), WidthOf(leaf_.max_repetition), entries_,
-                     repetitions_)) ||
-        (leaf_.max_definition > 0 &&
-         !DecodeRuns(body.substr(repetition, definition), WidthOf(leaf_.max_definition), entries_,
-                     definitions_))) {
-      return Wrong("its levels are damaged");
-    }
+    repetition_runs_ = RunReader(body.substr(0, repetition), WidthOf(leaf_.max_repetition));
+    definition_runs_ =
+        RunReader(body.substr(repetition, definition), WidthOf(leaf_.max_definition));
     body.remove_prefix(static_cast<size_t>(levels));
     if (header.packed) {
       PURSER_ASSIGN_OR_RETURN(body, Unpack(body, header.unpacked_bytes - levels, page_));
@@ -235,40 +237,80 @@ absl::Status LeafReader::ReadData(const PageHeader& header) {
       return Wrong(absl::StrCat("levels with encoding ", EncodingName(header.definition_encoding),
                                 ", which is not read"));
     }
-    if (!TakeLevels(body, leaf_.max_repetition, entries_, repetitions_) ||
-        !TakeLevels(body, leaf_.max_definition, entries_, definitions_)) {
+    if (!TakeLevels(body, leaf_.max_repetition, repetition_runs_) ||
+        !TakeLevels(body, leaf_.max_definition, definition_runs_)) {
       return Wrong("its levels are damaged");
     }
   }
-  size_t present = entries_;
-  if (leaf_.max_definition > 0) {
-    const auto full = static_cast<uint32_t>(leaf_.max_definition);
-    present = static_cast<size_t>(std::count(definitions_.begin(), definitions_.end(), full));
-    if (std::any_of(definitions_.begin(), definitions_.end(),
-                    [&](uint32_t level) { return level > full; })) {
-      return Wrong("a level is higher than the schema allows");
-    }
+  encoding_ = header.encoding;
+  uses_dictionary_ = encoding_ == kRleDictionary || encoding_ == kPlainDictionary;
+  plain_ = body;
+  page_left_ = entries;
+  if (uses_dictionary_) {
+    if (!has_dictionary_) return Wrong("it refers to a dictionary, and there is none");
+    // Without bytes there is no width, which matters only when a value is there.
+    const int width = body.empty() ? -1 : static_cast<uint8_t>(body[0]);
+    code_runs_ = RunReader(body.substr(body.empty() ? 0 : 1), width);
   }
+  return absl::OkStatus();
+}
+
+absl::Status LeafReader::DecodeLevels(size_t count, size_t* present) {
+  repetitions_.clear();
+  if (leaf_.max_repetition > 0) {
+    repetitions_.resize(count);
+    if (!repetition_runs_.Take(count, repetitions_.data())) return Wrong("its levels are damaged");
+  }
+  definitions_.clear();
+  *present = count;
+  const auto full = static_cast<uint32_t>(leaf_.max_definition);
+  if (full == 0 || definition_runs_.TakeSame(count, full)) return absl::OkStatus();
+  definitions_.resize(count);
+  if (!definition_runs_.Take(count, definitions_.data())) return Wrong("its levels are damaged");
+  size_t there = 0;
+  uint32_t most = 0;
+  for (const uint32_t level : definitions_) {
+    there += level == full;
+    most = std::max(most, level);
+  }
+  if (most > full) return Wrong("a level is higher than the schema allows");
+  if (there == count) definitions_.clear();
+  *present = there;
+  return absl::OkStatus();
+}
+
+absl::Status LeafReader::DecodeSlice() {
+  // The others are decoded as a whole.
+  const bool in_slices =
+      uses_dictionary_ || (encoding_ == kPlain && leaf_.type != PhysicalType::kBoolean);
+  entries_ = in_slices ? std::min(page_left_, kSliceEntries) : page_left_;
+  page_left_ -= entries_;
+  size_t present;
+  PURSER_RETURN_IF_ERROR(DecodeLevels(entries_, &present));
   values_.Clear();
   codes_.clear();
-  uses_dictionary_ = header.encoding == kRleDictionary || header.encoding == kPlainDictionary;
   if (!uses_dictionary_) {
-    switch (DecodeValues(body, leaf_, header.encoding, present, values_)) {
+    const Decoded decoded =
+        in_slices
+            ? (TakePlain(plain_, leaf_, present, values_) ? Decoded::kDone : Decoded::kDamaged)
+            : DecodeValues(plain_, leaf_, encoding_, present, values_);
+    switch (decoded) {
       case Decoded::kDone:
         return absl::OkStatus();
       case Decoded::kDamaged:
-        return Wrong(absl::StrCat("its values (", EncodingName(header.encoding), ") are damaged"));
+        return Wrong(absl::StrCat("its values (", EncodingName(encoding_), ") are damaged"));
       case Decoded::kUnknown:
-        return Wrong(absl::StrCat("encoding ", EncodingName(header.encoding), " of ",
+        return Wrong(absl::StrCat("encoding ", EncodingName(encoding_), " of ",
                                   TypeName(leaf_.type), " is not read"));
     }
   }
-  if (!has_dictionary_) return Wrong("it refers to a dictionary, and there is none");
   if (present == 0) return absl::OkStatus();
-  if (body.empty() || !DecodeRuns(body.substr(1), static_cast<uint8_t>(body[0]), present, codes_)) {
+  codes_.resize(present);
+  if (!code_runs_.Take(present, codes_.data())) {
     return Wrong("its dictionary numbers are damaged");
   }
-  const uint32_t most = *std::max_element(codes_.begin(), codes_.end());
+  uint32_t most = 0;
+  for (const uint32_t code : codes_) most = std::max(most, code);
   if (most >= dictionary_size_) return Wrong("a number is not one of its dictionary");
   return absl::OkStatus();
 }

@@ -15,6 +15,8 @@ namespace purser::costs::parquet {
 
 inline constexpr int64_t kMaxPageBytes = 64 << 20;
 inline constexpr int64_t kMaxPageValues = 1 << 22;
+// Entries of a page that are decoded at a time: what is made of them stays in a core's cache.
+inline constexpr size_t kSliceEntries = 4096;
 
 // Why pages of the chunk are not read, as far as the footer tells; "" when nothing is known against
 // it.
@@ -27,12 +29,14 @@ class LeafReader {
   LeafReader(int file, const Leaf& leaf) : file_(file), leaf_(leaf) {}
 
   void Start(const ColumnChunk& chunk, std::string where);
-  // Reads the next page with values. False behind the last one. INVALID_ARGUMENT names the file,
-  // the column and the page that is damaged or has a codec or an encoding that is not known.
-  absl::StatusOr<bool> NextPage();
+  // Decodes the next slice of a page with values: up to kSliceEntries of them, or the whole page
+  // where its encoding needs that. False behind the last one. INVALID_ARGUMENT names the file, the
+  // column and the page that is damaged or has a codec or an encoding that is not known.
+  absl::StatusOr<bool> NextSlice();
 
-  // Of the page: one entry for each value, missing ones too. Empty when the level is always 0.
+  // Of the slice: one entry for each value, missing ones too. Empty when none is missing.
   const std::vector<uint32_t>& definitions() const { return definitions_; }
+  // Empty when the level is always 0.
   const std::vector<uint32_t>& repetitions() const { return repetitions_; }
   size_t entries() const { return entries_; }
 
@@ -56,7 +60,12 @@ class LeafReader {
   absl::StatusOr<absl::string_view> Unpack(absl::string_view packed, int64_t size,
                                            std::vector<char>& buffer);
   absl::Status ReadDictionary(const PageHeader& header);
+  // Reads the next page with values; false behind the last one.
+  absl::StatusOr<bool> NextPage();
+  // Gets ready for the slices of a page.
   absl::Status ReadData(const PageHeader& header);
+  absl::Status DecodeSlice();
+  absl::Status DecodeLevels(size_t count, size_t* present);
 
   const int file_;
   const Leaf& leaf_;
@@ -65,6 +74,11 @@ class LeafReader {
   int64_t at_ = 0;       // of the next page in the file
   int64_t page_at_ = 0;  // of this one
   int64_t values_left_ = 0;
+  // What is left of the page.
+  size_t page_left_ = 0;
+  int encoding_ = 0;
+  absl::string_view plain_;
+  RunReader definition_runs_, repetition_runs_, code_runs_;
   std::vector<char> packed_, page_, dictionary_page_;
   size_t entries_ = 0;
   std::vector<uint32_t> definitions_, repetitions_, codes_;

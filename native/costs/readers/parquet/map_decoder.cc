@@ -8,7 +8,7 @@
 #include "base/status.h"
 #include "costs/readers/parquet/leaf_reader.h"
 #include "costs/readers/parquet/page_numbers.h"
-#include "json/json.h"
+#include "json/writer.h"
 
 namespace purser::costs::parquet {
 namespace {
@@ -40,9 +40,14 @@ class Pairs {
     if (codes_[tuple] != kUnknown) return codes_[tuple];
     std::string text = "{";
     for (size_t i = 0; i < pairs.size(); i += 2) {
-      absl::StrAppend(
-          &text, i > 0 ? "," : "", json::Dump(std::string(keys.TextOf(pairs[i]))), ":",
-          pairs[i + 1] == kUnknown ? "null" : json::Dump(std::string(values.TextOf(pairs[i + 1]))));
+      if (i > 0) text += ',';
+      json::AppendQuoted(keys.TextOf(pairs[i]), &text);
+      text += ':';
+      if (pairs[i + 1] == kUnknown) {
+        text += "null";
+      } else {
+        json::AppendQuoted(values.TextOf(pairs[i + 1]), &text);
+      }
     }
     text += "}";
     codes_[tuple] = dictionary.texts.CodeOf(text);
@@ -72,7 +77,7 @@ class Cursor {
   // False behind the last entry.
   absl::StatusOr<bool> Has() {
     while (!loaded_ || entry_ == reader_.entries()) {
-      PURSER_ASSIGN_OR_RETURN(loaded_, reader_.NextPage());
+      PURSER_ASSIGN_OR_RETURN(loaded_, reader_.NextSlice());
       entry_ = value_ = 0;
       if (!loaded_) return false;
     }
@@ -95,21 +100,32 @@ class Cursor {
     ++entry_;
   }
   // Of an entry that begins a row: how many entries the row has; 0 when it may go on in the next
-  // page.
+  // slice.
   size_t RowEntries() const {
-    const std::vector<uint32_t>& levels = reader_.repetitions();
-    size_t end = entry_ + 1;
-    while (end < levels.size() && levels[end] != 0) ++end;
-    return end < levels.size() ? end - entry_ : 0;
+    const uint32_t* const levels = reader_.repetitions().data() + entry_;
+    const size_t left = reader_.repetitions().size() - entry_;
+    size_t end = 1;
+    while (end < left && levels[end] != 0) ++end;
+    return end < left ? end : 0;
+  }
+  // Whether the next `count` entries are a row that another one begins behind.
+  bool IsRow(size_t count) const {
+    const uint32_t* const levels = reader_.repetitions().data() + entry_;
+    if (reader_.repetitions().size() - entry_ <= count) return false;
+    bool same = levels[0] == 0 && levels[count] == 0;
+    for (size_t i = 1; i < count; ++i) same &= levels[i] != 0;
+    return same;
   }
   // The numbers of the next `count` values in the page's own dictionary; null when one is missing
   // or there is no dictionary.
   const uint32_t* PageNumbersOf(size_t count) const {
     if (!reader_.uses_dictionary()) return nullptr;
-    const auto full = static_cast<uint32_t>(reader_.leaf().max_definition);
-    const std::vector<uint32_t>& levels = reader_.definitions();
-    for (size_t i = 0; i < count && !levels.empty(); ++i) {
-      if (levels[entry_ + i] != full) return nullptr;
+    if (!reader_.definitions().empty()) {
+      const auto full = static_cast<uint32_t>(reader_.leaf().max_definition);
+      const uint32_t* const levels = reader_.definitions().data() + entry_;
+      bool all = true;
+      for (size_t i = 0; i < count; ++i) all &= levels[i] == full;
+      if (!all) return nullptr;
     }
     return reader_.codes().data() + value_;
   }
@@ -121,7 +137,8 @@ class Cursor {
 
  private:
   int Level() const {
-    return reader_.definitions().empty() ? 0 : static_cast<int>(reader_.definitions()[entry_]);
+    return reader_.definitions().empty() ? reader_.leaf().max_definition
+                                         : static_cast<int>(reader_.definitions()[entry_]);
   }
   LeafReader reader_;
   PageNumbers numbers_;
@@ -149,9 +166,9 @@ class RowBlock {
   // Takes the row that begins here into the block. False when it must be taken pair by pair: not
   // all of it is in the pages at hand and their dictionaries.
   bool Take(Cursor& keys, Cursor& values) {
-    if (!keys.Ready() || !values.Ready() || !keys.BeginsRow() || !values.BeginsRow()) return false;
+    if (!keys.Ready() || !values.Ready() || !keys.BeginsRow()) return false;
     const size_t entries = keys.RowEntries();
-    if (entries == 0 || entries > kMaxPairs || values.RowEntries() != entries) return false;
+    if (entries == 0 || entries > kMaxPairs || !values.IsRow(entries)) return false;
     size_t pairs = entries;
     uint32_t* const numbers = numbers_[rows_];
     if (entries == 1 && !keys.HasElement() && !values.HasElement()) {
@@ -160,8 +177,10 @@ class RowBlock {
       const uint32_t* const key_numbers = keys.PageNumbersOf(entries);
       const uint32_t* const value_numbers = values.PageNumbersOf(entries);
       if (key_numbers == nullptr || value_numbers == nullptr) return false;
-      std::copy_n(key_numbers, pairs, numbers);
-      std::copy_n(value_numbers, pairs, numbers + pairs);
+      for (size_t i = 0; i < pairs; ++i) {  // too few for a call
+        numbers[i] = key_numbers[i];
+        numbers[pairs + i] = value_numbers[i];
+      }
     }
     if (rows_ == 0 && (keys_dictionary_ != keys.reader().dictionary_number() ||
                        values_dictionary_ != values.reader().dictionary_number())) {
