@@ -96,7 +96,12 @@ absl::StatusOr<int> VerifyAudit(const Args& args) {
   if (args.Has("json")) {
     PrintJson(ToJson(response));
   } else if (response.fault().empty()) {
-    std::cout << response.events() << " events, each as it was written\n";
+    std::cout << response.events() << " events, each as it was written";
+    if (response.forgotten() > 0) {
+      std::cout << "; of " << response.forgotten()
+                << " rows only the hashes are left, their requests are not kept any more";
+    }
+    std::cout << "\n";
   } else {
     std::cout << base::EscapeForDisplay(response.fault(), 1000) << "\n";
   }

@@ -127,6 +127,8 @@ export interface PolicyDecision {
 /** How far the audit trail reaches, and the first thing wrong with it. */
 export interface AuditReport {
   events: number;
+  /** Rows of requests that are not kept any more: of these only the hashes are left. */
+  forgotten: number;
   /** Absent when every row is as it was written. */
   fault?: string;
 }

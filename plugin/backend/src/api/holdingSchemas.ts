@@ -158,6 +158,11 @@ export const holdingSchemas = {
   AuditReport: object(
     {
       events: { type: 'integer', minimum: 0, description: 'How many the trail has.' },
+      forgotten: {
+        type: 'integer',
+        minimum: 0,
+        description: 'Rows of requests that are not kept any more: of these only the hashes are left.',
+      },
       fault: text('The first row that is not as it was written; absent when all are.'),
     },
     ['fault'],

@@ -292,6 +292,7 @@ export function createHoldingsClient(
       );
       return {
         events: Number(response.events),
+        forgotten: Number(response.forgotten),
         ...present('fault', response.fault),
       };
     },
