@@ -74,8 +74,9 @@ export function runAction(
 export interface RefreshCallbacks {
   log?(level: LogLevel, text: string): void;
   /**
-   * At most 250 changes: a JSON array of entities and one of entity refs. The next chunk comes when
-   * the promise is fulfilled; a rejection ends the round, and the next one sends the rest.
+   * At most 250 changes: a JSON array of entities and one of entity refs. At most three more chunks
+   * come before the promise is fulfilled; they must be applied in the order in which they come. A
+   * rejection ends the round, and the next one sends the rest.
    */
   chunk(upsertsJson: string, removedRefsJson: string): Promise<void> | void;
   fetch?: Fetch;

@@ -16,7 +16,9 @@ const CHANGES = 30;
 const GOAL_MS = 2_000;
 const POLL_MS = 20;
 const HANDED_OVER_GOAL_MS = 100;
-const HANDED_OVER_POLL_MS = 4;
+const HANDED_OVER_POLL_MS = 10;
+/** What the portal's own writes may keep us from looking. */
+const LOCKED_MS = 5_000;
 const GIVE_UP_MS = 60_000;
 
 const missing = kubernetesMissing();
@@ -33,7 +35,7 @@ try {
   const client = new Client(portal.baseUrl);
   await client.signIn();
 
-  const catalog = new DatabaseSync(path.join(state, 'portal/catalog.sqlite'), { readOnly: true });
+  const catalog = new DatabaseSync(path.join(state, 'portal/catalog.sqlite'), { readOnly: true, timeout: LOCKED_MS });
   const handedOver = catalog.prepare('SELECT unprocessed_entity AS text FROM refresh_state WHERE entity_ref = ?');
 
   /** Milliseconds from `began` until `isTrue`. */
