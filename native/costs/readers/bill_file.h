@@ -41,8 +41,8 @@ class BillFile {
   virtual ~BillFile() = default;
 
   virtual const std::vector<std::string>& columns() const = 0;
-  // INVALID_ARGUMENT names a column that has another type than what is asked of it; UNIMPLEMENTED one
-  // whose bytes are packed or encoded in a way that is not read here.
+  // INVALID_ARGUMENT names a column that has another type than what is asked of it; UNIMPLEMENTED
+  // one whose bytes are packed or encoded in a way that is not read here.
   virtual absl::Status Check(const Binding& binding) const = 0;
   // `binding` and `dictionaries` (one per Binding::texts) must outlive the reader.
   virtual std::unique_ptr<RowReader> NewReader(const Binding& binding,
