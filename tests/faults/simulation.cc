@@ -78,17 +78,47 @@ class UnfencedConnection final : public Connection {
   Connection& inner_;
 };
 
+// Engines that do not learn from the store what time it is for the others.
+class UntimedConnection final : public Connection {
+ public:
+  explicit UntimedConnection(Connection& inner) : inner_(inner) {}
+  absl::StatusOr<store::Rows> Query(absl::string_view sql,
+                                    absl::Span<const store::Value> parameters) override {
+    return inner_.Query(
+        absl::StrReplaceAll(sql, {{"SELECT boot, beats, at FROM", "SELECT boot, beats, 0 FROM"},
+                                  {"SELECT MAX(at) FROM", "SELECT MAX(0) FROM"}}),
+        parameters);
+  }
+  absl::Status ForEach(absl::string_view sql, absl::Span<const store::Value> parameters,
+                       const std::function<absl::Status(const store::Row&)>& on_row) override {
+    return inner_.ForEach(sql, parameters, on_row);
+  }
+  absl::StatusOr<int64_t> Execute(absl::string_view sql,
+                                  absl::Span<const store::Value> parameters) override {
+    return inner_.Execute(sql, parameters);
+  }
+  absl::Status ExecuteLater(absl::string_view sql, absl::Span<const store::Value> parameters,
+                            int64_t rows) override {
+    return inner_.ExecuteLater(sql, parameters, rows);
+  }
+
+ private:
+  Connection& inner_;
+};
+
 // Fails as told, before or after the commit.
 class SimDatabase final : public store::Database {
  public:
   enum class Fault { kNone, kRefuses, kLosesAnswer };
-  SimDatabase(store::Database& inner, bool fence) : inner_(inner), fence_(fence) {}
+  SimDatabase(store::Database& inner, const SimulationOptions& options)
+      : inner_(inner), fence_(options.fence), time_(options.time) {}
   Fault next = Fault::kNone;
 
   absl::Status Transact(const std::function<absl::Status(Connection&)>& work) override {
     const Fault fault = std::exchange(next, Fault::kNone);
     if (fault == Fault::kRefuses) return absl::UnavailableError("the store is away");
     const absl::Status status = inner_.Transact([&](Connection& connection) {
+      if (!time_) return Untimed(connection, work);
       if (fence_) return work(connection);
       UnfencedConnection unfenced(connection);
       return work(unfenced);
@@ -101,7 +131,9 @@ class SimDatabase final : public store::Database {
     return status;
   }
   absl::Status Read(const std::function<absl::Status(Connection&)>& work) override {
-    return inner_.Read(work);
+    return inner_.Read([&](Connection& connection) {
+      return time_ ? work(connection) : Untimed(connection, work);
+    });
   }
   absl::Status Migrate(absl::string_view component,
                        absl::Span<const store::Migration> steps) override {
@@ -110,8 +142,15 @@ class SimDatabase final : public store::Database {
   bool IsShared() const override { return true; }
 
  private:
+  static absl::Status Untimed(Connection& connection,
+                              const std::function<absl::Status(Connection&)>& work) {
+    UntimedConnection untimed(connection);
+    return work(untimed);
+  }
+
   store::Database& inner_;
   const bool fence_;
+  const bool time_;
 };
 
 class SimCall final : public workflow::CallContext {
@@ -129,7 +168,7 @@ class SimCall final : public workflow::CallContext {
 class Simulation {
  public:
   Simulation(store::Database& database, uint64_t seed, const SimulationOptions& options)
-      : options_(options), rng_(seed), database_(database, options.fence), executor_(world_) {
+      : options_(options), rng_(seed), database_(database, options), executor_(world_) {
     executor_.poll = kWait;
     executor_.keys_work = options.keys;
     executor_.probes_work = options.probes;

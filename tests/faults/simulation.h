@@ -24,6 +24,7 @@ struct SimulationOptions {
   bool keys = true;
   bool probes = true;
   bool fence = true;
+  bool time = true;  // what engines know of one another's
 };
 
 struct SimulationResult {

@@ -105,5 +105,13 @@ TEST_F(SimulationTest, WithoutTheFenceStepsAreRepeated) {
   EXPECT_NE(FirstFault({.fence = false}, 30), 0u);
 }
 
+TEST_F(SimulationTest, WithoutOneTimeWaitsAreOverEarly) {
+  int early = 0;
+  for (uint64_t seed = 1; seed <= 30 && early == 0; ++seed) {
+    early = Simulate(*database_, seed, {.time = false}).early;
+  }
+  EXPECT_GT(early, 0);
+}
+
 }  // namespace
 }  // namespace purser::faults
