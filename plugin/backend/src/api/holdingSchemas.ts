@@ -161,7 +161,8 @@ export const holdingSchemas = {
       forgotten: {
         type: 'integer',
         minimum: 0,
-        description: 'Rows of requests that are not kept any more: of these only the hashes are left.',
+        description:
+          'Rows of requests that are not kept any more: of these only the hashes are left.',
       },
       fault: text('The first row that is not as it was written; absent when all are.'),
     },
