@@ -77,38 +77,11 @@ AmountKind ParseAnyAmount(const char* text, size_t size, __int128* units) {
   return rounded ? AmountKind::kRounded : AmountKind::kExact;
 }
 
-// What stands behind the digits: `value` has all of them, to be multiplied by 10^(shift - kScale).
-inline AmountKind ReadExponent(const char* text, size_t size, const char* at, bool negative,
-                               uint64_t value, int64_t shift, __int128* units) {
-  const char* const end = text + size;
-  if (at < end) {
-    if (*at != 'e' && *at != 'E') return AmountKind::kBad;
-    ++at;
-    const bool down = at < end && *at == '-';
-    if (at < end && (*at == '-' || *at == '+')) ++at;
-    if (at == end || end - at > 3) return ParseAnyAmount(text, size, units);
-    int64_t exponent = 0;
-    for (; at < end; ++at) {
-      const unsigned digit = static_cast<unsigned char>(*at) - unsigned{'0'};
-      if (digit > 9) return AmountKind::kBad;
-      exponent = exponent * 10 + digit;
-    }
-    shift += down ? -exponent : exponent;
-  }
-  if (shift < 0 || shift > kScale) {
-    if (value == 0 && shift >= 0) {
-      *units = 0;
-      return AmountKind::kExact;
-    }
-    return ParseAnyAmount(text, size, units);
-  }
-  const __int128 magnitude = static_cast<__int128>(value) * kPowers[shift];
-  *units = negative ? -magnitude : magnitude;
-  return AmountKind::kExact;
-}
-
 #if defined(__SSE2__)
-// A bit for each of kAmountPadding bytes that is a digit.
+constexpr size_t kMaskedBytes = 32;
+static_assert(kAmountPadding >= kMaskedBytes + 4, "an exponent is read without a look at the end");
+
+// A bit for each of kMaskedBytes bytes that is a digit.
 inline uint32_t DigitMask(const char* text) {
   const __m128i nine = _mm_set1_epi8(9);
   const auto mask = [&](const char* at) {
@@ -135,7 +108,7 @@ inline uint64_t ValueOfDigits(const char* at, unsigned count) {
 #if defined(__SSE2__)
 // All digits are found at once, so that nothing is guessed about how many there are.
 AmountKind ParsePaddedAmount(const char* text, size_t size, __int128* units) {
-  if (size == 0 || size >= kAmountPadding) return ParseAmount(text, size, units);
+  if (size == 0 || size >= kMaskedBytes) return ParseAmount(text, size, units);
   const unsigned negative = text[0] == '-';
   uint64_t others = (~uint64_t{DigitMask(text)} | uint64_t{1} << size) & ~uint64_t{negative};
   unsigned end = static_cast<unsigned>(__builtin_ctzll(others));
@@ -158,8 +131,29 @@ AmountKind ParsePaddedAmount(const char* text, size_t size, __int128* units) {
   const uint64_t value = ValueOfDigits(text + negative, whole) * kPowers[digits] +
                          ValueOfDigits(fraction, first) * kPowers[digits - first] +
                          ValueOfDigits(fraction + 8, digits - first);
-  return ReadExponent(text, size, text + end, negative != 0, value,
-                      kScale - static_cast<int64_t>(digits), units);
+  // An exponent of one or two digits; half of the amounts have one, so that a guess would be wrong
+  // each other time. Whatever else stands there goes the general way.
+  const size_t rest = size - end;
+  const char* const e = text + end;
+  const unsigned down = e[1] == '-';
+  const unsigned sign = down | (e[1] == '+');
+  const unsigned high = static_cast<unsigned char>(e[1 + sign]) - unsigned{'0'};
+  const unsigned low = static_cast<unsigned char>(e[2 + sign]) - unsigned{'0'};
+  const unsigned two = rest == size_t{3} + sign;
+  const unsigned one = rest == size_t{2} + sign;
+  const unsigned is_exponent =
+      ((e[0] | 0x20) == 'e') & (high <= 9) & (one | (two & unsigned{low <= 9}));
+  const unsigned there = rest != 0;
+  const int exponent = static_cast<int>((high + two * (9 * high + low)) & (0 - there));
+  const int shift = kScale - static_cast<int>(digits) + (exponent ^ -static_cast<int>(down)) +
+                    static_cast<int>(down);
+  if ((there & ~is_exponent & 1) != 0 || static_cast<unsigned>(shift) > unsigned{kScale}) {
+    return ParseAmount(text, size, units);
+  }
+  const __int128 magnitude = static_cast<__int128>(value) * kPowers[shift];
+  const __int128 minus = -static_cast<__int128>(negative);
+  *units = (magnitude ^ minus) - minus;
+  return AmountKind::kExact;
 }
 #else
 AmountKind ParsePaddedAmount(const char* text, size_t size, __int128* units) {
@@ -188,7 +182,30 @@ AmountKind ParseAmount(const char* text, size_t size, __int128* units) {
     digits += at - fraction;
   }
   if (digits > 19) return ParseAnyAmount(text, size, units);
-  return ReadExponent(text, size, at, negative, value, shift, units);
+  if (at < end) {
+    if (*at != 'e' && *at != 'E') return AmountKind::kBad;
+    ++at;
+    const bool down = at < end && *at == '-';
+    if (at < end && (*at == '-' || *at == '+')) ++at;
+    if (at == end || end - at > 3) return ParseAnyAmount(text, size, units);
+    int64_t exponent = 0;
+    for (; at < end; ++at) {
+      const unsigned digit = static_cast<unsigned char>(*at) - unsigned{'0'};
+      if (digit > 9) return AmountKind::kBad;
+      exponent = exponent * 10 + digit;
+    }
+    shift += down ? -exponent : exponent;
+  }
+  if (shift < 0 || shift > kScale) {
+    if (value == 0 && shift >= 0) {
+      *units = 0;
+      return AmountKind::kExact;
+    }
+    return ParseAnyAmount(text, size, units);
+  }
+  const __int128 magnitude = static_cast<__int128>(value) * kPowers[shift];
+  *units = negative ? -magnitude : magnitude;
+  return AmountKind::kExact;
 }
 
 std::string AmountProblem(absl::string_view text) {

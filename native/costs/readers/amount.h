@@ -18,7 +18,7 @@ enum class AmountKind {
 // Reads the text of an amount (no quotes around it).
 AmountKind ParseAmount(const char* text, size_t size, __int128* units);
 // As ParseAmount, of a text with kAmountPadding bytes from its begin that may be read.
-inline constexpr size_t kAmountPadding = 32;
+inline constexpr size_t kAmountPadding = 40;
 AmountKind ParsePaddedAmount(const char* text, size_t size, __int128* units);
 // Why the text is none.
 std::string AmountProblem(absl::string_view text);

@@ -14,6 +14,8 @@ namespace purser::costs {
 namespace {
 
 constexpr size_t kLookupBlock = 32;
+constexpr size_t kAmountsAhead = 16;
+constexpr size_t kTextsInCache = 256;  // so few are not fetched beforehand
 static_assert(kCsvIndexSlack >= kAmountPadding, "amounts are read in place");
 
 bool IsText(absl::string_view raw) {
@@ -95,7 +97,17 @@ void CsvDecoder::DecodeText(const CsvChunk& chunk, const TextSource& source,
     const size_t count = std::min(kLookupBlock, rows - first);
     for (size_t i = 0; i < count; ++i) {
       raws[i] = chunk.Field(first + i, column);
-      __builtin_prefetch(raws[i].data());
+      PrefetchBytes(raws[i].data(), raws[i].size());
+    }
+    // Days and currencies hardly ever change.
+    size_t alike = 0;
+    while (alike < count && first + alike > 0 && raws[alike].size() == last.size() &&
+           SameBytes(raws[alike].data(), last.data(), last.size())) {
+      ++alike;
+    }
+    if (alike == count) {
+      std::fill_n(codes.begin() + static_cast<std::ptrdiff_t>(first), count, last_code);
+      continue;
     }
     for (size_t i = 0; i < count; ++i) {
       const absl::string_view raw = raws[i];
@@ -106,11 +118,13 @@ void CsvDecoder::DecodeText(const CsvChunk& chunk, const TextSource& source,
       hashes[i] = HashBytes(raw.data(), raw.size());
       dictionary.texts.PrefetchSlot(hashes[i]);
     }
-    for (size_t i = 0; i < count; ++i) {
-      if (!same[i]) dictionary.texts.PrefetchEntry(hashes[i]);
-    }
-    for (size_t i = 0; i < count; ++i) {
-      if (!same[i]) dictionary.texts.PrefetchText(hashes[i]);
+    if (dictionary.texts.size() > kTextsInCache) {
+      for (size_t i = 0; i < count; ++i) {
+        if (!same[i]) dictionary.texts.PrefetchEntry(hashes[i]);
+      }
+      for (size_t i = 0; i < count; ++i) {
+        if (!same[i]) dictionary.texts.PrefetchText(hashes[i]);
+      }
     }
     for (size_t i = 0; i < count; ++i) {
       if (!same[i]) {
@@ -152,6 +166,11 @@ void CsvDecoder::DecodeAmount(const CsvChunk& chunk, const AmountSource& source,
   units.resize(rows);
   if (const int column = source.column(); column >= 0) {
     for (size_t row = 0; row < rows; ++row) {
+      if (row + kAmountsAhead < rows) {
+        const absl::string_view later =
+            chunk.Field(row + kAmountsAhead, static_cast<size_t>(column));
+        PrefetchBytes(later.data(), later.size());
+      }
       const absl::string_view text = Inside(chunk.Field(row, static_cast<size_t>(column)));
       if (ParsePaddedAmount(text.data(), text.size(), &units[row]) == AmountKind::kExact) continue;
       units[row] = 0;

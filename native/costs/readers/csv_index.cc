@@ -40,7 +40,7 @@ struct PortableBlock {
       }
     }
     bool High() const { return high_ != 0; }
-    bool Nul() const { return nul_ != 0; }
+    bool Nul(const char*, size_t) const { return nul_ != 0; }
 
    private:
     unsigned high_ = 0, nul_ = 0;
@@ -49,11 +49,19 @@ struct PortableBlock {
     for (int shift = 1; shift < 64; shift *= 2) bits ^= bits << shift;
     return bits;
   }
-  static void Write(uint64_t bits, uint32_t base, uint32_t* out) {
-    for (; bits != 0; bits &= bits - 1) {
-      *out++ = base + static_cast<uint32_t>(__builtin_ctzll(bits));
+  class Writer {
+   public:
+    explicit Writer(uint32_t base) : base_(base) {}
+    void Write(uint64_t bits, int, uint32_t* out) {
+      for (; bits != 0; bits &= bits - 1) {
+        *out++ = base_ + static_cast<uint32_t>(__builtin_ctzll(bits));
+      }
+      base_ += 64;
     }
-  }
+
+   private:
+    uint32_t base_;
+  };
 };
 
 }  // namespace

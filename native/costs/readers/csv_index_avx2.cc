@@ -38,7 +38,7 @@ struct Avx2Block {
       least_ = _mm256_min_epu8(least_, _mm256_min_epu8(low, high));
     }
     bool High() const { return _mm256_movemask_epi8(any_) != 0; }
-    bool Nul() const {
+    bool Nul(const char*, size_t) const {
       return _mm256_movemask_epi8(_mm256_cmpeq_epi8(least_, _mm256_setzero_si256())) != 0;
     }
 
@@ -51,15 +51,23 @@ struct Avx2Block {
         _mm_cvtsi64_si128(static_cast<int64_t>(bits)), _mm_set1_epi8('\xff'), 0)));
   }
   // In fours, past the end too: the processor guesses the length of this loop better.
-  static void Write(uint64_t bits, uint32_t base, uint32_t* out) {
-    while (bits != 0) {
-      for (int i = 0; i < 4; ++i) {
-        out[i] = base + static_cast<uint32_t>(_tzcnt_u64(bits));
-        bits = _blsr_u64(bits);
+  class Writer {
+   public:
+    explicit Writer(uint32_t base) : base_(base) {}
+    void Write(uint64_t bits, int, uint32_t* out) {
+      while (bits != 0) {
+        for (int i = 0; i < 4; ++i) {
+          out[i] = base_ + static_cast<uint32_t>(_tzcnt_u64(bits));
+          bits = _blsr_u64(bits);
+        }
+        out += 4;
       }
-      out += 4;
+      base_ += 64;
     }
-  }
+
+   private:
+    uint32_t base_;
+  };
 };
 
 }  // namespace

@@ -4,6 +4,8 @@
 #if defined(__AVX512VBMI2__) && defined(__AVX512BW__) && defined(__PCLMUL__)
 #include <immintrin.h>
 
+#include <cstring>
+
 namespace purser::costs {
 namespace {
 
@@ -26,36 +28,42 @@ struct Avx512Block {
   }
   class Watch {
    public:
-    void See(const char* text) {
-      const __m512i bytes = _mm512_loadu_si512(text);
-      any_ = _mm512_or_si512(any_, bytes);
-      least_ = _mm512_min_epu8(least_, bytes);
+    void See(const char* text) { least_ = _mm512_min_epi8(least_, _mm512_loadu_si512(text)); }
+    bool High() const { return _mm512_movepi8_mask(least_) != 0; }
+    bool Nul(const char* text, size_t size) const {
+      if (_mm512_testn_epi8_mask(least_, least_) != 0) return true;
+      // High bytes are less than NUL here and may hide one.
+      return High() && std::memchr(text, 0, size) != nullptr;
     }
-    bool High() const { return _mm512_movepi8_mask(any_) != 0; }
-    bool Nul() const { return _mm512_testn_epi8_mask(least_, least_) != 0; }
 
    private:
-    __m512i any_ = _mm512_setzero_si512();
-    __m512i least_ = _mm512_set1_epi8('\xff');
+    __m512i least_ = _mm512_set1_epi8(0x7f);
   };
   static uint64_t PrefixXor(uint64_t bits) {
     return static_cast<uint64_t>(_mm_cvtsi128_si64(_mm_clmulepi64_si128(
         _mm_cvtsi64_si128(static_cast<int64_t>(bits)), _mm_set1_epi8('\xff'), 0)));
   }
   // The places of the set bits as bytes, widened sixteen at a time.
-  static void Write(uint64_t bits, uint32_t base, uint32_t* out) {
-    const __m512i places = _mm512_maskz_compress_epi8(bits, _mm512_load_si512(kPlaces));
-    const __m512i bases = _mm512_set1_epi32(static_cast<int>(base));
-    const auto put = [&](int part, __m128i bytes) {
-      _mm512_storeu_si512(out + part * 16, _mm512_add_epi32(bases, _mm512_cvtepu8_epi32(bytes)));
-    };
-    put(0, _mm512_castsi512_si128(places));
-    if (__builtin_expect(__builtin_popcountll(bits) > 16, 0)) {
-      put(1, _mm512_extracti32x4_epi32(places, 1));
-      put(2, _mm512_extracti32x4_epi32(places, 2));
-      put(3, _mm512_extracti32x4_epi32(places, 3));
+  class Writer {
+   public:
+    explicit Writer(uint32_t base) : bases_(_mm512_set1_epi32(static_cast<int>(base))) {}
+    void Write(uint64_t bits, int count, uint32_t* out) {
+      const __m512i places = _mm512_maskz_compress_epi8(bits, _mm512_load_si512(kPlaces));
+      const auto put = [&](int part, __m128i bytes) {
+        _mm512_storeu_si512(out + part * 16, _mm512_add_epi32(bases_, _mm512_cvtepu8_epi32(bytes)));
+      };
+      put(0, _mm512_castsi512_si128(places));
+      if (__builtin_expect(count > 16, 0)) {
+        put(1, _mm512_extracti32x4_epi32(places, 1));
+        put(2, _mm512_extracti32x4_epi32(places, 2));
+        put(3, _mm512_extracti32x4_epi32(places, 3));
+      }
+      bases_ = _mm512_add_epi32(bases_, _mm512_set1_epi32(64));
     }
-  }
+
+   private:
+    __m512i bases_;
+  };
 };
 
 }  // namespace

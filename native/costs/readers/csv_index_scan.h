@@ -37,12 +37,12 @@ struct CsvMasks {
   uint64_t comma, feed, quote;
 };
 
-// `Block` finds the masks, spreads quotes and writes places; its Watch tells whether any byte of
-// many blocks was high or NUL.
+// `Block` finds the masks and spreads quotes; its Writer writes places, block after block, and its
+// Watch tells whether any byte of many blocks was high or NUL.
 template <typename Block>
 [[gnu::always_inline]] inline void CsvStep(CsvScanState& state, const char* text,
-                                           const CsvMasks& masks, uint64_t valid, uint32_t base,
-                                           uint32_t*& out) {
+                                           const CsvMasks& masks, uint64_t valid,
+                                           typename Block::Writer& writer, uint32_t*& out) {
   // Set from each opening quote up to the byte before its closing one.
   const uint64_t inside = Block::PrefixXor(masks.quote) ^ state.inside;
   state.inside = static_cast<uint64_t>(static_cast<int64_t>(inside) >> 63);
@@ -68,8 +68,9 @@ template <typename Block>
   state.after_return = close_return >> 63;
   state.records += static_cast<size_t>(__builtin_popcountll(feeds));
   state.quoted_feeds |= masks.feed & inside & valid;
-  Block::Write(borders, base, out);
-  out += __builtin_popcountll(borders);
+  const int count = __builtin_popcountll(borders);
+  writer.Write(borders, count, out);
+  out += count;
 }
 
 template <typename Block>
@@ -77,23 +78,25 @@ template <typename Block>
                                           size_t to) {
   CsvScanState state = shared;  // in registers
   uint32_t* out = state.ends + state.count;
-  size_t at = from;
   typename Block::Watch watch;
-  for (; at + 64 <= to; at += 64) {
-    const CsvMasks masks = Block::Find(text + at);
-    watch.See(text + at);
-    CsvStep<Block>(state, text + at, masks, ~uint64_t{0}, static_cast<uint32_t>(at), out);
+  typename Block::Writer writer(static_cast<uint32_t>(from));
+  const char* at = text + from;
+  const char* const whole = at + (to - from) / 64 * 64;
+  for (; at != whole; at += 64) {
+    const CsvMasks masks = Block::Find(at);
+    watch.See(at);
+    CsvStep<Block>(state, at, masks, ~uint64_t{0}, writer, out);
   }
   state.high |= watch.High();
-  state.nul |= watch.Nul();
-  if (at < to) {
-    const uint64_t valid = (uint64_t{1} << (to - at)) - 1;
-    CsvMasks masks = Block::Find(text + at);
+  state.nul |= watch.Nul(text + from, static_cast<size_t>(whole - text) - from);
+  if (const size_t rest = (to - from) % 64; rest > 0) {
+    const uint64_t valid = (uint64_t{1} << rest) - 1;
+    CsvMasks masks = Block::Find(at);
     masks.quote &= valid;
-    CsvStep<Block>(state, text + at, masks, valid, static_cast<uint32_t>(at), out);
-    for (size_t i = at; i < to; ++i) {
-      state.high |= static_cast<unsigned char>(text[i]) >> 7;
-      state.nul |= text[i] == '\0';
+    CsvStep<Block>(state, at, masks, valid, writer, out);
+    for (size_t i = 0; i < rest; ++i) {
+      state.high |= static_cast<unsigned char>(at[i]) >> 7;
+      state.nul |= at[i] == '\0';
     }
   }
   state.count = static_cast<size_t>(out - state.ends);

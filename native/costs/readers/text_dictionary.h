@@ -80,6 +80,14 @@ inline bool SameBytes(const char* a, const char* b, size_t size) {
   return true;
 }
 
+// Brings bytes into the cache; of many, the first ones.
+inline void PrefetchBytes(const char* at, size_t size) {
+  constexpr size_t kMost = 256;
+  size = std::min(size, kMost);
+  for (size_t line = 0; line < size; line += 64) __builtin_prefetch(at + line);
+  __builtin_prefetch(at + size);
+}
+
 // One thread.
 class TextDictionary {
  public:
@@ -100,10 +108,7 @@ class TextDictionary {
     const Slot slot = slots_[hash & mask()];
     if (slot.code_plus_one == 0) return;
     const Entry& entry = entries_[slot.code_plus_one - 1];
-    const char* const text = bytes_.data() + entry.offset;
-    const size_t size = std::min(entry.size, kMaxPrefetch);
-    for (size_t at = 0; at < size; at += 64) __builtin_prefetch(text + at);
-    __builtin_prefetch(text + size);
+    PrefetchBytes(bytes_.data() + entry.offset, entry.size);
   }
   uint32_t CodeOf(const char* text, size_t size, uint64_t hash) {
     const uint32_t tag = static_cast<uint32_t>(hash >> 32);
@@ -132,7 +137,6 @@ class TextDictionary {
 
  private:
   static constexpr size_t kFirstSlots = 64;
-  static constexpr size_t kMaxPrefetch = 256;
   struct Slot {
     uint32_t tag = 0;
     uint32_t code_plus_one = 0;
