@@ -234,16 +234,7 @@ int KillEverywhere(int passes, Story story, const Counts& wanted,
   return kills;
 }
 
-class HoldingCrash : public testing::Test {
- protected:
-  void SetUp() override {
-#if !defined(PURSER_FAULTS)
-    GTEST_SKIP() << "SKIP this build has no fault points (they are never in a release)";
-#endif
-  }
-};
-
-TEST_F(HoldingCrash, MadeChangedRenewedAndDeletedOnce) {
+TEST(HoldingCrash, MadeChangedRenewedAndDeletedOnce) {
   // Made and changed: two calls of each step; both of its steps taken away once.
   const int kills = KillEverywhere(
       kMaxPasses, &Life::MakeChangeRenewDelete, {2, 2, 2, 3}, [](provisioning::Service& service) {
@@ -258,7 +249,7 @@ TEST_F(HoldingCrash, MadeChangedRenewedAndDeletedOnce) {
   std::cout << "holdings: " << kills << " kills\n";
 }
 
-TEST_F(HoldingCrash, EndsOnceWhenItExpires) {
+TEST(HoldingCrash, EndsOnceWhenItExpires) {
   const int kills = KillEverywhere(
       kPassesOfExpiry, &Life::MakeAndExpire, {1, 0, 1, 2}, [](provisioning::Service& service) {
         EXPECT_EQ(service.GetHolding("resource:default/b")->state, HoldingState::kDeleted);

@@ -17,7 +17,8 @@ const SHARDS = { sqlite: 2, postgres: 6 };
 const MEMORY = '/dev/shm';
 const [kills = '10000', seeds = '10000'] = process.argv.slice(2);
 const crashes = 'engine_crash_test';
-await buildNative({ targets: [crashes, 'simulation_test', 'store_test', 'workflow_engine_test'] });
+const others = ['crash_test', 'holding_crash_test', 'store_test', 'workflow_engine_test'];
+await buildNative({ targets: [crashes, 'simulation_test', ...others] });
 
 /** A folder in memory, undefined where there is none. */
 function memoryFolder() {
@@ -65,8 +66,7 @@ const results = await Promise.all(
 );
 results.push(await run(crashes, `-${product}*`));
 results.push(await run('simulation_test', '*', { PURSER_FAULT_SEEDS: seeds }));
-results.push(await run('store_test', '*'));
-results.push(await run('workflow_engine_test', '*'));
+for (const other of others) results.push(await run(other, '*'));
 
 const totals = new Map();
 for (const { name, output, passed } of results) {
@@ -80,7 +80,7 @@ for (const { name, output, passed } of results) {
         store,
         sum.map((value, i) => value + Number(numbers[i])),
       );
-    } else if (/^(restarts|simulation|submits)\b/.test(line)) {
+    } else if (/^(restarts|simulation|crash|holdings|expiry): /.test(line)) {
       totals.set(line, []);
     }
   }
