@@ -86,7 +86,11 @@ void AmountDecoder::Input::DecodeSlice() {
     }
     return;
   }
-  for (size_t i = 0; i < entries; ++i) {
+  if (levels.empty() && !reader.uses_dictionary()) {
+    value = FirstExactAmounts(leaf, reader.values(), units.data());
+    std::fill_n(kinds.begin(), value, kExact);
+  }
+  for (size_t i = value; i < entries; ++i) {
     if (!levels.empty() && levels[i] < full) {
       units[i] = 0;
       kinds[i] = kMissing;

@@ -210,4 +210,18 @@ AmountKind AmountOf(const Leaf& leaf, const Values& values, size_t index, __int1
   return Rescale(unscaled, leaf.meaning == Meaning::kDecimal ? leaf.scale : 0, units);
 }
 
+size_t FirstExactAmounts(const Leaf& leaf, const Values& values, __int128* units) {
+  size_t done = 0;
+  if (leaf.type == PhysicalType::kDouble) {
+    while (done < values.doubles.size() && FewDigits(values.doubles[done], units + done)) ++done;
+  } else if (leaf.type == PhysicalType::kFixed && leaf.meaning == Meaning::kDecimal &&
+             leaf.fixed_bytes == 16 && leaf.scale == kScale) {
+    while (done < values.bytes.size() && UnscaledOf(values.bytes[done], units + done) &&
+           units[done] != kSmallest) {
+      ++done;
+    }
+  }
+  return done;
+}
+
 }  // namespace purser::costs::parquet

@@ -24,6 +24,10 @@ bool HasAmount(const Leaf& leaf);
 // provider's own CSV has.
 AmountKind AmountOf(const Leaf& leaf, const Values& values, size_t index, __int128* units);
 
+// AmountOf of the first values, up to one that is not exact or whose type is not among the usual
+// ones: how many.
+size_t FirstExactAmounts(const Leaf& leaf, const Values& values, __int128* units);
+
 }  // namespace purser::costs::parquet
 
 #endif  // PURSER_COSTS_READERS_PARQUET_CONVERT_H_

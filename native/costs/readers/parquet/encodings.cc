@@ -239,10 +239,17 @@ bool TakePlain(absl::string_view& bytes, const Leaf& leaf, size_t count, Values&
   }
   const size_t size = FixedSize(leaf);
   if (size == 0 ? count > 0 : bytes.size() / size < count) return false;
+  if (leaf.type == PhysicalType::kFixed) {
+    const size_t before = values.bytes.size();
+    values.bytes.resize(before + count);
+    for (size_t i = 0; i < count; ++i) {
+      values.bytes[before + i] = absl::string_view(bytes.data() + i * size, size);
+    }
+    bytes.remove_prefix(count * size);
+    return true;
+  }
   for (size_t i = 0; i < count; ++i) {
-    if (leaf.type == PhysicalType::kFixed) {
-      values.bytes.push_back(bytes.substr(i * size, size));
-    } else if (!AppendFixed(leaf, bytes.data() + i * size, values)) {
+    if (!AppendFixed(leaf, bytes.data() + i * size, values)) {
       return false;
     }
   }

@@ -202,6 +202,7 @@ class RowBlock {
   // for those not met before, by the numbers of the keys and, behind them, of the values.
   template <typename Make, typename OnRow>
   void End(const Make& make, const OnRow& on_row) {
+    for (size_t i = 0; i < rows_; ++i) met_.PrefetchEntry(hashes_[i]);
     for (size_t i = 0; i < rows_; ++i) met_.PrefetchText(hashes_[i]);
     for (size_t i = 0; i < rows_; ++i) {
       const uint32_t number = met_.CodeOf(Bytes(i), Size(i), hashes_[i]);
