@@ -482,7 +482,8 @@ TEST_F(PolicyTest, StatementsInThreeForms) {
             "group:default/web,2026-11-01,2026-11-30,component:default/shop,'=1+1,,USD,30,30\n");
   EXPECT_THAT(StatementJson(*statement), HasSubstr(R"("billed":"30.125")"));
   const std::string html = StatementHtml(*statement);
-  EXPECT_THAT(html, AllOf(HasSubstr("&lt;b&gt;"), HasSubstr("30.125"), Not(HasSubstr("<b>"))));
+  EXPECT_THAT(html, AllOf(HasSubstr("&lt;b&gt;"), HasSubstr("30.12<br><small>30.125<"),
+                          Not(HasSubstr("<b>"))));
 }
 
 TEST_F(PolicyTest, EstimatesFromThePriceBookAndFromLikeThings) {

@@ -48,8 +48,8 @@ absl::StatusOr<absl::flat_hash_map<std::string, Stored>> StoredSubjects(
 }
 
 struct WrittenSubjects {
-  std::vector<int64_t> ids;     // in the delivery's order
-  std::vector<bool> redecided;  // belongs elsewhere than before
+  std::vector<int64_t> ids;    // in the delivery's order
+  std::vector<int64_t> moved;  // those whose charges, of whichever month, go elsewhere than before
 };
 
 // Writes the subjects the delivery names.
@@ -62,7 +62,6 @@ absl::StatusOr<WrittenSubjects> StoreSubjects(store::Connection& connection,
   PURSER_ASSIGN_OR_RETURN(auto stored, StoredSubjects(connection, source));
   WrittenSubjects written;
   written.ids.reserve(delivery.subjects().size());
-  written.redecided.reserve(delivery.subjects().size());
   for (size_t i = 0; i < delivery.subjects().size(); ++i) {
     const StoredSubject& subject = delivery.subjects()[i];
     const std::string& tags = delivery.tags()[subject.tags].second;
@@ -77,19 +76,19 @@ absl::StatusOr<WrittenSubjects> StoreSubjects(store::Connection& connection,
           {next, source, key, subject.resource_id, subject.sub_account, tags, columns,
            ItemsToText(items[i]), renumbered.ToText()}));
       written.ids.push_back(next++);
-      written.redecided.push_back(false);
       continue;
     }
     // What other periods hold of the subject stays in force.
     const Stored& before = found->second;
     written.ids.push_back(before.id);
     PURSER_ASSIGN_OR_RETURN(std::set<uint32_t> all, ItemsFromText(before.items));
-    PURSER_ASSIGN_OR_RETURN(Decisions known, Decisions::Parse(before.decisions));
-    all.insert(items[i].begin(), items[i].end());
+    PURSER_ASSIGN_OR_RETURN(const Decisions decided, Decisions::Parse(before.decisions));
+    Decisions known = decided;
     known.Update(renumbered);
+    if (!known.SameEntities(decided, all)) written.moved.push_back(before.id);
+    all.insert(items[i].begin(), items[i].end());
     const std::string all_items = ItemsToText(all);
     const std::string all_decisions = known.ToText();
-    written.redecided.push_back(all_decisions != before.decisions);
     if (all_items == before.items && all_decisions == before.decisions) continue;
     PURSER_RETURN_IF_ERROR(
         connection.ExecuteLater("UPDATE cost_subjects SET items = $2, decisions = $3 WHERE id = $1",
@@ -219,7 +218,8 @@ absl::StatusOr<std::set<int64_t>> StoreDelivery(
   PURSER_ASSIGN_OR_RETURN(
       const WrittenSubjects subjects,
       StoreSubjects(connection, request.source, delivery, decisions, items, item_numbers));
-  std::set<int64_t> months;
+  // What stands in other billing periods of a subject that goes elsewhere goes there, too.
+  PURSER_ASSIGN_OR_RETURN(std::set<int64_t> months, MonthsOf(connection, subjects.moved));
   std::map<absl::CivilDay, PeriodRows> periods;
   std::vector<Fact> of_row;
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -231,7 +231,6 @@ absl::StatusOr<std::set<int64_t>> StoreDelivery(
     PURSER_RETURN_IF_ERROR(Normalise(of_row));
     periods[row.period].emplace(std::pair(row.month, subjects.ids[row.subject]),
                                 EncodeFacts(of_row));
-    if (subjects.redecided[row.subject]) months.insert(row.month);
   }
   for (const auto& [period, encoded] : periods) {
     PURSER_RETURN_IF_ERROR(

@@ -266,6 +266,21 @@ TEST_F(CostServiceTest, HistoryFollowsNewResourcesAndRules) {
               ElementsAre("group:other/a USD 2 2 1", "resource:default/x USD 1 1 1"));
 }
 
+TEST_F(CostServiceTest, ADeliveryMovesWhatOtherMonthsHoldOfItsResources) {
+  const auto bill = [&](const std::string& month) {
+    return Write(month + ".csv",
+                 absl::StrCat(kHeader, Row("1", month + "-01", month + "-05", "urn:1")));
+  };
+  ASSERT_TRUE(Ingest(bill("2026-10")).ok());
+  // Recorded, and delivered again before anybody asked to allocate anew.
+  index_.Put("urn:1", "resource:default/x");
+  ASSERT_TRUE(Ingest(bill("2026-11")).ok());
+  EXPECT_THAT(
+      Query({Dimension::kMonth, Dimension::kEntity}),
+      ElementsAre("2026-10 resource:default/x USD 1 1 1", "2026-11 resource:default/x USD 1 1 1"));
+  EXPECT_EQ(*service_->Reallocate(), 0);
+}
+
 TEST_F(CostServiceTest, SummariesCountBackFromTheDataUnlessToldOtherwise) {
   index_.Put("urn:1", "resource:default/x");
   std::string text = kHeader;

@@ -26,6 +26,14 @@ std::string Escaped(absl::string_view text) {
       text, {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"\"", "&quot;"}, {"'", "&#39;"}});
 }
 
+// Two digits as the lines have them, and the exact sum where that is another.
+std::string TotalHtml(base::Decimal total) {
+  const std::string rounded = total.ToRounded(2);
+  const absl::StatusOr<base::Decimal> shown = base::Decimal::Parse(rounded);
+  if (shown.ok() && *shown == total) return rounded;
+  return absl::StrCat(rounded, "<br><small>", total.ToString(), "</small>");
+}
+
 }  // namespace
 
 absl::StatusOr<Statement> MakeStatement(CostService& costs, const StatementRequest& request) {
@@ -107,8 +115,8 @@ std::string StatementHtml(const Statement& statement) {
   absl::StrAppend(&html, "</tbody>\n<tfoot>\n");
   for (const CostRow& total : statement.totals) {
     absl::StrAppend(&html, "<tr><th colspan=\"3\">Sum</th><th>", Escaped(total.currency),
-                    "</th><th class=\"n\">", total.billed.ToString(), "</th><th class=\"n\">",
-                    total.effective.ToString(), "</th></tr>\n");
+                    "</th><th class=\"n\">", TotalHtml(total.billed), "</th><th class=\"n\">",
+                    TotalHtml(total.effective), "</th></tr>\n");
   }
   absl::StrAppend(&html, "</tfoot></table>\n</body></html>\n");
   return html;
