@@ -11,9 +11,11 @@ import { browserMissing, openPage, signInAsGuest } from './lib/browser.mjs';
 import { until } from './lib/client.mjs';
 import { startPortal } from './lib/fixture.mjs';
 
-// Backstage's processing takes 6 ms and more for each entity.
-const PROCESSED_WITHIN_S = 450;
+// Backstage's processing takes 6 ms and more for each entity; on a busy machine ten times that. What counts is
+// that it goes on.
+const STALLED_AFTER_MS = 180_000;
 const COUNT_EVERY_MS = 5_000;
+const RELATED_WITHIN_S = 450;
 const SOURCE = { 'purser-inventory': 'purser-inventory/demo' };
 
 const skip = organisationMissing();
@@ -44,12 +46,14 @@ describe('the demo organisation', { skip }, () => {
 
   for (const kind of ['ldap', 'terraform', 'source-tree', 'purser-inventory']) {
     it(`shows every entity of ${kind}`, async () => {
-      const end = Date.now() + PROCESSED_WITHIN_S * 1000;
       let count = await shown(kind);
-      while (count < counts[kind] && Date.now() < end) {
+      let grewAt = Date.now();
+      while (count < counts[kind] && Date.now() - grewAt < STALLED_AFTER_MS) {
         // Counting thousands costs the portal the time that it needs for them.
         await sleep(COUNT_EVERY_MS);
+        const before = count;
         count = await shown(kind);
+        if (count > before) grewAt = Date.now();
       }
       assert.equal(count, counts[kind]);
     });
@@ -62,7 +66,7 @@ describe('the demo organisation', { skip }, () => {
         const entity = await fixture.client.entity('component:default/billing-00-service-00');
         return entity?.relations?.length > 3 ? entity : undefined;
       },
-      PROCESSED_WITHIN_S,
+      RELATED_WITHIN_S,
     );
     const targets = service.relations.map(({ type, targetRef }) => `${type} ${targetRef}`);
     assert.ok(targets.includes('ownedBy group:default/team-00'), targets.join(', '));
