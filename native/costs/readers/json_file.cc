@@ -1,21 +1,16 @@
 #include "costs/readers/json_file.h"
 
-#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "base/decimal.h"
 #include "base/status.h"
-#include "base/strings.h"
 #include "costs/readers/amount.h"
 #include "costs/readers/byte_source.h"
 #include "costs/readers/csv_scanner.h"
-#include "json/json.h"
+#include "costs/readers/json_row.h"
 
 namespace purser::costs {
 namespace {
@@ -62,158 +57,6 @@ constexpr absl::string_view kAllocationColumnsAtLeast[] = {"name",
                                                            "properties.labels",
                                                            "properties.providerID"};
 
-// A value with its numbers as texts.
-struct Member;
-
-struct Node {
-  enum Kind { kNull, kText, kNumber, kTruth, kObject, kArray } kind = kNull;
-  std::string text;
-  std::vector<Member> members;
-  const Node* Find(absl::string_view name) const;
-};
-
-// A type of its own, as std::pair may not hold what is not yet complete.
-struct Member {
-  std::string name;  // empty in arrays
-  Node node;
-};
-
-const Node* Node::Find(absl::string_view name) const {
-  for (const Member& member : members) {
-    if (member.name == base::ToStd(name)) return &member.node;
-  }
-  return nullptr;
-}
-
-// Builds a Node from nlohmann's events, which give numbers as they are written.
-class Builder final : public nlohmann::json_sax<nlohmann::json> {
- public:
-  bool null() override { return Add({}); }
-  bool boolean(bool value) override { return Add({Node::kTruth, value ? "true" : "false", {}}); }
-  bool number_integer(number_integer_t value) override {
-    return Add({Node::kNumber, absl::StrCat(value), {}});
-  }
-  bool number_unsigned(number_unsigned_t value) override {
-    return Add({Node::kNumber, absl::StrCat(value), {}});
-  }
-  bool number_float(number_float_t, const string_t& text) override {
-    return Add({Node::kNumber, text, {}});
-  }
-  bool string(string_t& text) override { return Add({Node::kText, std::move(text), {}}); }
-  bool binary(binary_t&) override { return false; }
-  bool start_object(std::size_t) override { return Open(Node::kObject); }
-  bool start_array(std::size_t) override { return Open(Node::kArray); }
-  bool key(string_t& name) override {
-    name_ = std::move(name);
-    return true;
-  }
-  bool end_object() override { return Close(); }
-  bool end_array() override { return Close(); }
-  bool parse_error(std::size_t position, const std::string&,
-                   const nlohmann::json::exception&) override {
-    problem_ = absl::StrCat("not JSON at byte ", position);
-    return false;
-  }
-
-  Node root;
-  const std::string& problem() const { return problem_; }
-
- private:
-  bool Add(Node node) {
-    if (open_.empty()) {
-      root = std::move(node);
-    } else {
-      open_.back()->members.push_back({std::move(name_), std::move(node)});
-      name_.clear();
-    }
-    return true;
-  }
-  bool Open(Node::Kind kind) {
-    if (open_.size() >= static_cast<size_t>(kMaxJsonDepth)) {
-      problem_ = absl::StrCat("nested deeper than ", kMaxJsonDepth, " (kMaxJsonDepth)");
-      return false;
-    }
-    Node node;
-    node.kind = kind;
-    Add(std::move(node));
-    // Members move when their list grows, but those of open objects are the last ones.
-    open_.push_back(open_.empty() ? &root : &open_.back()->members.back().node);
-    return true;
-  }
-  bool Close() {
-    open_.pop_back();
-    return true;
-  }
-
-  std::vector<Node*> open_;
-  std::string name_;
-  std::string problem_ = "not JSON";
-};
-
-absl::StatusOr<Node> ParseNode(absl::string_view text) {
-  Builder builder;
-  if (!nlohmann::json::sax_parse(text.begin(), text.end(), &builder)) {
-    return absl::InvalidArgumentError(builder.problem());
-  }
-  return std::move(builder.root);
-}
-
-using Row = std::vector<std::pair<std::string, std::string>>;  // flattened name → value
-
-bool IsScalar(const Node& node) { return node.kind != Node::kObject && node.kind != Node::kArray; }
-
-// {"key":…} pairs, or members, as one JSON object.
-std::string TagsOf(const Node& node) {
-  std::string text = "{";
-  const auto add = [&](const std::string& key, const Node& value) {
-    if (!IsScalar(value)) return;
-    absl::StrAppend(&text, text.size() > 1 ? "," : "", json::Dump(key), ":",
-                    json::Dump(value.text));
-  };
-  for (const auto& [name, member] : node.members) {
-    if (node.kind == Node::kObject) {
-      add(name, member);
-    } else if (const Node* key = member.Find("key"); key != nullptr && IsScalar(*key)) {
-      const Node* const value = member.Find("value");
-      add(key->text, value != nullptr ? *value : Node());
-    }
-  }
-  return text + "}";
-}
-
-// The exact sum of a number in all elements; what is no amount is left to be told as such.
-std::string SumOf(const Node& list, absl::string_view member) {
-  base::Decimal sum;
-  for (const auto& [name, element] : list.members) {
-    const Node* const node = element.Find(member);
-    if (node == nullptr || node->kind == Node::kNull) continue;
-    const absl::StatusOr<base::Decimal> amount = base::Decimal::Parse(node->text);
-    if (!amount.ok() || !base::Decimal::Add(sum, *amount, &sum)) return node->text;
-  }
-  return sum.ToString();
-}
-
-void Flatten(const Node& node, const std::string& path, Row& row) {
-  for (const auto& [name, member] : node.members) {
-    const std::string at = path.empty() ? name : absl::StrCat(path, ".", name);
-    if (member.kind == Node::kArray) {
-      if (name == "credits") {
-        row.emplace_back(absl::StrCat(at, ".amount"), SumOf(member, "amount"));
-      } else {
-        row.emplace_back(at, TagsOf(member));
-      }
-    } else if (member.kind == Node::kObject) {
-      if (name == "labels") {
-        row.emplace_back(at, TagsOf(member));
-      } else {
-        Flatten(member, at, row);
-      }
-    } else {
-      row.emplace_back(at, member.text);
-    }
-  }
-}
-
 class JsonBillFile final : public BillFile {
  public:
   JsonBillFile(std::string path, const Options& options)
@@ -225,8 +68,8 @@ class JsonBillFile final : public BillFile {
     PURSER_RETURN_IF_ERROR(Fill(kReadBytes));
     // One object a line when the first line is one.
     const size_t end = text_.find('\n');
-    const absl::StatusOr<Node> first = ParseNode(absl::string_view(text_).substr(0, end));
-    const bool lines = first.ok() && first->kind == Node::kObject &&
+    const absl::StatusOr<JsonNode> first = ParseJsonNode(absl::string_view(text_).substr(0, end));
+    const bool lines = first.ok() && first->kind == JsonNode::kObject &&
                        first->Find("data") == nullptr && (end != std::string::npos || ended_);
     if (lines) {
       AddColumns(kColumnsAtLeast);
@@ -237,7 +80,7 @@ class JsonBillFile final : public BillFile {
     } else {
       PURSER_RETURN_IF_ERROR(ReadDocument());
     }
-    for (const Row& row : rows_) {
+    for (const JsonRow& row : rows_) {
       for (const auto& [name, value] : row) AddColumn(name);
     }
     return absl::OkStatus();
@@ -254,7 +97,7 @@ class JsonBillFile final : public BillFile {
   // Only the first thread reads.
   bool Take() { return !taken_.exchange(true); }
   // The next row in *row, which begins at *line (0 in a document). False at the end.
-  absl::StatusOr<bool> NextRow(Row& row, int64_t* line) {
+  absl::StatusOr<bool> NextRow(JsonRow& row, int64_t* line) {
     if (given_ == rows_.size()) {
       rows_.clear();
       row_lines_.clear();
@@ -321,11 +164,11 @@ class JsonBillFile final : public BillFile {
         ++line_;
         continue;
       }
-      const absl::StatusOr<Node> node = ParseNode(line);
+      const absl::StatusOr<JsonNode> node = ParseJsonNode(line);
       if (!node.ok()) return Wrong(node.status().message());
-      if (node->kind != Node::kObject) return Wrong("a line is no JSON object");
+      if (node->kind != JsonNode::kObject) return Wrong("a line is no JSON object");
       ++line_;
-      Flatten(*node, "", rows_.emplace_back());
+      FlattenJson(*node, "", rows_.emplace_back());
       row_lines_.push_back(line_);
       return true;
     }
@@ -342,22 +185,22 @@ class JsonBillFile final : public BillFile {
       }
       PURSER_RETURN_IF_ERROR(Fill(text_.size()));
     }
-    const absl::StatusOr<Node> document = ParseNode(text_);
+    const absl::StatusOr<JsonNode> document = ParseJsonNode(text_);
     if (!document.ok()) return Wrong(document.status().message());
     AddColumns(kAllocationColumnsAtLeast);
-    const Node* const data = document->Find("data");
-    const Node& sets = data != nullptr ? *data : *document;
-    const auto add = [&](const Node& allocation) {
+    const JsonNode* const data = document->Find("data");
+    const JsonNode& sets = data != nullptr ? *data : *document;
+    const auto add = [&](const JsonNode& allocation) {
       // Rows of an allocation have a window; sets of them are named by nothing but their names.
-      if (allocation.kind != Node::kObject || allocation.Find("window") == nullptr) return;
-      Flatten(allocation, "", rows_.emplace_back());
+      if (allocation.kind != JsonNode::kObject || allocation.Find("window") == nullptr) return;
+      FlattenJson(allocation, "", rows_.emplace_back());
       row_lines_.push_back(0);
     };
     for (const auto& [name, set] : sets.members) {
       add(set);
       for (const auto& [key, allocation] : set.members) add(allocation);
     }
-    if (rows_.empty() && !(sets.kind == Node::kArray || data != nullptr)) {
+    if (rows_.empty() && !(sets.kind == JsonNode::kArray || data != nullptr)) {
       return Wrong("neither one object a line nor the answer of an allocation API");
     }
     text_.clear();
@@ -374,7 +217,7 @@ class JsonBillFile final : public BillFile {
   size_t at_ = 0;
   bool ended_ = false;
   int64_t line_ = 0;
-  std::vector<Row> rows_;
+  std::vector<JsonRow> rows_;
   std::vector<int64_t> row_lines_;
   size_t given_ = 0;
   std::vector<std::string> columns_;
@@ -467,7 +310,7 @@ class JsonRowReader final : public RowReader {
   const Binding& binding_;
   std::vector<SourceDictionary>& dictionaries_;
   const bool mine_;
-  Row row_;
+  JsonRow row_;
   std::vector<std::string> values_;  // of the row, by column
   std::vector<int64_t> lines_;       // of the batch's rows
   int64_t first_row_ = 1;

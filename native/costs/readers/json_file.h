@@ -12,7 +12,6 @@
 namespace purser::costs {
 
 inline constexpr size_t kMaxJsonDocumentBytes = 64 << 20;
-inline constexpr int kMaxJsonDepth = 32;
 
 // Objects are flattened: "service.description", "window.start". Lists of keys and values, and the
 // objects named labels, become one text in the form of the Tags column; of credits,
