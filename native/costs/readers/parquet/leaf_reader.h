@@ -29,6 +29,9 @@ class LeafReader {
   LeafReader(int file, const Leaf& leaf) : file_(file), leaf_(leaf) {}
 
   void Start(const ColumnChunk& chunk, std::string where);
+  // Reads and unpacks the next page with values; false behind the last one. NextSlice does so by
+  // itself.
+  absl::StatusOr<bool> NextPage();
   // Decodes the next slice of a page with values: up to kSliceEntries of them, or the whole page
   // where its encoding needs that. False behind the last one. INVALID_ARGUMENT names the file, the
   // column and the page that is damaged or has a codec or an encoding that is not known.
@@ -60,8 +63,6 @@ class LeafReader {
   absl::StatusOr<absl::string_view> Unpack(absl::string_view packed, int64_t size,
                                            std::vector<char>& buffer);
   absl::Status ReadDictionary(const PageHeader& header);
-  // Reads the next page with values; false behind the last one.
-  absl::StatusOr<bool> NextPage();
   // Gets ready for the slices of a page.
   absl::Status ReadData(const PageHeader& header);
   absl::Status DecodeSlice();
