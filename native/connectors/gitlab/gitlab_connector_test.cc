@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <optional>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
@@ -47,7 +48,12 @@ class FakeGitlab {
   // but the answer is cut off.
   void FailNext(const std::string& begin, http::ServerResponse response) {
     base::MutexLock lock(mutex_);
-    rules_.emplace_back(begin, std::move(response));
+    rules_.push_back({begin, std::move(response), /*done=*/false});
+  }
+  // The next such request is done, and answered by this all the same.
+  void DoNextAndSay(const std::string& begin, http::ServerResponse response) {
+    base::MutexLock lock(mutex_);
+    rules_.push_back({begin, std::move(response), /*done=*/true});
   }
   void SetState(size_t request, const char* state) {
     base::MutexLock lock(mutex_);
@@ -79,6 +85,12 @@ class FakeGitlab {
   }
 
  private:
+  struct Rule {
+    std::string begin;
+    http::ServerResponse response;
+    bool done;
+  };
+
   http::ServerResponse Handle(const http::ServerRequest& request) {
     base::MutexLock lock(mutex_);
     if (http::FindHeader(request.headers, "PRIVATE-TOKEN") != "t0ken") {
@@ -88,19 +100,21 @@ class FakeGitlab {
     if (!absl::ConsumePrefix(&path, "/api/v4")) return Answer(404, {{"message", "404"}});
     const std::string line = absl::StrCat(request.method, " ", path);
     bool torn = false;
+    std::optional<http::ServerResponse> said;
     const auto rule = std::find_if(rules_.begin(), rules_.end(), [&line](const auto& one) {
-      return absl::StartsWith(line, one.first);
+      return absl::StartsWith(line, one.begin);
     });
     if (rule != rules_.end()) {
-      const http::ServerResponse response = rule->second;
+      const Rule found = *rule;
       rules_.erase(rule);
-      if (response.status != 0) return response;
-      torn = true;
+      if (found.response.status != 0 && !found.done) return found.response;
+      torn = found.response.status == 0;
+      if (!torn) said = found.response;
     }
     const absl::StatusOr<Json> body = request.body.empty() ? Json() : json::Parse(request.body);
     http::ServerResponse response = Do(request, std::string(path), *body);
     if (torn) response.body.resize(response.body.size() / 2);
-    return response;
+    return said.value_or(std::move(response));
   }
 
   http::ServerResponse Do(const http::ServerRequest& request, const std::string& path,
@@ -228,7 +242,7 @@ class FakeGitlab {
   std::vector<Json> requests_ ABSL_GUARDED_BY(mutex_);
   std::vector<Json> pipelines_ ABSL_GUARDED_BY(mutex_);
   Json variables_ ABSL_GUARDED_BY(mutex_) = Json::object();
-  std::deque<std::pair<std::string, http::ServerResponse>> rules_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Rule> rules_ ABSL_GUARDED_BY(mutex_);
   int commits_ ABSL_GUARDED_BY(mutex_) = 0;
   std::unique_ptr<http::Server> server_;  // last: its threads use the rest
 };
@@ -302,6 +316,45 @@ TEST_F(GitlabConnectorTest, WhateverBreaksThereIsOneRequestAndOneCommit) {
   peer_.FailNext("GET " + project + "/merge_requests", Answer(200, Json::array()));
   const auto stale = Call("merge-request", Proposal());
   ASSERT_TRUE(stale.ok()) << stale.status();
+  EXPECT_EQ(peer_.requests().size(), 1);
+}
+
+TEST_F(GitlabConnectorTest, WhatWasDoneAndSaidToHaveFailedIsNotDoneAgain) {
+  const std::string project = "/projects/platform%2Finfra";
+  for (const char* what : {"/repository/commits", "/merge_requests"}) {
+    peer_.DoNextAndSay(absl::StrCat("POST ", project, what), {503, {}, "busy"});
+    const absl::StatusOr<CallResult> result = Call("merge-request", Proposal());
+    if (!result.ok()) EXPECT_TRUE(absl::IsUnavailable(result.status())) << result.status();
+  }
+  const auto result = Call("merge-request", Proposal());
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(peer_.commits(), 1);
+  EXPECT_EQ(peer_.requests().size(), 1);
+}
+
+TEST_F(GitlabConnectorTest, ConflictsAndLimitsOfWritesAreTriedAgainAndRefusalsAreNot) {
+  const std::string commits = "POST /projects/platform%2Finfra/repository/commits";
+  const std::string requests = "POST /projects/platform%2Finfra/merge_requests";
+  peer_.FailNext(commits, {429, {{"Retry-After", "17"}}, ""});
+  const auto limited = Call("merge-request", Proposal());
+  EXPECT_TRUE(absl::IsUnavailable(limited.status())) << limited.status();
+  EXPECT_EQ(base::RetryAfterMillis(limited.status()), 17'000);
+  // The file changed between the read and the write.
+  peer_.FailNext(commits, Answer(400, {{"message", "The file has changed since you read it"}}));
+  EXPECT_TRUE(absl::IsAborted(Call("merge-request", Proposal()).status()));
+  peer_.FailNext(commits, Answer(400, {{"message", "branch name is invalid"}}));
+  const auto invalid = Call("merge-request", Proposal());
+  EXPECT_TRUE(absl::IsInvalidArgument(invalid.status())) << invalid.status();
+  EXPECT_THAT(std::string(invalid.status().message()), HasSubstr("branch name is invalid"));
+  // Said to be there, and not to be seen yet.
+  peer_.FailNext(requests, Answer(409, {{"message", {"Another open merge request exists"}}}));
+  EXPECT_TRUE(absl::IsAborted(Call("merge-request", Proposal()).status()));
+  peer_.FailNext(requests, Answer(422, {{"message", "source branch is protected"}}));
+  const auto refused = Call("merge-request", Proposal());
+  EXPECT_TRUE(absl::IsInvalidArgument(refused.status())) << refused.status();
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("source branch is protected"));
+  ASSERT_TRUE(Call("merge-request", Proposal()).ok());
+  EXPECT_EQ(peer_.commits(), 1);
   EXPECT_EQ(peer_.requests().size(), 1);
 }
 
