@@ -41,6 +41,19 @@ TEST(ColumnsTest, AreFoundUnderEveryVersionsName) {
   }
 }
 
+// 1.3 has both: what is asked for by its name in the file is that.
+TEST(ColumnsTest, OldAndNewNamesInOneFileAreTwoColumns) {
+  const auto binding =
+      Bind("b.csv", {"HostProviderName", "ProviderName", "ServiceProviderName"},
+           {.texts = {"ServiceProviderName", "ProviderName", "PublisherName", "Provider"}});
+  ASSERT_TRUE(binding.ok()) << binding.status();
+  std::vector<int> columns;
+  for (const Binding::Text& text : binding->wanted) {
+    columns.push_back(binding->texts[static_cast<size_t>(text.source)].column);
+  }
+  EXPECT_THAT(columns, ElementsAre(2, 1, 0, 1));
+}
+
 TEST(ColumnsTest, MissingAndDoubleColumnsAreNamed) {
   EXPECT_THAT(
       std::string(Bind("b.csv", {"BilledCost", "ServiceName"},
