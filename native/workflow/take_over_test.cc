@@ -1,5 +1,6 @@
 // Runs whose engine died during a call, changed before anybody has taken them over.
 #include "base/status.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "workflow/engine.h"
 #include "workflow/engine_core.h"
@@ -84,6 +85,42 @@ TEST_F(TakeOverTest, ARunCancelledBeforeItIsClaimedIsNotForgotten) {
   ASSERT_TRUE(engine->TryRound());
   ASSERT_TRUE(engine->IsDone(*cancelled));
   Work(*engine);
+  EXPECT_EQ(State(), RunState::kCancelled);
+}
+
+// The dead engine's call may have happened. That its repetition fails changes nothing about it: it
+// is repeated until its outcome is known, and undone.
+TEST_F(TakeOverTest, ACallWhoseRepetitionFailsIsStillUndone) {
+  executor_.operations["ok"].traits = {CallClass::kKeyed, /*has_undo=*/true};
+  {
+    const std::unique_ptr<EngineCore> dying = Start();
+    Begin(*dying);
+    ASSERT_TRUE(dying->TryRound());
+    ASSERT_NE(dying->Pop(), nullptr);
+  }
+  const std::unique_ptr<EngineCore> engine = Start();
+  const auto cancelled = engine->Control("r1", [](Transition& transition) {
+    return transition.Cancel({"user:default/tester", "changed my mind"});
+  });
+  std::vector<TaskKind> kinds;
+  for (int i = 0; i < 100; ++i) {
+    engine->OnTime();
+    const bool stored = engine->TryRound();
+    const std::shared_ptr<const Task> task = engine->Pop();
+    if (task != nullptr) {
+      kinds.push_back(task->kind);
+      Outcome outcome;
+      if (kinds.size() == 1) {
+        outcome.kind = Outcome::Kind::kError;
+        outcome.error = absl::UnavailableError("no route");
+      }
+      engine->Finish(task, std::move(outcome), false, {}, absl::Milliseconds(1));
+    } else if (!stored) {
+      clock_.Advance(absl::Seconds(1));
+    }
+  }
+  EXPECT_TRUE(engine->IsDone(*cancelled));
+  EXPECT_THAT(kinds, testing::ElementsAre(TaskKind::kCall, TaskKind::kCall, TaskKind::kUndo));
   EXPECT_EQ(State(), RunState::kCancelled);
 }
 

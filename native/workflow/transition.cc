@@ -223,6 +223,8 @@ absl::Status Transition::Start(StepRecord& step, std::shared_ptr<Lanes::Place> p
     AppendEvent(step.id, undo ? "step.compensation-failed" : "step.unknown", step.message, json());
     return absl::OkStatus();
   }
+  // The call before may have happened, whatever this one comes to.
+  if (task.recovering && !undo) step.unknown = true;
   ++step.fence;
   step.calling = true;
   if (undo || task.kind == TaskKind::kCall) {
