@@ -70,6 +70,8 @@ export class SidecarSource {
       this.#full = undefined;
     }
     const window = AbortSignal.timeout(followFor);
+    // A delta that is not taken ends the run at once: the next one begins with it.
+    const refused = new AbortController();
     const messages = sidecar.refreshProvider(
       {
         id: instance.providerId,
@@ -79,7 +81,7 @@ export class SidecarSource {
         position,
         follow,
       },
-      { signal: AbortSignal.any([signal, window]) },
+      { signal: AbortSignal.any([signal, window, refused.signal]) },
     );
     let last: Taken | undefined;
     const underWay: Array<Promise<void>> = [];
@@ -88,6 +90,7 @@ export class SidecarSource {
         this.#options.onAlive();
         if (message.type === 'delta') {
           last = this.#take(message, last, writer, isNew);
+          last.done.catch(error => refused.abort(error));
           underWay.push(last.done);
           if (underWay.length === MAX_UNDER_WAY) {
             await underWay.shift();
@@ -99,9 +102,10 @@ export class SidecarSource {
         }
       }
     } catch (error) {
+      await Promise.allSettled(underWay);
+      refused.signal.throwIfAborted();
       // The window closed on a quiet source: nothing failed.
       if (isUnavailable(error) || !window.aborted) {
-        await Promise.allSettled(underWay);
         throw error;
       }
     }
@@ -127,8 +131,6 @@ export class SidecarSource {
       }
     };
     taken.done = finish();
-    // Who waits for a later one hears of it, too.
-    taken.done.catch(() => undefined);
     return taken;
   }
 
