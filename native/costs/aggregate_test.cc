@@ -297,6 +297,21 @@ TEST_F(AggregateFilesTest, AFileOfBadRowsAloneIsRead) {
   }
 }
 
+TEST_F(AggregateFilesTest, TheFirstRowMayBeBad) {
+  const std::string path = Write("first.csv",
+                                 "BilledCost,BillingCurrency,ServiceName\n"
+                                 "1,USD,\xbf\n"
+                                 "2,USD,a\n");
+  const auto result = Aggregate({.paths = {path},
+                                 .group_by = {"ServiceName"},
+                                 .measures = {"BilledCost"},
+                                 .leave_out_bad_rows = true});
+  ASSERT_TRUE(result.ok()) << result.status();
+  ASSERT_EQ(result->problems.size(), 1u);
+  EXPECT_THAT(result->problems[0], testing::HasSubstr(":2: the row is not UTF-8 text"));
+  EXPECT_EQ(result->rows_read, 2);
+}
+
 TEST_F(AggregateFilesTest, GroupsThatDoNotFitIntoMemory) {
   std::string text = "BilledCost,ResourceId,Tags,BillingCurrency\n";
   for (int row = 0; row < 40'000; ++row) {

@@ -33,7 +33,8 @@ absl::string_view CsvChunk::Raw(size_t row) const {
 
 CsvPlace CsvChunk::Place(size_t row) const {
   if (scanned_) return scanned_places_[row];
-  const size_t begin = static_cast<uint32_t>(index_ends_[row * stride_ - 1] + 1);
+  const uint32_t* const ends = index_ends_ + row * stride_;
+  const size_t begin = static_cast<uint32_t>(ends[-1] + 1);
   return {base_ + static_cast<int64_t>(begin), place_.row + static_cast<int64_t>(row),
           place_.line + std::count(bytes_.data() + begin_, bytes_.data() + begin, '\n')};
 }
