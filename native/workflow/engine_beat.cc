@@ -121,6 +121,7 @@ absl::Status EngineCore::Beat() {
     beat.dead.clear();
     beat.looks.clear();
     beat.buried = false;
+    beat.others.reset();
     return BeatIn(connection, now, beat);
   });
   NoteHealth(status);
@@ -154,11 +155,18 @@ absl::Status EngineCore::BeatIn(Connection& connection, absl::Duration now, Beat
     if (beats == 0) {
       // Others took this engine for dead while it stood still: what it leased is theirs.
       beat.buried = true;
+      PURSER_ASSIGN_OR_RETURN(const Rows others,
+                              connection.Query("SELECT MAX(at) FROM workflow_engine", {}));
+      absl::Time at = Now();
+      if (!others[0].IsNull(0)) {
+        beat.others = absl::FromUnixMicros(others[0].Int(0));
+        at = std::min(at, *beat.others);
+      }
       // A number that nobody has seen: who still remembers the one before would otherwise take it
       // for a long silence, and the runs with it.
       PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
           "INSERT INTO workflow_engine (boot, beats, at) VALUES ($1, $2, $3)",
-          {boot_, ++burials_ * kBeatsOfALife, absl::ToUnixMicros(Now())}, 1));
+          {boot_, ++burials_ * kBeatsOfALife, absl::ToUnixMicros(at)}, 1));
     }
   }
   PURSER_ASSIGN_OR_RETURN(
@@ -201,6 +209,12 @@ absl::Status EngineCore::BeatIn(Connection& connection, absl::Duration now, Beat
 void EngineCore::KeepTime(absl::Duration now, const BeatState& beat) {
   // Who was buried has missed what others told one another: as if it had just begun.
   if (beat.buried) neighbours_.clear();
+  if (beat.others.has_value() && *beat.others < time_.Now()) {
+    // What they put off meanwhile is due by their time, of which ours is ahead.
+    if (!before_burial_.has_value()) before_burial_ = time_.Now() - clock_.Monotonic();
+    time_.Begin(*beat.others);
+    finding_time_ = true;
+  }
   const bool begins = beat.buried || looked_ == -absl::InfiniteDuration();
   const absl::Duration looked_before = std::exchange(looked_, now);
   bool alone = true;
@@ -226,6 +240,7 @@ void EngineCore::KeepTime(absl::Duration now, const BeatState& beat) {
       neighbour.ahead = neighbour.heard ? std::min(neighbour.ahead, ahead) : ahead;
       neighbour.heard = true;
       finding_time_ = false;
+      before_burial_.reset();
     }
     neighbour.beats = row.Int(1);
     neighbour.seen = now;
@@ -247,11 +262,13 @@ void EngineCore::KeepTime(absl::Duration now, const BeatState& beat) {
   }
   others_ahead_ = absl::ToInt64Microseconds(absl::Ceil(ahead, absl::Microseconds(1)));
   if (!finding_time_ || !alone) return;
-  // Nobody has another time: the clock is right.
-  const absl::StatusOr<absl::Time> time = StoreTime();
+  // Nobody has another time: our own before holds, or the clock is right.
+  const absl::StatusOr<absl::Time> time =
+      before_burial_.has_value() ? *before_burial_ + clock_.Monotonic() : StoreTime();
   if (!time.ok()) return;
   time_.CatchUp(*time);
   finding_time_ = false;
+  before_burial_.reset();
 }
 
 }  // namespace purser::workflow

@@ -229,9 +229,10 @@ class EngineCore {
     absl::Duration ahead;  // its time of ours, at most
   };
   struct BeatState {
-    bool tells = false;   // that this engine lives
-    bool buried = false;  // others took it for dead
-    store::Rows engines;  // the others: boot, beats, at
+    bool tells = false;                // that this engine lives
+    bool buried = false;               // others took it for dead
+    std::optional<absl::Time> others;  // when it was buried: their latest time
+    store::Rows engines;               // the others: boot, beats, at
     std::vector<std::string> dead;
     std::vector<std::string> looks;  // runs that somebody else changed
   };
@@ -242,6 +243,9 @@ class EngineCore {
   // Engines are known of, and whether they live is not: see Init. Nothing is claimed meanwhile:
   // what would be put off would be due too soon for whoever has the right time.
   std::atomic<bool> finding_time_{false};
+  // While the time of those who buried this engine is looked for: its own, less the monotonic
+  // clock's.
+  std::optional<absl::Time> before_burial_;
   // By how much the time of others may be ahead of ours, microseconds.
   std::atomic<int64_t> others_ahead_{0};
   int64_t burials_ = 0;  // how often others took this engine for dead

@@ -207,9 +207,9 @@ struct Verdict {
   int doubled = 0;  // effects that came twice
 };
 
-// `lines`: the world's; `state`: how the run ended.
+// `lines`: the world's; `state`: how the run ended; `cancelled`: somebody asked for it meanwhile.
 inline Verdict Judge(const std::string& kind, const std::string& run_id, const std::string& state,
-                     const std::map<std::string, int>& lines) {
+                     const std::map<std::string, int>& lines, bool cancelled = false) {
   Verdict verdict;
   const auto count = [&](const std::string& what, const std::string& step, const char* end) {
     const auto found = lines.find(absl::StrCat(what, " ", run_id, "/", step, "/1", end));
@@ -219,7 +219,8 @@ inline Verdict Judge(const std::string& kind, const std::string& run_id, const s
   const bool ended_well = kind == "good"  ? state == "succeeded"
                           : kind == "bad" ? state == "failed"
                                           : state == "succeeded" || state == "needs-operator";
-  if (!ended_well) ++verdict.lost;
+  const bool stopped = cancelled && state == "cancelled";
+  if (!ended_well && !stopped && !(cancelled && state == "needs-operator")) ++verdict.lost;
   for (size_t i = 0; i < uses.size(); ++i) {
     const std::string step = absl::StrCat(uses[i], i);
     const int effects = count(uses[i], step, "");
@@ -228,9 +229,10 @@ inline Verdict Judge(const std::string& kind, const std::string& run_id, const s
     if (effects > 1 && uses[i] != "put") ++verdict.doubled;
     if (undone > 1) ++verdict.doubled;
     const bool parked = state == "needs-operator";
-    if (effects == 0 && !parked) ++verdict.lost;
-    // A failed run leaves nothing behind.
-    if (kind == "bad" && undone != 1) ++verdict.lost;
+    if (effects == 0 && !parked && !stopped) ++verdict.lost;
+    // A run that failed or was cancelled leaves nothing behind that can be undone.
+    const bool to_undo = stopped ? effects > 0 && uses[i] != "unsafe" : kind == "bad" && !parked;
+    if (to_undo && undone != 1) ++verdict.lost;
   }
   return verdict;
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <deque>
 #include <functional>
+#include <iterator>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -261,6 +263,10 @@ class Simulation {
     const std::string step = absl::StrCat(call.task->run_id, "/", call.task->step_id);
     if (call.task->kind == workflow::TaskKind::kObserve && clock_.Monotonic() < not_before_[step]) {
       ++result_.early;
+      result_.unfinished = absl::StrCat(
+          step, " was looked at ", absl::FormatDuration(not_before_[step] - clock_.Monotonic()),
+          " early by engine ", &engine - engines_.data(),
+          cancelled_.contains(call.task->run_id) ? ", cancelled" : "");
     }
     if (call.task->kind == workflow::TaskKind::kCall && IsCompleted(*call.task)) {
       ++result_.repeated;
@@ -304,6 +310,16 @@ class Simulation {
         })
         .IgnoreError();
     return completed;
+  }
+
+  // Somebody changes their mind, whoever holds the run, and whether it has ended or not.
+  void Cancel(Engine& engine) {
+    const auto run = std::next(runs_.begin(), static_cast<std::ptrdiff_t>(Below(runs_.size())));
+    Note("cancel " + run->first);
+    cancelled_.insert(run->first);
+    engine.core->Control(run->first, [](workflow::Transition& transition) {
+      return transition.Cancel({"user:default/tester", "changed my mind"});
+    });
   }
 
   bool Answer(Engine& engine) {
@@ -358,6 +374,8 @@ class Simulation {
       database_.next = SimDatabase::Fault::kNone;
     } else if (action < 83) {
       engine.core->Beat().IgnoreError();
+    } else if (action == 83 && Below(2) == 0) {
+      Cancel(engine);
     } else if (action == 83) {
       engine.core->GiveBackReady(/*all=*/true);
     } else if (action == 84) {
@@ -423,10 +441,19 @@ class Simulation {
       const auto found = states.find(id);
       const std::string state = found == states.end() ? "missing" : found->second;
       Note(state);
-      if (state != "succeeded" && state != "failed" && state != "needs-operator") {
+      if (state != "succeeded" && state != "failed" && state != "needs-operator" &&
+          state != "cancelled") {
         result_.unfinished = absl::StrCat(id, " ", state, Place(id));
       }
-      const Verdict verdict = faults::Judge(kind, id, state, world_.lines);
+      const Verdict verdict = faults::Judge(kind, id, state, world_.lines, cancelled_.contains(id));
+      if (verdict.lost + verdict.doubled > 0) {
+        result_.unfinished = absl::StrCat(id, " ", state, Place(id), " effects");
+        for (const auto& [line, count] : world_.lines) {
+          if (absl::StrContains(line, absl::StrCat(" ", id, "/"))) {
+            absl::StrAppend(&result_.unfinished, " ", count, "×[", line, "]");
+          }
+        }
+      }
       result_.lost += verdict.lost;
       result_.doubled += verdict.doubled;
     }
@@ -443,6 +470,7 @@ class Simulation {
   NoObserver observer_;
   std::vector<Engine> engines_;
   std::map<std::string, std::string> runs_;
+  std::set<std::string> cancelled_;
   // The soonest that steps may be looked at after their first call, whatever the wall clock says.
   std::map<std::string, absl::Duration> not_before_;
   SimulationResult result_;
