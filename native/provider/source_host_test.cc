@@ -6,6 +6,7 @@
 #include <set>
 #include <thread>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "base/status.h"
@@ -17,6 +18,7 @@ namespace purser::provider {
 namespace {
 
 using nlohmann::json;
+using ::testing::AnyOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -348,8 +350,9 @@ TEST_F(SourceHostTest, APartitionThatFailsKeepsItsEntities) {
     return context.EmitIn("y", Entity("y1"));
   });
   ASSERT_TRUE(portal.EventuallyHas({"x1", "y1"}));
-  ASSERT_TRUE(EventuallyStatus([](const auto& s) { return s.stats.degraded.contains("x"); }));
-  EXPECT_THAT(host_->Get("snap/a")->record.error, HasSubstr("refused"));
+  ASSERT_TRUE(EventuallyStatus([](const auto& s) {
+    return s.stats.degraded.contains("x") && absl::StrContains(s.record.error, "refused");
+  }));
 }
 
 TEST_F(SourceHostTest, WhatMayNotComeFromHereIsDroppedAndCounted) {
@@ -363,7 +366,9 @@ TEST_F(SourceHostTest, WhatMayNotComeFromHereIsDroppedAndCounted) {
     elsewhere["metadata"]["namespace"] = "other";
     PURSER_RETURN_IF_ERROR(context.Emit(elsewhere));
     json hostile = Entity("../../etc");
-    EXPECT_EQ(context.Emit(hostile).code(), absl::StatusCode::kInvalidArgument);
+    // A later round may see the end of the test instead.
+    EXPECT_THAT(context.Emit(hostile).code(),
+                AnyOf(absl::StatusCode::kInvalidArgument, absl::StatusCode::kCancelled));
     PURSER_RETURN_IF_ERROR(context.Emit(Entity("a")));
     return context.Emit(Entity("a", "second"));
   });

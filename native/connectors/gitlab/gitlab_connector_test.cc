@@ -324,7 +324,9 @@ TEST_F(GitlabConnectorTest, WhatWasDoneAndSaidToHaveFailedIsNotDoneAgain) {
   for (const char* what : {"/repository/commits", "/merge_requests"}) {
     peer_.DoNextAndSay(absl::StrCat("POST ", project, what), {503, {}, "busy"});
     const absl::StatusOr<CallResult> result = Call("merge-request", Proposal());
-    if (!result.ok()) EXPECT_TRUE(absl::IsUnavailable(result.status())) << result.status();
+    if (!result.ok()) {
+      EXPECT_TRUE(absl::IsUnavailable(result.status())) << result.status();
+    }
   }
   const auto result = Call("merge-request", Proposal());
   ASSERT_TRUE(result.ok()) << result.status();
