@@ -416,27 +416,32 @@ describe('providers', () => {
       signal);
   const newState = () => join(folder, `state-${files++}`);
 
-  test('chunks of at most 250, each after the last was taken', async () => {
+  test('chunks of at most 250, in order, at most four of them not taken yet', async () => {
     const statePath = newState();
-    let open = 0;
+    // Each is taken when the fourth behind the first is there, or nothing more comes.
+    const open = [];
+    let most = 0;
     const sizes = [];
-    const summary = JSON.parse(await refresh({ count: 600 }, {
+    const summary = JSON.parse(await refresh({ count: 2100 }, {
       chunk: async (upserts, removed) => {
-        open += 1;
-        assert.equal(open, 1);
         assert.deepEqual(JSON.parse(removed), []);
         sizes.push(JSON.parse(upserts).length);
-        await new Promise(resolve => setTimeout(resolve, 5));
-        open -= 1;
+        const taken = new Promise(resolve => open.push(resolve));
+        most = Math.max(most, open.length);
+        if (open.length === 4 || sizes.length === 9) {
+          open.splice(0).forEach(resolve => resolve());
+        }
+        await taken;
       },
     }, { statePath }));
-    assert.deepEqual(sizes, [250, 250, 100]);
+    assert.deepEqual(sizes, [...Array(8).fill(250), 100]);
+    assert.equal(most, 4);
     assert.deepEqual(summary, {
-      read: 600, emitted: 600, dropped: 0, added: 600, changed: 0, removed: 0,
-      heldRemovals: 0, kept: 0, duplicates: 0, chunks: 3, full: true, entities: 600,
+      read: 2100, emitted: 2100, dropped: 0, added: 2100, changed: 0, removed: 0,
+      heldRemovals: 0, kept: 0, duplicates: 0, chunks: 9, full: true, entities: 2100,
       heldRefs: [], degraded: {},
     });
-    const again = JSON.parse(await refresh({ count: 599, first: 1 }, {
+    const again = JSON.parse(await refresh({ count: 2099, first: 1 }, {
       chunk: (upserts, removed) => {
         assert.equal(upserts, '[]');
         assert.deepEqual(JSON.parse(removed), ['component:default/c-0']);
