@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "base/hash.h"
 #include "base/status.h"
 #include "base/strings.h"
 #include "connectors/name_patterns.h"
@@ -85,10 +86,45 @@ struct SqlConnector::Session {
     absl::string_view text = rows[0][0].has_value() ? absl::string_view(*rows[0][0]) : "";
     return absl::ConsumePrefix(&text, kMark) ? std::string(text) : std::string();
   }
+  static std::string MarkStatement(const char* kind, const std::string& name,
+                                   const std::string& key) {
+    return absl::StrCat("COMMENT ON ", kind, " ", QuoteIdentifier(name), " IS ",
+                        QuoteLiteral(absl::StrCat(kMark, key)));
+  }
   absl::Status SetMark(const char* kind, const std::string& name, const std::string& key) {
-    return Run(absl::StrCat("COMMENT ON ", kind, " ", QuoteIdentifier(name), " IS ",
-                            QuoteLiteral(absl::StrCat(kMark, key))))
-        .status();
+    return Run(MarkStatement(kind, name, key)).status();
+  }
+  // A database that never bears `name` without the mark: it is made under a name that follows from
+  // the key, marked, then renamed, so that after a crash in between the next call goes on with it.
+  absl::Status CreateMarked(const std::string& name, const std::string& options,
+                            const std::string& key) {
+    const std::string hidden = absl::StrCat("purser_", base::Sha256Hex(key).substr(0, 32));
+    PURSER_ASSIGN_OR_RETURN(const bool begun, Exists("pg_database", "datname", hidden));
+    if (!begun) {
+      PURSER_RETURN_IF_ERROR(Run(absl::StrCat("CREATE DATABASE ", QuoteIdentifier(hidden), options),
+                                 {kDuplicateDatabase, kUniqueViolation})
+                                 .status());
+    }
+    // Another call under the same key may have renamed it meanwhile.
+    PURSER_RETURN_IF_ERROR(Run(MarkStatement("DATABASE", hidden, key), {kNoSuchDatabase}).status());
+    PURSER_RETURN_IF_ERROR(Run(absl::StrCat("ALTER DATABASE ", QuoteIdentifier(hidden),
+                                            " RENAME TO ", QuoteIdentifier(name)),
+                               {kDuplicateDatabase, kUniqueViolation, kNoSuchDatabase})
+                               .status());
+    PURSER_ASSIGN_OR_RETURN(const bool left, Exists("pg_database", "datname", hidden));
+    if (!left) return absl::OkStatus();
+    // Somebody else was first with the name.
+    return Run(absl::StrCat("DROP DATABASE ", QuoteIdentifier(hidden)), {kNoSuchDatabase}).status();
+  }
+  // For CockroachDB: between both statements it has no mark; what has none is taken for another's
+  // and stays.
+  absl::Status CreateThenMark(const std::string& name, const std::string& options,
+                              const std::string& key) {
+    PURSER_RETURN_IF_ERROR(Run(absl::StrCat("CREATE DATABASE ", QuoteIdentifier(name), options),
+                               {kDuplicateDatabase, kUniqueViolation})
+                               .status());
+    PURSER_ASSIGN_OR_RETURN(const std::string mark, MarkOf("pg_database", "datname", name));
+    return mark.empty() ? SetMark("DATABASE", name, key) : absl::OkStatus();
   }
   Json Outputs() const {
     return {{"server", server_name}, {"host", server->host}, {"port", server->port}};
@@ -198,19 +234,16 @@ absl::StatusOr<CallResult> SqlConnector::MakeDatabase(const Json& input,
   const std::string quoted = QuoteIdentifier(name);
   PURSER_ASSIGN_OR_RETURN(const bool there, session.Exists("pg_database", "datname", name));
   if (!there) {
-    std::string sql = absl::StrCat("CREATE DATABASE ", quoted);
+    std::string options;
     if (input.contains("encoding")) {
-      absl::StrAppend(&sql, " ENCODING ", QuoteLiteral(TextAt(input, "encoding")));
+      absl::StrAppend(&options, " ENCODING ", QuoteLiteral(TextAt(input, "encoding")));
     }
     if (input.contains("template")) {
-      absl::StrAppend(&sql, " TEMPLATE ", QuoteIdentifier(TextAt(input, "template")));
+      absl::StrAppend(&options, " TEMPLATE ", QuoteIdentifier(TextAt(input, "template")));
     }
-    PURSER_RETURN_IF_ERROR(session.Run(sql, {kDuplicateDatabase, kUniqueViolation}).status());
-    // Between both statements it has no mark; what has none is taken for another's and stays.
-    PURSER_ASSIGN_OR_RETURN(const std::string mark, session.MarkOf("pg_database", "datname", name));
-    if (mark.empty()) {
-      PURSER_RETURN_IF_ERROR(session.SetMark("DATABASE", name, context.effect_key()));
-    }
+    PURSER_RETURN_IF_ERROR(session.admin->is_cockroach()
+                               ? session.CreateThenMark(name, options, context.effect_key())
+                               : session.CreateMarked(name, options, context.effect_key()));
   }
   if (input.contains("owner")) {
     PURSER_RETURN_IF_ERROR(session

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "base/hash.h"
 #include "base/rng.h"
 #include "connectors/fake_call_context.h"
 #include "gmock/gmock.h"
@@ -77,6 +78,20 @@ TEST_F(SqlConnectorTest, ADatabaseIsMadeOnceAndDroppedByWhoMadeIt) {
   EXPECT_THAT(Sql("SELECT count(*) FROM pg_database WHERE datname='" + shop_ + "'"),
               HasSubstr("0"));
   EXPECT_TRUE(Call("drop-database", made->outputs).ok());  // and again
+}
+
+// Killed after CREATE DATABASE, before anything says whose it is: the next call goes on with it,
+// and it is dropped as ours. Whoever took the name meanwhile keeps it, and nothing of ours is left.
+TEST_F(SqlConnectorTest, ADatabaseThatWasBegunIsGoneOnWith) {
+  const std::string hidden = "purser_" + base::Sha256Hex(context_.key).substr(0, 32);
+  const std::string count = "SELECT count(*) FROM pg_database WHERE datname='";
+  Sql("CREATE DATABASE \"" + hidden + "\"");
+  const auto made = Call("database", {{"name", shop_}});
+  ASSERT_TRUE(made.ok()) << made.status();
+  EXPECT_EQ(made->outputs["created"], true);
+  EXPECT_THAT(Sql(count + hidden + "'"), HasSubstr("0"));
+  ASSERT_TRUE(Call("drop-database", made->outputs).ok());
+  EXPECT_THAT(Sql(count + shop_ + "'"), HasSubstr("0"));
 }
 
 TEST_F(SqlConnectorTest, ManyAtOnceMakeOne) {

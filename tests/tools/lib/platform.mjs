@@ -236,13 +236,28 @@ export class Platform {
     return existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : [];
   }
 
-  /** The statements that changed databases and roles, in order. */
+  /**
+   * The statements that changed databases and roles, in order; not those that the server refused, such as
+   * one repeated by who did not see the end of the first.
+   */
   statements() {
     const { host } = this.#postgres.connection.connection;
-    return readFileSync(path.join(host, 'data', 'log', 'server.log'), 'utf8')
-      .split('\n')
-      .map(line => /LOG: {2}(?:statement|execute [^:]*): (.*)/.exec(line)?.[1])
-      .filter(Boolean);
+    const done = [];
+    for (const line of readFileSync(path.join(host, 'data', 'log', 'server.log'), 'utf8').split(
+      '\n',
+    )) {
+      const [, by, , begun, refused] =
+        /\[(\d+)\] (LOG: {2}(?:statement|execute [^:]*): (.*)|STATEMENT: {2}(.*))/.exec(line) ?? [];
+      if (begun) {
+        done.push({ by, text: begun });
+      } else if (refused) {
+        const last = done.findLastIndex(one => one.by === by && one.text === refused);
+        if (last >= 0) {
+          done.splice(last, 1);
+        }
+      }
+    }
+    return done.map(({ text }) => text);
   }
 
   /** See github_peer.cc. */
