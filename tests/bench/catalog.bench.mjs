@@ -19,7 +19,7 @@ const SCALE = Number(process.env.PURSER_BENCH_SCALE ?? 1);
 const sized = count => Math.max(100, Math.round((count * SCALE) / 100) * 100);
 const STEADY = sized(100_000);
 const FIRST = sized(50_000);
-const STITCHED = sized(6000);
+const STITCHED = sized(6_000);
 /** A full mutation of 50,000 into PostgreSQL took 106 s on a quiet machine of two processors. */
 const LIMIT_SECONDS = 150;
 
