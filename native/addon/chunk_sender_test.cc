@@ -1,11 +1,11 @@
 #include "addon/chunk_sender.h"
 
-#include <cstdlib>
-#include <filesystem>
 #include <map>
+#include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "addon/fake_caller.h"
+#include "base/temporary_folder.h"
 #include "catalog/delta.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -19,13 +19,6 @@ using ::testing::SizeIs;
 
 class ChunkSenderTest : public testing::Test {
  protected:
-  ChunkSenderTest() {
-    std::string pattern =
-        (std::filesystem::temp_directory_path() / "purser-chunks-XXXXXX").string();
-    folder_ = ::mkdtemp(pattern.data());
-  }
-  ~ChunkSenderTest() override { std::filesystem::remove_all(folder_); }
-
   StateFile OpenFile() { return *StateFile::Open(folder_ + "/a.state"); }
 
   // As the next round would find them: hashes by ref, "" for what is not confirmed.
@@ -49,7 +42,9 @@ class ChunkSenderTest : public testing::Test {
   }
   static catalog::Fingerprint Hash() { return catalog::Fingerprint::Of("{}"); }
 
-  std::string folder_;
+  const std::unique_ptr<base::TemporaryFolder> temporary_ =
+      *base::TemporaryFolder::Create("a test");
+  const std::string folder_ = temporary_->path();
   FakeCaller caller_;
 };
 

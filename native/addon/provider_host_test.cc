@@ -1,11 +1,11 @@
 #include "addon/provider_host.h"
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
 #include "addon/fake_caller.h"
+#include "base/temporary_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -62,16 +62,12 @@ class ListProvider final : public provider::Provider {
 class ProviderHostTest : public testing::Test {
  protected:
   ProviderHostTest() {
-    std::string pattern =
-        (std::filesystem::temp_directory_path() / "purser-provider-XXXXXX").string();
-    folder_ = ::mkdtemp(pattern.data());
     auto registry = std::make_unique<provider::Registry>();
     auto provider = std::make_unique<ListProvider>();
     provider_ = provider.get();
     EXPECT_TRUE(registry->Add(std::move(provider)).ok());
     host_ = std::make_unique<ProviderHost>(std::move(registry), clock_);
   }
-  ~ProviderHostTest() override { std::filesystem::remove_all(folder_); }
 
   std::string state_path() const { return folder_ + "/list.state"; }
   absl::StatusOr<json> Refresh(json more = json::object()) {
@@ -88,7 +84,9 @@ class ProviderHostTest : public testing::Test {
   }
 
   base::FakeClock clock_;
-  std::string folder_;
+  const std::unique_ptr<base::TemporaryFolder> temporary_ =
+      *base::TemporaryFolder::Create("a test");
+  const std::string folder_ = temporary_->path();
   ListProvider* provider_;
   std::unique_ptr<ProviderHost> host_;
   FakeCaller caller_;

@@ -3,8 +3,10 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "base/temporary_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -13,17 +15,14 @@ namespace {
 
 class StateFileTest : public testing::Test {
  protected:
-  StateFileTest() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "purser-state-XXXXXX").string();
-    folder_ = ::mkdtemp(pattern.data());
-  }
-  ~StateFileTest() override { std::filesystem::remove_all(folder_); }
   std::string path() const { return folder_ + "/deep/er/test.state"; }
   void Put(const std::string& text) const {
     std::filesystem::create_directories(folder_ + "/deep/er");
     std::ofstream(path()) << text;
   }
-  std::string folder_;
+  const std::unique_ptr<base::TemporaryFolder> temporary_ =
+      *base::TemporaryFolder::Create("a test");
+  const std::string folder_ = temporary_->path();
 };
 
 // Ref → "hash partition [held]".

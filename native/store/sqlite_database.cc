@@ -1,20 +1,18 @@
 // The embedded database: one writer shared by all threads with group commit, a pool of readers.
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <filesystem>
 #include <memory>
 #include <optional>
-#include <system_error>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
 #include "base/status.h"
+#include "base/temporary_folder.h"
 #include "store/file_lock.h"
 #include "store/group_commit.h"
 #include "store/migrate.h"
@@ -57,24 +55,9 @@ class SqliteWriter final : public WriteSession {
   const std::unique_ptr<SqliteConnection> connection_;
 };
 
-// A temporary folder, removed with all in it.
-class TemporaryFolder {
- public:
-  explicit TemporaryFolder(std::string path) : path_(std::move(path)) {}
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
- private:
-  std::string path_;
-};
-
 class SqliteDatabase final : public Database {
  public:
-  SqliteDatabase(std::string path, std::unique_ptr<TemporaryFolder> folder, FileLock lock)
+  SqliteDatabase(std::string path, std::unique_ptr<base::TemporaryFolder> folder, FileLock lock)
       : path_(std::move(path)), folder_(std::move(folder)), lock_(std::move(lock)) {}
 
   absl::Status Start(const SqliteOptions& options);
@@ -86,7 +69,7 @@ class SqliteDatabase final : public Database {
  private:
   // Destroyed last to first: checkpointer, connections, lock, folder.
   const std::string path_;
-  const std::unique_ptr<TemporaryFolder> folder_;
+  const std::unique_ptr<base::TemporaryFolder> folder_;
   const FileLock lock_;
   std::function<void(int)> on_commit_;  // told how long the log is
   std::unique_ptr<SqliteWriter> writer_;
@@ -184,16 +167,10 @@ absl::Status SqliteDatabase::Migrate(absl::string_view component,
 absl::StatusOr<std::unique_ptr<Database>> OpenSqlite(const SqliteOptions& options) {
   std::string path = options.path;
   if (path.empty()) return absl::InvalidArgumentError("the path of the database is empty");
-  std::unique_ptr<TemporaryFolder> folder;
+  std::unique_ptr<base::TemporaryFolder> folder;
   if (path == ":memory:") {
-    std::error_code error;
-    std::string name = (std::filesystem::temp_directory_path(error) / "purser-XXXXXX").string();
-    if (error || mkdtemp(name.data()) == nullptr) {
-      return base::ErrnoStatus(error ? error.value() : errno,
-                               "make a temporary folder for a database");
-    }
-    folder = std::make_unique<TemporaryFolder>(name);
-    path = name + "/database";
+    PURSER_ASSIGN_OR_RETURN(folder, base::TemporaryFolder::Create("a database"));
+    path = folder->path() + "/database";
   }
   PURSER_ASSIGN_OR_RETURN(FileLock lock, FileLock::Take(path + ".lock"));
   auto database =

@@ -1,8 +1,5 @@
 #include "costs/readers/duckdb/rewritten_file.h"
 
-#include <stdlib.h>
-
-#include <cerrno>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -10,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "base/temporary_folder.h"
 #include "costs/readers/duckdb/duckdb_library.h"
 #include "costs/readers/parquet/parquet_file.h"
 
@@ -18,28 +16,6 @@ namespace {
 
 constexpr char kFrom[] = "from.parquet";
 constexpr char kTo[] = "to.parquet";
-
-class Folder {
- public:
-  static absl::StatusOr<std::unique_ptr<Folder>> Create() {
-    std::error_code error;
-    std::string name =
-        (std::filesystem::temp_directory_path(error) / "purser-bill-XXXXXX").string();
-    if (error || mkdtemp(name.data()) == nullptr) {
-      return base::ErrnoStatus(error ? error.value() : errno, "make a folder for a rewritten bill");
-    }
-    return std::make_unique<Folder>(std::move(name));
-  }
-  explicit Folder(std::string path) : path_(std::move(path)) {}
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  const std::string path_;
-};
 
 // The rows are those of the rewritten file; the content is that of the one delivered.
 class RewrittenFile final : public BillFile {
@@ -76,7 +52,8 @@ absl::StatusOr<std::unique_ptr<BillFile>> OpenRewritten(const std::string& libra
                                                         std::stop_token stop) {
   PURSER_ASSIGN_OR_RETURN(const DuckDb* const duckdb, DuckDb::Load(library));
   PURSER_ASSIGN_OR_RETURN(std::unique_ptr<BillFile> delivered, parquet::OpenParquet(path, options));
-  PURSER_ASSIGN_OR_RETURN(const std::unique_ptr<Folder> folder, Folder::Create());
+  PURSER_ASSIGN_OR_RETURN(const std::unique_ptr<base::TemporaryFolder> folder,
+                          base::TemporaryFolder::Create("a rewritten bill"));
   // By a name of ours: DuckDB takes stars and brackets in names for patterns.
   std::error_code error;
   std::filesystem::create_symlink(std::filesystem::absolute(path), folder->path() + "/" + kFrom,
