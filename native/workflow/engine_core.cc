@@ -16,7 +16,6 @@ using store::Row;
 using store::Rows;
 using store::Value;
 
-constexpr absl::Duration kFirstStorePause = absl::Milliseconds(20);
 // A task that nobody could begin for so long is given back, for an engine that has a worker free.
 constexpr absl::Duration kMaxReadyWait = absl::Seconds(2);
 // Work that the workers should have before them, by which the number of runs under way is chosen.

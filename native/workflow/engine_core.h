@@ -37,6 +37,8 @@ namespace purser::workflow {
 inline constexpr size_t kMaxRoundItems = 256;
 // Runs that one engine has under way while its calls are quick; with slow ones, as many as workers.
 inline constexpr int64_t kMaxRunsInFlight = 512;
+// After a round that the store refused; doubled with each that follows.
+inline constexpr absl::Duration kFirstStorePause = absl::Milliseconds(20);
 
 // A change asked for from outside, and its answer.
 struct ControlCall {

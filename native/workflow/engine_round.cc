@@ -12,7 +12,6 @@ namespace {
 using store::Connection;
 using store::Rows;
 
-constexpr absl::Duration kFirstStorePause = absl::Milliseconds(20);
 constexpr absl::Duration kConflictPause = absl::Milliseconds(2);
 constexpr absl::Duration kLongestStorePause = absl::Seconds(1);
 

@@ -40,15 +40,32 @@ class TakeOverTest : public testing::Test {
     ASSERT_TRUE(database_->Transact([&](Connection& c) { return engine.Begin(c, run); }).ok());
     engine.Submitted();
   }
-  // Rounds and calls until nothing is to be done.
-  void Work(EngineCore& engine) {
+  void DieDuringACall() {
+    const std::unique_ptr<EngineCore> dying = Start();
+    Begin(*dying);
+    ASSERT_TRUE(dying->TryRound());
+    ASSERT_NE(dying->Pop(), nullptr);
+  }
+  static std::shared_ptr<ControlCall> Cancel(EngineCore& engine) {
+    return engine.Control("r1", [](Transition& transition) {
+      return transition.Cancel({"user:default/tester", "changed my mind"});
+    });
+  }
+  // Rounds and calls until nothing is to be done; `first` is what the first call comes to.
+  std::vector<TaskKind> Work(EngineCore& engine, Outcome first = Outcome()) {
+    std::vector<TaskKind> kinds;
     for (int i = 0; i < 100; ++i) {
       engine.OnTime();
       const bool stored = engine.TryRound();
       const std::shared_ptr<const Task> task = engine.Pop();
-      if (task != nullptr) engine.Finish(task, Outcome(), false, {}, absl::Milliseconds(1));
-      if (!stored && task == nullptr) clock_.Advance(absl::Seconds(1));
+      if (task != nullptr) {
+        kinds.push_back(task->kind);
+        engine.Finish(task, std::exchange(first, Outcome()), false, {}, absl::Milliseconds(1));
+      } else if (!stored) {
+        clock_.Advance(absl::Seconds(1));
+      }
     }
+    return kinds;
   }
   RunState State() {
     RunState state = RunState::kHeld;
@@ -72,16 +89,9 @@ class TakeOverTest : public testing::Test {
 // The cancellation comes in the first round, before the run is claimed: its only step counts as
 // being called, by an engine that is no more, and the run must stay in the queue all the same.
 TEST_F(TakeOverTest, ARunCancelledBeforeItIsClaimedIsNotForgotten) {
-  {
-    const std::unique_ptr<EngineCore> dying = Start();
-    Begin(*dying);
-    ASSERT_TRUE(dying->TryRound());
-    ASSERT_NE(dying->Pop(), nullptr);
-  }
+  DieDuringACall();
   const std::unique_ptr<EngineCore> engine = Start();
-  const auto cancelled = engine->Control("r1", [](Transition& transition) {
-    return transition.Cancel({"user:default/tester", "changed my mind"});
-  });
+  const auto cancelled = Cancel(*engine);
   ASSERT_TRUE(engine->TryRound());
   ASSERT_TRUE(engine->IsDone(*cancelled));
   Work(*engine);
@@ -92,45 +102,20 @@ TEST_F(TakeOverTest, ARunCancelledBeforeItIsClaimedIsNotForgotten) {
 // is repeated until its outcome is known, and undone.
 TEST_F(TakeOverTest, ACallWhoseRepetitionFailsIsStillUndone) {
   executor_.operations["ok"].traits = {CallClass::kKeyed, /*has_undo=*/true};
-  {
-    const std::unique_ptr<EngineCore> dying = Start();
-    Begin(*dying);
-    ASSERT_TRUE(dying->TryRound());
-    ASSERT_NE(dying->Pop(), nullptr);
-  }
+  DieDuringACall();
   const std::unique_ptr<EngineCore> engine = Start();
-  const auto cancelled = engine->Control("r1", [](Transition& transition) {
-    return transition.Cancel({"user:default/tester", "changed my mind"});
-  });
-  std::vector<TaskKind> kinds;
-  for (int i = 0; i < 100; ++i) {
-    engine->OnTime();
-    const bool stored = engine->TryRound();
-    const std::shared_ptr<const Task> task = engine->Pop();
-    if (task != nullptr) {
-      kinds.push_back(task->kind);
-      Outcome outcome;
-      if (kinds.size() == 1) {
-        outcome.kind = Outcome::Kind::kError;
-        outcome.error = absl::UnavailableError("no route");
-      }
-      engine->Finish(task, std::move(outcome), false, {}, absl::Milliseconds(1));
-    } else if (!stored) {
-      clock_.Advance(absl::Seconds(1));
-    }
-  }
+  const auto cancelled = Cancel(*engine);
+  Outcome unreachable;
+  unreachable.kind = Outcome::Kind::kError;
+  unreachable.error = absl::UnavailableError("no route");
+  const std::vector<TaskKind> kinds = Work(*engine, unreachable);
   EXPECT_TRUE(engine->IsDone(*cancelled));
   EXPECT_THAT(kinds, testing::ElementsAre(TaskKind::kCall, TaskKind::kCall, TaskKind::kUndo));
   EXPECT_EQ(State(), RunState::kCancelled);
 }
 
 TEST_F(TakeOverTest, ARunOfADeadEngineGoesOn) {
-  {
-    const std::unique_ptr<EngineCore> dying = Start();
-    Begin(*dying);
-    ASSERT_TRUE(dying->TryRound());
-    ASSERT_NE(dying->Pop(), nullptr);
-  }
+  DieDuringACall();
   const std::unique_ptr<EngineCore> engine = Start();
   Work(*engine);
   EXPECT_EQ(State(), RunState::kSucceeded);
