@@ -90,8 +90,11 @@ absl::Status EngineCore::TakeOver(Connection& connection, absl::string_view boot
   const std::string now = absl::StrCat("CAST($", parameters.size(), " AS BIGINT)");
   // The fence: whoever held the lease has read an older version.
   PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
-      absl::StrCat("UPDATE workflow_state SET version = version + 1, due = ", now,
-                   " WHERE run IN (SELECT run FROM workflow_lease WHERE ", boots_condition, ")"),
+      absl::StrCat(
+          "UPDATE workflow_state SET version = l.version + 1, state = l.state, goal = l.goal, "
+          "message = l.message, outputs = l.outputs, retries = l.retries, sequence = l.sequence, "
+          "updated_at = l.updated_at, steps = l.steps, due = ",
+          now, " FROM workflow_lease l WHERE workflow_state.run = l.run AND ", boots_condition),
       parameters));
   PURSER_RETURN_IF_ERROR(
       connection.ExecuteLater(absl::StrCat("INSERT INTO workflow_queue (due, run) SELECT ", now,

@@ -112,7 +112,6 @@ absl::Status EngineCore::ClaimOne(RoundState& round, Journal& journal, Run run) 
   touched.claimed = true;
   touched.changed = true;
   round.claimed = true;
-  journal.Lease(touched.run->record.number, boot_);
   Transition transition(context_, journal, *touched.run);
   transition.TakeOver();
   PURSER_RETURN_IF_ERROR(transition.StartDue(&round.tasks));

@@ -132,7 +132,6 @@ class EngineCore {
     Run* run = nullptr;
     bool owned = false;
     bool claimed = false;  // in this round
-    bool leased_by_other = false;
     bool changed = false;
     bool released = false;
     std::unique_ptr<Run> loaded;  // of runs that are not owned yet

@@ -10,7 +10,6 @@ namespace purser::workflow {
 namespace {
 
 using store::Connection;
-using store::Rows;
 
 constexpr absl::Duration kConflictPause = absl::Milliseconds(2);
 constexpr absl::Duration kLongestStorePause = absl::Seconds(1);
@@ -118,11 +117,8 @@ absl::StatusOr<EngineCore::Touched*> EngineCore::Touch(RoundState& round, Journa
   }
   Connection& connection = journal.connection();
   PURSER_ASSIGN_OR_RETURN(Run run, Load(connection, run_id));
-  PURSER_ASSIGN_OR_RETURN(
-      const Rows lease,
-      connection.Query("SELECT boot FROM workflow_lease WHERE run = $1", {run.record.number}));
   Touched& touched = round.touched[run_id];
-  if (!lease.empty() && lease[0].Text(0) == boot_) {
+  if (run.record.holder == boot_) {
     std::unique_ptr<Owned>& owned = owned_[run_id];
     if (owned == nullptr) owned = std::make_unique<Owned>();
     owned->run = std::move(run);
@@ -143,7 +139,6 @@ absl::StatusOr<EngineCore::Touched*> EngineCore::Touch(RoundState& round, Journa
     }
     return &touched;
   }
-  touched.leased_by_other = !lease.empty();
   touched.loaded = std::make_unique<Run>(std::move(run));
   touched.run = touched.loaded.get();
   if (found != owned_.end()) round.lost_runs.push_back(run_id);
@@ -157,18 +152,18 @@ void EngineCore::Settle(RoundState& round, Journal& journal) {
     const int64_t number = run.record.number;
     const absl::Time due = NextDue(run);
     absl::Time place = absl::InfiniteFuture();
+    const bool held_by_other = !touched.owned && !run.record.holder.empty();
+    bool held = held_by_other;
     if (touched.owned) {
-      if (IsCalling(run)) {
-        if (due < absl::InfiniteFuture()) round.wakes.emplace_back(due, id);
-      } else {
+      held = IsCalling(run);
+      if (!held) {
         // Nothing under way: whoever has a worker free when it is due goes on with it.
         touched.released = true;
-        journal.Release(number, boot_);
         place = due;
+      } else if (due < absl::InfiniteFuture()) {
+        round.wakes.emplace_back(due, id);
       }
-    } else if (touched.leased_by_other) {
-      journal.Attend(number);
-    } else {
+    } else if (!held_by_other) {
       // In the queue, and a call is under way: an engine died during it. Whoever claims the run has
       // to look after it, however it was changed meanwhile.
       place = IsCalling(run) ? journal.now() : due;
@@ -180,7 +175,18 @@ void EngineCore::Settle(RoundState& round, Journal& journal) {
     }
     round.due = std::min(round.due, place);
     ++run.record.version;
-    journal.UpdateState(run);
+    if (held_by_other) journal.Attend(number);
+    if (touched.claimed) {
+      if (held) journal.Lease(run, boot_);
+    } else if (held) {
+      journal.UpdateLease(run);
+    } else if (touched.owned) {
+      journal.Release(run.record);
+    }
+    if (!held) {
+      journal.UpdateState(run);
+      run.record.stored_version = run.record.version;
+    }
   }
 }
 

@@ -5,6 +5,7 @@
 #include <set>
 #include <thread>
 
+#include "absl/strings/str_split.h"
 #include "base/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -77,13 +78,11 @@ class EngineTest : public testing::Test {
   }
 
   RunState WaitFor(const std::string& id, const std::set<RunState>& wanted) {
-    uint64_t seen = 0;
     for (int i = 0; i < 2000; ++i) {
       const RunState state = Run(id).state;
       if (wanted.contains(state)) return state;
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
-    (void)seen;
     ADD_FAILURE() << "run " << id << " stays " << ToString(Run(id).state);
     return Run(id).state;
   }
@@ -93,18 +92,26 @@ class EngineTest : public testing::Test {
                         RunState::kNeedsOperator});
   }
 
-  std::vector<std::string> EventTypes(const std::string& subject) {
-    std::vector<std::string> types;
+  std::vector<Event> Events(const std::string& subject) {
+    std::vector<Event> events;
     EXPECT_TRUE(database_
                     ->Read([&](Connection& c) {
                       return ReadEvents(c, subject, 0, 10000, [&](const Event& event) {
-                        types.push_back(event.step_id.empty()
-                                            ? event.type
-                                            : absl::StrCat(event.type, " ", event.step_id));
+                        events.push_back(event);
                         return absl::OkStatus();
                       });
                     })
                     .ok());
+    return events;
+  }
+
+  static std::string TypeAndStep(const Event& event) {
+    return event.step_id.empty() ? event.type : absl::StrCat(event.type, " ", event.step_id);
+  }
+
+  std::vector<std::string> EventTypes(const std::string& subject) {
+    std::vector<std::string> types;
+    for (const Event& event : Events(subject)) types.push_back(TypeAndStep(event));
     return types;
   }
 
@@ -393,9 +400,23 @@ TEST_F(EngineTest, LogsBecomeEventsAndBadTextDoesNoHarm) {
   ASSERT_TRUE(engine_->Start().ok());
   Begin("r1", {{"steps", {{{"id", "a"}, {"uses", "talk"}}}}});
   EXPECT_EQ(Settle("r1"), RunState::kSucceeded);
-  EXPECT_THAT(EventTypes("subject-r1"),
-              ElementsAre("run.created", "step.started a", "step.log a", "step.log a",
-                          "step.succeeded a", "run.succeeded"));
+  // How many events the lines come in depends on when they were fetched; their order does not.
+  std::vector<std::string> types;
+  std::vector<std::string> lines;
+  for (const Event& event : Events("subject-r1")) {
+    if (event.type != "step.log") {
+      types.push_back(TypeAndStep(event));
+      continue;
+    }
+    EXPECT_EQ(event.step_id, "a");
+    const std::string level = event.data.value("level", "");
+    for (absl::string_view line : absl::StrSplit(event.message, '\n')) {
+      lines.push_back(absl::StrCat(level, ": ", line));
+    }
+  }
+  EXPECT_THAT(types,
+              ElementsAre("run.created", "step.started a", "step.succeeded a", "run.succeeded"));
+  EXPECT_THAT(lines, ElementsAre("info: one", "info: two", HasSubstr("error: bad ")));
 }
 
 TEST_F(EngineTest, StopGivesWorkBackAndTheNextEngineGoesOn) {

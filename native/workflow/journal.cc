@@ -23,7 +23,7 @@ using store::Value;
 struct Shape {
   const char* head;                   // before the rows
   const char* tail;                   // behind them
-  std::array<const char*, 11> types;  // of the columns; nullptr behind the last
+  std::array<const char*, 12> types;  // of the columns; nullptr behind the last
   bool casts;                         // types do not follow from the place
   const char* single;                 // for one row, where a simpler statement does; or nullptr
   bool exact;                         // as many rows change as are given
@@ -93,17 +93,17 @@ constexpr Shape kInsertState = {
     true};
 constexpr Shape kUpdateState = {
     "WITH v (run, version, state, goal, message, outputs, retries, sequence, updated_at, due, "
-    "steps) AS (",
+    "steps, stored_version) AS (",
     ") UPDATE workflow_state SET version = v.version, state = v.state, goal = v.goal, "
     "message = v.message, outputs = v.outputs, retries = v.retries, sequence = v.sequence, "
     "updated_at = v.updated_at, due = v.due, steps = v.steps FROM v "
-    "WHERE workflow_state.run = v.run AND workflow_state.version = v.version - 1",
+    "WHERE workflow_state.run = v.run AND workflow_state.version = v.stored_version",
     {"BIGINT", "BIGINT", "TEXT", "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT", "BIGINT",
-     "TEXT"},
+     "TEXT", "BIGINT"},
     true,
     "UPDATE workflow_state SET version = $2, state = $3, goal = $4, message = $5, outputs = $6, "
     "retries = $7, sequence = $8, updated_at = $9, due = $10, steps = $11 "
-    "WHERE run = $1 AND version = $2 - 1",
+    "WHERE run = $1 AND version = $12",
     true,
     "workflow_state.run"};
 constexpr Shape kEnqueue = {
@@ -116,18 +116,35 @@ constexpr Shape kDequeue = {
     "DELETE FROM workflow_queue WHERE due = $1 AND run = $2",
     true,
     "workflow_queue.due"};
-constexpr Shape kLease = {"INSERT INTO workflow_lease (run, boot, attention) ",
-                          "",
-                          {"BIGINT", "TEXT", "BIGINT"},
-                          false,
-                          nullptr,
-                          true};
-constexpr Shape kRelease = {
-    "WITH v (run, boot) AS (",
-    ") DELETE FROM workflow_lease WHERE (run, boot) IN (SELECT run, boot FROM v)",
-    {"BIGINT", "TEXT"},
+constexpr Shape kLease = {
+    "INSERT INTO workflow_lease (run, version, state, goal, message, outputs, retries, sequence, "
+    "updated_at, steps, boot, attention) ",
+    "",
+    {"BIGINT", "BIGINT", "TEXT", "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT", "TEXT",
+     "TEXT", "BIGINT"},
+    false,
+    nullptr,
+    true};
+constexpr Shape kUpdateLease = {
+    "WITH v (run, version, state, goal, message, outputs, retries, sequence, updated_at, steps) "
+    "AS (",
+    ") UPDATE workflow_lease SET version = v.version, state = v.state, goal = v.goal, "
+    "message = v.message, outputs = v.outputs, retries = v.retries, sequence = v.sequence, "
+    "updated_at = v.updated_at, steps = v.steps FROM v "
+    "WHERE workflow_lease.run = v.run AND workflow_lease.version = v.version - 1",
+    {"BIGINT", "BIGINT", "TEXT", "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT", "TEXT"},
     true,
-    "DELETE FROM workflow_lease WHERE run = $1 AND boot = $2",
+    "UPDATE workflow_lease SET version = $2, state = $3, goal = $4, message = $5, outputs = $6, "
+    "retries = $7, sequence = $8, updated_at = $9, steps = $10 "
+    "WHERE run = $1 AND version = $2 - 1",
+    true,
+    "workflow_lease.run"};
+constexpr Shape kRelease = {
+    "WITH v (run, version) AS (",
+    ") DELETE FROM workflow_lease WHERE (run, version) IN (SELECT run, version FROM v)",
+    {"BIGINT", "BIGINT"},
+    true,
+    "DELETE FROM workflow_lease WHERE run = $1 AND version = $2",
     true,
     "workflow_lease.run"};
 constexpr Shape kAttend = {
@@ -249,8 +266,8 @@ void Journal::InsertRun(const RunRecord& run) {
 
 namespace {
 
-void AddState(Run& run, std::vector<Value>& values) {
-  const RunRecord& record = run.record;
+// What changes of a run, but for its place in the queue and its steps.
+void AddChanging(const RunRecord& record, std::vector<Value>& values) {
   values.emplace_back(record.number);
   values.emplace_back(record.version);
   values.emplace_back(std::string(ToString(record.state)));
@@ -260,14 +277,40 @@ void AddState(Run& run, std::vector<Value>& values) {
   values.emplace_back(record.retries);
   values.emplace_back(record.sequence);
   values.emplace_back(absl::ToUnixMicros(record.updated_at));
-  values.push_back(ToStored(record.queued));
+}
+
+void AddState(Run& run, std::vector<Value>& values) {
+  AddChanging(run.record, values);
+  values.push_back(ToStored(run.record.queued));
+  values.emplace_back(run.encoder.Encode(run.steps));
+}
+
+void AddHeld(Run& run, std::vector<Value>& values) {
+  AddChanging(run.record, values);
   values.emplace_back(run.encoder.Encode(run.steps));
 }
 
 }  // namespace
 
 void Journal::InsertState(Run& run) { AddState(run, new_states_.values); }
-void Journal::UpdateState(Run& run) { AddState(run, states_.values); }
+
+void Journal::UpdateState(Run& run) {
+  AddState(run, states_.values);
+  states_.values.emplace_back(run.record.stored_version);
+}
+
+void Journal::Lease(Run& run, absl::string_view boot) {
+  AddHeld(run, leases_.values);
+  leases_.values.emplace_back(std::string(boot));
+  leases_.values.emplace_back(int64_t{0});
+}
+
+void Journal::UpdateLease(Run& run) { AddHeld(run, held_.values); }
+
+void Journal::Release(const RunRecord& run) {
+  releases_.values.emplace_back(run.number);
+  releases_.values.emplace_back(run.version - 1);
+}
 
 void Journal::Enqueue(int64_t run, absl::Time due) {
   queue_.values.emplace_back(absl::ToUnixMicros(due));
@@ -279,23 +322,12 @@ void Journal::Dequeue(int64_t run, absl::Time due) {
   dequeue_.values.emplace_back(run);
 }
 
-void Journal::Lease(int64_t run, absl::string_view boot) {
-  leases_.values.emplace_back(run);
-  leases_.values.emplace_back(std::string(boot));
-  leases_.values.emplace_back(int64_t{0});
-}
-
-void Journal::Release(int64_t run, absl::string_view boot) {
-  releases_.values.emplace_back(run);
-  releases_.values.emplace_back(std::string(boot));
-}
-
 void Journal::Attend(int64_t run) { attention_.values.emplace_back(run); }
 
 bool Journal::empty() const {
   return runs_.values.empty() && states_.values.empty() && queue_.values.empty() &&
-         dequeue_.values.empty() && leases_.values.empty() && releases_.values.empty() &&
-         events_.values.empty();
+         dequeue_.values.empty() && leases_.values.empty() && held_.values.empty() &&
+         releases_.values.empty() && events_.values.empty();
 }
 
 absl::Status Journal::Write() {
@@ -305,8 +337,8 @@ absl::Status Journal::Write() {
   PURSER_RETURN_IF_ERROR(write(kInsertRun, runs_));
   PURSER_RETURN_IF_ERROR(write(kInsertState, new_states_));
   PURSER_RETURN_IF_ERROR(write(kUpdateState, states_));
-  // A run may be claimed and given back within one transaction: out of the queue, leased, released,
-  // into the queue is the order in which that works.
+  PURSER_RETURN_IF_ERROR(write(kUpdateLease, held_));
+  // One that was claimed and has to wait again leaves the queue and enters it.
   PURSER_RETURN_IF_ERROR(write(kDequeue, dequeue_));
   PURSER_RETURN_IF_ERROR(write(kLease, leases_));
   PURSER_RETURN_IF_ERROR(write(kRelease, releases_));

@@ -62,14 +62,18 @@ class Journal {
 
   void InsertRun(const RunRecord& run);
   void InsertState(Run& run);
-  // The state must still be at version `run.record.version` - 1.
+  // Of a run that nobody holds from now on. The state must still be the one that was read.
   void UpdateState(Run& run);
   // Where a run stands in the queue, its state says as well (RunRecord::queued).
   void Enqueue(int64_t run, absl::Time due);
   // From its place in the queue, where it must be.
   void Dequeue(int64_t run, absl::Time due);
-  void Lease(int64_t run, absl::string_view boot);
-  void Release(int64_t run, absl::string_view boot);
+  // From now on `boot` holds the run, and its lease carries the state.
+  void Lease(Run& run, absl::string_view boot);
+  // Of a run that somebody holds. The lease must still be at version `run.record.version` - 1.
+  void UpdateLease(Run& run);
+  // The same holds for its end.
+  void Release(const RunRecord& run);
   // Tells the engine that holds the lease that the run has changed.
   void Attend(int64_t run);
 
@@ -108,6 +112,7 @@ class Journal {
   Table queue_;
   Table dequeue_;
   Table leases_;
+  Table held_;
   Table releases_;
   Table attention_;
   Table events_;

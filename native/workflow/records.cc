@@ -115,6 +115,29 @@ const std::vector<store::Migration>& WorkflowMigrations() {
        "  WHERE m.run_id = workflow_event.run_id);"
        "DROP INDEX workflow_event_run;"
        "CREATE INDEX workflow_event_run ON workflow_event (run, sequence)"},
+      // A run that is claimed is one of a million, and its row far from those of the others: what
+      // changes while it is held lies beside its lease, together with that of all others held.
+      {6, "what is held changes in its lease",
+       "ALTER TABLE workflow_lease RENAME TO workflow_lease_before;"
+       "CREATE TABLE workflow_lease ("
+       "  run INTEGER PRIMARY KEY, boot TEXT NOT NULL, attention BIGINT NOT NULL,"
+       "  version BIGINT NOT NULL, state TEXT NOT NULL, goal TEXT NOT NULL, message TEXT NOT NULL,"
+       "  outputs TEXT NOT NULL, retries BIGINT NOT NULL, sequence BIGINT NOT NULL,"
+       "  updated_at BIGINT NOT NULL, steps TEXT NOT NULL);"
+       "/* postgres: ALTER TABLE workflow_lease SET (fillfactor = 50); */"
+       "INSERT INTO workflow_lease (run, boot, attention, version, state, goal, message, outputs,"
+       "  retries, sequence, updated_at, steps) SELECT b.run, b.boot, b.attention, s.version,"
+       "  s.state, s.goal, s.message, s.outputs, s.retries, s.sequence, s.updated_at, s.steps"
+       "  FROM workflow_lease_before b JOIN workflow_state s ON s.run = b.run;"
+       "DROP TABLE workflow_lease_before;"
+       "CREATE VIEW workflow_current AS SELECT s.run AS run, l.boot AS boot,"
+       "  s.version AS stored_version, COALESCE(l.version, s.version) AS version,"
+       "  COALESCE(l.state, s.state) AS state, COALESCE(l.goal, s.goal) AS goal,"
+       "  COALESCE(l.message, s.message) AS message, COALESCE(l.outputs, s.outputs) AS outputs,"
+       "  COALESCE(l.retries, s.retries) AS retries, COALESCE(l.sequence, s.sequence) AS sequence,"
+       "  COALESCE(l.updated_at, s.updated_at) AS updated_at,"
+       "  CASE WHEN l.run IS NULL THEN s.due END AS due, COALESCE(l.steps, s.steps) AS steps"
+       "  FROM workflow_state s LEFT JOIN workflow_lease l ON l.run = s.run"},
   };
   return steps;
 }
@@ -168,8 +191,8 @@ namespace {
 
 constexpr char kRunColumns[] =
     "r.id, r.subject, r.definition_hash, s.state, s.goal, s.message, r.input, s.outputs, "
-    "s.retries, s.sequence, r.created_at, s.updated_at, s.version, s.steps, r.number, s.due "
-    "FROM workflow_run r JOIN workflow_state s ON s.run = r.number";
+    "s.retries, s.sequence, r.created_at, s.updated_at, s.version, s.steps, r.number, s.due, "
+    "s.boot, s.stored_version FROM workflow_run r JOIN workflow_current s ON s.run = r.number";
 
 absl::StatusOr<RunRecord> ToRunRecord(const Row& row) {
   RunRecord run;
@@ -188,6 +211,8 @@ absl::StatusOr<RunRecord> ToRunRecord(const Row& row) {
   run.version = row.Int(12);
   run.number = row.Int(14);
   if (!row.IsNull(15)) run.queued = absl::FromUnixMicros(row.Int(15));
+  run.holder = row.Text(16);
+  run.stored_version = row.Int(17);
   return run;
 }
 
@@ -229,9 +254,10 @@ absl::StatusOr<RunRecord> LoadRun(Connection& connection, absl::string_view run_
 absl::StatusOr<std::vector<StepRecord>> LoadSteps(Connection& connection,
                                                   absl::string_view run_id) {
   PURSER_ASSIGN_OR_RETURN(
-      const Rows rows, connection.Query("SELECT s.steps FROM workflow_run r "
-                                        "JOIN workflow_state s ON s.run = r.number WHERE r.id = $1",
-                                        {Text(run_id)}));
+      const Rows rows,
+      connection.Query("SELECT s.steps FROM workflow_run r "
+                       "JOIN workflow_current s ON s.run = r.number WHERE r.id = $1",
+                       {Text(run_id)}));
   if (rows.empty()) return NoRun(run_id);
   PURSER_ASSIGN_OR_RETURN(std::vector<StepRecord> steps, DecodeSteps(rows[0].Text(0)));
   std::vector<StepRecord*> wanted;

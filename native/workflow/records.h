@@ -70,6 +70,9 @@ struct RunRecord {
   int64_t retries = 0;   // of all its steps, against the run's budget
   int64_t sequence = 0;  // of its last event
   int64_t version = 0;   // grows with every change: who writes must have read the latest
+  // Of its row in workflow_state, which is not written while the run is held.
+  int64_t stored_version = 0;
+  std::string holder;  // when it was read, the boot of the engine that held it; "": none did
   absl::Time created_at;
   absl::Time updated_at;
   absl::Time queued = absl::InfiniteFuture();  // its place in the queue; infinite: it has none

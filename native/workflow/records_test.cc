@@ -144,11 +144,17 @@ TEST_P(OlderStoreTest, RowsByNameBecomeRowsByNumber) {
     EXPECT_EQ(queue[0].Int(1), 4);
     PURSER_ASSIGN_OR_RETURN(
         const store::Rows lease,
-        connection.Query("SELECT run, boot, attention FROM workflow_lease", {}));
+        connection.Query("SELECT run, boot, attention, version, message, steps FROM "
+                         "workflow_lease",
+                         {}));
     EXPECT_EQ(lease.size(), 1u);
     EXPECT_EQ(lease[0].Int(0), 6);
     EXPECT_EQ(lease[0].Text(1), "boot_1");
     EXPECT_EQ(lease[0].Int(2), 1);
+    EXPECT_EQ(lease[0].Int(3), 3);
+    EXPECT_EQ(lease[0].Text(4), "m");
+    EXPECT_EQ(lease[0].Text(5), R"([["a"]])");
+    EXPECT_EQ(runs[0].record.holder, "boot_1");
     std::vector<int64_t> sequences;
     PURSER_RETURN_IF_ERROR(ReadEvents(connection, "queued", 3, 10, [&](const Event& event) {
       sequences.push_back(event.sequence);

@@ -123,8 +123,10 @@ bool Transition::IsWaiting(absl::string_view step_id) {
 }
 
 bool Transition::Wake(absl::string_view step_id) {
-  if (!IsWaiting(step_id)) return false;
-  FindStep(step_id)->due = now_;
+  StepRecord* const step = FindStep(step_id);
+  const bool undone = step != nullptr && step->state == StepState::kUndoObserving && !step->calling;
+  if (!undone && !IsWaiting(step_id)) return false;
+  step->due = now_;
   return true;
 }
 

@@ -10,7 +10,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
@@ -20,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "base/temporary_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/faults/ledger_connector.h"
@@ -35,19 +35,6 @@ int FromEnvironment(const char* name, int fallback) {
   int value = 0;
   return text != nullptr && absl::SimpleAtoi(text, &value) ? value : fallback;
 }
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "purser-crash-XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 struct Ended {
   bool killed = false;
@@ -162,20 +149,20 @@ struct Totals {
 // Each of `faults` ("point:pass") kills one life of the worker, one after the other.
 void RunCase(const std::vector<std::string>& faults, int requests, Totals& totals) {
   SCOPED_TRACE(absl::StrJoin(faults, ", then "));
-  const TemporaryFolder folder;
+  const auto folder = *base::TemporaryFolder::Create("a test");
   ++totals.cases;
   for (const std::string& fault : faults) {
-    const Ended life = RunWorker(folder.path(), fault, requests);
+    const Ended life = RunWorker(folder->path(), fault, requests);
     if (life.killed) {
       ++totals.kills;
     } else {
       ASSERT_EQ(life.code, 0);
     }
   }
-  const Ended second = RunWorker(folder.path(), "", requests);
+  const Ended second = RunWorker(folder->path(), "", requests);
   ASSERT_EQ(second.code, 0);
   ASSERT_EQ(second.runs.size(), static_cast<size_t>(3 * requests));
-  const Oracle oracle(folder.path());
+  const Oracle oracle(folder->path());
   EXPECT_EQ(oracle.Foreign(second.runs), 0);
   for (const auto& [run, outcome] : second.runs) {
     const auto& [blueprint, state] = outcome;
@@ -222,24 +209,24 @@ TEST(Crash, NothingIsLostOrDoneTwice) {
 
 // A connector that lies about its class is found out: the test above would see a repeat.
 TEST(Crash, TheControlIsRepeated) {
-  const TemporaryFolder folder;
+  const auto folder = *base::TemporaryFolder::Create("a test");
   // The fifth and last call of "good" is the blind one.
-  ASSERT_TRUE(RunWorker(folder.path(), "call.after:5", 1, "good").killed);
-  const Ended second = RunWorker(folder.path(), "", 1, "good");
+  ASSERT_TRUE(RunWorker(folder->path(), "call.after:5", 1, "good").killed);
+  const Ended second = RunWorker(folder->path(), "", 1, "good");
   ASSERT_EQ(second.runs.size(), 1u);
-  EXPECT_EQ(Oracle(folder.path()).Count("blind", second.runs.begin()->first, "blind"), 2);
+  EXPECT_EQ(Oracle(folder->path()).Count("blind", second.runs.begin()->first, "blind"), 2);
 }
 
 TEST(Crash, AnUnsafeCallIsNotRepeatedButParked) {
   for (const char* fault : {"call.before:2", "call.after:2", "result.in-transaction:2"}) {
     SCOPED_TRACE(fault);
-    const TemporaryFolder folder;
-    ASSERT_TRUE(RunWorker(folder.path(), fault, 1, "risky").killed);
-    const Ended second = RunWorker(folder.path(), "", 1, "risky");
+    const auto folder = *base::TemporaryFolder::Create("a test");
+    ASSERT_TRUE(RunWorker(folder->path(), fault, 1, "risky").killed);
+    const Ended second = RunWorker(folder->path(), "", 1, "risky");
     ASSERT_EQ(second.runs.size(), 1u);
     const auto& [run, outcome] = *second.runs.begin();
     EXPECT_EQ(outcome.second, "needs-operator");
-    EXPECT_LE(Oracle(folder.path()).Count("unsafe", run, "unsafe"), 1);
+    EXPECT_LE(Oracle(folder->path()).Count("unsafe", run, "unsafe"), 1);
   }
 }
 

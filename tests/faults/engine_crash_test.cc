@@ -18,6 +18,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "base/status.h"
+#include "base/temporary_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "store/testing/shared_postgres.h"
@@ -71,19 +72,6 @@ std::vector<std::string> Deaths(int pass, size_t point) {
   }
   return faults;
 }
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    path_ = (std::filesystem::temp_directory_path() / "purser-faults-XXXXXX").string();
-    path_ = mkdtemp(path_.data());
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 struct Life {
   std::string store;   // a folder or a URL
@@ -235,7 +223,7 @@ class EngineCrash : public testing::TestWithParam<const char*> {
     url_ = *server_->NewDatabase();
   }
   // Each case has runs and a ledger of its own; many share a store.
-  Life NewLife(const TemporaryFolder& folder, int number) const {
+  Life NewLife(const base::TemporaryFolder& folder, int number) const {
     Life life;
     life.store = url_.empty() ? folder.path() : url_;
     life.ledger = absl::StrCat(folder.path(), "/ledger", number);
@@ -262,12 +250,12 @@ TEST_P(EngineCrash, NothingIsLostOrDoneTwice) {
   Verdict all;
   for (int pass = first_pass; kills < wanted && barren < 3; pass += shards) {
     const int before = kills;
-    const TemporaryFolder folder;
+    const auto folder = *base::TemporaryFolder::Create("a test");
     NewStore();
     for (size_t point = 0; point < workflow::FaultPoints().size(); ++point) {
       for (const int workers : {1, 2}) {
         if (kills >= wanted) break;
-        Life life = NewLife(folder, ++cases);
+        Life life = NewLife(*folder, ++cases);
         life.workers = workers;
         std::vector<std::string> deaths = Deaths(pass, point);
         deaths.emplace_back();  // the last life is left in peace
@@ -298,8 +286,8 @@ TEST_P(EngineCrash, NothingIsLostOrDoneTwice) {
 TEST_P(EngineCrash, WithoutKeysEffectsDouble) {
   int doubled = 0;
   for (int pass = 1; pass <= 6; ++pass) {
-    const TemporaryFolder folder;
-    Life life = NewLife(folder, pass);
+    const auto folder = *base::TemporaryFolder::Create("a test");
+    Life life = NewLife(*folder, pass);
     life.keys_work = false;
     life.fault = absl::StrCat("call.after:", pass);
     Wait(Begin(life));
@@ -311,8 +299,8 @@ TEST_P(EngineCrash, WithoutKeysEffectsDouble) {
 }
 
 TEST_P(EngineCrash, AHundredSubmitsWithOneKeyAreOneRun) {
-  const TemporaryFolder folder;
-  const Life life = NewLife(folder, 1);
+  const auto folder = *base::TemporaryFolder::Create("a test");
+  const Life life = NewLife(*folder, 1);
   auto database = OpenStore(life.store);
   ASSERT_TRUE(database.ok()) << database.status();
   FileWorld world(life.ledger);
@@ -354,12 +342,12 @@ class EnginePostgres : public testing::Test {
 
 // A worker that stands still past its lease and then goes on: exactly its one result is refused.
 TEST_F(EnginePostgres, AZombiesOneResultIsRefused) {
-  const TemporaryFolder folder;
+  const auto folder = *base::TemporaryFolder::Create("a test");
   Life life;
   life.store = url_;
-  life.ledger = folder.path() + "/ledger";
-  const std::string inside = folder.path() + "/inside";
-  const std::string go = folder.path() + "/go";
+  life.ledger = folder->path() + "/ledger";
+  const std::string inside = folder->path() + "/inside";
+  const std::string go = folder->path() + "/go";
   // All steps before this one are stored, and no other run is there: one call is under way, and
   // no result waits to be stored.
   life.only = "good";
@@ -375,6 +363,10 @@ TEST_F(EnginePostgres, AZombiesOneResultIsRefused) {
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
   kill(zombie, SIGSTOP);
+  // The signal is sent; when each of its threads stands still, the process is told of as stopped.
+  int stopped = 0;
+  ASSERT_EQ(waitpid(zombie, &stopped, WUNTRACED), zombie);
+  ASSERT_TRUE(WIFSTOPPED(stopped));
   std::ofstream(go) << "x";
   // Another process takes over and finishes everything.
   Life other = life;
@@ -391,10 +383,10 @@ TEST_F(EnginePostgres, AZombiesOneResultIsRefused) {
 // The server crashes again and again under load; the engine lives on.
 TEST_F(EnginePostgres, RestartsOfTheServerLoseAndDoubleNothing) {
   constexpr int kRestarts = 20;
-  const TemporaryFolder folder;
+  const auto folder = *base::TemporaryFolder::Create("a test");
   auto database = OpenStore(url_);
   ASSERT_TRUE(database.ok()) << database.status();
-  const std::string ledger = folder.path() + "/ledger";
+  const std::string ledger = folder->path() + "/ledger";
   FileWorld world(ledger);
   EffectExecutor executor(world);
   NoObserver observer;

@@ -71,8 +71,12 @@ class UnfencedConnection final : public Connection {
   absl::Status ExecuteLater(absl::string_view sql, absl::Span<const store::Value> parameters,
                             int64_t) override {
     return inner_.ExecuteLater(
-        absl::StrReplaceAll(sql, {{" AND workflow_state.version = v.version - 1", ""},
-                                  {" AND version = $2 - 1", ""}}),
+        // What is compared is still given: a parameter that nothing names would be refused.
+        absl::StrReplaceAll(sql, {{" AND workflow_lease.version = v.version - 1", ""},
+                                  {" AND workflow_state.version = v.stored_version", ""},
+                                  {" AND version = $2 - 1", ""},
+                                  {" AND version = $2", " AND $2 = $2"},
+                                  {" AND version = $12", " AND $12 = $12"}}),
         parameters, store::kAnyRows);
   }
 
@@ -397,7 +401,7 @@ class Simulation {
     database_
         .Read([&](Connection& connection) {
           return connection.ForEach(
-              "SELECT r.id, s.state FROM workflow_run r JOIN workflow_state s "
+              "SELECT r.id, s.state FROM workflow_run r JOIN workflow_current s "
               "ON s.run = r.number",
               {}, [&](const store::Row& row) {
                 states[row.Text(0)] = row.Text(1);
@@ -422,7 +426,7 @@ class Simulation {
         .Read([&](Connection& connection) {
           return connection.ForEach(
               "SELECT s.steps, q.due, l.boot, l.attention FROM workflow_run r "
-              "JOIN workflow_state s ON s.run = r.number "
+              "JOIN workflow_current s ON s.run = r.number "
               "LEFT JOIN workflow_queue q ON q.run = s.run "
               "LEFT JOIN workflow_lease l ON l.run = s.run WHERE r.id = $1",
               {id}, [&](const store::Row& row) {
