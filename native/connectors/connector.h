@@ -79,6 +79,10 @@ class CallContext {
   // The value behind a reference such as "env:GITHUB_TOKEN" or "file:/run/secrets/x". Only for use
   // inside this call; never logged, journaled or returned.
   virtual absl::StatusOr<std::string> ResolveSecret(absl::string_view reference) = 0;
+  // Makes the engine look at this step at once, if it waits by then: for connectors that are told
+  // of changes outside. A hint that may be lost: poll_after stays the promise. To be called by any
+  // thread at any time, also when the step is long over; it returns at once. Empty: nobody to tell.
+  virtual std::function<void()> Waker() { return {}; }
 };
 
 // Thread-safe: several steps may call at once. Errors: UNAVAILABLE/DEADLINE_EXCEEDED/ABORTED/
@@ -102,6 +106,12 @@ class Connector {
   virtual absl::StatusOr<CallResult> Observe(absl::string_view operation,
                                              const nlohmann::json& input,
                                              const CallResult& previous, CallContext& context);
+  // Takes on what is there already, as if a Call with this input had made it, and changes nothing.
+  // `told`: what people say of it, in place of outputs. NOT_FOUND when it is not there. By default
+  // it is looked at by Observe, and who cannot look believes what is told.
+  virtual absl::StatusOr<CallResult> Import(absl::string_view operation,
+                                            const nlohmann::json& input, const nlohmann::json& told,
+                                            CallContext& context);
   // Whether what a Call with this input made is still as it made it; `applied` is what it gave.
   // Changes nothing. By default it is looked at by Observe: gone when that says NOT_FOUND,
   // different when it is not ready any more or its outputs are others. UNIMPLEMENTED: nobody can

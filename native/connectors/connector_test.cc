@@ -57,6 +57,13 @@ TEST(ConnectorTest, DefaultsSayWhatIsMissing) {
   previous.ready = false;
   EXPECT_EQ(connector.Observe("write", {}, previous, context).status().code(),
             absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(connector.Compare("write", {}, previous, context).status().code(),
+            absl::StatusCode::kUnimplemented);
+  // Who cannot look believes what is told.
+  const auto imported = connector.Import("write", {}, {{"id", "x"}}, context);
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_TRUE(imported->ready);
+  EXPECT_EQ(imported->outputs["id"], "x");
 }
 
 }  // namespace

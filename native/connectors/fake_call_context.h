@@ -2,6 +2,7 @@
 #ifndef PURSER_CONNECTORS_FAKE_CALL_CONTEXT_H_
 #define PURSER_CONNECTORS_FAKE_CALL_CONTEXT_H_
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -28,6 +29,7 @@ class FakeCallContext final : public CallContext {
     if (found != secrets.end()) return found->second;
     return absl::NotFoundError(absl::StrCat("secret ", reference, " is not set"));
   }
+  std::function<void()> Waker() override { return waker; }
   std::vector<std::string> lines() const {
     base::MutexLock lock(mutex_);
     return lines_;
@@ -37,6 +39,7 @@ class FakeCallContext final : public CallContext {
   std::stop_source stopper;
   absl::Time end = absl::InfiniteFuture();
   std::map<std::string, std::string, std::less<>> secrets;
+  std::function<void()> waker;
 
  private:
   mutable base::Mutex mutex_;

@@ -56,6 +56,14 @@ TEST_F(RestApiTest, AnExpiredCredentialIsNamedAndNotPrinted) {
   EXPECT_THAT(std::string(refused.status().message()), Not(HasSubstr("s3cret")));
 }
 
+TEST_F(RestApiTest, ARedirectIsNotFollowed) {
+  Reply({302, {{"Location", "http://169.254.169.254/latest"}}, ""});
+  const auto refused = Get();
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition) << refused.status();
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("302"));
+  EXPECT_EQ(transport_.requests().size(), 1);
+}
+
 TEST_F(RestApiTest, LimitsAreWaitedOut) {
   Reply({403, {}, R"({"message":"You have exceeded a secondary rate limit"})"});
   const auto limited = Get();

@@ -16,6 +16,7 @@
 #include "json/json.h"
 #include "provisioning/blueprint.h"
 #include "provisioning/blueprint_schema.h"
+#include "provisioning/blueprint_types.h"
 #include "provisioning/expressions.h"
 #include "workflow/definition.h"
 
@@ -200,6 +201,10 @@ class Checker {
       if (!DependsOnExpression(input, violation.pointer)) {
         Fault(at + violation.pointer, violation.message);
       }
+    }
+    for (const purser::json::Violation& fault :
+         TypeFaults(Spec(), open_parameters_, connectors_, input, *schema)) {
+      Fault(at + fault.pointer, fault.message);
     }
   }
 

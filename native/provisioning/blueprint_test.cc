@@ -135,6 +135,21 @@ TEST_F(BlueprintTest, ExpressionsMayStandWhereTheSchemaWantsOtherTypes) {
               HasSubstr("seconds"));
 }
 
+TEST_F(BlueprintTest, TypesThatCannotFitAreToldBeforeAnythingRuns) {
+  const std::string faults = Faults(
+      "  parameters: {type: object, properties: {s: {type: string}, n: {type: number}}}\n"
+      "  steps:\n"
+      "    - {id: a, uses: core/wait, with: {seconds: \"${{ parameters.s }}\"}}\n"
+      "    - {id: b, uses: core/wait, with: {seconds: \"${{ parameters.n }}\"}}\n"
+      "    - {id: c, uses: core/wait, with: {seconds: \"${{ steps.a.outputs.until }}\"}}\n"
+      "    - {id: d, uses: core/wait, with: {seconds: \"${{ parameters.s | length }}\"}}\n");
+  EXPECT_THAT(faults, HasSubstr("b.yaml:7:48: /spec/steps/0/with/seconds: must be number, but "
+                                "parameters.s is string"));
+  EXPECT_THAT(faults, HasSubstr("must be number, but steps.a.outputs.until is string"));
+  EXPECT_THAT(faults, testing::Not(HasSubstr("steps/1")));
+  EXPECT_THAT(faults, testing::Not(HasSubstr("steps/3")));
+}
+
 TEST_F(BlueprintTest, RefusesOtherShapes) {
   EXPECT_THAT(Faults("  stepz: []\n"), AllOf(HasSubstr("/spec/steps"), HasSubstr("stepz")));
   EXPECT_THAT(std::string(ParseBlueprint("a: [", "b.yaml", connectors_).status().message()),

@@ -23,8 +23,9 @@ static_assert(static_cast<int>(action::LogLevel::kError) ==
 
 class ConnectorContext final : public connectors::CallContext {
  public:
-  ConnectorContext(workflow::CallContext& context, const SecretResolver& resolve_secret)
-      : context_(context), resolve_secret_(resolve_secret) {}
+  ConnectorContext(workflow::CallContext& context, const SecretResolver& resolve_secret,
+                   const StepWaker* waker)
+      : context_(context), resolve_secret_(resolve_secret), waker_(waker) {}
 
   const std::string& effect_key() const override { return context_.effect_key(); }
   std::stop_token stop() const override { return context_.stop(); }
@@ -39,10 +40,14 @@ class ConnectorContext final : public connectors::CallContext {
     }
     return resolve_secret_(reference);
   }
+  std::function<void()> Waker() override {
+    return waker_ == nullptr ? nullptr : waker_->For(context_.effect_key());
+  }
 
  private:
   workflow::CallContext& context_;
   const SecretResolver& resolve_secret_;
+  const StepWaker* const waker_;
 };
 
 // Of a look beside any run: nobody reads its log.
@@ -262,7 +267,7 @@ absl::StatusOr<workflow::CallResult> ConnectorExecutor::Adopt(const workflow::St
 absl::StatusOr<workflow::CallResult> ConnectorExecutor::Call(const workflow::StepCall& call,
                                                              workflow::CallContext& context) {
   PURSER_ASSIGN_OR_RETURN(const Target target, Resolve(call.step, call.direction));
-  ConnectorContext own(context, resolve_secret_);
+  ConnectorContext own(context, resolve_secret_, waker_);
   if (call.direction == Direction::kDo && BlueprintOf(*call.run.definition).mode == Mode::kAdopt) {
     PURSER_ASSIGN_OR_RETURN(connectors::CallResult found, TakeOn(call, target, own));
     return Adopt(call, target, std::move(found));
@@ -277,10 +282,9 @@ absl::StatusOr<connectors::CallResult> ConnectorExecutor::TakeOn(const workflow:
   // Waits are about what is going to happen; what exists already has been
   // waited for.
   if (target.connector == &wait_) return connectors::CallResult();
-  connectors::CallResult known;
   const json imported = call.run.input.value("imported", json::object());
-  known.outputs = imported.value(call.step.id, json::object());
-  return target.connector->Observe(target.operation->name, call.input, known, context);
+  return target.connector->Import(target.operation->name, call.input,
+                                  imported.value(call.step.id, json::object()), context);
 }
 
 absl::StatusOr<connectors::CallResult> ConnectorExecutor::CallTimed(
@@ -334,7 +338,7 @@ absl::StatusOr<connectors::Comparison> ConnectorExecutor::Compare(
 absl::StatusOr<std::optional<workflow::CallResult>> ConnectorExecutor::Probe(
     const workflow::StepCall& call, workflow::CallContext& context) {
   PURSER_ASSIGN_OR_RETURN(const Target target, Resolve(call.step, call.direction));
-  ConnectorContext own(context, resolve_secret_);
+  ConnectorContext own(context, resolve_secret_, waker_);
   PURSER_ASSIGN_OR_RETURN(std::optional<connectors::CallResult> result,
                           target.connector->Probe(target.operation->name, call.input, own));
   if (!result.has_value()) return std::optional<workflow::CallResult>();
@@ -346,7 +350,7 @@ absl::StatusOr<workflow::CallResult> ConnectorExecutor::Observe(
     const workflow::StepCall& call, const workflow::CallResult& previous,
     workflow::CallContext& context) {
   PURSER_ASSIGN_OR_RETURN(const Target target, Resolve(call.step, call.direction));
-  ConnectorContext own(context, resolve_secret_);
+  ConnectorContext own(context, resolve_secret_, waker_);
   PURSER_ASSIGN_OR_RETURN(
       connectors::CallResult result,
       target.connector->Observe(target.operation->name, call.input, ToConnector(previous), own));

@@ -14,6 +14,7 @@
 #include "json/json.h"
 #include "provisioning/blueprint.h"
 #include "provisioning/engine.h"
+#include "provisioning/step_waker.h"
 #include "workflow/executor.h"
 
 namespace purser::provisioning {
@@ -26,13 +27,14 @@ nlohmann::json StepContext(const workflow::RunView& run, absl::string_view step_
 // Thread-safe.
 class ConnectorExecutor final : public workflow::StepExecutor {
  public:
-  // `wait` serves "wait/…"; `metrics` may be null. All must outlive it.
+  // `wait` serves "wait/…"; `metrics` and `waker` may be null. All must outlive it.
   ConnectorExecutor(const connectors::Connectors& connectors, connectors::Connector& wait,
-                    SecretResolver resolve_secret, base::Metrics* metrics)
+                    SecretResolver resolve_secret, base::Metrics* metrics, const StepWaker* waker)
       : connectors_(connectors),
         wait_(wait),
         resolve_secret_(std::move(resolve_secret)),
-        metrics_(metrics) {}
+        metrics_(metrics),
+        waker_(waker) {}
 
   absl::StatusOr<std::shared_ptr<const workflow::Definition>> Parse(
       absl::string_view hash, absl::string_view body) override;
@@ -85,6 +87,7 @@ class ConnectorExecutor final : public workflow::StepExecutor {
   connectors::Connector& wait_;
   const SecretResolver resolve_secret_;
   base::Metrics* const metrics_;
+  const StepWaker* const waker_;
   base::Mutex mutex_;
   std::map<std::string, std::shared_ptr<const purser::json::Schema>, std::less<>> schemas_
       ABSL_GUARDED_BY(mutex_);

@@ -19,6 +19,7 @@
 #include "provisioning/request_reader.h"
 #include "provisioning/request_store.h"
 #include "provisioning/run_recorder.h"
+#include "provisioning/step_waker.h"
 #include "provisioning/waits.h"
 #include "workflow/engine.h"
 
@@ -52,7 +53,7 @@ class Provisioning final : public ProvisioningService {
         blueprints_(std::move(blueprints)),
         policies_(std::move(policies)),
         wait_(*options.database, *options.connectors, [this] { return engine_->Now(); }),
-        executor_(*options.connectors, wait_, options.resolve_secret, options.metrics),
+        executor_(*options.connectors, wait_, options.resolve_secret, options.metrics, &waker_),
         definitions_(executor_),
         recorder_(*options.inventory, definitions_, executor_, options_.forms,
                   [this] { return engine_->Now(); }),
@@ -83,6 +84,7 @@ class Provisioning final : public ProvisioningService {
 
   absl::Status Start() override {
     PURSER_RETURN_IF_ERROR(engine_->Start());
+    waker_.Start(*engine_);
     keeper_.Start();
     return absl::OkStatus();
   }
@@ -93,6 +95,7 @@ class Provisioning final : public ProvisioningService {
   void Stop() override {
     if (engine_ == nullptr) return;
     keeper_.Stop();
+    waker_.Stop();
     stop_.request_stop();
     engine_->Stop();
   }
@@ -135,7 +138,9 @@ class Provisioning final : public ProvisioningService {
     RequestPage page;
     PURSER_RETURN_IF_ERROR(database_.Read([&](Connection& connection) -> absl::Status {
       page = RequestPage();
-      PURSER_ASSIGN_OR_RETURN(std::vector<RequestRow> rows, ListRequestRows(connection, options));
+      PURSER_ASSIGN_OR_RETURN(
+          std::vector<RequestRow> rows,
+          ListRequestRows(connection, options, BlueprintsOf(options.blueprint)));
       if (rows.size() > static_cast<size_t>(options.page_size)) {
         rows.resize(static_cast<size_t>(options.page_size));
         page.next_page_token = rows.back().id;
@@ -206,7 +211,9 @@ class Provisioning final : public ProvisioningService {
     HoldingPage page;
     PURSER_RETURN_IF_ERROR(database_.Read([&](Connection& connection) -> absl::Status {
       page = HoldingPage();
-      PURSER_ASSIGN_OR_RETURN(std::vector<HoldingRow> rows, ListHoldingRows(connection, options));
+      PURSER_ASSIGN_OR_RETURN(
+          std::vector<HoldingRow> rows,
+          ListHoldingRows(connection, options, BlueprintsOf(options.blueprint)));
       if (rows.size() > static_cast<size_t>(options.page_size)) {
         rows.resize(static_cast<size_t>(options.page_size));
         page.next_page_token = rows.back().id;
@@ -425,11 +432,22 @@ class Provisioning final : public ProvisioningService {
     });
   }
 
+  // By the name of one, which may not be there any more, or of a product. None: any.
+  std::vector<std::string> BlueprintsOf(const std::string& name) const {
+    if (name.empty()) return {};
+    std::vector<std::string> names = {name};
+    for (const auto& [other, blueprint] : blueprints_) {
+      if (other != name && blueprint->product == name) names.push_back(other);
+    }
+    return names;
+  }
+
   const Options options_;
   store::Database& database_;
   const Blueprints blueprints_;
   const Policies policies_;
   WaitConnector wait_;
+  StepWaker waker_;
   ConnectorExecutor executor_;
   workflow::DefinitionCache definitions_;
   RunRecorder recorder_;

@@ -6,6 +6,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "base/status.h"
+#include "provisioning/request_store.h"
 
 namespace purser::provisioning {
 namespace {
@@ -111,8 +112,9 @@ absl::StatusOr<std::optional<HoldingRow>> FindHoldingOfEntity(Connection& connec
                       {Text(entity_ref)}));
 }
 
-absl::StatusOr<std::vector<HoldingRow>> ListHoldingRows(Connection& connection,
-                                                        const ListHoldingsOptions& options) {
+absl::StatusOr<std::vector<HoldingRow>> ListHoldingRows(
+    Connection& connection, const ListHoldingsOptions& options,
+    const std::vector<std::string>& blueprints) {
   std::vector<std::string> conditions;
   std::vector<Value> parameters;
   const auto add = [&](absl::string_view condition, Value value) {
@@ -121,7 +123,7 @@ absl::StatusOr<std::vector<HoldingRow>> ListHoldingRows(Connection& connection,
   };
   if (!options.owner.empty()) add("owner =", options.owner);
   if (!options.entity_ref.empty()) add("entity_ref =", options.entity_ref);
-  if (!options.blueprint.empty()) add("blueprint =", options.blueprint);
+  if (!blueprints.empty()) conditions.push_back(AnyOf("blueprint", blueprints, &parameters));
   if (options.state.has_value()) add("state =", Text(ToString(*options.state)));
   if (options.expires_before != absl::InfiniteFuture()) {
     add("expires_at <", absl::ToUnixMicros(options.expires_before));

@@ -47,8 +47,10 @@ absl::StatusOr<std::optional<HoldingRow>> FindHolding(store::Connection& connect
 // The one of an entity that is there or on its way.
 absl::StatusOr<std::optional<HoldingRow>> FindHoldingOfEntity(store::Connection& connection,
                                                               absl::string_view entity_ref);
-absl::StatusOr<std::vector<HoldingRow>> ListHoldingRows(store::Connection& connection,
-                                                        const ListHoldingsOptions& options);
+// `blueprints` are in place of the options'; none: any.
+absl::StatusOr<std::vector<HoldingRow>> ListHoldingRows(
+    store::Connection& connection, const ListHoldingsOptions& options,
+    const std::vector<std::string>& blueprints = {});
 absl::StatusOr<std::vector<HoldingRow>> DueHoldings(store::Connection& connection, int64_t now,
                                                     int limit);
 // When the next holding is due; kNever: none.

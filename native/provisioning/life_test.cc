@@ -366,6 +366,28 @@ TEST_F(LifeTest, RemindersThenGraceThenTheEnd) {
   EXPECT_EQ(count("holding.expires"), 4);
 }
 
+TEST_F(LifeTest, ARunThatNobodyTakesUpMakesItNotReady) {
+  WriteBlueprint("hanging",
+                 "  owner: group:default/testers\n"
+                 "  steps: [{id: a, uses: cloud/hang}]\n");
+  options_.workers = 1;
+  Open();
+  const auto first = Make("hanging", json::object());
+  ASSERT_TRUE(first.ok()) << first.status();
+  WaitFor(first->id, [](const Request& request) { return request.steps[0].attempts == 1; });
+  const auto second = Make("hanging", json::object());
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_TRUE(service_->Health().ok());
+  AdvanceUntil(absl::Minutes(1), [&] { return !service_->Health().ok(); });
+  EXPECT_TRUE(absl::IsUnavailable(service_->Health()));
+  EXPECT_THAT(std::string(service_->Health().message()), HasSubstr("nobody takes it up"));
+  EXPECT_GE(service_->GetStats().queue_age, options_.stuck_after);
+  cloud_->LetGo();
+  Settle(first->id);
+  Settle(second->id);
+  AdvanceUntil(absl::Seconds(10), [&] { return service_->Health().ok(); });
+}
+
 TEST_F(LifeTest, DriftIsSeenAndRepaired) {
   OpenWith(WithLife("    {drift: {every: 1h, repair: true}}\n"));
   const Request made = Done(Make("thing", {{"name", "a"}, {"size", 2}}));

@@ -189,8 +189,19 @@ absl::StatusOr<std::optional<RequestRow>> FindRequestByKey(Connection& connectio
   return FindOne(connection, "request_key = $1", {Text(key)});
 }
 
-absl::StatusOr<std::vector<RequestRow>> ListRequestRows(Connection& connection,
-                                                        const ListOptions& options) {
+std::string AnyOf(absl::string_view column, const std::vector<std::string>& words,
+                  std::vector<Value>* parameters) {
+  std::vector<std::string> places;
+  for (const std::string& word : words) {
+    parameters->emplace_back(word);
+    places.push_back(absl::StrCat("$", parameters->size()));
+  }
+  return absl::StrCat(column, " IN (", absl::StrJoin(places, ", "), ")");
+}
+
+absl::StatusOr<std::vector<RequestRow>> ListRequestRows(
+    Connection& connection, const ListOptions& options,
+    const std::vector<std::string>& blueprints) {
   std::vector<std::string> conditions;
   std::vector<Value> parameters;
   const auto add = [&](absl::string_view column, const std::string& value) {
@@ -200,7 +211,7 @@ absl::StatusOr<std::vector<RequestRow>> ListRequestRows(Connection& connection,
   };
   add("owner", options.owner);
   add("requester", options.requester);
-  add("blueprint", options.blueprint);
+  if (!blueprints.empty()) conditions.push_back(AnyOf("blueprint", blueprints, &parameters));
   add("entity_ref", options.entity_ref);
   add("holding_id", options.holding_id);
   add("request_key", options.key);
@@ -214,12 +225,9 @@ absl::StatusOr<std::vector<RequestRow>> ListRequestRows(Connection& connection,
     conditions.push_back(absl::StrCat("created_at < $", parameters.size()));
   }
   if (!options.states.empty()) {
-    std::vector<std::string> places;
-    for (const RequestState state : options.states) {
-      parameters.emplace_back(Text(ToString(state)));
-      places.push_back(absl::StrCat("$", parameters.size()));
-    }
-    conditions.push_back(absl::StrCat("state IN (", absl::StrJoin(places, ", "), ")"));
+    std::vector<std::string> states;
+    for (const RequestState state : options.states) states.push_back(Text(ToString(state)));
+    conditions.push_back(AnyOf("state", states, &parameters));
   }
   if (!options.page_token.empty()) {
     parameters.emplace_back(options.page_token);

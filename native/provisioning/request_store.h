@@ -52,8 +52,13 @@ absl::StatusOr<std::optional<RequestRow>> FindRequestByKey(store::Connection& co
                                                            absl::string_view key);
 // Newest first, filtered; one more than the page's size tells that there are
 // more.
+// `blueprints` are in place of the options'; none: any.
 absl::StatusOr<std::vector<RequestRow>> ListRequestRows(store::Connection& connection,
-                                                        const ListOptions& options);
+                                                        const ListOptions& options,
+                                                        const std::vector<std::string>& blueprints);
+// "column IN ($n, …)" for these words, which are appended to the parameters.
+std::string AnyOf(absl::string_view column, const std::vector<std::string>& words,
+                  std::vector<store::Value>* parameters);
 // The newest request for an entity that is in one of the given kinds of states.
 absl::StatusOr<std::optional<RequestRow>> FindUnfinished(store::Connection& connection,
                                                          absl::string_view entity_ref);

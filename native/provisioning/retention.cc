@@ -11,7 +11,7 @@ namespace {
 
 constexpr char kForgettable[] =
     "SELECT r.id, r.run_id FROM provisioning_request r "
-    "JOIN workflow_run w ON w.id = r.run_id JOIN workflow_state s ON s.run = w.number "
+    "JOIN workflow_run w ON w.id = r.run_id JOIN workflow_current s ON s.run = w.number "
     "WHERE r.state IN ('succeeded', 'failed', 'cancelled') AND s.updated_at < $1 "
     "AND NOT EXISTS (SELECT 1 FROM provisioning_made m WHERE m.request_id = r.id) "
     "AND NOT EXISTS (SELECT 1 FROM provisioning_resource x WHERE x.request_id = r.id) "

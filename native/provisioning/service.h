@@ -140,7 +140,7 @@ struct Holding {
 struct ListHoldingsOptions {
   std::string owner;  // "" = any
   std::string entity_ref;
-  std::string blueprint;
+  std::string blueprint;  // as above
   std::optional<HoldingState> state;
   absl::Time expires_before = absl::InfiniteFuture();
   bool drifted = false;  // only those
@@ -226,7 +226,7 @@ struct CreateOptions {
 struct ListOptions {
   std::string owner;      // "" = any
   std::string requester;  // "" = any
-  std::string blueprint;
+  std::string blueprint;  // its name, or that of a product: of all blueprints that make it
   std::string entity_ref;
   std::string holding_id;
   std::string key;  // idempotency key

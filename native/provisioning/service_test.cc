@@ -378,6 +378,31 @@ TEST_F(ServiceTest, ListsFilterAndPage) {
   EXPECT_EQ(service_->List(options).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST_F(ServiceTest, AProductIsWhatAllItsBlueprintsMake) {
+  std::string second = kBucket;
+  second.replace(second.find("name: bucket"), 12, "name: vault");
+  second.replace(second.find("spec:"), 5, "spec:\n  product: bucket");
+  Write("vault.yaml", second);
+  Open();
+  CreateOptions vault = Bucket("x");
+  vault.blueprint = "vault";
+  for (const CreateOptions& one : {Bucket("a"), vault}) {
+    const auto created = service_->Create(one);
+    ASSERT_TRUE(created.ok()) << created.status();
+    Settle(created->id);
+  }
+  ListOptions requests;
+  requests.blueprint = "bucket";
+  EXPECT_EQ(service_->List(requests)->requests.size(), 2u);
+  requests.blueprint = "vault";
+  EXPECT_EQ(service_->List(requests)->requests.size(), 1u);
+  requests.blueprint = "none";
+  EXPECT_EQ(service_->List(requests)->requests.size(), 0u);
+  ListHoldingsOptions holdings;
+  holdings.blueprint = "bucket";
+  EXPECT_EQ(service_->ListHoldings(holdings)->holdings.size(), 2u);
+}
+
 TEST_F(ServiceTest, AChangedFileDoesNotChangeARequestUnderWay) {
   CreateOptions options;
   options.blueprint = "held";

@@ -1,14 +1,20 @@
 // The kubernetes connector against a real API server, where there is one (kubernetes_peer.h).
 #include "tests/peers/kubernetes_peer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <functional>
+#include <map>
+#include <set>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/rng.h"
 #include "connectors/fake_call_context.h"
 #include "connectors/kubernetes/kubernetes_connector.h"
@@ -60,6 +66,117 @@ class KubernetesPeerTest : public ::testing::Test {
   std::unique_ptr<http::Transport> transport_;
   std::unique_ptr<Connector> connector_;
 };
+
+// Counts what goes over it.
+class CountingTransport final : public http::Transport {
+ public:
+  explicit CountingTransport(http::Transport& inner) : inner_(inner) {}
+  absl::StatusOr<http::Response> Send(const http::Request& request,
+                                      const http::CallOptions& options) override {
+    Note(request);
+    return inner_.Send(request, options);
+  }
+  absl::StatusOr<http::Response> Stream(
+      const http::Request& request, const http::CallOptions& options,
+      const std::function<absl::Status(const http::Response&, absl::string_view)>& on_data)
+      override {
+    Note(request);
+    return inner_.Stream(request, options, on_data);
+  }
+  // Requests whose "METHOD url" holds this.
+  int Count(absl::string_view part) {
+    base::MutexLock lock(mutex_);
+    return static_cast<int>(std::count_if(seen_.begin(), seen_.end(), [&](const std::string& one) {
+      return absl::StrContains(one, part);
+    }));
+  }
+
+ private:
+  void Note(const http::Request& request) {
+    base::MutexLock lock(mutex_);
+    seen_.push_back(absl::StrCat(request.method, " ", request.url));
+  }
+  http::Transport& inner_;
+  base::Mutex mutex_;
+  std::vector<std::string> seen_ ABSL_GUARDED_BY(mutex_);
+};
+
+TEST_F(KubernetesPeerTest, StepsThatWaitTogetherShareOneWatch) {
+  CountingTransport counting(*transport_);
+  auto connector = KubernetesConnector::FromConfig(
+      "kubernetes", {{"clusters", {{"local", {{"kubeconfig", peer_->kubeconfig()}}}}}},
+      {counting, base::Clock::System(), base::Rng::System(), {}});
+  ASSERT_TRUE(connector.ok()) << connector.status();
+  const std::vector<std::string> names = {"web", "api", "worker"};
+  base::Mutex mutex;
+  base::CondVar changed;
+  std::set<std::string> woken;
+  std::map<std::string, FakeCallContext> contexts;
+  std::map<std::string, Json> inputs;
+  std::map<std::string, CallResult> results;
+  for (const std::string& name : names) {
+    contexts[name].key = absl::StrCat("run/", name, "/1");
+    contexts[name].waker = [&, name] {
+      base::MutexLock lock(mutex);
+      woken.insert(name);
+      changed.NotifyAll();
+    };
+    const Json labels = {{"app", name}};
+    const Json containers = Json::array({{{"name", "main"}, {"image", "example.org/main:1"}}});
+    inputs[name] = {
+        {"object",
+         {{"apiVersion", "apps/v1"},
+          {"kind", "Deployment"},
+          {"metadata", {{"name", name}, {"namespace", "default"}}},
+          {"spec",
+           {{"replicas", 1},
+            {"selector", {{"matchLabels", labels}}},
+            {"template",
+             {{"metadata", {{"labels", labels}}}, {"spec", {{"containers", containers}}}}}}}}}};
+    const auto result = (*connector)->Call("apply", inputs[name], contexts[name]);
+    ASSERT_TRUE(result.ok()) << result.status();
+    ASSERT_FALSE(result->ready);
+    EXPECT_GE(result->poll_after, kWatchedPace.shortest);
+    results[name] = *result;
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  for (const std::string& name : names) {
+    ASSERT_EQ(
+        peer_->Send("PATCH",
+                    absl::StrCat("/apis/apps/v1/namespaces/default/deployments/", name, "/status"),
+                    "application/merge-patch+json",
+                    {{"status",
+                      {{"observedGeneration", 1},
+                       {"replicas", 1},
+                       {"updatedReplicas", 1},
+                       {"readyReplicas", 1},
+                       {"availableReplicas", 1}}}}),
+        200);
+  }
+  {
+    base::MutexLock lock(mutex);
+    const absl::Time end = absl::Now() + absl::Seconds(30);
+    while (woken.size() < names.size() && absl::Now() < end) {
+      (void)changed.WaitFor(mutex, absl::Milliseconds(100));
+    }
+    ASSERT_EQ(woken.size(), names.size());
+  }
+  // Nobody asked meanwhile; for people, how soon.
+  RecordProperty("woken_after_ms",
+                 static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                      std::chrono::steady_clock::now() - begin)
+                                      .count()));
+  for (const std::string& name : names) {
+    const auto seen = (*connector)->Observe("apply", inputs[name], results[name], contexts[name]);
+    ASSERT_TRUE(seen.ok()) << seen.status();
+    EXPECT_TRUE(seen->ready) << seen->progress;
+    // Before the apply, at the look, and once more by who came when the watch stood already.
+    EXPECT_LE(counting.Count(absl::StrCat("/deployments/", name)), 1 /* PATCH */ + 3);
+    ASSERT_TRUE(Run("delete", seen->outputs).ok());
+  }
+  EXPECT_EQ(counting.Count("/namespaces/default/deployments?limit="), 1);
+  EXPECT_EQ(counting.Count("watch=1"), 1);
+}
 
 Json ConfigMap(const char* name, const char* value) {
   return {{"object",

@@ -287,4 +287,34 @@ absl::StatusOr<CallResult> FilesConnector::Remove(const nlohmann::json& input,
   return result;
 }
 
+absl::StatusOr<Comparison> FilesConnector::Compare(absl::string_view operation,
+                                                   const nlohmann::json& input,
+                                                   const CallResult& applied,
+                                                   CallContext& context) {
+  if (operation != kWrite) return Connector::Compare(operation, input, applied, context);
+  const std::string folder = input.at("folder").get<std::string>();
+  PURSER_RETURN_IF_ERROR(CheckRelative(folder));
+  PURSER_ASSIGN_OR_RETURN(const base::Directory root, OpenRoot(name_, root_));
+  const nlohmann::json& files = input.at("files");
+  std::string differing;
+  size_t missing = 0;
+  for (const auto& [path, text] : files.items()) {
+    PURSER_RETURN_IF_ERROR(Stopped(context));
+    PURSER_RETURN_IF_ERROR(CheckRelative(path));
+    const std::string whole = absl::StrCat(folder, "/", path);
+    PURSER_ASSIGN_OR_RETURN(const bool same,
+                            Holds(root, whole, text.get_ref<const std::string&>()));
+    if (same) continue;
+    if (absl::IsNotFound(root.Stat(whole).status())) ++missing;
+    absl::StrAppend(&differing, differing.empty() ? "" : ", ", path);
+  }
+  if (differing.empty()) return Comparison{};
+  if (missing == files.size()) {
+    return Comparison{Comparison::State::kGone, absl::StrCat("folder ", folder, " is gone")};
+  }
+  return Comparison{
+      Comparison::State::kDiffers,
+      base::EscapeForDisplay(absl::StrCat("folder ", folder, " differs at ", differing), 1000)};
+}
+
 }  // namespace purser::connectors

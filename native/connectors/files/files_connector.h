@@ -32,6 +32,9 @@ class FilesConnector final : public Connector {
   const std::vector<Operation>& operations() const override;
   absl::StatusOr<CallResult> Call(absl::string_view operation, const nlohmann::json& input,
                                   CallContext& context) override;
+  // Of write: what the files hold. Further files in the folder are nobody's concern.
+  absl::StatusOr<Comparison> Compare(absl::string_view operation, const nlohmann::json& input,
+                                     const CallResult& applied, CallContext& context) override;
 
  private:
   FilesConnector(std::string name, std::string root)

@@ -108,6 +108,22 @@ TEST_F(FilesConnectorTest, WritesAndSaysWhatItDid) {
   EXPECT_EQ(connector_->operations()[0].call_class, CallClass::kPut);
 }
 
+TEST_F(FilesConnectorTest, DriftIsTold) {
+  const nlohmann::json input = {
+      {"folder", "ws/x"}, {"files", {{"a.yaml", "1"}, {"sub/b.yaml", "2"}}}, {"prune", false}};
+  const auto compare = [&] {
+    const auto compared = connector_->Compare("write", input, {}, context_);
+    EXPECT_TRUE(compared.ok()) << compared.status();
+    return compared.ok() ? *compared : Comparison();
+  };
+  EXPECT_EQ(compare().state, Comparison::State::kGone);
+  ASSERT_TRUE(connector_->Call("write", input, context_).ok());
+  EXPECT_EQ(compare().state, Comparison::State::kSame);
+  std::ofstream(absl::StrCat(root_, "/ws/x/sub/b.yaml")) << "by hand";
+  EXPECT_EQ(compare().state, Comparison::State::kDiffers);
+  EXPECT_EQ(compare().detail, "folder ws/x differs at sub/b.yaml");
+}
+
 TEST_F(FilesConnectorTest, PruneDeletesOnlyWhatIsInTheFolder) {
   ASSERT_TRUE(Write("ws/x", {{"a", "1"}, {"old/deep/b", "2"}}).ok());
   ASSERT_TRUE(Write("ws/y", {{"c", "3"}}).ok());

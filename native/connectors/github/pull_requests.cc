@@ -4,12 +4,11 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "base/hash.h"
 #include "base/status.h"
 #include "base/strings.h"
 #include "connectors/github/branch_commit.h"
 #include "connectors/github/repository_path.h"
-#include "connectors/pace.h"
+#include "connectors/proposal.h"
 #include "http/url.h"
 
 namespace purser::connectors {
@@ -17,9 +16,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr Pace kMergePace = {absl::Seconds(30), absl::Minutes(10)};
-constexpr size_t kRemovalMark = 8;  // characters that tell removals of one branch apart
-constexpr size_t kMaxTitle = 256;   // GitHub's own
+constexpr size_t kMaxTitle = 256;  // GitHub's own
 
 absl::StatusOr<std::string> NumberOf(const Json& input) {
   return RestNumber(input, "number", "github", "a pull request's number");
@@ -38,32 +35,7 @@ CallResult ResultOf(const Json& input, const Json& pull, const std::string& comm
   return result;
 }
 
-// What a proposal brings, for when it is taken back.
-Json PathsOf(const Json& input) {
-  Json paths = Json::array();
-  for (const auto& [path, text] : input["files"].items()) paths.push_back(path);
-  return paths;
-}
-
-absl::Status NotMerged(const std::string& url) {
-  return absl::FailedPreconditionError(
-      absl::StrCat("pull request ", url, " was closed without being merged"));
-}
-
 }  // namespace
-
-absl::StatusOr<CallResult> PullRequests::Waiting(const Json& input, CallResult result) const {
-  const int64_t now = absl::ToUnixSeconds(api_.clock().Now());
-  result.ready = false;
-  const int64_t since = result.outputs.value("sinceSeconds", now);
-  result.outputs["sinceSeconds"] = since;
-  result.poll_after =
-      NextLook(absl::Seconds(now - since), kMergePace, result.outputs["url"].get<std::string>());
-  result.progress =
-      absl::StrCat("waits for the merge of ", result.outputs["url"].get<std::string>());
-  PURSER_RETURN_IF_ERROR(CheckRestPatience(input, since, api_.clock().Now(), result.progress));
-  return result;
-}
 
 absl::StatusOr<std::optional<CallResult>> PullRequests::ProposeIfNew(const Json& input,
                                                                      CallContext& context) const {
@@ -90,7 +62,7 @@ absl::StatusOr<std::optional<CallResult>> PullRequests::ProposeIfNew(const Json&
   Json pull = pick(pulls);
   if (!pull.is_null() && RestText(pull, {"state"}) != "open") {
     CallResult decided = ResultOf(input, pull, "");  // ours, and people have decided already
-    decided.outputs["paths"] = PathsOf(input);
+    decided.outputs["paths"] = ProposalPaths(input);
     return decided;
   }
 
@@ -177,7 +149,7 @@ absl::StatusOr<std::optional<CallResult>> PullRequests::ProposeIfNew(const Json&
   }
   CallResult result = ResultOf(input, pull, commit.sha);
   result.outputs["created"] = created;
-  result.outputs["paths"] = PathsOf(input);
+  result.outputs["paths"] = ProposalPaths(input);
   context.Log(action::LogLevel::kInfo,
               absl::StrCat("pull request ", result.outputs["url"].get<std::string>()));
   result.resources.push_back({result.outputs["url"].get<std::string>(),
@@ -215,14 +187,14 @@ absl::StatusOr<CallResult> PullRequests::Merged(const Json& input, const Json& p
       return result;
     }
     if (result.outputs["state"] == "closed") {
-      return NotMerged(RestText(pull, {"html_url"}));
+      return NotMerged("pull request", RestText(pull, {"html_url"}));
     }
     result.outputs["etag"] = std::string(http::FindHeader(answer.headers, "ETag"));
     if (previous.contains("sinceSeconds")) {
       result.outputs["sinceSeconds"] = previous["sinceSeconds"];
     }
   }
-  return Waiting(input, std::move(result));
+  return WaitForMerge(input, std::move(result), api_.clock().Now());
 }
 
 absl::StatusOr<CallResult> PullRequests::Merge(const Json& input, CallContext& context) const {
@@ -261,12 +233,10 @@ absl::StatusOr<CallResult> PullRequests::Withdraw(const Json& input, CallContext
   CallResult done = ResultOf(input, pull, "");
   const Json paths = input.value("paths", Json::array());
   if (paths.empty()) return done;
-  // A branch of this removal alone: one of an earlier life of the same name may still be there.
-  const std::string mark = base::Sha256Hex(context.effect_key()).substr(0, kRemovalMark);
   const Json removal = {
       {"repository", input["repository"]},
       {"base", RestText(pull, {"base", "ref"})},
-      {"branch", absl::StrCat(RestText(pull, {"head", "ref"}), "-removal-", mark)},
+      {"branch", RemovalBranch(RestText(pull, {"head", "ref"}), context.effect_key())},
       {"title", absl::StrCat("Remove: ", RestText(pull, {"title"})).substr(0, kMaxTitle)},
       {"body", absl::StrCat("Takes back what ", RestText(pull, {"html_url"}), " brought.")},
       {"files", Json::object()},
@@ -277,11 +247,7 @@ absl::StatusOr<CallResult> PullRequests::Withdraw(const Json& input, CallContext
       {"draft", false}};
   PURSER_ASSIGN_OR_RETURN(std::optional<CallResult> proposed, ProposeIfNew(removal, context));
   if (!proposed.has_value()) return done;  // somebody has removed it all
-  if (proposed->outputs["state"] == "closed") return NotMerged(proposed->outputs["url"]);
-  // The proposal is not what is kept: it goes as soon as it is merged.
-  proposed->resources.clear();
-  if (proposed->outputs["state"] == "merged") return *std::move(proposed);
-  return Waiting(input, *std::move(proposed));
+  return WaitForRemoval("pull request", input, *std::move(proposed), api_.clock().Now());
 }
 
 absl::StatusOr<CallResult> PullRequests::Close(const Json& input, CallContext& context) const {

@@ -33,7 +33,6 @@ class PullRequests {
   // nullopt: the base holds the files already.
   absl::StatusOr<std::optional<CallResult>> ProposeIfNew(const nlohmann::json& input,
                                                          CallContext& context) const;
-  absl::StatusOr<CallResult> Waiting(const nlohmann::json& input, CallResult result) const;
 
   const RestApi& api_;
 };

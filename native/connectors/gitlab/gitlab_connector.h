@@ -41,12 +41,6 @@ class GitlabConnector final : public Connector {
 
  private:
   GitlabConnector(std::string name, RestApi api, std::vector<std::string> projects);
-  absl::StatusOr<CallResult> MergeRequest(const nlohmann::json& input, CallContext& context) const;
-  absl::Status Commit(const nlohmann::json& input, const std::string& target,
-                      CallContext& context) const;
-  absl::StatusOr<CallResult> Merged(const nlohmann::json& input, const nlohmann::json& previous,
-                                    CallContext& context) const;
-  absl::StatusOr<CallResult> Close(const nlohmann::json& input, CallContext& context) const;
   absl::StatusOr<CallResult> MakeProject(const nlohmann::json& input, CallContext& context) const;
   absl::StatusOr<CallResult> Variables(const nlohmann::json& input, CallContext& context) const;
   absl::StatusOr<CallResult> RunPipeline(const nlohmann::json& input, CallContext& context) const;

@@ -2,24 +2,17 @@
 // ways.
 #include "connectors/gitlab/gitlab_connector.h"
 
-#include <algorithm>
-#include <deque>
 #include <map>
-#include <optional>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
-#include "absl/strings/strip.h"
-#include "base/mutex.h"
 #include "base/rng.h"
 #include "base/status.h"
 #include "connectors/fake_call_context.h"
+#include "connectors/gitlab/fake_gitlab.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "http/beast_transport.h"
-#include "http/server.h"
 #include "json/json.h"
 
 namespace purser::connectors {
@@ -27,225 +20,6 @@ namespace {
 
 using ::testing::HasSubstr;
 using Json = nlohmann::json;
-
-http::ServerResponse Answer(int status, const Json& body) {
-  return {status, {{"Content-Type", "application/json"}}, json::Dump(body)};
-}
-
-// One project, platform/infra.
-class FakeGitlab {
- public:
-  FakeGitlab() {
-    auto server = http::Server::Start(
-        {}, [this](const http::ServerRequest& request) { return Handle(request); });
-    EXPECT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
-  }
-  ~FakeGitlab() { server_->Stop(); }
-  std::string url() const { return absl::StrCat("http://127.0.0.1:", server_->port(), "/api/v4"); }
-
-  // The next request whose "METHOD path" begins so is answered by this; with status 0 it is done,
-  // but the answer is cut off.
-  void FailNext(const std::string& begin, http::ServerResponse response) {
-    base::MutexLock lock(mutex_);
-    rules_.push_back({begin, std::move(response), /*done=*/false});
-  }
-  // The next such request is done, and answered by this all the same.
-  void DoNextAndSay(const std::string& begin, http::ServerResponse response) {
-    base::MutexLock lock(mutex_);
-    rules_.push_back({begin, std::move(response), /*done=*/true});
-  }
-  void SetState(size_t request, const char* state) {
-    base::MutexLock lock(mutex_);
-    requests_.at(request)["state"] = state;
-  }
-  void EndPipeline(size_t pipeline, const char* state) {
-    base::MutexLock lock(mutex_);
-    pipelines_.at(pipeline)["status"] = state;
-  }
-  std::map<std::string, std::string> Files(const std::string& branch) {
-    base::MutexLock lock(mutex_);
-    return branches_[branch];
-  }
-  std::vector<Json> requests() {
-    base::MutexLock lock(mutex_);
-    return requests_;
-  }
-  size_t pipelines() {
-    base::MutexLock lock(mutex_);
-    return pipelines_.size();
-  }
-  Json variables() {
-    base::MutexLock lock(mutex_);
-    return variables_;
-  }
-  int commits() {
-    base::MutexLock lock(mutex_);
-    return commits_;
-  }
-
- private:
-  struct Rule {
-    std::string begin;
-    http::ServerResponse response;
-    bool done;
-  };
-
-  http::ServerResponse Handle(const http::ServerRequest& request) {
-    base::MutexLock lock(mutex_);
-    if (http::FindHeader(request.headers, "PRIVATE-TOKEN") != "t0ken") {
-      return Answer(401, {{"message", "401 Unauthorized"}});
-    }
-    absl::string_view path = request.path;
-    if (!absl::ConsumePrefix(&path, "/api/v4")) return Answer(404, {{"message", "404"}});
-    const std::string line = absl::StrCat(request.method, " ", path);
-    bool torn = false;
-    std::optional<http::ServerResponse> said;
-    const auto rule = std::find_if(rules_.begin(), rules_.end(), [&line](const auto& one) {
-      return absl::StartsWith(line, one.begin);
-    });
-    if (rule != rules_.end()) {
-      const Rule found = *rule;
-      rules_.erase(rule);
-      if (found.response.status != 0 && !found.done) return found.response;
-      torn = found.response.status == 0;
-      if (!torn) said = found.response;
-    }
-    const absl::StatusOr<Json> body = request.body.empty() ? Json() : json::Parse(request.body);
-    http::ServerResponse response = Do(request, std::string(path), *body);
-    if (torn) response.body.resize(response.body.size() / 2);
-    return said.value_or(std::move(response));
-  }
-
-  http::ServerResponse Do(const http::ServerRequest& request, const std::string& path,
-                          const Json& body) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (path == "/namespaces/platform") return Answer(200, {{"id", 7}});
-    if (path == "/projects")
-      return Answer(400, {{"message", {{"name", {"has already been taken"}}}}});
-    absl::string_view rest = path;
-    if (!absl::ConsumePrefix(&rest, "/projects/platform%2Finfra")) {
-      return Answer(404, {{"message", "404 Project Not Found"}});
-    }
-    if (rest.empty()) return Answer(200, {{"id", 1}, {"default_branch", "main"}});
-    if (absl::ConsumePrefix(&rest, "/repository/branches/")) {
-      const std::string branch(rest);
-      if (!branches_.contains(branch)) return Answer(404, {{"message", "404 Branch Not Found"}});
-      if (request.method == "DELETE") {
-        branches_.erase(branch);
-        return {204};
-      }
-      return Answer(200, {{"name", branch}});
-    }
-    if (absl::ConsumePrefix(&rest, "/repository/files/")) {
-      std::string file = absl::StrReplaceAll(rest, {{"%2F", "/"}});
-      const auto& files = branches_[request.query.substr(4)];
-      const auto found = files.find(file);
-      if (found == files.end()) return Answer(404, {{"message", "404 File Not Found"}});
-      return Answer(200, {{"content", absl::Base64Escape(found->second)},
-                          {"last_commit_id", absl::StrCat("c", commits_)}});
-    }
-    if (rest == "/repository/commits") return Commit(body);
-    if (absl::ConsumePrefix(&rest, "/merge_requests")) return Requests(request, rest, body);
-    if (absl::ConsumePrefix(&rest, "/variables")) {
-      if (request.method == "POST") {
-        variables_[body["key"].get<std::string>()] = body;
-        return Answer(201, body);
-      }
-      const std::string key(rest.substr(1));
-      if (!variables_.contains(key)) return Answer(404, {{"message", "404 Variable Not Found"}});
-      variables_[key] = body;
-      return Answer(200, body);
-    }
-    if (rest == "/pipeline") {
-      pipelines_.push_back({{"id", pipelines_.size() + 1},
-                            {"status", "running"},
-                            {"web_url", "https://gitlab.example/p"},
-                            {"variables", body["variables"]}});
-      return Answer(201, pipelines_.back());
-    }
-    if (rest == "/pipelines") {
-      Json list = Json::array();
-      for (auto one = pipelines_.rbegin(); one != pipelines_.rend(); ++one) list.push_back(*one);
-      return Answer(200, list);
-    }
-    if (absl::ConsumePrefix(&rest, "/pipelines/")) {
-      const bool variables = absl::ConsumeSuffix(&rest, "/variables");
-      const Json& one = pipelines_.at(static_cast<size_t>(std::stoi(std::string(rest)) - 1));
-      return Answer(200, variables ? one["variables"] : one);
-    }
-    return Answer(404, {{"message", "404"}});
-  }
-
-  http::ServerResponse Commit(const Json& body) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    const std::string branch = body["branch"];
-    if (!branches_.contains(branch)) {
-      branches_[branch] = branches_[body.value("start_branch", "main")];
-    } else if (body.contains("start_branch")) {
-      return Answer(400, {{"message", "A branch called 'x' already exists."}});
-    }
-    for (const Json& action : body["actions"]) {
-      const std::string file = action["file_path"];
-      const bool there = branches_[branch].contains(file);
-      if (action["action"] == "create" && there) {
-        return Answer(400, {{"message", "A file with this name already exists"}});
-      }
-      if (action["action"] != "create" && !there) {
-        return Answer(400, {{"message", "A file with this name doesn't exist"}});
-      }
-      if (action["action"] == "delete") {
-        branches_[branch].erase(file);
-      } else {
-        branches_[branch][file] = action["content"];
-      }
-    }
-    ++commits_;
-    return Answer(201, {{"id", absl::StrCat("c", commits_)}});
-  }
-
-  http::ServerResponse Requests(const http::ServerRequest& request, absl::string_view rest,
-                                const Json& body) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (rest.empty() && request.method == "GET") {
-      Json list = Json::array();
-      for (auto one = requests_.rbegin(); one != requests_.rend(); ++one) list.push_back(*one);
-      return Answer(200, list);
-    }
-    if (rest.empty()) {
-      for (const Json& one : requests_) {
-        if (one["state"] == "opened" && one["source_branch"] == body["source_branch"]) {
-          return Answer(409, {{"message", {"Another open merge request already exists"}}});
-        }
-      }
-      Json made = body;
-      made["iid"] = requests_.size() + 1;
-      made["state"] = "opened";
-      made["web_url"] = absl::StrCat("https://gitlab.example/mr/", requests_.size() + 1);
-      made["source_project_id"] = 1;
-      made["target_project_id"] = 1;
-      requests_.push_back(made);
-      return Answer(201, made);
-    }
-    Json& one = requests_.at(static_cast<size_t>(std::stoi(std::string(rest.substr(1))) - 1));
-    if (request.method == "PUT") {
-      one.merge_patch(body);
-      if (body.value("state_event", "") == "close") one["state"] = "closed";
-    }
-    http::ServerResponse response = Answer(200, one);
-    const std::string etag = absl::StrCat("W/\"", std::hash<std::string>()(response.body), "\"");
-    if (http::FindHeader(request.headers, "If-None-Match") == etag) return {304};
-    response.headers.emplace_back("ETag", etag);
-    return response;
-  }
-
-  base::Mutex mutex_;
-  std::map<std::string, std::map<std::string, std::string>> branches_ ABSL_GUARDED_BY(mutex_) = {
-      {"main", {{"README.md", "hello\n"}}}};
-  std::vector<Json> requests_ ABSL_GUARDED_BY(mutex_);
-  std::vector<Json> pipelines_ ABSL_GUARDED_BY(mutex_);
-  Json variables_ ABSL_GUARDED_BY(mutex_) = Json::object();
-  std::deque<Rule> rules_ ABSL_GUARDED_BY(mutex_);
-  int commits_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::unique_ptr<http::Server> server_;  // last: its threads use the rest
-};
 
 class GitlabConnectorTest : public ::testing::Test {
  protected:
@@ -313,7 +87,7 @@ TEST_F(GitlabConnectorTest, WhateverBreaksThereIsOneRequestAndOneCommit) {
   EXPECT_EQ(peer_.commits(), 1);
   EXPECT_EQ(peer_.requests().size(), 1);
   // A list that is behind: the server's refusal shows that it is there.
-  peer_.FailNext("GET " + project + "/merge_requests", Answer(200, Json::array()));
+  peer_.FailNext("GET " + project + "/merge_requests", GitlabAnswer(200, Json::array()));
   const auto stale = Call("merge-request", Proposal());
   ASSERT_TRUE(stale.ok()) << stale.status();
   EXPECT_EQ(peer_.requests().size(), 1);
@@ -342,16 +116,17 @@ TEST_F(GitlabConnectorTest, ConflictsAndLimitsOfWritesAreTriedAgainAndRefusalsAr
   EXPECT_TRUE(absl::IsUnavailable(limited.status())) << limited.status();
   EXPECT_EQ(base::RetryAfterMillis(limited.status()), 17'000);
   // The file changed between the read and the write.
-  peer_.FailNext(commits, Answer(400, {{"message", "The file has changed since you read it"}}));
+  peer_.FailNext(commits,
+                 GitlabAnswer(400, {{"message", "The file has changed since you read it"}}));
   EXPECT_TRUE(absl::IsAborted(Call("merge-request", Proposal()).status()));
-  peer_.FailNext(commits, Answer(400, {{"message", "branch name is invalid"}}));
+  peer_.FailNext(commits, GitlabAnswer(400, {{"message", "branch name is invalid"}}));
   const auto invalid = Call("merge-request", Proposal());
   EXPECT_TRUE(absl::IsInvalidArgument(invalid.status())) << invalid.status();
   EXPECT_THAT(std::string(invalid.status().message()), HasSubstr("branch name is invalid"));
   // Said to be there, and not to be seen yet.
-  peer_.FailNext(requests, Answer(409, {{"message", {"Another open merge request exists"}}}));
+  peer_.FailNext(requests, GitlabAnswer(409, {{"message", {"Another open merge request exists"}}}));
   EXPECT_TRUE(absl::IsAborted(Call("merge-request", Proposal()).status()));
-  peer_.FailNext(requests, Answer(422, {{"message", "source branch is protected"}}));
+  peer_.FailNext(requests, GitlabAnswer(422, {{"message", "source branch is protected"}}));
   const auto refused = Call("merge-request", Proposal());
   EXPECT_TRUE(absl::IsInvalidArgument(refused.status())) << refused.status();
   EXPECT_THAT(std::string(refused.status().message()), HasSubstr("source branch is protected"));
@@ -380,6 +155,84 @@ TEST_F(GitlabConnectorTest, WaitsForPeople) {
   ASSERT_TRUE(Call("close", made->outputs).ok());
   EXPECT_EQ(peer_.requests()[0]["state"], "closed");
   EXPECT_TRUE(peer_.Files("request-1").empty());
+}
+
+TEST_F(GitlabConnectorTest, WhatIsOpenIsClosedWhenItIsWithdrawn) {
+  const auto made = Call("merge-request", Proposal());
+  ASSERT_TRUE(made.ok()) << made.status();
+  EXPECT_EQ(made->outputs["paths"], Json({"k8s/x.yaml"}));
+  // Every part of it may break off, or be done and said to have failed.
+  const std::string project = "/projects/platform%2Finfra";
+  context_.key = "run_1/step/1/undo";
+  for (const std::string& call :
+       {"GET " + project + "/merge_requests/1", "PUT " + project + "/merge_requests/1",
+        "DELETE " + project + "/repository/branches/request-1"}) {
+    peer_.FailNext(call, {503, {}, "busy"});
+    EXPECT_TRUE(absl::IsUnavailable(Call("withdraw", made->outputs).status())) << call;
+  }
+  peer_.DoNextAndSay("DELETE " + project + "/repository/branches/request-1", {502, {}, "<html>"});
+  (void)Call("withdraw", made->outputs);
+  const auto undone = Call("withdraw", made->outputs);
+  ASSERT_TRUE(undone.ok()) << undone.status();
+  EXPECT_TRUE(undone->ready);
+  EXPECT_EQ(peer_.requests().size(), 1);
+  EXPECT_EQ(peer_.requests()[0]["state"], "closed");
+  EXPECT_TRUE(peer_.Files("request-1").empty());
+}
+
+TEST_F(GitlabConnectorTest, WhatWasMergedIsTakenBackByAnotherRequest) {
+  const auto made = Call("merge-request", Proposal());
+  ASSERT_TRUE(made.ok()) << made.status();
+  peer_.Merge(0);
+  ASSERT_TRUE(peer_.Files("main").contains("k8s/x.yaml"));
+  context_.key = "run_2/step/1";
+  const std::string project = "/projects/platform%2Finfra";
+  for (const char* what : {"/repository/commits", "/merge_requests"}) {
+    peer_.FailNext(absl::StrCat("POST ", project, what), {.status = 0});
+    EXPECT_FALSE(Call("withdraw", made->outputs).ok()) << what;
+  }
+  auto removal = Call("withdraw", made->outputs);
+  ASSERT_TRUE(removal.ok()) << removal.status();
+  EXPECT_FALSE(removal->ready);
+  EXPECT_TRUE(removal->resources.empty());
+  ASSERT_EQ(peer_.requests().size(), 2);
+  EXPECT_EQ(peer_.requests()[1]["title"], "Remove: Add workspace x");
+  EXPECT_EQ(peer_.commits(), 2);
+  removal = connector_->Observe("withdraw", made->outputs, *removal, context_);
+  ASSERT_TRUE(removal.ok()) << removal.status();
+  EXPECT_FALSE(removal->ready);
+  peer_.Merge(1);
+  removal = connector_->Observe("withdraw", made->outputs, *removal, context_);
+  ASSERT_TRUE(removal.ok()) << removal.status();
+  EXPECT_TRUE(removal->ready);
+  EXPECT_FALSE(peer_.Files("main").contains("k8s/x.yaml"));
+  // Again, as after a crash: ours is found, and nothing is left to remove for anybody else.
+  EXPECT_TRUE(Call("withdraw", made->outputs)->ready);
+  context_.key = "run_3/step/1";
+  EXPECT_TRUE(Call("withdraw", made->outputs)->ready);
+  EXPECT_EQ(peer_.requests().size(), 2);
+}
+
+TEST_F(GitlabConnectorTest, ARemovalThatPeopleRefuseFails) {
+  const auto made = Call("merge-request", Proposal());
+  ASSERT_TRUE(made.ok()) << made.status();
+  peer_.Merge(0);
+  context_.key = "run_2/step/1";
+  const auto removal = Call("withdraw", made->outputs);
+  ASSERT_TRUE(removal.ok()) << removal.status();
+  peer_.SetState(1, "closed");
+  const auto refused = connector_->Observe("withdraw", made->outputs, *removal, context_);
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused.status())) << refused.status();
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("closed without being merged"));
+  EXPECT_TRUE(absl::IsFailedPrecondition(Call("withdraw", made->outputs).status()));
+}
+
+TEST_F(GitlabConnectorTest, ReviewersAreAskedByNameAndStrangersOnlyToldOf) {
+  Json proposal = Proposal();
+  proposal["reviewers"] = {"anna", "stranger"};
+  ASSERT_TRUE(Call("merge-request", proposal).ok());
+  EXPECT_EQ(peer_.requests()[0]["reviewer_ids"], Json({41}));
+  EXPECT_THAT(context_.lines(), ::testing::Contains(HasSubstr("stranger")));
 }
 
 TEST_F(GitlabConnectorTest, APipelineIsFoundAgain) {

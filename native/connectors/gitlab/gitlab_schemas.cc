@@ -36,6 +36,8 @@ constexpr char kMergeRequest[] = R"json({
     "title": {"type": "string", "minLength": 1, "maxLength": 255},
     "description": {"type": "string", "maxLength": 100000, "default": ""},
     "labels": {"type": "array", "items": {"type": "string", "minLength": 1}, "default": []},
+    "reviewers": {"type": "array", "maxItems": 20, "default": [],
+      "items": {"type": "string", "minLength": 1}, "description": "User names."},
     "reviewerIds": {"type": "array", "items": {"type": "integer"}, "default": []},
     "removeSourceBranch": {"type": "boolean", "default": true}
   }
@@ -45,6 +47,8 @@ constexpr char kNumbered[] = R"json({
   "type": "object", "required": ["project", "iid"],
   "properties": {
     "iid": {"type": ["integer", "string"], "description": "The merge request's number."},
+    "paths": {"type": "array", "maxItems": 1000, "items": {"type": "string"},
+      "description": "For withdraw: the files that it brought."},
     "timeoutSeconds": {"type": "number", "minimum": 1, "maximum": 7776000, "default": 2592000,
       "description": "Patience with the people who decide."}
   }
@@ -87,6 +91,7 @@ constexpr char kOutput[] = R"json({
     "iid": {"type": "integer", "description": "Of the merge request."},
     "url": {"type": "string", "description": "For people."},
     "branch": {"type": "string"}, "commit": {"type": "string"}, "state": {"type": "string"},
+    "paths": {"type": "array", "items": {"type": "string"}, "description": "What it brings."},
     "pipelineId": {"type": "integer"}, "projectId": {"type": "integer"},
     "cloneUrl": {"type": "string"}, "created": {"type": "boolean"}
   }
@@ -111,11 +116,16 @@ const std::vector<Operation>& GitlabOperations() {
       {"merge-request",
        "Writes and deletes files on a branch and opens a merge request for it, or brings the one "
        "that is there up to date.",
-       CallClass::kPut, With(kMergeRequest), output, "close"},
+       CallClass::kPut, With(kMergeRequest), output, "withdraw"},
       {"merged", "Waits until a merge request is merged; one that is closed fails the step.",
        CallClass::kPut, With(kNumbered), output, ""},
       {"close", "Closes a merge request that is open and deletes its branch.", CallClass::kPut,
        With(kNumbered), output, ""},
+      {"withdraw",
+       "Takes a proposal back: closes it while it is open; of what was merged another merge "
+       "request "
+       "deletes the files, and its merge is waited for.",
+       CallClass::kPut, With(kNumbered), output, ""},
       {"project", "A project, made unless it is there.", CallClass::kPut, With(kMakeProject),
        output, ""},
       {"variables", "CI variables of a project.", CallClass::kPut, With(kVariables), output, ""},

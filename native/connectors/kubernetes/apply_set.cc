@@ -120,6 +120,16 @@ absl::StatusOr<Target> TargetOfMember(const ObjectSteps& steps, const Json& outp
   return steps.TargetOf(place, context);
 }
 
+ObjectWish MemberWish(const SetWish& wish, size_t i) {
+  return {.object = wish.objects[i],
+          .cluster = wish.cluster,
+          .default_namespace = wish.namespace_name,
+          .check = wish.check,
+          .force = wish.force,
+          .what = wish.what,
+          .prefix = absl::StrCat("/objects/", i)};
+}
+
 // Deletes what bears the set's label and is not among `kept`.
 absl::StatusOr<Json> Prune(const ObjectSteps& steps, const Target& parent, const Contents& contents,
                            const std::set<std::string>& kept, CallContext& context) {
@@ -175,13 +185,7 @@ absl::StatusOr<CallResult> ApplySet(const ObjectSteps& steps, const SetWish& wis
   std::vector<std::string> faults;
   Contents contents;
   for (size_t i = 0; i < wish.objects.size(); ++i) {
-    ObjectWish one{.object = wish.objects[i],
-                   .cluster = wish.cluster,
-                   .default_namespace = wish.namespace_name,
-                   .check = wish.check,
-                   .force = wish.force,
-                   .what = wish.what,
-                   .prefix = absl::StrCat("/objects/", i)};
+    ObjectWish one = MemberWish(wish, i);
     const absl::StatusOr<Target> target = steps.Check(one, context);
     if (!target.ok()) {
       // Only what the caller can mend is gathered.
@@ -253,21 +257,21 @@ absl::StatusOr<CallResult> ObserveSet(const ObjectSteps& steps, const CallResult
                                       double timeout_seconds, CallContext& context) {
   CallResult result = previous;
   Json waiting = Json::array();
+  ObjectWatcher::Answer watch = ObjectWatcher::Answer::kPolled;
   result.progress.clear();
   for (const Json& member : previous.outputs.value("pending", Json::array())) {
     PURSER_ASSIGN_OR_RETURN(const Target target,
                             TargetOfMember(steps, previous.outputs, member, context));
-    const absl::StatusOr<Json> object = steps.Read(target, context);
+    absl::StatusOr<Json> object = steps.Read(target, context);
     if (absl::IsNotFound(object.status())) {
       return absl::FailedPreconditionError(
           absl::StrCat(target.ToString(), " was deleted while we waited for it"));
     }
     if (!object.ok()) return object.status();
-    const ObjectReadiness readiness = AssessObject(*object);
-    if (readiness.state == ObjectState::kFailed) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(target.ToString(), " failed: ", readiness.reason));
-    }
+    // The first that is not ready is watched: when it is, all are looked at.
+    PURSER_ASSIGN_OR_RETURN(
+        const ObjectReadiness readiness,
+        steps.Judge(AssessObject, target, &*object, waiting.empty() ? &watch : nullptr, context));
     if (readiness.state == ObjectState::kReady) continue;
     if (result.progress.empty()) {
       result.progress = absl::StrCat(target.ref.ToString(), ": ", readiness.reason);
@@ -285,8 +289,37 @@ absl::StatusOr<CallResult> ObserveSet(const ObjectSteps& steps, const CallResult
     absl::StrAppend(&result.progress, " (and ", waiting.size() - 1, " more)");
   }
   result.outputs["pending"] = std::move(waiting);
-  PURSER_RETURN_IF_ERROR(steps.KeepWaiting(timeout_seconds, &result));
+  PURSER_RETURN_IF_ERROR(steps.KeepWaiting(timeout_seconds, watch, &result));
   return result;
+}
+
+absl::StatusOr<CallResult> ImportSet(const ObjectSteps& steps, const SetWish& wish,
+                                     CallContext& context) {
+  const std::string home = wish.home_namespace.empty() ? wish.namespace_name : wish.home_namespace;
+  PURSER_ASSIGN_OR_RETURN(
+      const Target parent,
+      steps.TargetOf(wish.cluster, {"v1", "ConfigMap", home, wish.name}, context));
+  CallResult result;
+  result.outputs = {{"cluster", parent.cluster_name},
+                    {"namespace", parent.ref.namespace_name},
+                    {"name", parent.ref.name},
+                    {"members", Json::array()},
+                    {"pruned", Json::array()}};
+  for (size_t i = 0; i < wish.objects.size(); ++i) {
+    PURSER_ASSIGN_OR_RETURN(const AppliedObject found, steps.Import(MemberWish(wish, i), context));
+    result.resources.push_back(found.target.Resource(found.uid));
+    result.outputs["members"].push_back(MemberOf(found));
+  }
+  return result;
+}
+
+absl::StatusOr<Comparison> CompareSet(const ObjectSteps& steps, const SetWish& wish,
+                                      CallContext& context) {
+  for (size_t i = 0; i < wish.objects.size(); ++i) {
+    PURSER_ASSIGN_OR_RETURN(Comparison one, steps.Compare(MemberWish(wish, i), context));
+    if (one.state != Comparison::State::kSame) return one;
+  }
+  return Comparison{};
 }
 
 absl::StatusOr<CallResult> DeleteSet(const ObjectSteps& steps, const Json& outputs,
@@ -339,10 +372,13 @@ absl::StatusOr<CallResult> ObserveDeletedSet(const ObjectSteps& steps, const Cal
                                              double timeout_seconds, CallContext& context) {
   CallResult result = previous;
   Json waiting = Json::array();
+  ObjectWatcher::Answer watch = ObjectWatcher::Answer::kPolled;
   for (const Json& member : previous.outputs.value("pending", Json::array())) {
     PURSER_ASSIGN_OR_RETURN(const Target target,
                             TargetOfMember(steps, previous.outputs, member, context));
-    PURSER_ASSIGN_OR_RETURN(const bool gone, steps.IsGone(target, TextAt(member, "uid"), context));
+    PURSER_ASSIGN_OR_RETURN(
+        const bool gone,
+        steps.IsGone(target, TextAt(member, "uid"), waiting.empty() ? &watch : nullptr, context));
     if (gone) continue;
     if (waiting.empty()) {
       result.progress = absl::StrCat(target.ref.ToString(), ": waiting until it is gone");
@@ -351,7 +387,7 @@ absl::StatusOr<CallResult> ObserveDeletedSet(const ObjectSteps& steps, const Cal
   }
   result.outputs["pending"] = waiting;
   if (!waiting.empty()) {
-    PURSER_RETURN_IF_ERROR(steps.KeepWaiting(timeout_seconds, &result));
+    PURSER_RETURN_IF_ERROR(steps.KeepWaiting(timeout_seconds, watch, &result));
     return result;
   }
   PURSER_ASSIGN_OR_RETURN(const Target parent,

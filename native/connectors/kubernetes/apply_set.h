@@ -39,6 +39,13 @@ absl::StatusOr<CallResult> ApplySet(const ObjectSteps& steps, const SetWish& wis
 // Looks again at what `previous` waited for.
 absl::StatusOr<CallResult> ObserveSet(const ObjectSteps& steps, const CallResult& previous,
                                       double timeout_seconds, CallContext& context);
+// Takes on the members that are there, as ApplySet would have left them; NOT_FOUND names the first
+// that is not. The set itself is made by the next apply.
+absl::StatusOr<CallResult> ImportSet(const ObjectSteps& steps, const SetWish& wish,
+                                     CallContext& context);
+// Whether all members are still as an apply of the wish made them; the first that is not is told.
+absl::StatusOr<Comparison> CompareSet(const ObjectSteps& steps, const SetWish& wish,
+                                      CallContext& context);
 // Deletes the members that the set made, in reverse order, then the set; `outputs` are those of
 // ApplySet. ObserveDeletedSet looks until all are gone.
 absl::StatusOr<CallResult> DeleteSet(const ObjectSteps& steps, const nlohmann::json& outputs,

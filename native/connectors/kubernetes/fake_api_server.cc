@@ -315,6 +315,13 @@ http::ServerResponse FakeApiServer::Answer(const http::ServerRequest& request) {
         namespace_name = std::string(rest.substr(0, slash));
         rest.remove_prefix(slash + 1);
       }
+      absl::string_view name = rest;
+      if (absl::ConsumePrefix(&name, kind.plural + "/") && !absl::StrContains(name, '/')) {
+        const auto object = objects_.find(
+            absl::StrCat(kind.api_version, "/", kind.kind, "/", namespace_name, "/", name));
+        if (object != objects_.end()) return JsonResponse(200, object->second);
+        return Failure(404, "NotFound", absl::StrCat(kind.plural, " \"", name, "\" not found"));
+      }
       if (rest != kind.plural) continue;
       found = kind;
       known = true;

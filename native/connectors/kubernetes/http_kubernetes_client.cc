@@ -103,8 +103,11 @@ absl::Status HttpKubernetesClient::Explain(const http::Response& response,
   }
   absl::Status status = http::StatusFromResponse(response, what, "", clock_.Now());
   absl::Status explained(
-      status.code(), absl::StrCat(what, ": ", base::EscapeForDisplay(detail, 2000),
-                                  reason.empty() ? "" : " (", reason, reason.empty() ? "" : ")"));
+      status.code(),
+      absl::StrCat(
+          what, ": ", base::EscapeForDisplay(detail, 2000), reason.empty() ? "" : " (", reason,
+          reason.empty() ? "" : ")",
+          response.status == 401 ? "; the cluster's credential is wrong or has expired" : ""));
   status.ForEachPayload([&explained](absl::string_view url, const absl::Cord& payload) {
     explained.SetPayload(url, payload);
   });

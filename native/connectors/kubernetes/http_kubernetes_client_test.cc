@@ -218,6 +218,9 @@ TEST_F(HttpKubernetesClientTest, ErrorsSayWhatTheServerSaid) {
   HttpKubernetesClient stranger("local", wrong, *transport_, clock_);
   const auto refused = stranger.Get(ref_, {});
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kUnauthenticated);
+  EXPECT_THAT(std::string(refused.status().message()),
+              HasSubstr("the cluster's credential is wrong or has expired"));
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("cluster local"));
   EXPECT_THAT(std::string(refused.status().message()), Not(HasSubstr("wr0ng")));
 }
 

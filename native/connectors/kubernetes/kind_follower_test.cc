@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "connectors/kubernetes/fake_api_server.h"
+#include "connectors/kubernetes/hasty_clock.h"
 #include "connectors/kubernetes/http_kubernetes_client.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -75,16 +76,6 @@ class Observer final : public KindObserver {
   std::vector<std::string> told_;
   int alive_ = 0;
   bool refuse_ = false;
-};
-
-// Pauses take no time, but a stop is seen.
-class HastyClock final : public base::Clock {
- public:
-  absl::Time Now() override { return base::Clock::System().Now(); }
-  absl::Duration Monotonic() override { return base::Clock::System().Monotonic(); }
-  bool SleepFor(absl::Duration, std::stop_token stop) override {
-    return base::Clock::System().SleepFor(absl::Milliseconds(2), stop);
-  }
 };
 
 class KindFollowerTest : public ::testing::Test {

@@ -63,6 +63,19 @@ ObjectWish WishOf(const Json& input, Json object, std::string what, std::string 
           .prefix = std::move(prefix)};
 }
 
+absl::StatusOr<SetWish> SetOf(const Json& input) {
+  PURSER_ASSIGN_OR_RETURN(std::vector<Json> objects, ObjectsOf(input));
+  return SetWish{.cluster = TextAt(input, "cluster"),
+                 .namespace_name = TextAt(input, "namespace"),
+                 .name = input["name"].get<std::string>(),
+                 .objects = std::move(objects),
+                 .prune = input["prune"].get<bool>(),
+                 .force = input["force"].get<bool>(),
+                 .wait = input["wait"].get<bool>(),
+                 .timeout_seconds = input["timeoutSeconds"].get<double>(),
+                 .what = "input of kubernetes/apply-set"};
+}
+
 absl::StatusOr<Cluster> ClusterFromConfig(const std::string& name, const Json& config,
                                           const ConnectorDependencies& dependencies) {
   absl::StatusOr<ClusterAccess> access = AccessFromConfig(config, dependencies.resolve_secret);
@@ -72,8 +85,10 @@ absl::StatusOr<Cluster> ClusterFromConfig(const std::string& name, const Json& c
   cluster.namespaces = config["namespaces"].get<std::vector<std::string>>();
   cluster.forbidden = config["forbiddenNamespaces"].get<std::vector<std::string>>();
   cluster.cluster_scoped = config.value("clusterScoped", cluster.namespaces.empty());
-  cluster.client = std::make_unique<HttpKubernetesClient>(
-      name, *std::move(access), dependencies.transport, dependencies.clock);
+  auto client = std::make_unique<HttpKubernetesClient>(name, *std::move(access),
+                                                       dependencies.transport, dependencies.clock);
+  cluster.reader = client.get();
+  cluster.client = std::move(client);
   return cluster;
 }
 
@@ -83,14 +98,15 @@ KubernetesConnector::KubernetesConnector(std::string name, std::map<std::string,
                                          std::string default_cluster, std::string field_manager,
                                          base::Clock& clock)
     : KubernetesConnector(std::move(name), std::move(clusters), std::move(default_cluster),
-                          std::move(field_manager), {}, clock) {}
+                          std::move(field_manager), {}, clock, nullptr) {}
 
 KubernetesConnector::KubernetesConnector(std::string name, std::map<std::string, Cluster> clusters,
                                          std::string default_cluster, std::string field_manager,
-                                         std::vector<Json> definitions, base::Clock& clock)
+                                         std::vector<Json> definitions, base::Clock& clock,
+                                         base::Rng* rng)
     : name_(std::move(name)),
       steps_(std::move(clusters), std::move(default_cluster), std::move(field_manager),
-             std::move(definitions), clock),
+             std::move(definitions), clock, rng),
       inputs_(KubernetesOperations()) {}
 
 absl::StatusOr<std::unique_ptr<Connector>> KubernetesConnector::FromConfig(
@@ -118,9 +134,10 @@ absl::StatusOr<std::unique_ptr<Connector>> KubernetesConnector::FromConfig(
   }
   PURSER_RETURN_IF_ERROR(json::ToStatus(faults, absl::StrCat("connector ", name)));
   if (default_cluster.empty() && clusters.size() == 1) default_cluster = clusters.begin()->first;
-  return std::unique_ptr<Connector>(new KubernetesConnector(
-      std::string(name), std::move(clusters), std::move(default_cluster),
-      TextAt(config, "fieldManager"), *std::move(definitions), dependencies.clock));
+  return std::unique_ptr<Connector>(
+      new KubernetesConnector(std::string(name), std::move(clusters), std::move(default_cluster),
+                              TextAt(config, "fieldManager"), *std::move(definitions),
+                              dependencies.clock, &dependencies.rng));
 }
 
 const Json& KubernetesConnector::ConfigSchema() { return KubernetesConfigSchema(); }
@@ -146,7 +163,7 @@ absl::StatusOr<CallResult> KubernetesConnector::Call(absl::string_view operation
   if (operation == "preview") return Preview(input, context);
   if (operation == "wait") return Wait(input, context);
   if (operation == "delete-set") return DeleteSet(steps_, input, context);
-  return Delete(input, context);
+  return steps_.DeleteStep(input, context);
 }
 
 absl::StatusOr<CallResult> KubernetesConnector::Apply(const Json& input,
@@ -154,33 +171,41 @@ absl::StatusOr<CallResult> KubernetesConnector::Apply(const Json& input,
   PURSER_ASSIGN_OR_RETURN(Json object, ObjectOf(input));
   PURSER_RETURN_IF_ERROR(CheckSecretOutputs(input["outputs"], TextAt(object, "kind")));
   PURSER_ASSIGN_OR_RETURN(
-      const AppliedObject applied,
+      AppliedObject applied,
       steps_.Apply(WishOf(input, std::move(object), "input of kubernetes/apply", "/object"),
                    context));
-  CallResult result;
-  result.outputs = applied.target.Outputs();
-  result.outputs["uid"] = applied.uid;
-  result.outputs["created"] = applied.created;
-  result.outputs["sinceSeconds"] = absl::ToUnixSeconds(steps_.clock().Now());
-  result.resources.push_back(applied.target.Resource(applied.uid));
-  PURSER_RETURN_IF_ERROR(steps_.Settle(RuleOf(input), applied.target, applied.object, &result));
+  CallResult result = steps_.Begun(applied);
+  PURSER_RETURN_IF_ERROR(
+      steps_.Settle(RuleOf(input), applied.target, &applied.object, &result, context));
+  return result;
+}
+
+absl::StatusOr<CallResult> KubernetesConnector::Import(absl::string_view operation,
+                                                       const Json& raw_input, const Json& told,
+                                                       CallContext& context) {
+  if (operation != "apply" && operation != "apply-set") {
+    return Connector::Import(operation, raw_input, told, context);
+  }
+  PURSER_ASSIGN_OR_RETURN(const Json input, inputs_.Check(name_, operation, raw_input));
+  if (operation == "apply-set") {
+    PURSER_ASSIGN_OR_RETURN(const SetWish wish, SetOf(input));
+    return ImportSet(steps_, wish, context);
+  }
+  PURSER_ASSIGN_OR_RETURN(Json object, ObjectOf(input));
+  PURSER_ASSIGN_OR_RETURN(
+      AppliedObject found,
+      steps_.Import(WishOf(input, std::move(object), "input of kubernetes/apply", "/object"),
+                    context));
+  CallResult result = steps_.Begun(found);
+  PURSER_RETURN_IF_ERROR(
+      steps_.Settle(RuleOf(input), found.target, &found.object, &result, context));
   return result;
 }
 
 absl::StatusOr<CallResult> KubernetesConnector::ApplyAll(const Json& input,
                                                          CallContext& context) const {
-  PURSER_ASSIGN_OR_RETURN(std::vector<Json> objects, ObjectsOf(input));
-  return ApplySet(steps_,
-                  {.cluster = TextAt(input, "cluster"),
-                   .namespace_name = TextAt(input, "namespace"),
-                   .name = input["name"].get<std::string>(),
-                   .objects = std::move(objects),
-                   .prune = input["prune"].get<bool>(),
-                   .force = input["force"].get<bool>(),
-                   .wait = input["wait"].get<bool>(),
-                   .timeout_seconds = input["timeoutSeconds"].get<double>(),
-                   .what = "input of kubernetes/apply-set"},
-                  context);
+  PURSER_ASSIGN_OR_RETURN(const SetWish wish, SetOf(input));
+  return ApplySet(steps_, wish, context);
 }
 
 absl::StatusOr<CallResult> KubernetesConnector::Preview(const Json& input,
@@ -210,35 +235,10 @@ absl::StatusOr<CallResult> KubernetesConnector::Wait(const Json& input,
   CallResult result;
   result.outputs = target.Outputs();
   result.outputs["sinceSeconds"] = absl::ToUnixSeconds(steps_.clock().Now());
-  const absl::StatusOr<Json> object = steps_.Read(target, context);
-  if (absl::IsNotFound(object.status())) {
-    result.ready = false;
-    result.poll_after = kObjectPace.shortest;
-    result.progress = absl::StrCat(target.ref.ToString(), ": does not exist yet");
-    return result;
-  }
+  absl::StatusOr<Json> object = steps_.Read(target, context);
+  if (absl::IsNotFound(object.status())) object = Json();
   if (!object.ok()) return object.status();
-  PURSER_RETURN_IF_ERROR(steps_.Settle(RuleOf(input), target, *object, &result));
-  return result;
-}
-
-absl::StatusOr<CallResult> KubernetesConnector::Delete(const Json& input,
-                                                       CallContext& context) const {
-  CallResult result;
-  if (!input.value("created", true)) {
-    context.Log(action::LogLevel::kInfo,
-                absl::StrCat(TextAt(input, "kind"), " ", TextAt(input, "name"),
-                             " was there before the step; it stays"));
-    return result;
-  }
-  PURSER_ASSIGN_OR_RETURN(const Target target, steps_.TargetOf(input, context));
-  result.outputs = target.Outputs();
-  PURSER_ASSIGN_OR_RETURN(const bool gone, steps_.Delete(target, TextAt(input, "uid"), context));
-  if (gone) return result;
-  result.outputs["sinceSeconds"] = absl::ToUnixSeconds(steps_.clock().Now());
-  result.ready = false;
-  result.poll_after = kObjectPace.shortest;
-  result.progress = absl::StrCat(target.ref.ToString(), ": waiting until it is gone");
+  PURSER_RETURN_IF_ERROR(steps_.Settle(RuleOf(input), target, &*object, &result, context));
   return result;
 }
 
@@ -251,29 +251,19 @@ absl::StatusOr<CallResult> KubernetesConnector::Observe(absl::string_view operat
   const double patience = input.value("timeoutSeconds", 900.0);
   if (operation == "apply-set") return ObserveSet(steps_, previous, patience, context);
   if (operation == "delete-set") return ObserveDeletedSet(steps_, previous, patience, context);
+  if (operation == "delete") return steps_.ObserveDeleted(input, previous, context);
   PURSER_ASSIGN_OR_RETURN(const Target target, steps_.TargetOf(previous.outputs, context));
   CallResult result = previous;
-  if (operation == "delete") {
-    PURSER_ASSIGN_OR_RETURN(result.ready, steps_.IsGone(target, TextAt(input, "uid"), context));
-    if (!result.ready) {
-      PURSER_RETURN_IF_ERROR(steps_.KeepWaiting(patience, &result));
-      return result;
-    }
-    result.outputs.erase("sinceSeconds");
-    result.progress.clear();
-    return result;
-  }
-  const absl::StatusOr<Json> object = steps_.Read(target, context);
+  absl::StatusOr<Json> object = steps_.Read(target, context);
   if (absl::IsNotFound(object.status())) {
     if (operation == "apply") {
       return absl::FailedPreconditionError(
           absl::StrCat(target.ToString(), " was deleted while we waited for it"));
     }
-    PURSER_RETURN_IF_ERROR(steps_.KeepWaiting(patience, &result));
-    return result;
+    object = Json();
   }
   if (!object.ok()) return object.status();
-  PURSER_RETURN_IF_ERROR(steps_.Settle(RuleOf(input), target, *object, &result));
+  PURSER_RETURN_IF_ERROR(steps_.Settle(RuleOf(input), target, &*object, &result, context));
   return result;
 }
 
@@ -285,22 +275,13 @@ absl::StatusOr<Comparison> KubernetesConnector::Compare(absl::string_view operat
     return Connector::Compare(operation, raw_input, applied, context);
   }
   PURSER_ASSIGN_OR_RETURN(const Json input, inputs_.Check(name_, operation, raw_input));
-  std::vector<Json> objects;
-  if (operation == "apply") {
-    PURSER_ASSIGN_OR_RETURN(Json object, ObjectOf(input));
-    objects.push_back(std::move(object));
-  } else {
-    PURSER_ASSIGN_OR_RETURN(objects, ObjectsOf(input));
+  if (operation == "apply-set") {
+    PURSER_ASSIGN_OR_RETURN(const SetWish wish, SetOf(input));
+    return CompareSet(steps_, wish, context);
   }
-  for (Json& object : objects) {
-    PURSER_ASSIGN_OR_RETURN(
-        Comparison one,
-        steps_.Compare(WishOf(input, std::move(object),
-                              absl::StrCat("input of kubernetes/", operation), "/object"),
-                       context));
-    if (one.state != Comparison::State::kSame) return one;
-  }
-  return Comparison{};
+  PURSER_ASSIGN_OR_RETURN(Json object, ObjectOf(input));
+  return steps_.Compare(WishOf(input, std::move(object), "input of kubernetes/apply", "/object"),
+                        context);
 }
 
 }  // namespace purser::connectors

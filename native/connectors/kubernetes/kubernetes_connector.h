@@ -52,6 +52,9 @@ class KubernetesConnector final : public Connector {
                                   CallContext& context) override;
   absl::StatusOr<CallResult> Observe(absl::string_view operation, const nlohmann::json& input,
                                      const CallResult& previous, CallContext& context) override;
+  // What is there under the names that apply and apply-set give.
+  absl::StatusOr<CallResult> Import(absl::string_view operation, const nlohmann::json& input,
+                                    const nlohmann::json& told, CallContext& context) override;
   // By a trial of the same apply.
   absl::StatusOr<Comparison> Compare(absl::string_view operation, const nlohmann::json& input,
                                      const CallResult& applied, CallContext& context) override;
@@ -65,13 +68,12 @@ class KubernetesConnector final : public Connector {
  private:
   KubernetesConnector(std::string name, std::map<std::string, Cluster> clusters,
                       std::string default_cluster, std::string field_manager,
-                      std::vector<nlohmann::json> definitions, base::Clock& clock);
+                      std::vector<nlohmann::json> definitions, base::Clock& clock, base::Rng* rng);
 
   absl::StatusOr<CallResult> Apply(const nlohmann::json& input, CallContext& context) const;
   absl::StatusOr<CallResult> ApplyAll(const nlohmann::json& input, CallContext& context) const;
   absl::StatusOr<CallResult> Preview(const nlohmann::json& input, CallContext& context) const;
   absl::StatusOr<CallResult> Wait(const nlohmann::json& input, CallContext& context) const;
-  absl::StatusOr<CallResult> Delete(const nlohmann::json& input, CallContext& context) const;
 
   const std::string name_;
   const ObjectSteps steps_;

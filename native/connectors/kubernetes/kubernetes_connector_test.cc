@@ -266,6 +266,37 @@ TEST_F(KubernetesConnectorTest, DriftIsTold) {
   EXPECT_EQ(compare().state, Comparison::State::kGone);
 }
 
+TEST_F(KubernetesConnectorTest, WhatIsThereIsTakenOnAndNothingIsChanged) {
+  const Json input = *json::Parse(kConfigMap);
+  const auto missing = connector_->Import("apply", input, Json::object(), context_);
+  EXPECT_TRUE(absl::IsNotFound(missing.status())) << missing.status();
+  ASSERT_TRUE(
+      cluster_->Apply(config_map_, {{"data", {{"k", "2"}}}}, {.field_manager = "kubectl"}, {})
+          .ok());
+  const int applies = cluster_->applies();
+  const auto found = connector_->Import("apply", input, Json::object(), context_);
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_TRUE(found->ready);
+  EXPECT_EQ(found->outputs["key"], "2");
+  ASSERT_EQ(found->resources.size(), 1);
+  EXPECT_EQ(found->resources[0].id, "main/core/ConfigMap/team-x/a");
+  const Json set = {
+      {"name", "s"}, {"namespace", "team-x"}, {"objects", Json::array({input["object"]})}};
+  const auto members = connector_->Import("apply-set", set, Json::object(), context_);
+  ASSERT_TRUE(members.ok()) << members.status();
+  EXPECT_EQ(members->outputs["members"].size(), 1);
+  EXPECT_EQ(members->resources[0].id, "main/core/ConfigMap/team-x/a");
+  EXPECT_EQ(cluster_->applies(), applies);
+}
+
+TEST_F(KubernetesConnectorTest, LargeOutputsAreRefusedWithAWayOut) {
+  Json input = *json::Parse(kConfigMap);
+  input["object"]["data"]["k"] = std::string(kMaxKubernetesOutputBytes, 'x');
+  const auto refused = connector_->Call("apply", input, context_);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition) << refused.status();
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("kMaxKubernetesOutputBytes"));
+}
+
 TEST_F(KubernetesConnectorTest, FaultsOfTheObjectComeAllAtOnce) {
   const auto result = Call("apply", R"({"object":{"kind":"ConfigMap","status":{},
       "metadata":{"generateName":"x-"}}})");

@@ -76,11 +76,6 @@ void KeepOurMarks(const Json& before, Json* object) {
   if (!set.empty()) SetWord(object, "labels", kSetLabel, set);
 }
 
-std::string UidOf(const Json& object) {
-  const auto metadata = object.find("metadata");
-  return metadata == object.end() ? "" : TextAt(*metadata, "uid");
-}
-
 // Leaves that differ, but for what every write changes.
 void Differences(const Json& before, const Json& after, const std::string& pointer, Json* out) {
   static constexpr const char* kPassing[] = {"/metadata/managedFields",
@@ -153,11 +148,12 @@ OutsideResource Target::Resource(const std::string& uid) const {
 
 ObjectSteps::ObjectSteps(std::map<std::string, Cluster> clusters, std::string default_cluster,
                          std::string field_manager, std::vector<Json> definitions,
-                         base::Clock& clock)
+                         base::Clock& clock, base::Rng* rng)
     : clusters_(std::move(clusters)),
       default_cluster_(std::move(default_cluster)),
       field_manager_(std::move(field_manager)),
       clock_(clock),
+      watcher_(rng == nullptr ? nullptr : std::make_unique<ObjectWatcher>(clock, *rng)),
       schemas_(std::move(definitions), clock) {}
 
 ClientLimits ObjectSteps::LimitsOf(CallContext& context) const {
@@ -293,10 +289,19 @@ absl::StatusOr<AppliedObject> ObjectSteps::Apply(ObjectWish wish, CallContext& c
       applied.object,
       client.Apply(applied.target.ref, wish.object,
                    {.field_manager = field_manager_, .force = wish.force}, LimitsOf(context)));
-  applied.uid = UidOf(applied.object);
+  applied.uid = TextAt(applied.object, {"metadata", "uid"});
   context.Log(action::LogLevel::kInfo,
               absl::StrCat(applied.target.ToString(), applied.created ? " created" : " applied"));
   return applied;
+}
+
+absl::StatusOr<AppliedObject> ObjectSteps::Import(ObjectWish wish, CallContext& context) const {
+  AppliedObject found;
+  PURSER_ASSIGN_OR_RETURN(found.target, Check(wish, context));
+  PURSER_ASSIGN_OR_RETURN(found.object, Read(found.target, context));
+  found.uid = TextAt(found.object, {"metadata", "uid"});
+  found.created = true;
+  return found;
 }
 
 absl::StatusOr<Json> ObjectSteps::Preview(ObjectWish wish, CallContext& context) const {
@@ -349,76 +354,6 @@ absl::StatusOr<Comparison> ObjectSteps::Compare(ObjectWish wish, CallContext& co
 
 absl::StatusOr<Json> ObjectSteps::Read(const Target& target, CallContext& context) const {
   return target.cluster->client->Get(target.ref, LimitsOf(context));
-}
-
-absl::StatusOr<bool> ObjectSteps::IsGone(const Target& target, const std::string& uid,
-                                         CallContext& context) const {
-  const absl::StatusOr<Json> object = Read(target, context);
-  if (absl::IsNotFound(object.status())) return true;
-  if (!object.ok()) return object.status();
-  return !uid.empty() && UidOf(*object) != uid;
-}
-
-absl::StatusOr<bool> ObjectSteps::Delete(const Target& target, const std::string& uid,
-                                         CallContext& context) const {
-  KubernetesClient& client = *target.cluster->client;
-  const absl::Status deleted = client.Delete(target.ref, uid, LimitsOf(context));
-  if (absl::IsNotFound(deleted)) return true;
-  if (deleted.ok()) {
-    context.Log(action::LogLevel::kInfo, absl::StrCat(target.ToString(), " deleted"));
-    return false;
-  }
-  // Our object is gone when another one bears its name.
-  if (!uid.empty() && absl::IsFailedPrecondition(deleted)) {
-    const absl::StatusOr<bool> gone = IsGone(target, uid, context);
-    if (gone.ok() && *gone) return true;
-  }
-  return deleted;
-}
-
-absl::Status ObjectSteps::Settle(const SettleRule& rule, const Target& target, const Json& object,
-                                 CallResult* result) const {
-  if (!rule.wait) {
-    result->ready = true;
-  } else {
-    const ObjectReadiness readiness = rule.judge(object);
-    if (readiness.state == ObjectState::kFailed) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(target.ToString(), " failed: ", readiness.reason));
-    }
-    result->ready = readiness.state == ObjectState::kReady;
-    result->progress =
-        result->ready ? "" : absl::StrCat(target.ref.ToString(), ": ", readiness.reason);
-  }
-  if (!result->ready) return KeepWaiting(rule.timeout_seconds, result);
-  result->outputs.erase("sinceSeconds");
-  for (const auto& [name, pointer] : rule.outputs.items()) {
-    const Json::json_pointer place(pointer.get<std::string>());
-    if (!object.contains(place)) {
-      if (rule.outputs_may_be_missing) continue;
-      return absl::FailedPreconditionError(absl::StrCat("outputs.", name, ": ",
-                                                        target.ref.ToString(), " has nothing at ",
-                                                        pointer.get<std::string>()));
-    }
-    result->outputs[name] = object.at(place);
-  }
-  if (json::Dump(result->outputs).size() > kMaxKubernetesOutputBytes) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("outputs are larger than ", kMaxKubernetesOutputBytes,
-                     " bytes (kMaxKubernetesOutputBytes); choose smaller parts of the object"));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ObjectSteps::KeepWaiting(double timeout_seconds, CallResult* result) const {
-  const int64_t since = result->outputs.value("sinceSeconds", int64_t{0});
-  const int64_t waited = absl::ToUnixSeconds(clock_.Now()) - since;
-  if (static_cast<double>(waited) <= timeout_seconds) {
-    result->poll_after = NextLook(absl::Seconds(waited), kObjectPace, json::Dump(result->outputs));
-    return absl::OkStatus();
-  }
-  return absl::FailedPreconditionError(
-      absl::StrCat("not ready after ", waited, " s (timeoutSeconds): ", result->progress));
 }
 
 }  // namespace purser::connectors

@@ -13,10 +13,12 @@
 
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "base/rng.h"
 #include "connectors/connector.h"
 #include "connectors/kubernetes/kind_schemas.h"
 #include "connectors/kubernetes/kubernetes_client.h"
 #include "connectors/kubernetes/object_readiness.h"
+#include "connectors/kubernetes/object_watcher.h"
 #include "connectors/pace.h"
 #include "json/fields.h"
 
@@ -38,6 +40,8 @@ struct Cluster {
   bool cluster_scoped = true;  // objects without namespace are allowed
   // Namespaces that nothing may touch, as objects either; the same form.
   std::vector<std::string> forbidden = {"kube-system", "kube-public", "kube-node-lease"};
+  // The client's other face, to be told of changes; null: what is waited for is only polled.
+  KubernetesReader* reader = nullptr;
 };
 
 // An object in a cluster.
@@ -71,10 +75,13 @@ struct AppliedObject {
   bool created = false;  // by this step, perhaps at an earlier try
 };
 
+// May be called after the call it was made for, by the thread of a watch.
+using Judgement = std::function<ObjectReadiness(const nlohmann::json& object)>;
+
 // How long to wait for an object, and what to tell of it.
 struct SettleRule {
   bool wait = true;
-  std::function<ObjectReadiness(const nlohmann::json& object)> judge;
+  Judgement judge;
   nlohmann::json outputs = nlohmann::json::object();  // name → JSON pointer
   bool outputs_may_be_missing = false;
   double timeout_seconds = 900;
@@ -83,10 +90,11 @@ struct SettleRule {
 // Thread-safe.
 class ObjectSteps {
  public:
-  // `clock` outlives this. `definitions` are of files (KindSchemas).
+  // `clock` and `rng` outlive this; without `rng` nothing is watched. `definitions` are of files
+  // (KindSchemas).
   ObjectSteps(std::map<std::string, Cluster> clusters, std::string default_cluster,
               std::string field_manager, std::vector<nlohmann::json> definitions,
-              base::Clock& clock);
+              base::Clock& clock, base::Rng* rng);
 
   // NOT_FOUND names the clusters there are.
   absl::StatusOr<const Cluster*> FindCluster(const std::string& cluster, std::string* name) const;
@@ -105,10 +113,11 @@ class ObjectSteps {
                            CallContext& context) const;
   // Check, then server-side apply. An object that is there already keeps the mark of its maker.
   absl::StatusOr<AppliedObject> Apply(ObjectWish wish, CallContext& context) const;
+  // Check, then what is there under that name; NOT_FOUND when nothing is. It counts as ours from
+  // now on, though it bears no mark.
+  absl::StatusOr<AppliedObject> Import(ObjectWish wish, CallContext& context) const;
   // Whether the object is gone now; with `uid`, another one under its name counts as gone.
   absl::StatusOr<bool> Delete(const Target& target, const std::string& uid,
-                              CallContext& context) const;
-  absl::StatusOr<bool> IsGone(const Target& target, const std::string& uid,
                               CallContext& context) const;
   absl::StatusOr<nlohmann::json> Read(const Target& target, CallContext& context) const;
   // What apply would change, one entry for each leaf: {pointer, from?, to?}; at most kMaxChanges.
@@ -117,22 +126,45 @@ class ObjectSteps {
   // Whether the object is still as an apply of the wish made it.
   absl::StatusOr<Comparison> Compare(ObjectWish wish, CallContext& context) const;
 
+  // --- Waiting (object_waits.cc).
+  // What a step says of an object that it has just applied, before it is settled.
+  CallResult Begun(const AppliedObject& applied) const;
+  using Answer = ObjectWatcher::Answer;
+  // How the object is, a null one does not exist yet; FAILED_PRECONDITION when it failed. When it
+  // is to be waited for and `watch` is given, the step is woken once it has settled, where that can
+  // be watched: `*watch` says so, and `*object` may be a newer one then.
+  absl::StatusOr<ObjectReadiness> Judge(const Judgement& judge, const Target& target,
+                                        nlohmann::json* object, Answer* watch,
+                                        CallContext& context) const;
   // Judges the object and completes `result`, whose outputs hold sinceSeconds while it waits.
-  absl::Status Settle(const SettleRule& rule, const Target& target, const nlohmann::json& object,
-                      CallResult* result) const;
+  absl::Status Settle(const SettleRule& rule, const Target& target, nlohmann::json* object,
+                      CallResult* result, CallContext& context) const;
+  // Whether there is no such object, with `uid` not this very one. What is to go is watched as by
+  // Judge when `watch` is given.
+  absl::StatusOr<bool> IsGone(const Target& target, const std::string& uid, Answer* watch,
+                              CallContext& context) const;
   // FAILED_PRECONDITION once the patience with something that is not ready is over; before, when to
-  // look at it again: soon at first, seldom later.
-  absl::Status KeepWaiting(double timeout_seconds, CallResult* result) const;
+  // look at it again: soon at first, seldom later, and more seldom where it is watched.
+  absl::Status KeepWaiting(double timeout_seconds, Answer watch, CallResult* result) const;
+  // A step that deletes an object, as outputs of the step that applied it name it; and what
+  // follows.
+  absl::StatusOr<CallResult> DeleteStep(const nlohmann::json& input, CallContext& context) const;
+  absl::StatusOr<CallResult> ObserveDeleted(const nlohmann::json& input, const CallResult& previous,
+                                            CallContext& context) const;
 
   ClientLimits LimitsOf(CallContext& context) const;
   const std::string& field_manager() const { return field_manager_; }
   base::Clock& clock() const { return clock_; }
 
  private:
+  Answer Expect(const Target& target, ObjectWatcher::Settled settled, CallContext& context) const;
+
   const std::map<std::string, Cluster> clusters_;
   const std::string default_cluster_;
   const std::string field_manager_;
   base::Clock& clock_;
+  // After the clusters: its threads read them.
+  const std::unique_ptr<ObjectWatcher> watcher_;
   mutable KindSchemas schemas_;
   mutable base::Mutex mutex_;
   // (client, "verb group kind namespace") → until when it is allowed.
@@ -142,6 +174,8 @@ class ObjectSteps {
 
 inline constexpr size_t kMaxChanges = 100;
 inline constexpr Pace kObjectPace = {absl::Seconds(2), absl::Seconds(30)};
+// Of what is watched: for what the watch may miss.
+inline constexpr Pace kWatchedPace = {absl::Seconds(10), absl::Seconds(30)};
 
 using json::TextAt;
 

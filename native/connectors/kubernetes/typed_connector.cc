@@ -200,26 +200,25 @@ const TypedOperation* TypedConnector::Find(absl::string_view operation) const {
 }
 
 absl::Status TypedConnector::Settle(const TypedOperation& typed, const Json& input,
-                                    const Target& target, const Json& object,
-                                    CallResult* result) const {
+                                    const Target& target, Json* object, CallResult* result,
+                                    CallContext& context) const {
   SettleRule rule;
   rule.wait = input.value("wait", true);
   rule.timeout_seconds = input["timeoutSeconds"].get<double>();
   rule.outputs = typed.outputs;
   rule.outputs_may_be_missing = true;
-  const Json kept = result->outputs;
-  rule.judge = [&typed, &kept](const Json& one) {
+  rule.judge = [&typed, kept = result->outputs](const Json& one) {
     return typed.judge ? typed.judge(one, kept) : AssessObject(one);
   };
-  PURSER_RETURN_IF_ERROR(steps_.Settle(rule, target, object, result));
+  PURSER_RETURN_IF_ERROR(steps_.Settle(rule, target, object, result, context));
   if (!result->ready) return absl::OkStatus();
-  if (typed.derive) typed.derive(target, object, &result->outputs);
+  if (typed.derive) typed.derive(target, *object, &result->outputs);
   // What the step itself asks for must be there.
   rule.outputs = Maybe(input, "outputs");
   if (rule.outputs.is_null()) return absl::OkStatus();
   PURSER_RETURN_IF_ERROR(CheckSecretOutputs(rule.outputs, target.ref.kind));
   rule.outputs_may_be_missing = false;
-  return steps_.Settle(rule, target, object, result);
+  return steps_.Settle(rule, target, object, result, context);
 }
 
 absl::StatusOr<ObjectWish> TypedConnector::WishOf(const TypedOperation& typed,
@@ -236,14 +235,24 @@ absl::StatusOr<ObjectWish> TypedConnector::WishOf(const TypedOperation& typed,
 absl::StatusOr<CallResult> TypedConnector::Build(const TypedOperation& typed, const Json& input,
                                                  CallContext& context) const {
   PURSER_ASSIGN_OR_RETURN(ObjectWish wish, WishOf(typed, input));
-  PURSER_ASSIGN_OR_RETURN(const AppliedObject applied, steps_.Apply(std::move(wish), context));
-  CallResult result;
-  result.outputs = applied.target.Outputs();
-  result.outputs["uid"] = applied.uid;
-  result.outputs["created"] = applied.created;
-  result.outputs["sinceSeconds"] = absl::ToUnixSeconds(steps_.clock().Now());
-  result.resources.push_back(applied.target.Resource(applied.uid));
-  PURSER_RETURN_IF_ERROR(Settle(typed, input, applied.target, applied.object, &result));
+  PURSER_ASSIGN_OR_RETURN(AppliedObject applied, steps_.Apply(std::move(wish), context));
+  CallResult result = steps_.Begun(applied);
+  PURSER_RETURN_IF_ERROR(Settle(typed, input, applied.target, &applied.object, &result, context));
+  return result;
+}
+
+absl::StatusOr<CallResult> TypedConnector::Import(absl::string_view operation,
+                                                  const Json& raw_input, const Json& told,
+                                                  CallContext& context) {
+  const TypedOperation* const typed = Find(operation);
+  if (typed == nullptr || !typed->build) {
+    return Connector::Import(operation, raw_input, told, context);
+  }
+  PURSER_ASSIGN_OR_RETURN(const Json input, inputs_.Check(name_, operation, raw_input));
+  PURSER_ASSIGN_OR_RETURN(ObjectWish wish, WishOf(*typed, input));
+  PURSER_ASSIGN_OR_RETURN(AppliedObject found, steps_.Import(std::move(wish), context));
+  CallResult result = steps_.Begun(found);
+  PURSER_RETURN_IF_ERROR(Settle(*typed, input, found.target, &found.object, &result, context));
   return result;
 }
 
@@ -269,25 +278,7 @@ absl::StatusOr<CallResult> TypedConnector::Change(const TypedOperation& typed, c
   result.outputs = target.Outputs();
   result.outputs.update(change.remember);
   result.outputs["sinceSeconds"] = absl::ToUnixSeconds(steps_.clock().Now());
-  PURSER_RETURN_IF_ERROR(Settle(typed, input, target, object, &result));
-  return result;
-}
-
-absl::StatusOr<CallResult> TypedConnector::Delete(const Json& input, CallContext& context) const {
-  CallResult result;
-  if (!input.value("created", true)) {
-    context.Log(action::LogLevel::kInfo,
-                absl::StrCat(TextAt(input, "kind"), " ", TextAt(input, "name"),
-                             " was there before the step; it stays"));
-    return result;
-  }
-  PURSER_ASSIGN_OR_RETURN(const Target target, steps_.TargetOf(input, context));
-  result.outputs = target.Outputs();
-  PURSER_ASSIGN_OR_RETURN(result.ready, steps_.Delete(target, TextAt(input, "uid"), context));
-  if (result.ready) return result;
-  result.outputs["sinceSeconds"] = absl::ToUnixSeconds(steps_.clock().Now());
-  result.poll_after = kObjectPace.shortest;
-  result.progress = absl::StrCat(target.ref.ToString(), ": waiting until it is gone");
+  PURSER_RETURN_IF_ERROR(Settle(typed, input, target, &object, &result, context));
   return result;
 }
 
@@ -295,7 +286,7 @@ absl::StatusOr<CallResult> TypedConnector::Call(absl::string_view operation, con
                                                 CallContext& context) {
   PURSER_ASSIGN_OR_RETURN(const Json input, inputs_.Check(name_, operation, raw_input));
   const TypedOperation* const typed = Find(operation);
-  if (typed == nullptr) return Delete(input, context);
+  if (typed == nullptr) return steps_.DeleteStep(input, context);
   return typed->build ? Build(*typed, input, context) : Change(*typed, input, context);
 }
 
@@ -305,26 +296,17 @@ absl::StatusOr<CallResult> TypedConnector::Observe(absl::string_view operation,
                                                    CallContext& context) {
   if (previous.ready) return previous;
   PURSER_ASSIGN_OR_RETURN(const Json input, inputs_.Check(name_, operation, raw_input));
+  const TypedOperation* const typed = Find(operation);
+  if (typed == nullptr) return steps_.ObserveDeleted(input, previous, context);
   PURSER_ASSIGN_OR_RETURN(const Target target, steps_.TargetOf(previous.outputs, context));
   CallResult result = previous;
-  const TypedOperation* const typed = Find(operation);
-  if (typed == nullptr) {
-    PURSER_ASSIGN_OR_RETURN(result.ready, steps_.IsGone(target, TextAt(input, "uid"), context));
-    if (!result.ready) {
-      PURSER_RETURN_IF_ERROR(steps_.KeepWaiting(input.value("timeoutSeconds", 900.0), &result));
-      return result;
-    }
-    result.outputs.erase("sinceSeconds");
-    result.progress.clear();
-    return result;
-  }
-  const absl::StatusOr<Json> object = steps_.Read(target, context);
+  absl::StatusOr<Json> object = steps_.Read(target, context);
   if (absl::IsNotFound(object.status())) {
     return absl::FailedPreconditionError(
         absl::StrCat(target.ToString(), " was deleted while we waited for it"));
   }
   if (!object.ok()) return object.status();
-  PURSER_RETURN_IF_ERROR(Settle(*typed, input, target, *object, &result));
+  PURSER_RETURN_IF_ERROR(Settle(*typed, input, target, &*object, &result, context));
   return result;
 }
 

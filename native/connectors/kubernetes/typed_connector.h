@@ -69,6 +69,9 @@ class TypedConnector final : public Connector {
                                   CallContext& context) override;
   absl::StatusOr<CallResult> Observe(absl::string_view operation, const nlohmann::json& input,
                                      const CallResult& previous, CallContext& context) override;
+  // Of an operation that builds: what is there under the object's name.
+  absl::StatusOr<CallResult> Import(absl::string_view operation, const nlohmann::json& input,
+                                    const nlohmann::json& told, CallContext& context) override;
   // Of what an operation built: by a trial of the same apply.
   absl::StatusOr<Comparison> Compare(absl::string_view operation, const nlohmann::json& input,
                                      const CallResult& applied, CallContext& context) override;
@@ -80,9 +83,9 @@ class TypedConnector final : public Connector {
                                    CallContext& context) const;
   absl::StatusOr<CallResult> Change(const TypedOperation& typed, const nlohmann::json& input,
                                     CallContext& context) const;
-  absl::StatusOr<CallResult> Delete(const nlohmann::json& input, CallContext& context) const;
   absl::Status Settle(const TypedOperation& typed, const nlohmann::json& input,
-                      const Target& target, const nlohmann::json& object, CallResult* result) const;
+                      const Target& target, nlohmann::json* object, CallResult* result,
+                      CallContext& context) const;
 
   const std::string name_;
   const ObjectSteps& steps_;

@@ -213,24 +213,26 @@ const std::vector<Operation>& NamespaceConnector::operations() const {
   return operations;
 }
 
+absl::StatusOr<SetWish> NamespaceConnector::WishOf(const Json& input) const {
+  PURSER_ASSIGN_OR_RETURN(std::vector<Json> objects, ObjectsOf(input));
+  const std::string made = input["name"].get<std::string>();
+  return SetWish{.cluster = TextAt(input, "cluster"),
+                 .namespace_name = made,
+                 .name = absl::StrCat(kSetPrefix, made),
+                 .objects = std::move(objects),
+                 .force = input["force"].get<bool>(),
+                 .timeout_seconds = input["timeoutSeconds"].get<double>(),
+                 .what = absl::StrCat("input of ", name_, "/make"),
+                 .home_namespace = home_};
+}
+
 absl::StatusOr<CallResult> NamespaceConnector::Call(absl::string_view operation,
                                                     const Json& raw_input, CallContext& context) {
   PURSER_ASSIGN_OR_RETURN(const Json input, inputs_.Check(name_, operation, raw_input));
   if (operation == "delete") return DeleteSet(steps_, input, context);
-  PURSER_ASSIGN_OR_RETURN(std::vector<Json> objects, ObjectsOf(input));
-  const std::string made = input["name"].get<std::string>();
-  PURSER_ASSIGN_OR_RETURN(CallResult result,
-                          ApplySet(steps_,
-                                   {.cluster = TextAt(input, "cluster"),
-                                    .namespace_name = made,
-                                    .name = absl::StrCat(kSetPrefix, made),
-                                    .objects = std::move(objects),
-                                    .force = input["force"].get<bool>(),
-                                    .timeout_seconds = input["timeoutSeconds"].get<double>(),
-                                    .what = absl::StrCat("input of ", name_, "/make"),
-                                    .home_namespace = home_},
-                                   context));
-  result.outputs["made"] = made;
+  PURSER_ASSIGN_OR_RETURN(const SetWish wish, WishOf(input));
+  PURSER_ASSIGN_OR_RETURN(CallResult result, ApplySet(steps_, wish, context));
+  result.outputs["made"] = wish.namespace_name;
   return result;
 }
 
@@ -243,6 +245,27 @@ absl::StatusOr<CallResult> NamespaceConnector::Observe(absl::string_view operati
   const double patience = input["timeoutSeconds"].get<double>();
   if (operation == "delete") return ObserveDeletedSet(steps_, previous, patience, context);
   return ObserveSet(steps_, previous, patience, context);
+}
+
+absl::StatusOr<CallResult> NamespaceConnector::Import(absl::string_view operation,
+                                                      const Json& raw_input, const Json& told,
+                                                      CallContext& context) {
+  if (operation != "make") return Connector::Import(operation, raw_input, told, context);
+  PURSER_ASSIGN_OR_RETURN(const Json input, inputs_.Check(name_, operation, raw_input));
+  PURSER_ASSIGN_OR_RETURN(const SetWish wish, WishOf(input));
+  PURSER_ASSIGN_OR_RETURN(CallResult result, ImportSet(steps_, wish, context));
+  result.outputs["made"] = wish.namespace_name;
+  return result;
+}
+
+absl::StatusOr<Comparison> NamespaceConnector::Compare(absl::string_view operation,
+                                                       const Json& raw_input,
+                                                       const CallResult& applied,
+                                                       CallContext& context) {
+  if (operation != "make") return Connector::Compare(operation, raw_input, applied, context);
+  PURSER_ASSIGN_OR_RETURN(const Json input, inputs_.Check(name_, operation, raw_input));
+  PURSER_ASSIGN_OR_RETURN(const SetWish wish, WishOf(input));
+  return CompareSet(steps_, wish, context);
 }
 
 }  // namespace purser::connectors

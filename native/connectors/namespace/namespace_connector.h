@@ -15,6 +15,7 @@
 
 #include "connectors/connector.h"
 #include "connectors/input_check.h"
+#include "connectors/kubernetes/apply_set.h"
 #include "connectors/kubernetes/object_steps.h"
 
 namespace purser::connectors {
@@ -36,8 +37,16 @@ class NamespaceConnector final : public Connector {
                                   CallContext& context) override;
   absl::StatusOr<CallResult> Observe(absl::string_view operation, const nlohmann::json& input,
                                      const CallResult& previous, CallContext& context) override;
+  // What is there of the objects that make would apply.
+  absl::StatusOr<CallResult> Import(absl::string_view operation, const nlohmann::json& input,
+                                    const nlohmann::json& told, CallContext& context) override;
+  // By a trial of the same apply.
+  absl::StatusOr<Comparison> Compare(absl::string_view operation, const nlohmann::json& input,
+                                     const CallResult& applied, CallContext& context) override;
 
  private:
+  absl::StatusOr<SetWish> WishOf(const nlohmann::json& input) const;
+
   const std::string name_;
   const ObjectSteps& steps_;
   const std::string home_;

@@ -51,6 +51,23 @@ TEST_F(NamespaceConnectorTest, AChangeTakesAwayWhatItNoLongerNames) {
   EXPECT_EQ(gone.status().code(), absl::StatusCode::kNotFound);
 }
 
+TEST_F(NamespaceConnectorTest, DriftIsTold) {
+  const auto made = Call("make", kTeam);
+  ASSERT_TRUE(made.ok()) << made.status();
+  const auto compare = [&] {
+    const auto compared = connector_->Compare("make", *json::Parse(kTeam), *made, context_);
+    EXPECT_TRUE(compared.ok()) << compared.status();
+    return compared.ok() ? *compared : Comparison();
+  };
+  EXPECT_EQ(compare().state, Comparison::State::kSame);
+  const ObjectRef quota = {"v1", "ResourceQuota", "team-a", "purser-quota"};
+  ASSERT_TRUE(cluster_->Merge(quota, {{"spec", {{"hard", {{"pods", "500"}}}}}}, "", {}, {}).ok());
+  EXPECT_EQ(compare().state, Comparison::State::kDiffers);
+  EXPECT_EQ(compare().detail, "ResourceQuota purser-quota differs at /spec/hard/pods");
+  ASSERT_TRUE(cluster_->Delete(quota, "", {}).ok());
+  EXPECT_EQ(compare().state, Comparison::State::kGone);
+}
+
 TEST_F(NamespaceConnectorTest, DeletesWhatItMadeAndOnlyThat) {
   ASSERT_TRUE(cluster_
                   ->Apply({"v1", "Namespace", "", "team-b"},

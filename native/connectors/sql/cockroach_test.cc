@@ -6,17 +6,21 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "base/mutex.h"
 #include "base/rng.h"
 #include "connectors/fake_call_context.h"
@@ -67,6 +71,8 @@ class FakeCockroach {
     return absl::StrCat("postgresql://root@127.0.0.1:", port_,
                         "/defaultdb?sslmode=disable&gssencmode=disable");
   }
+  // As when our password has expired.
+  void Refuse() { refuses_ = true; }
   // The next statement that begins so fails; several queue up.
   void FailNext(const std::string& begin, const std::string& state) {
     base::MutexLock lock(mutex_);
@@ -121,6 +127,13 @@ class FakeCockroach {
   // One connection, from its start to its end; simple queries only, as the connector sends them.
   void Serve(int peer) {
     if (!Body(peer).has_value()) return;
+    if (refuses_) {
+      const std::string no = Message(
+          'E', "S" + Text("FATAL") + "C" + Text("28P01") + "M" +
+                   Text("password authentication failed for user \"root\"") + std::string(1, '\0'));
+      (void)send(peer, no.data(), no.size(), MSG_NOSIGNAL);
+      return;
+    }
     const std::string ready = Message('Z', "I");
     std::string out = Message('R', Number(0)) +
                       Message('S', Text("server_version") + Text("13.0.0")) +
@@ -156,6 +169,21 @@ class FakeCockroach {
 
   Answer Do(const std::string& sql) {
     base::MutexLock lock(mutex_);
+    absl::string_view statements = sql;
+    if (!absl::ConsumePrefix(&statements, "BEGIN; ")) return One(sql);
+    absl::ConsumeSuffix(&statements, "; COMMIT");
+    // All or nothing.
+    const auto before = std::make_tuple(databases_, roles_, marks_);
+    for (const absl::string_view one : absl::StrSplit(statements, "; ")) {
+      const Answer answer = One(std::string(one));
+      if (answer.state.empty()) continue;
+      std::tie(databases_, roles_, marks_) = before;
+      return answer;
+    }
+    return {};
+  }
+
+  Answer One(const std::string& sql) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     statements_.push_back(sql);
     if (!faults_.empty() && absl::StartsWith(sql, faults_.front().first)) {
       const std::string state = faults_.front().second;
@@ -173,6 +201,11 @@ class FakeCockroach {
       const auto mark = marks_.find(wanted);
       return {.value = mark == marks_.end() ? "" : mark->second};
     }
+    if (absl::StrContains(sql, "pg_db_role_setting")) {
+      const auto mark = marks_.find("role " + wanted);
+      if (mark == marks_.end()) return {};
+      return {.value = absl::StrCat("application_name=x\npurser.effect=", mark->second)};
+    }
     if (absl::StrContains(sql, "FROM pg_database")) {
       return databases_.contains(wanted) ? Answer{.value = "1"} : Answer();
     }
@@ -183,7 +216,20 @@ class FakeCockroach {
     if (absl::StartsWith(sql, "CREATE DATABASE")) {
       return databases_.insert(name).second ? Answer() : Answer{.state = "42P04"};
     }
-    if (absl::StartsWith(sql, "COMMENT ON DATABASE")) marks_[name] = Between(sql, "IS E'", '\'');
+    if (absl::StartsWith(sql, "COMMENT ON DATABASE")) {
+      if (!databases_.contains(name)) return {.state = "3D000"};
+      marks_[name] = Between(sql, "IS E'", '\'');
+    }
+    if (absl::StrContains(sql, " RENAME TO ")) {
+      const std::string renamed = Between(sql, "RENAME TO \"", '"');
+      if (databases_.contains(renamed)) return {.state = "42P04"};
+      if (databases_.erase(name) == 0) return {.state = "3D000"};
+      databases_.insert(renamed);
+      marks_[renamed] = std::exchange(marks_[name], "");
+    }
+    if (absl::StrContains(sql, " SET purser.effect = ")) {
+      marks_["role " + name] = Between(sql, "= E'", '\'');
+    }
     if (absl::StartsWith(sql, "DROP DATABASE")) {
       return databases_.erase(name) > 0 ? Answer() : Answer{.state = "3D000"};
     }
@@ -196,6 +242,7 @@ class FakeCockroach {
     return {};
   }
 
+  std::atomic<bool> refuses_{false};
   int listener_ = -1;
   int port_ = 0;
   base::Mutex mutex_;
@@ -254,6 +301,34 @@ TEST_F(CockroachTest, ADatabaseIsMadeOnceAndDroppedWithAllInIt) {
   EXPECT_TRUE(peer_.databases().empty());
 }
 
+// Killed anywhere between the first statement and the last: the next call goes on with what there
+// is, and knows it for ours.
+TEST_F(CockroachTest, WhatWasBegunIsGoneOnWith) {
+  for (const char* statement : {"COMMENT ON DATABASE", "ALTER DATABASE"}) {
+    peer_.FailNext(statement, "57P01");
+    EXPECT_FALSE(Call("database", {{"name", "shop"}}).ok()) << statement;
+    EXPECT_FALSE(peer_.databases().contains("shop"));
+  }
+  const auto made = Call("database", {{"name", "shop"}});
+  ASSERT_TRUE(made.ok()) << made.status();
+  EXPECT_EQ(made->outputs["created"], true);
+  EXPECT_EQ(Count("CREATE DATABASE"), 1);
+  EXPECT_EQ(peer_.databases(), std::set<std::string>{"shop"});
+
+  peer_.FailNext("ALTER ROLE \"app\" SET purser.effect", "57P01");
+  EXPECT_FALSE(Call("role", {{"name", "app"}}).ok());
+  peer_.FailNext("ALTER ROLE \"app\" LOGIN", "57P01");
+  EXPECT_FALSE(Call("role", {{"name", "app"}}).ok());
+  const auto role = Call("role", {{"name", "app"}});
+  ASSERT_TRUE(role.ok()) << role.status();
+  EXPECT_EQ(role->outputs["created"], true);
+  EXPECT_EQ(Count("CREATE ROLE"), 2) << "the first one was taken back with its mark";
+  // Somebody else's stays theirs.
+  context_.key = "run_2/step/1";
+  EXPECT_EQ(Call("role", {{"name", "app"}})->outputs["created"], false);
+  EXPECT_EQ(Call("database", {{"name", "shop"}})->outputs["created"], false);
+}
+
 TEST_F(CockroachTest, RetryErrorsAreTriedAgain) {
   for (int i = 0; i < 2; ++i) peer_.FailNext("CREATE DATABASE", "40001");
   const auto made = Call("database", {{"name", "shop"}});
@@ -262,6 +337,19 @@ TEST_F(CockroachTest, RetryErrorsAreTriedAgain) {
   // Another caller was quicker.
   peer_.FailNext("CREATE DATABASE", "42P04");
   EXPECT_TRUE(Call("database", {{"name", "blog"}}).ok());
+}
+
+TEST_F(CockroachTest, AnExpiredPasswordIsNamedAndNotPrinted) {
+  peer_.Refuse();
+  const auto connector = SqlConnector::FromConfig(
+      "sql", {{"servers", {{"main", {{"url", peer_.url()}, {"password", "env:P"}}}}}},
+      {transport_, base::Clock::System(), rng_, {}});
+  ASSERT_TRUE(connector.ok()) << connector.status();
+  const auto refused = (*connector)->Call("database", {{"name", "shop"}}, context_);
+  EXPECT_TRUE(absl::IsUnauthenticated(refused.status())) << refused.status();
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("server main"));
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("root"));
+  EXPECT_THAT(std::string(refused.status().message()), Not(HasSubstr("s3cret-word")));
 }
 
 TEST_F(CockroachTest, ARoleAndItsRights) {

@@ -7,11 +7,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
-#include "base/hash.h"
 #include "base/status.h"
 #include "base/strings.h"
 #include "connectors/name_patterns.h"
 #include "connectors/sql/sql_schemas.h"
+#include "connectors/sql/sql_session.h"
 #include "json/fields.h"
 #include "json/json.h"
 
@@ -24,114 +24,15 @@ using store::PostgresAdmin;
 using store::QuoteIdentifier;
 using store::QuoteLiteral;
 
-constexpr char kMark[] = "purser-effect: ";
-constexpr char kDuplicateDatabase[] = "42P04";
-constexpr char kDuplicateObject[] = "42710";
-constexpr char kDuplicateSchema[] = "42P06";
-constexpr char kUniqueViolation[] = "23505";  // two CREATEs at the same moment
-constexpr char kNoSuchDatabase[] = "3D000";
-constexpr char kNoSuchObject[] = "42704";
-constexpr char kConcurrentUpdate[] = "XX000";
-constexpr char kDependents[] = "2BP01";
-
 std::string Listed(const Json& words) {
   return absl::StrJoin(words, ", ", [](std::string* out, const Json& word) {
     out->append(word.get_ref<const std::string&>());
   });
 }
 
-// Of rights: two sessions that grant on one object at the same moment.
-bool IsRace(const absl::Status& status) {
-  return absl::IsAborted(status) || (store::SqlStateOf(status) == kConcurrentUpdate &&
-                                     absl::StrContains(status.message(), "concurrently"));
-}
-
 }  // namespace
 
-struct SqlConnector::Session {
-  std::unique_ptr<PostgresAdmin> admin;
-  const Server* server = nullptr;
-  std::string server_name;
-  std::string where;  // for errors
-
-  // Runs it; `fine` is a SQLSTATE that says somebody else did it.
-  absl::StatusOr<PostgresAdmin::Rows> Run(const std::string& sql,
-                                          std::initializer_list<absl::string_view> fine = {}) {
-    absl::StatusOr<PostgresAdmin::Rows> rows = PostgresAdmin::Rows{};
-    for (int attempt = 0; attempt < kMaxSqlAttempts; ++attempt) {
-      rows = admin->Run(sql);
-      if (rows.ok() || !IsRace(rows.status())) break;
-    }
-    if (rows.ok()) return rows;
-    const std::string state = store::SqlStateOf(rows.status());
-    for (const absl::string_view one : fine) {
-      if (state == one) return PostgresAdmin::Rows{};
-    }
-    return base::Annotate(rows.status(), where);
-  }
-  absl::StatusOr<bool> Exists(const char* catalog, const char* column, const std::string& name) {
-    PURSER_ASSIGN_OR_RETURN(
-        const PostgresAdmin::Rows rows,
-        Run(absl::StrCat("SELECT 1 FROM ", catalog, " WHERE ", column, " = ", QuoteLiteral(name))));
-    return !rows.empty();
-  }
-  // Whose mark the comment of a database or role bears; "" for none.
-  absl::StatusOr<std::string> MarkOf(const char* catalog, const char* column,
-                                     const std::string& name) {
-    PURSER_ASSIGN_OR_RETURN(
-        const PostgresAdmin::Rows rows,
-        Run(absl::StrCat("SELECT shobj_description(oid, '", catalog, "') FROM ", catalog, " WHERE ",
-                         column, " = ", QuoteLiteral(name))));
-    if (rows.empty() || rows[0].empty()) return std::string();
-    absl::string_view text = rows[0][0].has_value() ? absl::string_view(*rows[0][0]) : "";
-    return absl::ConsumePrefix(&text, kMark) ? std::string(text) : std::string();
-  }
-  static std::string MarkStatement(const char* kind, const std::string& name,
-                                   const std::string& key) {
-    return absl::StrCat("COMMENT ON ", kind, " ", QuoteIdentifier(name), " IS ",
-                        QuoteLiteral(absl::StrCat(kMark, key)));
-  }
-  absl::Status SetMark(const char* kind, const std::string& name, const std::string& key) {
-    return Run(MarkStatement(kind, name, key)).status();
-  }
-  // A database that never bears `name` without the mark: it is made under a name that follows from
-  // the key, marked, then renamed, so that after a crash in between the next call goes on with it.
-  absl::Status CreateMarked(const std::string& name, const std::string& options,
-                            const std::string& key) {
-    const std::string hidden = absl::StrCat("purser_", base::Sha256Hex(key).substr(0, 32));
-    PURSER_ASSIGN_OR_RETURN(const bool begun, Exists("pg_database", "datname", hidden));
-    if (!begun) {
-      PURSER_RETURN_IF_ERROR(Run(absl::StrCat("CREATE DATABASE ", QuoteIdentifier(hidden), options),
-                                 {kDuplicateDatabase, kUniqueViolation})
-                                 .status());
-    }
-    // Another call under the same key may have renamed it meanwhile.
-    PURSER_RETURN_IF_ERROR(Run(MarkStatement("DATABASE", hidden, key), {kNoSuchDatabase}).status());
-    PURSER_RETURN_IF_ERROR(Run(absl::StrCat("ALTER DATABASE ", QuoteIdentifier(hidden),
-                                            " RENAME TO ", QuoteIdentifier(name)),
-                               {kDuplicateDatabase, kUniqueViolation, kNoSuchDatabase})
-                               .status());
-    PURSER_ASSIGN_OR_RETURN(const bool left, Exists("pg_database", "datname", hidden));
-    if (!left) return absl::OkStatus();
-    // Somebody else was first with the name.
-    return Run(absl::StrCat("DROP DATABASE ", QuoteIdentifier(hidden)), {kNoSuchDatabase}).status();
-  }
-  // For CockroachDB: between both statements it has no mark; what has none is taken for another's
-  // and stays.
-  absl::Status CreateThenMark(const std::string& name, const std::string& options,
-                              const std::string& key) {
-    PURSER_RETURN_IF_ERROR(Run(absl::StrCat("CREATE DATABASE ", QuoteIdentifier(name), options),
-                               {kDuplicateDatabase, kUniqueViolation})
-                               .status());
-    PURSER_ASSIGN_OR_RETURN(const std::string mark, MarkOf("pg_database", "datname", name));
-    return mark.empty() ? SetMark("DATABASE", name, key) : absl::OkStatus();
-  }
-  Json Outputs() const {
-    return {{"server", server_name}, {"host", server->host}, {"port", server->port}};
-  }
-};
-
-SqlConnector::SqlConnector(std::string name, std::map<std::string, Server> servers,
+SqlConnector::SqlConnector(std::string name, std::map<std::string, SqlServer> servers,
                            std::string default_server, base::Clock& clock)
     : name_(std::move(name)),
       servers_(std::move(servers)),
@@ -146,10 +47,10 @@ absl::StatusOr<std::unique_ptr<Connector>> SqlConnector::FromConfig(
     absl::string_view name, const Json& raw_config, const ConnectorDependencies& dependencies) {
   PURSER_ASSIGN_OR_RETURN(const Json config, CheckConfig(name, ConfigSchema(), raw_config));
   std::vector<json::Violation> faults;
-  std::map<std::string, Server> servers;
+  std::map<std::string, SqlServer> servers;
   for (const auto& [server_name, block] : config["servers"].items()) {
-    Server server{block["url"].get<std::string>(), TextAt(block, "password"),
-                  block["names"].get<std::vector<std::string>>(), "", "5432"};
+    SqlServer server{block["url"].get<std::string>(), TextAt(block, "password"),
+                     block["names"].get<std::vector<std::string>>(), "", "5432"};
     // host[:port] for outputs; libpq reads the rest.
     absl::string_view rest = server.url;
     rest.remove_prefix(rest.find("://") + 3);
@@ -176,10 +77,9 @@ absl::StatusOr<std::unique_ptr<Connector>> SqlConnector::FromConfig(
       std::string(name), std::move(servers), std::move(default_server), dependencies.clock));
 }
 
-absl::StatusOr<SqlConnector::Session> SqlConnector::Open(const Json& input,
-                                                         const std::string& database,
-                                                         CallContext& context) const {
-  Session session;
+absl::StatusOr<SqlSession> SqlConnector::Open(const Json& input, const std::string& database,
+                                              CallContext& context) const {
+  SqlSession session;
   session.server_name = TextAt(input, "server");
   if (session.server_name.empty()) session.server_name = default_server_;
   const auto found = servers_.find(session.server_name);
@@ -227,12 +127,77 @@ absl::StatusOr<CallResult> SqlConnector::Call(absl::string_view operation, const
   return Revoke(input, context);
 }
 
+CallResult SqlConnector::ResultOf(const SqlSession& session, const char* kind,
+                                  const std::string& name, bool created) {
+  CallResult result;
+  result.outputs = session.Outputs();
+  result.outputs["name"] = name;
+  result.outputs[kind] = name;
+  result.outputs["created"] = created;
+  result.resources.push_back({absl::StrCat(session.server_name, "/", kind, "/", name),
+                              absl::string_view(kind) == "role" ? "database-role" : kind,
+                              name,
+                              {{"server", session.server_name}}});
+  return result;
+}
+
+absl::StatusOr<CallResult> SqlConnector::Import(absl::string_view operation, const Json& raw_input,
+                                                const Json& told, CallContext& context) {
+  const bool database = operation == "database";
+  if (!database && operation != "role") {
+    return Connector::Import(operation, raw_input, told, context);
+  }
+  PURSER_ASSIGN_OR_RETURN(const Json input, inputs_.Check(name_, operation, raw_input));
+  PURSER_ASSIGN_OR_RETURN(SqlSession session, Open(input, "", context));
+  const std::string name = TextAt(input, "name");
+  PURSER_ASSIGN_OR_RETURN(const bool there,
+                          database ? session.DatabaseExists(name) : session.RoleExists(name));
+  if (!there) {
+    return absl::NotFoundError(absl::StrCat(session.where, ": there is no ", operation, " ", name));
+  }
+  return ResultOf(session, database ? "database" : "role", name, /*created=*/true);
+}
+
+absl::StatusOr<Comparison> SqlConnector::Compare(absl::string_view operation, const Json& raw_input,
+                                                 const CallResult& applied, CallContext& context) {
+  if (operation != "database" && operation != "role") {
+    return Connector::Compare(operation, raw_input, applied, context);
+  }
+  PURSER_ASSIGN_OR_RETURN(const Json input, inputs_.Check(name_, operation, raw_input));
+  PURSER_ASSIGN_OR_RETURN(SqlSession session, Open(input, "", context));
+  const std::string name = TextAt(input, "name");
+  const std::string what = absl::StrCat(operation, " ", name);
+  // The one value that is compared, as text; no row: it is gone.
+  const std::string sql =
+      operation == "database"
+          ? absl::StrCat(
+                "SELECT r.rolname FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba "
+                "WHERE d.datname = ",
+                QuoteLiteral(name))
+          : absl::StrCat(
+                "SELECT CASE WHEN rolcanlogin THEN 'yes' ELSE 'no' END FROM pg_roles "
+                "WHERE rolname = ",
+                QuoteLiteral(name));
+  PURSER_ASSIGN_OR_RETURN(const std::optional<std::string> is, session.Value(sql));
+  if (!is.has_value()) return Comparison{Comparison::State::kGone, what + " is gone"};
+  if (operation == "database") {
+    const std::string owner = TextAt(input, "owner");
+    if (owner.empty() || *is == owner) return Comparison{};
+    return Comparison{Comparison::State::kDiffers,
+                      absl::StrCat(what, " is owned by ", base::EscapeForDisplay(*is))};
+  }
+  const bool login = input["login"].get<bool>();
+  if ((*is == "yes") == login) return Comparison{};
+  return Comparison{Comparison::State::kDiffers,
+                    absl::StrCat(what, login ? " may not log in" : " may log in")};
+}
+
 absl::StatusOr<CallResult> SqlConnector::MakeDatabase(const Json& input,
                                                       CallContext& context) const {
-  PURSER_ASSIGN_OR_RETURN(Session session, Open(input, "", context));
+  PURSER_ASSIGN_OR_RETURN(SqlSession session, Open(input, "", context));
   const std::string name = TextAt(input, "name");
   const std::string quoted = QuoteIdentifier(name);
-  PURSER_ASSIGN_OR_RETURN(const bool there, session.Exists("pg_database", "datname", name));
+  PURSER_ASSIGN_OR_RETURN(const bool there, session.DatabaseExists(name));
   if (!there) {
     std::string options;
     if (input.contains("encoding")) {
@@ -241,9 +206,7 @@ absl::StatusOr<CallResult> SqlConnector::MakeDatabase(const Json& input,
     if (input.contains("template")) {
       absl::StrAppend(&options, " TEMPLATE ", QuoteIdentifier(TextAt(input, "template")));
     }
-    PURSER_RETURN_IF_ERROR(session.admin->is_cockroach()
-                               ? session.CreateThenMark(name, options, context.effect_key())
-                               : session.CreateMarked(name, options, context.effect_key()));
+    PURSER_RETURN_IF_ERROR(session.CreateDatabase(name, options, context.effect_key()));
   }
   if (input.contains("owner")) {
     PURSER_RETURN_IF_ERROR(session
@@ -251,14 +214,14 @@ absl::StatusOr<CallResult> SqlConnector::MakeDatabase(const Json& input,
                                                  QuoteIdentifier(TextAt(input, "owner"))))
                                .status());
   }
-  if (input.contains("connectionLimit") && !session.admin->is_cockroach()) {
+  if (input.contains("connectionLimit") && !session.is_cockroach()) {
     PURSER_RETURN_IF_ERROR(session
                                .Run(absl::StrCat("ALTER DATABASE ", quoted, " CONNECTION LIMIT ",
                                                  input["connectionLimit"].get<int64_t>()))
                                .status());
   }
   if (!input["extensions"].empty()) {
-    PURSER_ASSIGN_OR_RETURN(Session inside, Open(input, name, context));
+    PURSER_ASSIGN_OR_RETURN(SqlSession inside, Open(input, name, context));
     for (const Json& extension : input["extensions"]) {
       PURSER_RETURN_IF_ERROR(inside
                                  .Run(absl::StrCat("CREATE EXTENSION IF NOT EXISTS ",
@@ -267,40 +230,22 @@ absl::StatusOr<CallResult> SqlConnector::MakeDatabase(const Json& input,
                                  .status());
     }
   }
-  PURSER_ASSIGN_OR_RETURN(const std::string mark, session.MarkOf("pg_database", "datname", name));
-  CallResult result;
-  result.outputs = session.Outputs();
-  result.outputs["name"] = name;
-  result.outputs["database"] = name;
-  result.outputs["created"] = mark == context.effect_key();
-  result.resources.push_back({absl::StrCat(session.server_name, "/database/", name),
-                              "database",
-                              name,
-                              {{"server", session.server_name}}});
+  PURSER_ASSIGN_OR_RETURN(const std::string mark, session.MarkOfDatabase(name));
+  CallResult result = ResultOf(session, "database", name, mark == context.effect_key());
   context.Log(action::LogLevel::kInfo,
               absl::StrCat(session.where, ": database ", name, there ? " is there" : " made"));
   return result;
 }
 
 absl::StatusOr<CallResult> SqlConnector::MakeRole(const Json& input, CallContext& context) const {
-  PURSER_ASSIGN_OR_RETURN(Session session, Open(input, "", context));
+  PURSER_ASSIGN_OR_RETURN(SqlSession session, Open(input, "", context));
   const std::string name = TextAt(input, "name");
   const std::string quoted = QuoteIdentifier(name);
-  PURSER_ASSIGN_OR_RETURN(const bool there, session.Exists("pg_roles", "rolname", name));
-  if (!there) {
-    PURSER_RETURN_IF_ERROR(
-        session.Run(absl::StrCat("CREATE ROLE ", quoted), {kDuplicateObject, kUniqueViolation})
-            .status());
-    if (!session.admin->is_cockroach()) {
-      PURSER_ASSIGN_OR_RETURN(const std::string mark, session.MarkOf("pg_authid", "rolname", name));
-      if (mark.empty()) {
-        PURSER_RETURN_IF_ERROR(session.SetMark("ROLE", name, context.effect_key()));
-      }
-    }
-  }
+  PURSER_ASSIGN_OR_RETURN(const bool there, session.RoleExists(name));
+  if (!there) PURSER_RETURN_IF_ERROR(session.CreateRole(name, context.effect_key()));
   std::string sql =
       absl::StrCat("ALTER ROLE ", quoted, input["login"].get<bool>() ? " LOGIN" : " NOLOGIN");
-  if (input.contains("connectionLimit") && !session.admin->is_cockroach()) {
+  if (input.contains("connectionLimit") && !session.is_cockroach()) {
     absl::StrAppend(&sql, " CONNECTION LIMIT ", input["connectionLimit"].get<int64_t>());
   }
   if (input.contains("validUntil")) {
@@ -320,26 +265,13 @@ absl::StatusOr<CallResult> SqlConnector::MakeRole(const Json& input, CallContext
             .Run(absl::StrCat("GRANT ", QuoteIdentifier(group.get<std::string>()), " TO ", quoted))
             .status());
   }
-  bool created = !there;
-  if (!session.admin->is_cockroach()) {
-    PURSER_ASSIGN_OR_RETURN(const std::string mark, session.MarkOf("pg_authid", "rolname", name));
-    created = mark == context.effect_key();
-  }
-  CallResult result;
-  result.outputs = session.Outputs();
-  result.outputs["name"] = name;
-  result.outputs["role"] = name;
-  result.outputs["created"] = created;
-  result.resources.push_back({absl::StrCat(session.server_name, "/role/", name),
-                              "database-role",
-                              name,
-                              {{"server", session.server_name}}});
-  return result;
+  PURSER_ASSIGN_OR_RETURN(const std::string mark, session.MarkOfRole(name));
+  return ResultOf(session, "role", name, mark == context.effect_key());
 }
 
 absl::StatusOr<CallResult> SqlConnector::Grant(const Json& input, CallContext& context) const {
   const std::string database = TextAt(input, "database");
-  PURSER_ASSIGN_OR_RETURN(Session session, Open(input, database, context));
+  PURSER_ASSIGN_OR_RETURN(SqlSession session, Open(input, database, context));
   const std::string role = QuoteIdentifier(TextAt(input, "role"));
   const auto grant = [&](const Json& privileges, const std::string& on) -> absl::Status {
     if (privileges.empty()) return absl::OkStatus();
@@ -387,12 +319,12 @@ absl::StatusOr<CallResult> SqlConnector::DropDatabase(const Json& input,
                 absl::StrCat("database ", name, " was there before the step; it stays"));
     return result;
   }
-  PURSER_ASSIGN_OR_RETURN(Session session, Open(input, "", context));
-  const bool force = input["force"].get<bool>() && !session.admin->is_cockroach();
+  PURSER_ASSIGN_OR_RETURN(SqlSession session, Open(input, "", context));
+  const bool force = input["force"].get<bool>() && !session.is_cockroach();
   PURSER_RETURN_IF_ERROR(
       session
           .Run(absl::StrCat("DROP DATABASE ", QuoteIdentifier(name), force ? " WITH (FORCE)" : "",
-                            session.admin->is_cockroach() ? " CASCADE" : ""),
+                            session.is_cockroach() ? " CASCADE" : ""),
                {kNoSuchDatabase})
           .status());
   result.outputs = session.Outputs();
@@ -408,10 +340,10 @@ absl::StatusOr<CallResult> SqlConnector::DropRole(const Json& input, CallContext
                 absl::StrCat("role ", name, " was there before the step; it stays"));
     return result;
   }
-  PURSER_ASSIGN_OR_RETURN(Session session, Open(input, "", context));
+  PURSER_ASSIGN_OR_RETURN(SqlSession session, Open(input, "", context));
   const std::string quoted = QuoteIdentifier(name);
   for (const Json& database : input["databases"]) {
-    PURSER_ASSIGN_OR_RETURN(Session inside, Open(input, database.get<std::string>(), context));
+    PURSER_ASSIGN_OR_RETURN(SqlSession inside, Open(input, database.get<std::string>(), context));
     // Its objects stay, with us; then only rights are left to drop.
     PURSER_RETURN_IF_ERROR(
         inside.Run(absl::StrCat("REASSIGN OWNED BY ", quoted, " TO CURRENT_USER"), {kNoSuchObject})
@@ -434,11 +366,11 @@ absl::StatusOr<CallResult> SqlConnector::DropRole(const Json& input, CallContext
 absl::StatusOr<CallResult> SqlConnector::Revoke(const Json& input, CallContext& context) const {
   const std::string database = TextAt(input, "database");
   CallResult result;
-  absl::StatusOr<Session> session = Open(input, database, context);
+  absl::StatusOr<SqlSession> session = Open(input, database, context);
   if (!session.ok()) {
     // A database that is gone has taken its rights along.
-    PURSER_ASSIGN_OR_RETURN(Session outside, Open(input, "", context));
-    PURSER_ASSIGN_OR_RETURN(const bool there, outside.Exists("pg_database", "datname", database));
+    PURSER_ASSIGN_OR_RETURN(SqlSession outside, Open(input, "", context));
+    PURSER_ASSIGN_OR_RETURN(const bool there, outside.DatabaseExists(database));
     if (!there) return result;
     return session.status();
   }
@@ -450,17 +382,17 @@ absl::StatusOr<CallResult> SqlConnector::Revoke(const Json& input, CallContext& 
       PURSER_RETURN_IF_ERROR(session
                                  ->Run(absl::StrCat("ALTER DEFAULT PRIVILEGES IN SCHEMA ", quoted,
                                                     " REVOKE ALL ON ", what, " FROM ", role),
-                                       {kNoSuchObject, "3F000"})
+                                       {kNoSuchObject, kNoSuchSchema})
                                  .status());
       PURSER_RETURN_IF_ERROR(
           session
               ->Run(absl::StrCat("REVOKE ALL ON ALL ", what, " IN SCHEMA ", quoted, " FROM ", role),
-                    {kNoSuchObject, "3F000"})
+                    {kNoSuchObject, kNoSuchSchema})
               .status());
     }
     PURSER_RETURN_IF_ERROR(session
                                ->Run(absl::StrCat("REVOKE ALL ON SCHEMA ", quoted, " FROM ", role),
-                                     {kNoSuchObject, "3F000"})
+                                     {kNoSuchObject, kNoSuchSchema})
                                .status());
   }
   PURSER_RETURN_IF_ERROR(

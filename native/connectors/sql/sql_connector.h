@@ -9,8 +9,8 @@
 //
 // All operations look first and then do what is missing, so a repeat changes nothing; CREATE
 // DATABASE knows neither IF NOT EXISTS nor transactions, and another caller's being quicker is no
-// error. Who made a database or a role stands in its comment: only what a step made is dropped by
-// its compensation.
+// error. Who made a database or a role stands in its comment (of a role of CockroachDB's, in a
+// setting): only what a step made is dropped by its compensation.
 #ifndef PURSER_CONNECTORS_SQL_SQL_CONNECTOR_H_
 #define PURSER_CONNECTORS_SQL_SQL_CONNECTOR_H_
 
@@ -21,12 +21,9 @@
 
 #include "connectors/connector.h"
 #include "connectors/input_check.h"
-#include "store/postgres_admin.h"
+#include "connectors/sql/sql_session.h"
 
 namespace purser::connectors {
-
-// Statements that lost a race are tried again this often (SQLSTATE 40001, a concurrent update).
-inline constexpr int kMaxSqlAttempts = 5;
 
 // Thread-safe.
 class SqlConnector final : public Connector {
@@ -41,20 +38,21 @@ class SqlConnector final : public Connector {
   absl::StatusOr<CallResult> Call(absl::string_view operation, const nlohmann::json& input,
                                   CallContext& context) override;
 
- private:
-  struct Server {
-    std::string url;
-    std::string password;  // reference; "" = none
-    std::vector<std::string> names;
-    std::string host;
-    std::string port;
-  };
-  struct Session;  // a connection for one call
+  // Databases and roles that are there.
+  absl::StatusOr<CallResult> Import(absl::string_view operation, const nlohmann::json& input,
+                                    const nlohmann::json& told, CallContext& context) override;
+  // Of databases (their owner) and roles (whether they may log in).
+  absl::StatusOr<Comparison> Compare(absl::string_view operation, const nlohmann::json& input,
+                                     const CallResult& applied, CallContext& context) override;
 
-  SqlConnector(std::string name, std::map<std::string, Server> servers, std::string default_server,
-               base::Clock& clock);
-  absl::StatusOr<Session> Open(const nlohmann::json& input, const std::string& database,
-                               CallContext& context) const;
+ private:
+  SqlConnector(std::string name, std::map<std::string, SqlServer> servers,
+               std::string default_server, base::Clock& clock);
+  absl::StatusOr<SqlSession> Open(const nlohmann::json& input, const std::string& database,
+                                  CallContext& context) const;
+  // What a step says of a database or role.
+  static CallResult ResultOf(const SqlSession& session, const char* kind, const std::string& name,
+                             bool created);
   absl::StatusOr<CallResult> MakeDatabase(const nlohmann::json& input, CallContext& context) const;
   absl::StatusOr<CallResult> MakeRole(const nlohmann::json& input, CallContext& context) const;
   absl::StatusOr<CallResult> Grant(const nlohmann::json& input, CallContext& context) const;
@@ -63,7 +61,7 @@ class SqlConnector final : public Connector {
   absl::StatusOr<CallResult> Revoke(const nlohmann::json& input, CallContext& context) const;
 
   const std::string name_;
-  const std::map<std::string, Server> servers_;
+  const std::map<std::string, SqlServer> servers_;
   const std::string default_server_;
   base::Clock& clock_;
   const InputCheck inputs_;

@@ -3,6 +3,7 @@
 
 #include <thread>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "base/hash.h"
@@ -92,6 +93,68 @@ TEST_F(SqlConnectorTest, ADatabaseThatWasBegunIsGoneOnWith) {
   EXPECT_THAT(Sql(count + hidden + "'"), HasSubstr("0"));
   ASSERT_TRUE(Call("drop-database", made->outputs).ok());
   EXPECT_THAT(Sql(count + shop_ + "'"), HasSubstr("0"));
+}
+
+TEST_F(SqlConnectorTest, ARoleIsDroppedByWhoMadeIt) {
+  const Json input = {{"name", shop_}};
+  EXPECT_EQ(Call("role", input)->outputs["created"], true);
+  EXPECT_EQ(Call("role", input)->outputs["created"], true);
+  context_.key = "run_2/step/1";
+  EXPECT_EQ(Call("role", input)->outputs["created"], false);
+}
+
+// The statements that CockroachDB gets, run by a real server that says it were one.
+TEST_F(SqlConnectorTest, WhatCockroachGetsIsGoodSql) {
+  Sql("CREATE FUNCTION public.version() RETURNS text LANGUAGE sql AS "
+      "$$SELECT 'CockroachDB CCL v24.3.1'$$");
+  const std::string pretending = absl::StrCat(url_, absl::StrContains(url_, "?") ? "&" : "?",
+                                              "options=-csearch_path%3Dpublic,pg_catalog");
+  auto connector = SqlConnector::FromConfig("sql", {{"servers", {{"main", {{"url", pretending}}}}}},
+                                            {transport_, base::Clock::System(), rng_, {}});
+  ASSERT_TRUE(connector.ok()) << connector.status();
+  connector_ = *std::move(connector);
+  const auto made = Call("database", {{"name", shop_}});
+  ASSERT_TRUE(made.ok()) << made.status();
+  EXPECT_EQ(made->outputs["created"], true);
+  const std::string app = shop_ + "_app";
+  for (int i = 0; i < 2; ++i) {
+    const auto role = Call("role", {{"name", app}, {"password", "env:P"}});
+    ASSERT_TRUE(role.ok()) << role.status();
+    EXPECT_EQ(role->outputs["created"], true);
+  }
+  EXPECT_THAT(Sql("SELECT shobj_description(oid, 'pg_authid') IS NULL FROM pg_roles WHERE "
+                  "rolname='" +
+                  app + "'"),
+              HasSubstr("t"))
+      << "its mark is a setting";
+  context_.key = "run_2/step/1";
+  EXPECT_EQ(Call("role", {{"name", app}})->outputs["created"], false);
+}
+
+TEST_F(SqlConnectorTest, DriftIsToldAndWhatIsThereTakenOn) {
+  const std::string owner = shop_ + "_owner";
+  const auto compare = [&](const char* operation, const Json& input) {
+    const auto compared = connector_->Compare(operation, input, {}, context_);
+    EXPECT_TRUE(compared.ok()) << compared.status();
+    return compared.ok() ? *compared : Comparison();
+  };
+  const Json role = {{"name", owner}, {"login", false}};
+  const Json database = {{"name", shop_}, {"owner", owner}};
+  EXPECT_EQ(compare("role", role).state, Comparison::State::kGone);
+  EXPECT_EQ(compare("database", database).state, Comparison::State::kGone);
+  EXPECT_TRUE(absl::IsNotFound(connector_->Import("role", role, {}, context_).status()));
+  ASSERT_TRUE(Call("role", role).ok());
+  ASSERT_TRUE(Call("database", database).ok());
+  const auto imported = connector_->Import("database", database, {}, context_);
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_EQ(imported->outputs["database"], shop_);
+  EXPECT_EQ(imported->resources.at(0).id, "main/database/" + shop_);
+  EXPECT_EQ(compare("role", role).state, Comparison::State::kSame);
+  EXPECT_EQ(compare("database", database).state, Comparison::State::kSame);
+  Sql("ALTER ROLE \"" + owner + "\" LOGIN");
+  Sql("ALTER DATABASE \"" + shop_ + "\" OWNER TO CURRENT_USER");
+  EXPECT_THAT(compare("role", role).detail, HasSubstr("may log in"));
+  EXPECT_THAT(compare("database", database).detail, HasSubstr("is owned by"));
 }
 
 TEST_F(SqlConnectorTest, ManyAtOnceMakeOne) {

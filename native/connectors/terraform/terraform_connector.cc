@@ -14,8 +14,8 @@
 #include "base/status.h"
 #include "base/strings.h"
 #include "connectors/name_patterns.h"
+#include "connectors/terraform/terraform_schemas.h"
 #include "json/json.h"
-#include "json/literal.h"
 
 namespace purser::connectors {
 namespace {
@@ -26,61 +26,6 @@ constexpr size_t kMinSecretBytes = 4;  // shorter ones would blot out ordinary t
 constexpr size_t kMaxTerraformOutputsBytes = 64 << 10;
 constexpr int kExitNothing = 0;
 constexpr int kExitChanges = 2;
-
-constexpr char kConfig[] = R"json({
-  "type": "object", "additionalProperties": false, "required": ["folder", "plans"],
-  "properties": {
-    "program": {"type": "string", "minLength": 1, "default": "terraform",
-      "description": "terraform or tofu, or a path to one."},
-    "folder": {"type": "string", "pattern": "^/", "description": "The checkout that holds the roots."},
-    "plans": {"type": "string", "pattern": "^/",
-      "description": "A folder of our own for plans and providers; plans may hold secrets."},
-    "roots": {"type": "array", "items": {"type": "string", "minLength": 1}, "default": ["*"],
-      "description": "Folders that steps may touch, \"environments/*\" for all below."},
-    "environment": {"type": "object", "additionalProperties": {"type": "string"}, "default": {}},
-    "secretEnvironment": {"type": "object", "additionalProperties": {"type": "string"},
-      "default": {}, "description": "Variables whose values are secret references (ARM_CLIENT_SECRET)."},
-    "cliConfig": {"type": "string", "pattern": "^/", "description": "Terraform's own configuration file."},
-    "lockTimeout": {"type": "string", "pattern": "^[0-9]+[smh]$", "default": "5m"},
-    "timeoutSeconds": {"type": "number", "minimum": 1, "maximum": 86400, "default": 3600},
-    "graceSeconds": {"type": "number", "minimum": 0, "maximum": 3600, "default": 120,
-      "description": "From SIGINT to the end by force."}
-  }
-})json";
-
-constexpr char kRootFields[] = R"json({
-  "root": {"type": "string", "minLength": 1, "maxLength": 1000,
-    "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$",
-    "description": "Folder in the checkout."},
-  "variables": {"type": "object", "default": {}, "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_-]*$"}},
-  "secretVariables": {"type": "object", "default": {}, "additionalProperties": {"type": "string"},
-    "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_-]*$"},
-    "description": "Values are secret references."},
-  "backend": {"type": "object", "default": {}, "additionalProperties": {"type": "string"},
-    "description": "Settings of the backend that the root leaves open (key, bucket); no secrets."}
-})json";
-
-constexpr char kOutput[] = R"json({
-  "type": "object",
-  "properties": {
-    "root": {"type": "string", "examples": ["environments/prod/infra"]},
-    "planHash": {"type": "string", "description": "SHA-256 of the stored plan."},
-    "changed": {"type": "boolean", "description": "Whether the plan changes anything."},
-    "summary": {"type": "object", "description": "How many are added, changed, removed, imported."},
-    "changes": {"type": "array", "description": "address and action, at most 500."},
-    "outputs": {"type": "object", "description": "Of the root; sensitive ones as references."},
-    "variables": {"type": "object"},
-    "secretVariables": {"type": "object"},
-    "backend": {"type": "object"}
-  }
-})json";
-
-Json RootSchema(bool closed) {
-  Json schema = {
-      {"type", "object"}, {"required", {"root"}}, {"properties", json::Literal(kRootFields)}};
-  if (closed) schema["additionalProperties"] = false;
-  return schema;
-}
 
 }  // namespace
 
@@ -102,10 +47,7 @@ TerraformConnector::TerraformConnector(std::string name, Json config, base::Cloc
       clock_(clock),
       inputs_(operations()) {}
 
-const Json& TerraformConnector::ConfigSchema() {
-  static const Json& schema = *new Json(json::Literal(kConfig));
-  return schema;
-}
+const Json& TerraformConnector::ConfigSchema() { return TerraformConfigSchema(); }
 
 absl::StatusOr<std::unique_ptr<Connector>> TerraformConnector::FromConfig(
     absl::string_view name, const Json& raw_config, const ConnectorDependencies& dependencies) {
@@ -121,23 +63,7 @@ absl::StatusOr<std::unique_ptr<Connector>> TerraformConnector::FromConfig(
 }
 
 const std::vector<Operation>& TerraformConnector::operations() const {
-  static const auto& operations = *[] {
-    Json plan = RootSchema(true);
-    plan["properties"]["destroy"] = {{"type", "boolean"},
-                                     {"default", false},
-                                     {"description", "A plan that removes everything."}};
-    Json apply = RootSchema(true);
-    apply["properties"]["planHash"] = {{"type", "string"}, {"pattern", "^[0-9a-f]{64}$"}};
-    apply["required"].push_back("planHash");
-    return new std::vector<Operation>{
-        {"plan", "Initialises a root, makes a plan, stores and hashes it.", CallClass::kPut,
-         std::move(plan), json::Literal(kOutput), ""},
-        {"apply", "Applies the stored plan that has this hash, and no other.", CallClass::kProbe,
-         std::move(apply), json::Literal(kOutput), "destroy"},
-        {"destroy", "Removes everything that a root made.", CallClass::kPut, RootSchema(false),
-         json::Literal(kOutput), ""}};
-  }();
-  return operations;
+  return TerraformOperations();
 }
 
 base::Mutex& TerraformConnector::LockOf(const std::string& root) {
@@ -267,36 +193,41 @@ absl::Status TerraformConnector::Init(const Root& root, CallContext& context) co
   return end.exit_code == 0 ? absl::OkStatus() : Explain(root, "init", end, none);
 }
 
+absl::StatusOr<bool> TerraformConnector::PlanInto(const Root& root, const std::string& file,
+                                                  std::vector<std::string> flags,
+                                                  TerraformEvents* events,
+                                                  CallContext& context) const {
+  PURSER_RETURN_IF_ERROR(Init(root, context));
+  std::vector<std::string> arguments = {"plan", "-input=false", "-json", "-detailed-exitcode",
+                                        absl::StrCat("-out=", plans_, "/", file)};
+  arguments.insert(arguments.end(), flags.begin(), flags.end());
+  PURSER_ASSIGN_OR_RETURN(const TerraformEnd end,
+                          Run(root, std::move(arguments), events, nullptr, context));
+  if (end.exit_code != kExitNothing && end.exit_code != kExitChanges) {
+    return Explain(root, "plan", end, *events);
+  }
+  return end.exit_code == kExitChanges;
+}
+
 absl::StatusOr<CallResult> TerraformConnector::MakePlan(const Root& root, bool destroy,
                                                         CallContext& context) const {
-  PURSER_RETURN_IF_ERROR(Init(root, context));
   TerraformEvents events(
       [&context](action::LogLevel level, absl::string_view line) { context.Log(level, line); });
-  const std::string fresh =
-      absl::StrCat(plans_, "/", base::Sha256Hex(context.effect_key() + root.name), ".new");
-  std::vector<std::string> arguments = {
-      "plan",
-      "-input=false",
-      "-json",
-      "-detailed-exitcode",
-      absl::StrCat("-lock-timeout=", config_["lockTimeout"].get<std::string>()),
-      absl::StrCat("-out=", fresh)};
-  if (destroy) arguments.push_back("-destroy");
-  PURSER_ASSIGN_OR_RETURN(const TerraformEnd end,
-                          Run(root, std::move(arguments), &events, nullptr, context));
-  if (end.exit_code != kExitNothing && end.exit_code != kExitChanges) {
-    return Explain(root, "plan", end, events);
-  }
+  const std::string fresh = absl::StrCat(base::Sha256Hex(context.effect_key() + root.name), ".new");
+  std::vector<std::string> flags = {
+      absl::StrCat("-lock-timeout=", config_["lockTimeout"].get<std::string>())};
+  if (destroy) flags.push_back("-destroy");
+  PURSER_ASSIGN_OR_RETURN(const bool changed,
+                          PlanInto(root, fresh, std::move(flags), &events, context));
   PURSER_ASSIGN_OR_RETURN(const base::Directory plans, base::Directory::Open(plans_));
-  const std::string fresh_name = fresh.substr(plans_.size() + 1);
-  PURSER_ASSIGN_OR_RETURN(const std::string bytes, plans.ReadFile(fresh_name, kMaxPlanBytes));
+  PURSER_ASSIGN_OR_RETURN(const std::string bytes, plans.ReadFile(fresh, kMaxPlanBytes));
   // Bound to the root: an approval for one root is none for another.
   const std::string hash = base::Sha256Hex(absl::StrCat(root.name, "\n", bytes));
-  PURSER_RETURN_IF_ERROR(plans.Rename(fresh_name, hash + ".tfplan"));
+  PURSER_RETURN_IF_ERROR(plans.Rename(fresh, hash + ".tfplan"));
   CallResult result;
   result.outputs = {{"root", root.name},
                     {"planHash", hash},
-                    {"changed", end.exit_code == kExitChanges},
+                    {"changed", changed},
                     {"summary", events.summary()},
                     {"changes", events.changes()}};
   return result;
@@ -398,6 +329,33 @@ absl::StatusOr<std::optional<CallResult>> TerraformConnector::Probe(absl::string
   result.resources.push_back(
       {absl::StrCat("terraform:", root), "terraform-root", root, {{"root", root}}});
   return std::optional<CallResult>(std::move(result));
+}
+
+absl::StatusOr<Comparison> TerraformConnector::Compare(absl::string_view operation,
+                                                       const Json& raw_input,
+                                                       const CallResult& applied,
+                                                       CallContext& context) {
+  if (operation != "apply") return Connector::Compare(operation, raw_input, applied, context);
+  PURSER_ASSIGN_OR_RETURN(const Json input, inputs_.Check(name_, operation, raw_input));
+  PURSER_ASSIGN_OR_RETURN(const Root root, Prepare(input, context));
+  base::MutexLock lock(LockOf(root.name));
+  TerraformEvents events([](action::LogLevel, absl::string_view) {});
+  const std::string file = absl::StrCat(base::Sha256Hex(context.effect_key() + root.name), ".look");
+  // Nobody who works on the root waits for a look, nor it for them.
+  const absl::StatusOr<bool> differs = PlanInto(root, file, {"-lock=false"}, &events, context);
+  PURSER_ASSIGN_OR_RETURN(const base::Directory plans, base::Directory::Open(plans_));
+  const absl::Status removed = plans.Remove(file);
+  if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+  if (!differs.ok()) return differs.status();
+  if (!*differs) return Comparison{};
+  std::string detail = absl::StrCat("root ", root.name, ": a plan would change ");
+  const char* separator = "";
+  for (const Json& change : events.changes()) {
+    absl::StrAppend(&detail, separator, change.value("address", ""), " (",
+                    change.value("action", ""), ")");
+    separator = ", ";
+  }
+  return Comparison{Comparison::State::kDiffers, base::EscapeForDisplay(detail, 1000)};
 }
 
 }  // namespace purser::connectors

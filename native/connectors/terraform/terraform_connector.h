@@ -45,6 +45,9 @@ class TerraformConnector final : public Connector {
   absl::StatusOr<std::optional<CallResult>> Probe(absl::string_view operation,
                                                   const nlohmann::json& input,
                                                   CallContext& context) override;
+  // Of apply: by a plan that is not kept, without the state's lock.
+  absl::StatusOr<Comparison> Compare(absl::string_view operation, const nlohmann::json& input,
+                                     const CallResult& applied, CallContext& context) override;
 
  private:
   struct Root;  // what a call works with
@@ -55,6 +58,11 @@ class TerraformConnector final : public Connector {
                                    TerraformEvents* events, std::string* output,
                                    CallContext& context) const;
   absl::Status Init(const Root& root, CallContext& context) const;
+  // Initialises the root and plans into a file of the folder of plans; whether anything would
+  // change.
+  absl::StatusOr<bool> PlanInto(const Root& root, const std::string& file,
+                                std::vector<std::string> flags, TerraformEvents* events,
+                                CallContext& context) const;
   absl::StatusOr<CallResult> MakePlan(const Root& root, bool destroy, CallContext& context) const;
   // As `terraform output -json` gives them.
   absl::StatusOr<nlohmann::json> ReadOutputs(const Root& root, CallContext& context) const;

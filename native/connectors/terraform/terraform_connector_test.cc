@@ -147,6 +147,30 @@ TEST_F(TerraformConnectorTest, PlansAppliesAndDestroys) {
   EXPECT_FALSE(fs::exists(Root() / "state"));
 }
 
+TEST_F(TerraformConnectorTest, DriftIsToldByAPlanThatIsNotKept) {
+  MakeOwn();
+  const auto plan = Call("plan");
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const Json input = {{"root", "environments/prod/acme"},
+                      {"planHash", plan->outputs["planHash"]},
+                      {"secretVariables", {{"password", "env:P"}}}};
+  const auto applied = connector_->Call("apply", input, context_);
+  ASSERT_TRUE(applied.ok()) << applied.status();
+  const auto files = [&] {
+    return std::distance(fs::directory_iterator(folder_ / "plans"), fs::directory_iterator());
+  };
+  const auto before = files();
+  auto same = connector_->Compare("apply", input, *applied, context_);
+  ASSERT_TRUE(same.ok()) << same.status();
+  EXPECT_EQ(same->state, Comparison::State::kSame) << same->detail;
+  Fault("moved");
+  const auto differs = connector_->Compare("apply", input, *applied, context_);
+  ASSERT_TRUE(differs.ok()) << differs.status();
+  EXPECT_EQ(differs->state, Comparison::State::kDiffers);
+  EXPECT_THAT(differs->detail, HasSubstr("terraform_data.a (create)"));
+  EXPECT_EQ(files(), before);
+}
+
 TEST_F(TerraformConnectorTest, OnlyTheApprovedPlanIsApplied) {
   MakeOwn();
   const auto plan = Call("plan");

@@ -2,12 +2,14 @@
 #ifndef PURSER_PROVISIONING_TESTING_SERVICE_FIXTURE_H_
 #define PURSER_PROVISIONING_TESTING_SERVICE_FIXTURE_H_
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -25,7 +27,9 @@
 namespace purser::provisioning {
 
 // "cloud/make" puts a thing of a name and a size, "cloud/drop" takes it away, "cloud/fail" refuses.
-// Thread-safe.
+// "cloud/grow" and "cloud/shrink", which undoes it, are over once the test says so by Tell, or have
+// been before they began when their input says `told`; they hear of it at once. "cloud/hang" keeps
+// its thread until LetGo. Thread-safe.
 class MemoryCloud final : public connectors::Connector {
  public:
   MemoryCloud() {
@@ -41,6 +45,9 @@ class MemoryCloud final : public connectors::Connector {
     add("make", "drop");
     add("drop", "");
     add("fail", "");
+    add("grow", "shrink");
+    add("shrink", "");
+    add("hang", "");
   }
 
   const std::string& name() const override { return name_; }
@@ -49,10 +56,27 @@ class MemoryCloud final : public connectors::Connector {
   absl::StatusOr<connectors::CallResult> Call(absl::string_view operation,
                                               const nlohmann::json& input,
                                               connectors::CallContext& context) override {
+    if (operation == "hang") {
+      while (!let_go_ && !context.stop().stop_requested()) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+      return connectors::CallResult();
+    }
     base::MutexLock lock(mutex_);
     if (operation == "fail") return absl::InvalidArgumentError("quota is used up");
     const std::string name = input.at("name");
     calls_.push_back(absl::StrCat(operation, " ", name));
+    if (operation == "grow" || operation == "shrink") {
+      told_.erase(name);
+      wakers_[name] = context.Waker();
+      if (input.value("told", false)) TellLocked(name);
+      connectors::CallResult begun;
+      begun.outputs = {{"name", name}};
+      begun.ready = false;
+      begun.poll_after = absl::Hours(24);
+      begun.progress = absl::StrCat(operation, "s");
+      return begun;
+    }
     if (operation == "drop") {
       if (sticky_) return absl::PermissionDeniedError("locked");
       // What was there before the call that gave these outputs stays, as with real systems.
@@ -66,12 +90,18 @@ class MemoryCloud final : public connectors::Connector {
     made.outputs["created"] = makers_[name] == context.effect_key();
     return made;
   }
-  absl::StatusOr<connectors::CallResult> Observe(absl::string_view, const nlohmann::json& input,
+  absl::StatusOr<connectors::CallResult> Observe(absl::string_view operation,
+                                                 const nlohmann::json& input,
                                                  const connectors::CallResult& previous,
                                                  connectors::CallContext&) override {
     base::MutexLock lock(mutex_);
     const std::string name = input.at("name");
     calls_.push_back(absl::StrCat("look ", name));
+    if (operation == "grow" || operation == "shrink") {
+      connectors::CallResult grown = previous;
+      grown.ready = told_.contains(name);
+      return grown;
+    }
     if (!things_.contains(name)) {
       return absl::NotFoundError(absl::StrCat("there is no ", name));
     }
@@ -82,6 +112,15 @@ class MemoryCloud final : public connectors::Connector {
     return found;
   }
 
+  void LetGo() { let_go_ = true; }
+  void Tell(const std::string& name) {
+    base::MutexLock lock(mutex_);
+    TellLocked(name);
+  }
+  std::function<void()> WakerOf(const std::string& name) {
+    base::MutexLock lock(mutex_);
+    return wakers_[name];
+  }
   std::vector<std::string> Calls() {
     base::MutexLock lock(mutex_);
     return calls_;
@@ -112,13 +151,21 @@ class MemoryCloud final : public connectors::Connector {
     return result;
   }
 
+  void TellLocked(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    told_.insert(name);
+    wakers_[name]();
+  }
+
   const std::string name_ = "cloud";
   std::vector<connectors::Operation> operations_;
   base::Mutex mutex_;
   std::map<std::string, nlohmann::json> things_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::string> makers_ ABSL_GUARDED_BY(mutex_);  // name → effect key
   std::vector<std::string> calls_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::string> told_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::function<void()>> wakers_ ABSL_GUARDED_BY(mutex_);
   bool sticky_ ABSL_GUARDED_BY(mutex_) = false;
+  std::atomic<bool> let_go_{false};
 };
 
 inline const Actor kAnna = {"user:default/anna", "", {}};
