@@ -26,6 +26,12 @@ absl::Status Plan(const AggregateRequest& request, ScanRequest& scan) {
     return absl::InvalidArgumentError(
         absl::StrCat("1 to ", kMaxMeasures, " measures are summed (kMaxMeasures)"));
   }
+  const auto names = {&request.group_by, &request.measures};
+  if (std::any_of(names.begin(), names.end(), [](const std::vector<std::string>* list) {
+        return std::find(list->begin(), list->end(), "") != list->end();
+      })) {
+    return absl::InvalidArgumentError("the name of a column to group by or to sum is empty");
+  }
   for (const std::string& name : request.group_by) {
     if (name == "day" || name == "month") {
       scan.parts.push_back({name == "day" ? KeyPart::kDay : KeyPart::kMonth,

@@ -99,6 +99,8 @@ TEST(AggregateTest, ErrorsNameWhatIsWrong) {
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(Aggregate({.paths = {Fixture()}, .measures = {}}).status().code(),
             absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(Aggregate({.paths = {Fixture()}, .group_by = {"day", ""}}).status().message(),
+              HasSubstr("to group by or to sum is empty"));
 }
 
 // What the file holds by the slow way: one record after another, one number after another.
@@ -297,6 +299,20 @@ TEST_F(AggregateFilesTest, AFileOfBadRowsAloneIsRead) {
   }
 }
 
+TEST_F(AggregateFilesTest, AFileWithoutAnyCurrencyIsRead) {
+  const std::string path = Write("none.csv",
+                                 "BilledCost,BillingCurrency,ServiceName\n"
+                                 "1,usd,a\n"
+                                 "2,,b\n");
+  const auto result = Aggregate({.paths = {path},
+                                 .group_by = {"ServiceName"},
+                                 .measures = {"BilledCost"},
+                                 .leave_out_bad_rows = true});
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->rows_bad, 2);
+  EXPECT_THAT(Shown(result), ElementsAre());
+}
+
 TEST_F(AggregateFilesTest, TheFirstRowMayBeBad) {
   const std::string path = Write("first.csv",
                                  "BilledCost,BillingCurrency,ServiceName\n"
@@ -310,6 +326,29 @@ TEST_F(AggregateFilesTest, TheFirstRowMayBeBad) {
   ASSERT_EQ(result->problems.size(), 1u);
   EXPECT_THAT(result->problems[0], testing::HasSubstr(":2: the row is not UTF-8 text"));
   EXPECT_EQ(result->rows_read, 2);
+}
+
+// Quantities and prices are NULL where there is nothing to measure; costs never are.
+TEST_F(AggregateFilesTest, AmountsMayBeNullWhereFocusAllowsIt) {
+  const std::string path = Write("bill.csv",
+                                 "BilledCost,BillingCurrency,ConsumedQuantity,ServiceName\n"
+                                 "1,USD,2.5,A\n2,USD,NULL,A\n3,USD,,A\n4,USD,0.5,A\n");
+  const auto sums = [&](const std::string& measure) {
+    const auto result = Aggregate({.paths = {path}, .measures = {measure}});
+    if (!result.ok()) return std::string(result.status().message());
+    std::string text;
+    EXPECT_TRUE(result
+                    ->ForEach([&](const AggregateRow& row) {
+                      absl::StrAppend(&text, row.sums[0].ToString(), " of ", row.charges);
+                      return absl::OkStatus();
+                    })
+                    .ok());
+    return text;
+  };
+  EXPECT_EQ(sums("ConsumedQuantity"), "3 of 4");
+  EXPECT_EQ(sums("BilledCost"), "10 of 4");
+  Write("bill.csv", "BilledCost,BillingCurrency\n1,USD\nNULL,USD\n");
+  EXPECT_THAT(sums("BilledCost"), HasSubstr("no amount; FOCUS allows no NULL here (row 2"));
 }
 
 TEST_F(AggregateFilesTest, GroupsThatDoNotFitIntoMemory) {

@@ -37,6 +37,15 @@ bool Holds(const Matcher& matcher, const Subject& subject, std::string* why) {
   for (const std::string& glob : matcher.globs) {
     if (value.has_value() && GlobMatches(glob, text, nullptr)) return true;
   }
+  for (const json::Pattern& pattern : matcher.patterns) {
+    if (!value.has_value()) break;
+    const absl::StatusOr<bool> found = pattern.Search(text);
+    if (!found.ok()) {
+      *why = absl::StrCat(matcher.column, ": ", found.status().message());
+      return false;
+    }
+    if (*found) return true;
+  }
   *why = absl::StrCat(matcher.column, " is ", value.has_value() ? Quoted(text) : "not there");
   return false;
 }

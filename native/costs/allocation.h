@@ -18,7 +18,7 @@
 //       - { name: accounts, subAccount: ["51738928782"], entity: system:default/data }
 //       - { name: vpcs, column: ResourceName, glob: "vpc-*", entity: "group:default/{1}" }
 //       - name: network
-//         match: { ServiceName: "NAT Gateway", RegionId: [eu-west-1, eu-north-1] }
+//         match: { ServiceName: "NAT Gateway", RegionId: { regex: "^eu-(west|north)-" } }
 //         share: platform
 //     pools:
 //       - { name: platform, split: proportional, measure: effective, among: { kinds: [component] }
@@ -43,6 +43,7 @@
 #include "base/decimal.h"
 #include "costs/facts.h"
 #include "costs/resource_index.h"
+#include "json/pattern.h"
 
 namespace purser::costs {
 
@@ -107,11 +108,12 @@ struct Pool {
   std::vector<std::string> entities;  // exactly these, with direct cost or without
 };
 
-// One condition on a column or a tag ("tag:KEY"): any of the texts, or any of the globs.
+// One condition on a column or a tag ("tag:KEY"): any of the texts, globs or regular expressions.
 struct Matcher {
   std::string column;
-  std::vector<std::string> values;  // sorted
-  std::vector<std::string> globs;   // "*" any text, "?" one byte
+  std::vector<std::string> values;      // sorted
+  std::vector<std::string> globs;       // "*" any text, "?" one byte
+  std::vector<json::Pattern> patterns;  // found anywhere in the text
 };
 
 // Immutable, thread-safe.

@@ -225,7 +225,8 @@ class AllocationParser {
   void ReadConditions(const nlohmann::json& value, const std::string& pointer, Rule& rule) {
     if (!value.is_object() || value.empty()) {
       document_.Problem(pointer,
-                        "conditions are a map from columns, or tag:KEY, to texts or {glob: …}");
+                        "conditions are a map from columns, or tag:KEY, to texts, {glob: …} or "
+                        "{regex: …}");
       return;
     }
     for (const auto& [column, wanted] : value.items()) {
@@ -234,15 +235,29 @@ class AllocationParser {
       matcher.column = column;
       Use(column, at);
       if (wanted.is_object()) {
-        if (wanted.size() != 1 || !wanted.contains("glob")) {
-          document_.Problem(at, "must be a text, a list of texts or {glob: …}");
+        if (wanted.size() == 1 && wanted.contains("glob")) {
+          matcher.globs = document_.TextsOf(wanted["glob"], at, "globs");
+        } else if (wanted.size() == 1 && wanted.contains("regex")) {
+          ReadPatterns(wanted["regex"], at, matcher);
+        } else {
+          document_.Problem(at, "must be a text, a list of texts, {glob: …} or {regex: …}");
           continue;
         }
-        matcher.globs = document_.TextsOf(wanted["glob"], at, "globs");
       } else {
         matcher.values = document_.TextsOf(wanted, at, "values");
       }
       rule.conditions.push_back(std::move(matcher));
+    }
+  }
+
+  void ReadPatterns(const nlohmann::json& value, const std::string& at, Matcher& matcher) {
+    for (const std::string& source : document_.TextsOf(value, at, "regular expressions")) {
+      absl::StatusOr<json::Pattern> pattern = json::Pattern::Compile(source);
+      if (pattern.ok()) {
+        matcher.patterns.push_back(*std::move(pattern));
+      } else {
+        document_.Problem(at, pattern.status().message());
+      }
     }
   }
 

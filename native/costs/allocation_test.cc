@@ -80,6 +80,37 @@ TEST(AllocationTest, RecordedResourcesComeFirstUnlessSaidOtherwise) {
   EXPECT_NE((*rules)->fingerprint(), Allocation::Default()->fingerprint());
 }
 
+TEST(AllocationTest, ConditionsMayBeRegularExpressions) {
+  const auto rules = Allocation::Parse(
+      "apiVersion: purser.dev/v1\nkind: CostAllocation\nspec:\n  rules:\n"
+      "    - name: stages\n"
+      "      match: { SubAccountName: { regex: '^(prod|stage)-[0-9]+$' } }\n"
+      "      entity: group:default/live\n"
+      "    - name: tagged\n"
+      "      match: { 'tag:owner': { regex: ['^web', 'shop$'] } }\n"
+      "      entity: group:default/web\n",
+      "rules.yaml");
+  ASSERT_TRUE(rules.ok()) << rules.status();
+  FixedIndex index;
+  const auto decide = [&](const Tags& columns, const Tags& tags) {
+    return (*rules)->Decide({"", "", &tags, &columns}, index)->entity_ref;
+  };
+  EXPECT_EQ(decide({{"SubAccountName", "prod-17"}}, {}), "group:default/live");
+  EXPECT_EQ(decide({{"SubAccountName", "prod-17b"}}, {}), kUnallocated);
+  EXPECT_EQ(decide({}, {{"owner", "web-1"}}), "group:default/web");
+  EXPECT_EQ(decide({}, {{"owner", "the shop"}}), "group:default/web");
+  EXPECT_EQ(decide({}, {{"owner", "the shop floor"}}), kUnallocated);
+  EXPECT_EQ(decide({}, {}), kUnallocated) << "nothing is no text";
+  const absl::Status wrong =
+      Allocation::Parse(
+          "apiVersion: purser.dev/v1\nkind: CostAllocation\nspec: {rules: [{name: r, match: "
+          "{RegionId: {regex: '(eu'}}, entity: 'group:default/a'}]}",
+          "rules.yaml")
+          .status();
+  EXPECT_EQ(wrong.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(wrong.message(), HasSubstr("rules.yaml:3:"));
+}
+
 TEST(AllocationTest, AllProblemsAreToldWithTheirPlaces) {
   const absl::Status status = Allocation::Parse(R"(apiVersion: purser.dev/v2
 kind: CostAllocation

@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "costs/known_days.h"
 #include "costs/readers/days.h"
 #include "document/yaml.h"
 
@@ -23,6 +24,7 @@ constexpr double kDeviationPerMad = 1.4826;
 // Even a perfectly steady cost may change by this part without being strange.
 constexpr double kSteadyPart = 0.02;
 constexpr int kWeek = 7;
+constexpr int kDaysOfAnAnswer = 21;
 
 double Median(std::vector<double> values) {
   if (values.empty()) return 0;
@@ -57,11 +59,10 @@ std::string OwnerOf(const EntityGraph& graph, Dimension dimension, const std::st
   return graph.Of(of).owner;
 }
 
-struct Series {
-  std::vector<double> values;
-  base::Decimal last;
-};
+// What a source charged, by day.
+using Series = std::vector<base::Decimal>;
 using SeriesKey = std::pair<std::string, std::string>;  // name, currency
+using BySource = std::map<std::string, Series>;
 
 // Fills in what caused it: the service, SKU and region with the largest difference.
 absl::Status FindCause(CostService& costs, Anomaly& anomaly, Measure measure) {
@@ -120,60 +121,127 @@ double RobustScore(const std::vector<double>& series, double* expected) {
   return difference == 0 ? 0 : std::copysign(99.0, difference);
 }
 
-absl::StatusOr<std::vector<Anomaly>> FindAnomalies(CostService& costs, absl::CivilDay day,
-                                                   const AnomalyOptions& options,
-                                                   const std::vector<Suppression>& suppressions) {
-  const absl::CivilDay first = day - kAnomalyHistoryDays;
-  QueryRequest request{.from = first, .to = day, .group_by = {options.dimension, Dimension::kDay}};
-  PURSER_ASSIGN_OR_RETURN(const std::vector<CostRow> rows, costs.Sums(request));
-  absl::flat_hash_map<SeriesKey, Series> all;
-  absl::CivilDay earliest = day;
-  for (const CostRow& row : rows) {
-    PURSER_ASSIGN_OR_RETURN(const absl::CivilDay at, ParseDay(row.keys[1]));
-    earliest = std::min(earliest, at);
-    Series& series = all[{row.keys[0], row.currency}];
-    series.values.resize(kAnomalyHistoryDays + 1);
+namespace {
+
+// Looks at the days of one call.
+class Finder {
+ public:
+  Finder(absl::CivilDay from, absl::CivilDay to, const AnomalyOptions& options,
+         const EntityGraph& graph, const KnownDays& known)
+      : first_(from - kAnomalyHistoryDays),
+        to_(to),
+        options_(options),
+        graph_(graph),
+        known_(known) {}
+
+  absl::Status Add(const CostRow& row) {
+    PURSER_ASSIGN_OR_RETURN(const absl::CivilDay day, ParseDay(row.keys[2]));
+    earliest_ = std::min(earliest_.value_or(day), day);
+    Series& series = all_[{row.keys[0], row.currency}][row.keys[1]];
+    series.resize(static_cast<size_t>(to_ - first_) + 1);
     const Measures sums{row.billed, row.effective, row.list, row.contracted, row.charges};
-    series.values[static_cast<size_t>(at - first)] = ToDouble(sums.Of(options.measure));
-    if (at == day) series.last = sums.Of(options.measure);
+    series[static_cast<size_t>(day - first_)] = sums.Of(options_.measure);
+    return absl::OkStatus();
   }
-  const std::shared_ptr<const EntityGraph> graph = costs.graph();
-  std::vector<Anomaly> anomalies;
-  for (auto& [key, series] : all) {
+
+  // Largest difference first, without their causes.
+  std::vector<Anomaly> Of(absl::CivilDay day) {
+    std::vector<Anomaly> anomalies;
+    for (const auto& [key, sources] : all_) {
+      Anomaly anomaly;
+      anomaly.of = key.first;
+      anomaly.currency = key.second;
+      anomaly.day = day;
+      if (Judge(sources, anomaly)) anomalies.push_back(std::move(anomaly));
+    }
+    std::sort(anomalies.begin(), anomalies.end(), [](const Anomaly& a, const Anomaly& b) {
+      const base::Decimal left = a.difference.IsNegative() ? -a.difference : a.difference;
+      const base::Decimal right = b.difference.IsNegative() ? -b.difference : b.difference;
+      return left != right ? left > right : a.of < b.of;
+    });
+    return anomalies;
+  }
+
+ private:
+  bool Judge(const BySource& sources, Anomaly& anomaly) {
     // Days before there was any data are not days without cost.
-    series.values.erase(series.values.begin(), series.values.begin() + (earliest - first));
+    const absl::CivilDay begin = std::max(*earliest_, anomaly.day - kAnomalyHistoryDays);
+    if (begin > anomaly.day) return false;
+    std::vector<double> values(static_cast<size_t>(anomaly.day - begin) + 1);
+    bool may_go_on = false;
+    for (const auto& [name, series] : sources) {
+      const std::optional<absl::CivilDay> until = UntilOf(name);
+      if (!until.has_value() || *until < anomaly.day) continue;
+      may_go_on = may_go_on || *until == anomaly.day;
+      const size_t at = static_cast<size_t>(begin - first_);
+      for (size_t i = 0; i < values.size(); ++i) values[i] += ToDouble(series[at + i]);
+      if (!base::Decimal::Add(anomaly.cost, series[at + values.size() - 1], &anomaly.cost)) {
+        return false;
+      }
+    }
     double expected = 0;
-    const double score = RobustScore(series.values, &expected);
-    if (std::fabs(score) < options.min_score) continue;
-    Anomaly anomaly;
-    anomaly.dimension = options.dimension;
-    anomaly.of = key.first;
-    anomaly.currency = key.second;
-    anomaly.day = day;
-    anomaly.cost = series.last;
+    anomaly.score = RobustScore(values, &expected);
+    if (std::fabs(anomaly.score) < options_.min_score) return false;
+    if (anomaly.score < 0 && may_go_on) return false;
     anomaly.expected = Rounded(expected);
-    anomaly.score = score;
-    if (!base::Decimal::Subtract(anomaly.cost, anomaly.expected, &anomaly.difference)) continue;
+    if (!base::Decimal::Subtract(anomaly.cost, anomaly.expected, &anomaly.difference)) return false;
     const base::Decimal size =
         anomaly.difference.IsNegative() ? -anomaly.difference : anomaly.difference;
-    if (size < options.min_amount) continue;
-    anomaly.owner = OwnerOf(*graph, options.dimension, anomaly.of);
+    if (size < options_.min_amount) return false;
+    anomaly.dimension = options_.dimension;
+    anomaly.owner = OwnerOf(graph_, options_.dimension, anomaly.of);
     anomaly.id =
-        base::Sha256Hex(absl::StrCat(DimensionName(options.dimension), "\n", anomaly.of, "\n",
-                                     anomaly.currency, "\n", absl::FormatCivilTime(day)))
+        base::Sha256Hex(absl::StrCat(DimensionName(options_.dimension), "\n", anomaly.of, "\n",
+                                     anomaly.currency, "\n", absl::FormatCivilTime(anomaly.day)))
             .substr(0, 16);
-    anomalies.push_back(std::move(anomaly));
+    return true;
   }
-  std::sort(anomalies.begin(), anomalies.end(), [](const Anomaly& a, const Anomaly& b) {
-    const base::Decimal left = a.difference.IsNegative() ? -a.difference : a.difference;
-    const base::Decimal right = b.difference.IsNegative() ? -b.difference : b.difference;
-    return left != right ? left > right : a.of < b.of;
-  });
+
+  std::optional<absl::CivilDay> UntilOf(const std::string& source) {
+    const auto [at, added] = until_.try_emplace(source);
+    if (added) at->second = known_.Until({source});
+    return at->second;
+  }
+
+  const absl::CivilDay first_;
+  const absl::CivilDay to_;
+  const AnomalyOptions& options_;
+  const EntityGraph& graph_;
+  const KnownDays& known_;
+  std::map<std::string, std::optional<absl::CivilDay>> until_;
+  std::optional<absl::CivilDay> earliest_;
+  absl::flat_hash_map<SeriesKey, BySource> all_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::vector<Anomaly>> FindAnomalies(CostService& costs, absl::CivilDay from,
+                                                   absl::CivilDay to, const AnomalyOptions& options,
+                                                   const std::vector<Suppression>& suppressions) {
+  if (to < from || to - from >= kMaxAnomalyDays) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("anomalies are looked for in 1 to ", kMaxAnomalyDays, " days"));
+  }
+  PURSER_ASSIGN_OR_RETURN(const KnownDays known, KnownDays::Of(costs));
+  const std::shared_ptr<const EntityGraph> graph = costs.graph();
+  Finder finder(from, to, options, *graph, known);
+  // In pieces, so that an answer's limit is met with three times as many entities.
+  for (absl::CivilDay first = from - kAnomalyHistoryDays; first <= to; first += kDaysOfAnAnswer) {
+    PURSER_ASSIGN_OR_RETURN(
+        const std::vector<CostRow> rows,
+        costs.Sums({.from = first,
+                    .to = std::min(to, first + (kDaysOfAnAnswer - 1)),
+                    .group_by = {options.dimension, Dimension::kSource, Dimension::kDay}}));
+    for (const CostRow& row : rows) PURSER_RETURN_IF_ERROR(finder.Add(row));
+  }
   std::vector<Anomaly> told;
-  for (Anomaly& anomaly : anomalies) {
-    if (told.size() == options.limit) break;
-    PURSER_RETURN_IF_ERROR(FindCause(costs, anomaly, options.measure));
-    if (!IsSuppressed(anomaly, suppressions)) told.push_back(std::move(anomaly));
+  for (absl::CivilDay day = from; day <= to; ++day) {
+    const size_t before = told.size();
+    for (Anomaly& anomaly : finder.Of(day)) {
+      if (told.size() - before == options.limit) break;
+      PURSER_RETURN_IF_ERROR(FindCause(costs, anomaly, options.measure));
+      if (!IsSuppressed(anomaly, suppressions)) told.push_back(std::move(anomaly));
+    }
   }
   return told;
 }

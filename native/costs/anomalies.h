@@ -17,6 +17,7 @@ namespace purser::costs {
 inline constexpr size_t kMaxSuppressions = 10'000;
 inline constexpr int kAnomalyHistoryDays = 56;  // eight of each weekday
 inline constexpr int kMinAnomalyHistoryDays = 14;
+inline constexpr int kMaxAnomalyDays = 31;  // looked at together
 
 // Robust z-score of the last value of `series`: its distance from the median of the same weekdays,
 // in standard deviations as estimated from the median absolute deviation of all days from theirs.
@@ -29,7 +30,7 @@ struct AnomalyOptions {
   double min_score = 3.5;
   // Differences below this are nobody's business, in the currency of the bill.
   base::Decimal min_amount = base::Decimal::FromInteger(10);
-  size_t limit = 200;
+  size_t limit = 200;  // of a day
 };
 
 struct Anomaly {
@@ -64,9 +65,11 @@ struct Suppression {
 absl::StatusOr<std::vector<Suppression>> ParseSuppressions(absl::string_view yaml,
                                                            absl::string_view file);
 
-// Anomalies of `day`, largest difference first.
-absl::StatusOr<std::vector<Anomaly>> FindAnomalies(CostService& costs, absl::CivilDay day,
-                                                   const AnomalyOptions& options,
+// Anomalies of the days from `from` to `to`, by day, the largest difference first. Of a day only
+// those sources are compared, with their own past, whose data reaches it. On the last day that a
+// source has, which may not be over, less than usual is nothing to tell.
+absl::StatusOr<std::vector<Anomaly>> FindAnomalies(CostService& costs, absl::CivilDay from,
+                                                   absl::CivilDay to, const AnomalyOptions& options,
                                                    const std::vector<Suppression>& suppressions);
 
 }  // namespace purser::costs

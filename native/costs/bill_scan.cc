@@ -7,6 +7,7 @@
 #include <optional>
 #include <thread>
 #include <tuple>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/hash.h"
@@ -69,6 +70,7 @@ class Scan {
     std::vector<SourceDictionary> dictionaries;
     const Binding* binding = nullptr;
     int64_t batches = 0;
+    size_t group_bytes = 0;  // its part of group_bytes_
   };
 
   int Threads() const {
@@ -138,8 +140,8 @@ class Scan {
   }
   absl::Status Fits(size_t number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     File& file = files_[number];
-    PURSER_ASSIGN_OR_RETURN(file.binding,
-                            Bind(request_.paths[number], file.bill->columns(), request_.wanted));
+    PURSER_ASSIGN_OR_RETURN(file.binding, Bind(request_.paths[number], file.bill->columns(),
+                                               request_.wanted, file.bill->maps()));
     return file.bill->Check(file.binding);
   }
 
@@ -175,21 +177,27 @@ class Scan {
       PURSER_RETURN_IF_ERROR(TellBadRows(number, *reader, batch, row));
       rows_.fetch_add(static_cast<int64_t>(batch.rows + reader->broken().size()),
                       std::memory_order_relaxed);
-      PURSER_RETURN_IF_ERROR(KeepSmall(worker.grouper));
+      PURSER_RETURN_IF_ERROR(KeepSmall(worker));
       if (worker.is_caller && ++worker.batches % 16 == 0) TellProgress();
     }
     return absl::OkStatus();
   }
 
-  // Holds the limit of the groups, or moves them to a file.
-  absl::Status KeepSmall(Grouper& grouper) {
-    if (request_.max_groups != 0) {
-      return grouper.table().groups() > request_.max_groups ? TooManyGroups() : absl::OkStatus();
-    }
-    if (grouper.table().bytes() <= request_.group_bytes / static_cast<size_t>(threads_)) {
+  // Moves the thread's groups to a file when all threads together have too many, unless they are so
+  // few that it would not help.
+  absl::Status KeepSmall(Worker& worker) {
+    const auto count = [&](size_t bytes) {
+      group_bytes_ += bytes - std::exchange(worker.group_bytes, bytes);
+      return group_bytes_.load(std::memory_order_relaxed);
+    };
+    const size_t bytes = worker.grouper.table().bytes();
+    if (count(bytes) <= request_.group_bytes ||
+        bytes <= request_.group_bytes / static_cast<size_t>(2 * threads_)) {
       return absl::OkStatus();
     }
-    return MoveToRun(grouper);
+    PURSER_RETURN_IF_ERROR(MoveToRun(worker.grouper));
+    count(0);
+    return absl::OkStatus();
   }
   absl::Status MoveToRun(Grouper& grouper) {
     {
@@ -202,12 +210,6 @@ class Scan {
     grouper.table().Clear();
     grouper.ForgetTable();
     return absl::OkStatus();
-  }
-
-  absl::Status TooManyGroups() const {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("the sums have more than ", request_.max_groups,
-                     " groups: group by less, or read fewer files at once"));
   }
 
   absl::Status TellBadRows(size_t number, const RowReader& reader, const RowBatch& batch,
@@ -266,9 +268,6 @@ class Scan {
       result.rows_added += grouper->rows_added();
       result.rounded += grouper->rounded();
     }
-    if (request_.max_groups != 0 && result.table->groups() > request_.max_groups) {
-      return TooManyGroups();
-    }
     {
       base::MutexLock runs_lock(runs_mutex_);
       result.runs = std::move(runs_);
@@ -298,6 +297,7 @@ class Scan {
   std::atomic<bool> failed_{false};
   std::atomic<int64_t> rows_{0};
   std::atomic<uint64_t> epochs_{0};
+  std::atomic<size_t> group_bytes_{0};  // of all threads
   base::Mutex mutex_;
   std::vector<File> files_;  // what is in them is guarded until the file is taken
   std::optional<Failure> failure_ ABSL_GUARDED_BY(mutex_);

@@ -34,11 +34,9 @@ struct ScanRequest {
   std::vector<std::string> paths;
   Wanted wanted;
   std::vector<KeyPart> parts;
-  size_t currency = 0;  // into parts
-  // More groups than this are an error. 0: no limit, those beyond `group_bytes` go to files.
-  size_t max_groups = 0;
-  size_t group_bytes = kScanGroupBytes;
-  int threads = 0;  // 0: as many as the machine has cores
+  size_t currency = 0;                   // into parts
+  size_t group_bytes = kScanGroupBytes;  // groups beyond go to files
+  int threads = 0;                       // 0: as many as the machine has cores
   size_t chunk_bytes = kCsvChunkBytes;
   bool hash = false;
   // The libduckdb that reads Parquet which is not read here, see readers/duckdb; "": none.

@@ -14,6 +14,7 @@
 #include "base/strings.h"
 #include "catalog/entity.h"
 #include "costs/forecast.h"
+#include "costs/known_days.h"
 #include "costs/readers/days.h"
 #include "costs/split.h"
 #include "document/yaml.h"
@@ -202,12 +203,17 @@ base::Decimal MeasureOf(const CostRow& row, Measure measure) {
   return Measures{row.billed, row.effective, row.list, row.contracted, row.charges}.Of(measure);
 }
 
-// One value per day from `from` to `to` in the budget's currency.
-absl::StatusOr<std::vector<base::Decimal>> Days(CostService& costs, const Budget& budget,
-                                                absl::CivilDay from, absl::CivilDay to) {
+struct Spending {
+  std::vector<base::Decimal> days;  // one value per day
+  std::set<std::string> sources;    // that charged something of late
+};
+
+// From `from` to `to` in the budget's currency.
+absl::StatusOr<Spending> SpendingOf(CostService& costs, const Budget& budget, absl::CivilDay from,
+                                    absl::CivilDay to) {
   QueryRequest request{.from = from,
                        .to = to,
-                       .group_by = {Dimension::kDay},
+                       .group_by = {Dimension::kDay, Dimension::kSource},
                        .filters = {{budget.dimension, {budget.of}}}};
   PURSER_ASSIGN_OR_RETURN(std::vector<CostRow> rows, costs.Sums(request));
   const bool foreign = std::any_of(rows.begin(), rows.end(), [&](const CostRow& row) {
@@ -221,16 +227,49 @@ absl::StatusOr<std::vector<base::Decimal>> Days(CostService& costs, const Budget
     }
     rows = *std::move(converted);
   }
-  std::vector<base::Decimal> days(static_cast<size_t>(to - from) + 1);
+  Spending spending;
+  spending.days.resize(static_cast<size_t>(to - from) + 1);
   for (const CostRow& row : rows) {
     PURSER_ASSIGN_OR_RETURN(const absl::CivilDay day, ParseDay(row.keys[0]));
-    days[static_cast<size_t>(day - from)] = MeasureOf(row, budget.measure);
+    base::Decimal& sum = spending.days[static_cast<size_t>(day - from)];
+    if (!base::Decimal::Add(sum, MeasureOf(row, budget.measure), &sum)) {
+      return absl::OutOfRangeError(absl::StrCat("budget ", budget.name, ": the sum does not fit"));
+    }
+    if (to - day < kEndedAfterDays) spending.sources.insert(row.keys[1]);
   }
-  return days;
+  return spending;
+}
+
+// Of the period: what is known of it, and the forecast of its other days.
+void AddForecast(const Spending& spending, absl::CivilDay first, absl::CivilDay until,
+                 BudgetState& state) {
+  std::vector<double> history;
+  base::Decimal sum;
+  for (absl::CivilDay day = first; day <= until; ++day) {
+    const base::Decimal amount = spending.days[static_cast<size_t>(day - first)];
+    history.push_back(static_cast<double>(amount.units()) / 1e18);
+    // What is spent altogether fits.
+    if (day >= state.from) base::Decimal::Add(sum, amount, &sum);
+  }
+  if (history.size() > static_cast<size_t>(kForecastHistoryDays)) {
+    history.erase(history.begin(), history.end() - kForecastHistoryDays);
+  }
+  const int ahead = static_cast<int>(state.to - until);
+  if (ahead < 1 || until < state.from - 1) return;
+  const absl::StatusOr<Forecast> forecast = MakeForecast(history, ahead);
+  if (!forecast.ok()) return;
+  double rest = 0;
+  for (const ForecastPoint& point : forecast->days) rest += point.expected;
+  const absl::StatusOr<base::Decimal> more =
+      base::Decimal::Parse(absl::StrFormat("%.2f", std::max(0.0, rest)));
+  if (!more.ok() || !base::Decimal::Add(sum, *more, &sum)) return;
+  state.forecast = std::max(sum, state.spent);
+  state.forecast_method = forecast->method;
 }
 
 absl::StatusOr<BudgetState> StateOf(CostService& costs, const EntityGraph& graph,
-                                    const Budget& budget, absl::CivilDay as_of,
+                                    const KnownDays& known, const Budget& budget,
+                                    absl::CivilDay as_of,
                                     const std::pair<absl::CivilDay, absl::CivilDay>& data) {
   BudgetState state;
   state.budget = budget;
@@ -239,12 +278,13 @@ absl::StatusOr<BudgetState> StateOf(CostService& costs, const EntityGraph& graph
   const absl::CivilDay until = std::min(as_of, data.second);
   const absl::CivilDay first =
       std::max(data.first, std::min(state.from, until - kForecastHistoryDays + 1));
-  std::vector<base::Decimal> days;
+  Spending spending;
   if (first <= until) {
-    PURSER_ASSIGN_OR_RETURN(days, Days(costs, budget, first, until));
+    PURSER_ASSIGN_OR_RETURN(spending, SpendingOf(costs, budget, first, until));
   }
   for (absl::CivilDay day = std::max(state.from, first); day <= until; ++day) {
-    if (!base::Decimal::Add(state.spent, days[static_cast<size_t>(day - first)], &state.spent)) {
+    if (!base::Decimal::Add(state.spent, spending.days[static_cast<size_t>(day - first)],
+                            &state.spent)) {
       return absl::OutOfRangeError(absl::StrCat("budget ", budget.name, ": the sum does not fit"));
     }
   }
@@ -263,24 +303,9 @@ absl::StatusOr<BudgetState> StateOf(CostService& costs, const EntityGraph& graph
       state.crossed = threshold;
     }
   }
-  std::vector<double> history;
-  for (const base::Decimal day : days) history.push_back(static_cast<double>(day.units()) / 1e18);
-  if (history.size() > static_cast<size_t>(kForecastHistoryDays)) {
-    history.erase(history.begin(), history.end() - kForecastHistoryDays);
-  }
-  const int ahead = static_cast<int>(state.to - until);
-  if (ahead < 1 || until < state.from) return state;
-  const absl::StatusOr<Forecast> forecast = MakeForecast(history, ahead);
-  if (!forecast.ok()) return state;
-  double rest = 0;
-  for (const ForecastPoint& point : forecast->days) rest += point.expected;
-  const absl::StatusOr<base::Decimal> more =
-      base::Decimal::Parse(absl::StrFormat("%.2f", std::max(0.0, rest)));
-  base::Decimal sum;
-  if (more.ok() && base::Decimal::Add(state.spent, *more, &sum)) {
-    state.forecast = sum;
-    state.forecast_method = forecast->method;
-  }
+  if (until < state.from) return state;
+  AddForecast(spending, first, std::min(until, known.Until(spending.sources).value_or(until)),
+              state);
   return state;
 }
 
@@ -324,13 +349,14 @@ absl::StatusOr<std::vector<BudgetState>> BudgetStates(CostService& costs,
                                                       const std::vector<Budget>& budgets,
                                                       absl::CivilDay as_of) {
   PURSER_ASSIGN_OR_RETURN(const auto data, costs.DataDays());
+  PURSER_ASSIGN_OR_RETURN(const KnownDays known, KnownDays::Of(costs));
   const std::shared_ptr<const EntityGraph> graph = costs.graph();
   std::vector<BudgetState> states;
   for (const Budget& budget : budgets) {
     // Without any data nothing is spent: the budgets are there all the same.
-    PURSER_ASSIGN_OR_RETURN(
-        BudgetState state,
-        StateOf(costs, *graph, budget, as_of, data.value_or(std::make_pair(as_of + 1, as_of))));
+    PURSER_ASSIGN_OR_RETURN(BudgetState state,
+                            StateOf(costs, *graph, known, budget, as_of,
+                                    data.value_or(std::make_pair(as_of + 1, as_of))));
     states.push_back(std::move(state));
   }
   return states;

@@ -16,6 +16,14 @@ using ::testing::IsEmpty;
 constexpr absl::CivilDay kFrom(2026, 10, 1);
 constexpr absl::CivilDay kTo(2026, 11, 30);
 
+// By team, then what else is said of `spec`.
+std::string RulesWith(absl::string_view more) {
+  return absl::StrCat(
+      "apiVersion: purser.dev/v1\nkind: CostAllocation\nspec:\n  rules:\n"
+      "    - { name: teams, tag: team, entity: \"group:default/{value}\" }\n",
+      more);
+}
+
 class DatabaseTest : public testing::CostsOnDatabaseTest {
  protected:
   void SetUp() override {
@@ -79,16 +87,10 @@ TEST_P(DatabaseTest, AnswersAreExact) {
 }
 
 TEST_P(DatabaseTest, RulesRelationsAndMetricsChangeHistory) {
-  rules_ = R"(
-apiVersion: purser.dev/v1
-kind: CostAllocation
-spec:
-  rules:
-    - { name: teams, tag: team, entity: "group:default/{value}" }
-    - { name: rest, subAccount: ["42"], share: common }
-  pools:
-    - { name: common, split: metric, metric: users }
-)";
+  rules_ = RulesWith(
+      "    - { name: rest, subAccount: [\"42\"], share: common }\n"
+      "  pools:\n"
+      "    - { name: common, split: metric, metric: users }\n");
   Start();
   const base::Decimal one = base::Decimal::FromInteger(1), three = base::Decimal::FromInteger(3);
   ASSERT_TRUE(service_
@@ -124,28 +126,15 @@ TEST_P(DatabaseTest, RulesThatDecideAlikeChangeNothing) {
   const auto before = Query({Dimension::kDay, Dimension::kEntity, Dimension::kService});
   const int64_t version = *service_->DataVersion();
   // Another rule that takes nothing, a comment, other members of the document.
-  rules_ = R"(
-# of nobody
-apiVersion: purser.dev/v1
-kind: CostAllocation
-metadata: { name: rules }
-spec:
-  rules:
-    - { name: teams, tag: team, entity: "group:default/{value}" }
-    - { name: nobody, subAccount: ["no such account"], entity: group:default/nobody }
-)";
+  rules_ = absl::StrCat("# of nobody\nmetadata: { name: rules }\n",
+                        RulesWith("    - { name: nobody, subAccount: [\"no such account\"], "
+                                  "entity: group:default/nobody }\n"));
   Start();
   EXPECT_EQ(*service_->DataVersion(), version);
   EXPECT_EQ(Query({Dimension::kDay, Dimension::kEntity, Dimension::kService}), before);
   // Of October only: November's cost is not looked at again.
-  rules_ = R"(
-apiVersion: purser.dev/v1
-kind: CostAllocation
-spec:
-  rules:
-    - { name: teams, tag: team, entity: "group:default/{value}" }
-    - { name: databases, match: {ServiceName: RDS}, entity: group:default/data }
-)";
+  rules_ = RulesWith(
+      "    - { name: databases, match: {ServiceName: RDS}, entity: group:default/data }\n");
   Start();
   EXPECT_GT(*service_->DataVersion(), version);
   EXPECT_LE(*service_->DataVersion(), version + 2) << "the decisions and one month";

@@ -1,8 +1,12 @@
-// What makes a delivery another one: its bytes, and what is looked at of them. And files that only
-// a libduckdb can read.
+// What makes a delivery another one: its bytes, and what is looked at of them; what it replaces;
+// how it is held in memory. And files that only a libduckdb can read.
+#include "costs/delivery.h"
+
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
+#include "costs/charge_row.h"
+#include "costs/month_allocator.h"
 #include "costs/readers/column_map.h"
 #include "costs/testing/cost_fixture.h"
 #include "gmock/gmock.h"
@@ -84,6 +88,139 @@ TEST_P(DeliveryTest, AColumnThatARuleNamesLaterIsReadFromTheSameFile) {
   EXPECT_FALSE(again->unchanged) << "the column was not kept the first time";
   EXPECT_THAT(Query({Dimension::kEntity}), ElementsAre("system:default/atlas EUR 5 5 1"));
   EXPECT_TRUE(Read(path)->unchanged);
+}
+
+TEST_P(DeliveryTest, ScopesOfASourceAreReplacedApart) {
+  const auto deliver = [&](const std::string& source, const std::string& billed) {
+    return service_->Ingest(
+        {.source = source, .paths = {Write("a.csv", testing::BillOf({{.billed = billed}}))}});
+  };
+  ASSERT_TRUE(deliver("cloud", "1").ok());
+  ASSERT_TRUE(deliver("cloud/payer=2", "20").ok());
+  ASSERT_TRUE(deliver("cloud/payer=2", "25").ok());
+  EXPECT_THAT(Query({Dimension::kSource}), ElementsAre("cloud USD 26 26 2"));
+  const auto invoices =
+      service_->Reconcile(absl::CivilDay(2026, 11, 1), absl::CivilDay(2026, 11, 1));
+  ASSERT_TRUE(invoices.ok()) << invoices.status();
+  ASSERT_EQ(invoices->size(), 2u);
+  EXPECT_EQ((*invoices)[1].source, "cloud/payer=2");
+  for (const char* const wrong : {"cloud/", "cloud/a b", "/a", "Cloud/a"}) {
+    EXPECT_EQ(deliver(wrong, "1").status().code(), absl::StatusCode::kInvalidArgument) << wrong;
+  }
+  // Whatever a bucket's folders are called makes a scope, and different ones different scopes.
+  EXPECT_EQ(SourceOf("aws", ""), "aws");
+  EXPECT_EQ(SourceOf("aws", "exports/focus"), "aws/exports/focus");
+  EXPECT_NE(SourceOf("aws", "Konten ä"), SourceOf("aws", "Konten ö"));
+  EXPECT_TRUE(deliver(SourceOf("aws", std::string(1'000, 'x') + " "), "1").ok());
+}
+
+// A month's memory is what its sums take in the form in which they are stored, however many threads
+// and temporary files they came through.
+TEST_P(DeliveryTest, SumsAreHeldInTheFormInWhichTheyAreStored) {
+  constexpr int kResources = 700;
+  std::vector<testing::Charge> charges;
+  for (int resource = 0; resource < kResources; ++resource) {
+    for (int day = 1; day <= 30; ++day) {
+      charges.push_back({.billed = absl::StrCat(resource % 97, ".", 123456 + day),
+                         .day = day,
+                         .resource = absl::StrCat("res-", resource)});
+    }
+  }
+  const std::string path = Write("month.csv", testing::BillOf(charges));
+  std::vector<std::string> read;
+  for (const size_t group_bytes : {kScanGroupBytes, size_t{64 << 10}}) {
+    const IngestRequest request{.source = "cloud", .paths = {path}};
+    Delivery delivery(request, {}, "", group_bytes);
+    Quarantine quarantine(folder_ + "/q", "a");
+    IngestReport report;
+    ASSERT_TRUE(delivery.Read(quarantine, report).ok());
+    const DeliveredSums& sums = delivery.sums();
+    EXPECT_EQ(sums.size(), charges.size());
+    // What is at work takes 96 bytes a sum, besides its key. The last page may be empty.
+    EXPECT_LT(sums.bytes(), sums.size() * 24 + (1 << 20));
+    std::string text;
+    ASSERT_TRUE(sums.ForEachSubject([&](uint32_t subject, const auto& months) {
+                      absl::StrAppend(&text, sums.subjects()[subject].resource_id, "\n");
+                      for (const DeliveredMonth& month : months) {
+                        for (const Fact& fact : month.facts) {
+                          absl::StrAppend(&text, month.month, " ", fact.day, " ",
+                                          fact.sums.billed.ToString(), "\n");
+                        }
+                      }
+                      return absl::OkStatus();
+                    })
+                    .ok());
+    read.push_back(std::move(text));
+  }
+  EXPECT_EQ(read[0], read[1]);
+}
+
+TEST_P(DeliveryTest, AMonthIsAllocatedInTheFormInWhichItIsStored) {
+  const auto allocation = Allocation::Default();
+  Numbers numbers;
+  const auto graph = EntityGraph::Empty();
+  const MetricSums metrics;
+  MonthAllocator allocator(*allocation, *graph, metrics, numbers);
+  const uint32_t item = numbers.items.NumberOf({"S3", "eu", "a", "Usage", "usage", "USD", ""});
+  const uint32_t bill = numbers.bills.NumberOf({"cloud", absl::CivilDay(2026, 11, 1), "42", ""});
+  constexpr int kEntities = 500;
+  for (int entity = 0; entity < kEntities; ++entity) {
+    const uint32_t place = allocator.PlaceOf(absl::StrCat("component:default/c", entity));
+    for (int day = 1; day <= 30; ++day) {
+      const base::Decimal amount = base::Decimal::FromInteger(entity * 31 + day);
+      allocator.Add(place, {item, bill, day, {amount, amount, {}, {}, 1}});
+    }
+  }
+  ASSERT_TRUE(allocator.Split().ok());
+  EXPECT_LT(allocator.bytes(), kEntities * 30 * 32);
+  std::map<NodeKind, int> nodes;
+  base::Decimal total;
+  ASSERT_TRUE(allocator
+                  .RollUp([&](uint32_t node, const std::vector<Fact>& facts) {
+                    ++nodes[numbers.nodes[node].kind];
+                    EXPECT_EQ(facts.size(), 30u);
+                    if (numbers.nodes[node].kind != NodeKind::kTotal) return absl::OkStatus();
+                    for (const Fact& fact : facts)
+                      base::Decimal::Add(total, fact.sums.billed, &total);
+                    return absl::OkStatus();
+                  })
+                  .ok());
+  EXPECT_EQ(nodes[NodeKind::kEntity], kEntities);
+  EXPECT_EQ(nodes[NodeKind::kTotal], 1);
+  // 30 days of 31 × (0 + … + 499), and 500 times 1 + … + 30.
+  EXPECT_EQ(total.ToString(),
+            absl::StrCat(30 * 31 * (kEntities - 1) * kEntities / 2 + kEntities * 30 * 31 / 2));
+}
+
+TEST_P(DeliveryTest, ARowOfAnyFormatIsACharge) {
+  const std::string focus =
+      Write("focus.csv",
+            "BilledCost,EffectiveCost,BillingCurrency,BillingPeriodStart,ChargePeriodStart,"
+            "ChargeCategory,ServiceName,ServiceProviderName,x_Team,Tags\n"
+            "1,1,EUR,2026-11-01,2026-11-02,Usage,A,Acme,,\n"
+            "1,1,EUR,2026-11-01,2026-11-02,Usage,B,Acme,red,\"{\"\"team\"\":\"\"web\"\"}\"\n");
+  const auto row = ReadChargeRow({.path = focus, .row = 2});
+  ASSERT_TRUE(row.ok()) << row.status();
+  EXPECT_EQ(row->at("ServiceName"), "B");
+  EXPECT_EQ(row->at("ProviderName"), "Acme") << "by its name of other versions";
+  EXPECT_EQ(row->at("x_Team"), "red");
+  EXPECT_EQ(row->at("Tags"), "{\"team\":\"web\"}");
+  EXPECT_FALSE(ReadChargeRow({.path = focus, .row = 1})->contains("Tags"));
+  EXPECT_EQ(ReadChargeRow({.path = focus, .row = 3}).status().code(), absl::StatusCode::kNotFound);
+  // A provider's own format: its columns as FOCUS's.
+  const std::string cur = Write(
+      "cur.csv",
+      "lineItem/LineItemType,lineItem/UsageAccountId,lineItem/ResourceId,"
+      "lineItem/UnblendedCost,lineItem/CurrencyCode,lineItem/UsageStartDate,"
+      "bill/BillingPeriodStartDate,lineItem/ProductCode,product/region,resourceTags/user:team\n"
+      "Usage,42,i-1,1,USD,2026-11-02T00:00:00Z,2026-11-01T00:00:00Z,AmazonEC2,eu-1,web\n");
+  const auto line = ReadChargeRow({.path = cur, .row = 1});
+  ASSERT_TRUE(line.ok()) << line.status();
+  EXPECT_EQ(line->at("SubAccountId"), "42");
+  EXPECT_EQ(line->at("ResourceId"), "i-1");
+  EXPECT_EQ(line->at("ChargeCategory"), "Usage");
+  const std::string json = Write("a.json", "{\"code\":200,\"data\":[{}]}");
+  EXPECT_FALSE(ReadChargeRow({.path = json, .row = 1}).ok());
 }
 
 TEST_P(DeliveryTest, ALibraryThatIsNoneIsToldAtTheStart) {

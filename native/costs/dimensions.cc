@@ -119,7 +119,7 @@ const std::string& ValueOf(const ChargeItem& item, Dimension dimension) {
 std::string ValueOf(const Bill& bill, Dimension dimension) {
   switch (dimension) {
     case Dimension::kSource:
-      return bill.source;
+      return std::string(SourceName(bill.source));
     case Dimension::kAccount:
       return bill.sub_account;
     case Dimension::kInvoice:

@@ -83,7 +83,7 @@ absl::Status EmbeddedEngine::Store(const EntityGraph& graph, const ReadDelivery&
     PURSER_ASSIGN_OR_RETURN(Numbers numbers, OwnNumbers(connection));
     PURSER_ASSIGN_OR_RETURN(
         const std::set<int64_t> months,
-        StoreDelivery(connection, read.request, read.report, read.delivery, read.decisions,
+        StoreDelivery(connection, read.request, read.report, read.sums, read.decisions,
                       options_.keep_deliveries, numbers, options_.clock->Now()));
     PURSER_ASSIGN_OR_RETURN(const std::string fingerprint,
                             AllocationFingerprint(connection, *options_.allocation, graph));

@@ -14,7 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "costs/decisions.h"
-#include "costs/delivery.h"
+#include "costs/delivered_sums.h"
 #include "costs/entity_graph.h"
 #include "costs/query.h"
 #include "costs/service.h"
@@ -25,7 +25,7 @@ namespace purser::costs {
 struct ReadDelivery {
   const IngestRequest& request;
   const IngestReport& report;
-  const Delivery& delivery;
+  const DeliveredSums& sums;
   const std::vector<Decisions>& decisions;
 };
 

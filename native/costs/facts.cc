@@ -11,6 +11,7 @@ namespace purser::costs {
 namespace {
 
 constexpr char kFormat = 1;
+constexpr size_t kUsualBytes = 24;  // of a fact
 // How the three other costs of a fact are written, two bits each.
 enum Form : uint8_t { kZero = 0, kAsBilled = 1, kOwn = 2 };
 
@@ -40,6 +41,21 @@ void PutAmount(base::Decimal amount, std::string& out) {
 Form FormOf(base::Decimal amount, base::Decimal billed) {
   if (amount.IsZero()) return kZero;
   return amount == billed ? kAsBilled : kOwn;
+}
+
+void PutFact(const Fact& fact, std::string& out) {
+  PutVarint(fact.item, out);
+  PutVarint(fact.bill, out);
+  out.push_back(static_cast<char>(fact.day));
+  const Form effective = FormOf(fact.sums.effective, fact.sums.billed);
+  const Form list = FormOf(fact.sums.list, fact.sums.billed);
+  const Form contracted = FormOf(fact.sums.contracted, fact.sums.billed);
+  out.push_back(static_cast<char>(effective | list << 2 | contracted << 4));
+  PutVarint(static_cast<uint64_t>(fact.sums.charges), out);
+  PutAmount(fact.sums.billed, out);
+  if (effective == kOwn) PutAmount(fact.sums.effective, out);
+  if (list == kOwn) PutAmount(fact.sums.list, out);
+  if (contracted == kOwn) PutAmount(fact.sums.contracted, out);
 }
 
 class Reader {
@@ -74,6 +90,25 @@ class Reader {
     *out = base::Decimal::FromUnits(static_cast<__int128>((bits & 1) != 0 ? ~half : half));
     return true;
   }
+  bool Take(Fact* fact) {
+    uint64_t item, bill, charges;
+    uint8_t day, forms;
+    if (!Varint(&item) || !Varint(&bill) || !Byte(&day) || !Byte(&forms) || !Varint(&charges) ||
+        !Amount(&fact->sums.billed) ||
+        !Amount(forms & 3, fact->sums.billed, &fact->sums.effective) ||
+        !Amount(forms >> 2 & 3, fact->sums.billed, &fact->sums.list) ||
+        !Amount(forms >> 4 & 3, fact->sums.billed, &fact->sums.contracted) || item > UINT32_MAX ||
+        bill > UINT32_MAX) {
+      return false;
+    }
+    fact->item = static_cast<uint32_t>(item);
+    fact->bill = static_cast<uint32_t>(bill);
+    fact->day = day;
+    fact->sums.charges = static_cast<int64_t>(charges);
+    return true;
+  }
+
+ private:
   bool Amount(uint8_t form, base::Decimal billed, base::Decimal* out) {
     switch (form) {
       case kZero:
@@ -89,7 +124,6 @@ class Reader {
     }
   }
 
- private:
   const char* at_;
   const char* end_;
 };
@@ -130,21 +164,8 @@ absl::Status Normalise(std::vector<Fact>& facts) {
 
 std::string EncodeFacts(const std::vector<Fact>& facts) {
   std::string out(1, kFormat);
-  out.reserve(2 + facts.size() * 24);
-  for (const Fact& fact : facts) {
-    PutVarint(fact.item, out);
-    PutVarint(fact.bill, out);
-    out.push_back(static_cast<char>(fact.day));
-    const Form effective = FormOf(fact.sums.effective, fact.sums.billed);
-    const Form list = FormOf(fact.sums.list, fact.sums.billed);
-    const Form contracted = FormOf(fact.sums.contracted, fact.sums.billed);
-    out.push_back(static_cast<char>(effective | list << 2 | contracted << 4));
-    PutVarint(static_cast<uint64_t>(fact.sums.charges), out);
-    PutAmount(fact.sums.billed, out);
-    if (effective == kOwn) PutAmount(fact.sums.effective, out);
-    if (list == kOwn) PutAmount(fact.sums.list, out);
-    if (contracted == kOwn) PutAmount(fact.sums.contracted, out);
-  }
+  out.reserve(2 + facts.size() * kUsualBytes);
+  for (const Fact& fact : facts) PutFact(fact, out);
   return out;
 }
 
@@ -156,23 +177,26 @@ absl::Status DecodeFacts(absl::string_view bytes, const std::function<void(const
   Reader reader(bytes.substr(1));
   Fact fact;
   while (!reader.done()) {
-    uint64_t item, bill, charges;
-    uint8_t day, forms;
-    if (!reader.Varint(&item) || !reader.Varint(&bill) || !reader.Byte(&day) ||
-        !reader.Byte(&forms) || !reader.Varint(&charges) || !reader.Amount(&fact.sums.billed) ||
-        !reader.Amount(forms & 3, fact.sums.billed, &fact.sums.effective) ||
-        !reader.Amount(forms >> 2 & 3, fact.sums.billed, &fact.sums.list) ||
-        !reader.Amount(forms >> 4 & 3, fact.sums.billed, &fact.sums.contracted) ||
-        item >= kMaxItems || bill >= kMaxItems || day < 1 || day > 31) {
+    if (!reader.Take(&fact) || fact.item >= kMaxItems || fact.bill >= kMaxItems || fact.day < 1 ||
+        fact.day > 31) {
       return damaged();
     }
-    fact.item = static_cast<uint32_t>(item);
-    fact.bill = static_cast<uint32_t>(bill);
-    fact.day = day;
-    fact.sums.charges = static_cast<int64_t>(charges);
     on_fact(fact);
   }
   return absl::OkStatus();
+}
+
+void FactList::Add(const Fact& fact) { PutFact(fact, bytes_); }
+
+void FactList::Add(const std::vector<Fact>& facts) {
+  for (const Fact& fact : facts) PutFact(fact, bytes_);
+}
+
+void FactList::Read(std::vector<Fact>& facts) const {
+  facts.clear();
+  Reader reader(bytes_);
+  while (!reader.done() && reader.Take(&facts.emplace_back())) {
+  }
 }
 
 int64_t MonthOf(absl::CivilDay day) { return day.year() * 100 + day.month(); }

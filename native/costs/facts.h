@@ -81,6 +81,21 @@ std::string EncodeFacts(const std::vector<Fact>& facts);
 // each fact in its order.
 absl::Status DecodeFacts(absl::string_view bytes, const std::function<void(const Fact&)>& on_fact);
 
+// Facts as they are stored, a fifth of the memory of those that are at work. One thread.
+class FactList {
+ public:
+  void Add(const Fact& fact);
+  void Add(const std::vector<Fact>& facts);
+  // Makes `facts` what was added, in that order.
+  void Read(std::vector<Fact>& facts) const;
+  bool empty() const { return bytes_.empty(); }
+  void Clear() { bytes_ = std::string(); }
+  size_t bytes() const { return bytes_.capacity(); }  // memory in use
+
+ private:
+  std::string bytes_;
+};
+
 // 202611 for a day of November 2026, and back to the first day.
 int64_t MonthOf(absl::CivilDay day);
 absl::CivilDay FirstDay(int64_t month);

@@ -11,7 +11,8 @@
 namespace purser::costs {
 namespace {
 
-// A group in a run: for each part its size and bytes, then the charges and the units of the sums.
+// A group in a run: how many of its first parts are those of the group before, for each other part
+// its size and bytes, then the charges and the units of the sums.
 struct Group {
   std::vector<std::string> keys;
   std::vector<__int128> units;
@@ -34,14 +35,15 @@ absl::Status CannotRead() {
   return base::ErrnoStatus(errno, "read groups back from a temporary file");
 }
 
-// False at the end.
+// False at the end. `group` is the one before.
 absl::StatusOr<bool> ReadGroup(std::FILE* file, Group& group) {
-  uint32_t size;
-  for (size_t part = 0; part < group.keys.size(); ++part) {
-    if (!ReadOne(file, &size)) {
-      if (part == 0 && std::feof(file) != 0) return false;
-      return CannotRead();
-    }
+  uint32_t same, size;
+  if (!ReadOne(file, &same)) {
+    if (std::feof(file) != 0) return false;
+    return CannotRead();
+  }
+  for (size_t part = same; part < group.keys.size(); ++part) {
+    if (!ReadOne(file, &size)) return CannotRead();
     group.keys[part].resize(size);
     if (std::fread(group.keys[part].data(), 1, size, file) != size) return CannotRead();
   }
@@ -62,9 +64,14 @@ absl::Status GroupRuns::Add(const GroupTable& table) {
   File file(std::tmpfile());
   if (file == nullptr) return CannotWrite();
   std::FILE* const to = file.get();
+  std::vector<absl::string_view> last;  // valid as long as the table
   PURSER_RETURN_IF_ERROR(table.ForEachSorted([&](const GroupTable::Row& row) -> absl::Status {
-    bool good = true;
-    for (const absl::string_view key : row.keys) {
+    uint32_t same = 0;
+    while (same < last.size() && last[same] == row.keys[same]) ++same;
+    last = row.keys;
+    bool good = WriteOne(to, same);
+    for (size_t part = same; part < row.keys.size(); ++part) {
+      const absl::string_view key = row.keys[part];
       good = good && WriteOne(to, static_cast<uint32_t>(key.size())) &&
              std::fwrite(key.data(), 1, key.size(), to) == key.size();
     }

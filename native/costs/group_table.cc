@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 #include <numeric>
+#include <utility>
 
 #include "base/status.h"
 
@@ -11,11 +12,41 @@ namespace purser::costs {
 namespace {
 
 constexpr size_t kFirstSlots = 4096;
+constexpr size_t kLineWords = 8;  // of the cache
 // Numbers grow: a part gets more bits than it needs now.
 constexpr int kFirstWidth = 6;
 constexpr int kSpareBits = 2;
 
 int BitsFor(size_t values) { return values < 2 ? 1 : static_cast<int>(std::bit_width(values - 1)); }
+
+// A group by its (first) word of ranks.
+struct Place {
+  uint64_t key;
+  uint32_t index;
+};
+
+// By the keys' bits from `low` on: digit after digit, the lowest first, which looks at each place a
+// few times only.
+void SortPlaces(LargeArray<Place>& places, int low) {
+  constexpr int kDigitBits = 11;
+  constexpr size_t kDigits = size_t{1} << kDigitBits;
+  LargeArray<Place> sorted(places.size());
+  for (int shift = low; shift < 64; shift += kDigitBits) {
+    const auto digit = [&](const Place& place) { return place.key >> shift & (kDigits - 1); };
+    std::vector<uint32_t> next(kDigits);
+    for (const Place& place : places) ++next[digit(place)];
+    uint32_t begin = 0;
+    for (uint32_t& count : next) begin += std::exchange(count, begin);
+    for (const Place& place : places) sorted[next[digit(place)]++] = place;
+    places.swap(sorted);
+  }
+}
+
+// A group's words: a small one is in one line of the cache.
+size_t StrideOf(size_t key_words, size_t measures) {
+  const size_t words = key_words + 1 + 2 * measures;
+  return words <= kLineWords ? std::bit_ceil(words) : words;
+}
 
 absl::Status Overflow() {
   return absl::OutOfRangeError(
@@ -24,23 +55,24 @@ absl::Status Overflow() {
 
 }  // namespace
 
-GroupTable::GroupTable(size_t parts, size_t measures) : parts_(parts), measures_(measures) {
+GroupTable::GroupTable(size_t parts, size_t measures)
+    : parts_(parts), measures_(measures), slots_(0) {
   Clear();
 }
 
 void GroupTable::Clear() {
   for (TextDictionary& part : parts_) part.Clear();
   fields_ = LayOut(std::vector<int>(parts_.size(), kFirstWidth), &words_);
-  stride_ = words_ + 1 + 2 * measures_;
+  stride_ = StrideOf(words_, measures_);
   groups_ = 0;
   pages_.clear();
-  slots_.assign(kFirstSlots, Slot());
-  slots_.shrink_to_fit();
+  slabs_.clear();
+  slab_bytes_ = free_pages_ = 0;
+  GrowSlots(kFirstSlots);
 }
 
 size_t GroupTable::bytes() const {
-  size_t bytes =
-      (pages_.size() << kPageBits) * stride_ * sizeof(uint64_t) + slots_.size() * sizeof(Slot);
+  size_t bytes = slab_bytes_ + slots_.size() * sizeof(Slot);
   for (const TextDictionary& part : parts_) bytes += part.bytes();
   return bytes;
 }
@@ -108,17 +140,19 @@ uint64_t* GroupTable::FindOrAdd(const uint64_t* key, uint64_t hash) {
     at = (at + 1) & mask;
   }
   if (groups_ >> kPageBits == pages_.size()) {
-    pages_.push_back(std::make_unique<uint64_t[]>((size_t{1} << kPageBits) * stride_));
+    AddPage();
   }
   uint64_t* const record = Record(groups_++);
   std::memcpy(record, key, words_ * sizeof(uint64_t));
+  std::fill(record + words_, record + stride_, 0);
   slots_[at] = {tag, static_cast<uint32_t>(groups_)};
   if (groups_ * 2 > slots_.size()) GrowSlots(slots_.size() * 2);
   return record;
 }
 
 void GroupTable::GrowSlots(size_t slots) {
-  slots_.assign(slots, Slot());
+  slots_ = LargeArray<Slot>(slots);
+  std::fill(slots_.begin(), slots_.end(), Slot());
   const size_t mask = slots - 1;
   for (size_t i = 0; i < groups_; ++i) {
     const uint64_t hash = HashOf(Record(i), words_);
@@ -126,6 +160,17 @@ void GroupTable::GrowSlots(size_t slots) {
     while (slots_[at].index_plus_one != 0) at = (at + 1) & mask;
     slots_[at] = {static_cast<uint32_t>(hash >> 32), static_cast<uint32_t>(i + 1)};
   }
+}
+
+void GroupTable::AddPage() {
+  const size_t words = stride_ << kPageBits;
+  if (free_pages_ == 0) {
+    free_pages_ = pages_.size() < kSlabPages ? 1 : kSlabPages;
+    slabs_.emplace_back().Reserve(free_pages_ * words * sizeof(uint64_t));
+    slab_bytes_ += slabs_.back().capacity();
+  }
+  --free_pages_;
+  pages_.push_back(reinterpret_cast<uint64_t*>(slabs_.back().data()) + free_pages_ * words);
 }
 
 void GroupTable::FitFields() {
@@ -141,66 +186,87 @@ void GroupTable::FitFields() {
   const std::vector<Field> old_fields = std::move(fields_);
   const size_t old_words = words_, old_stride = stride_;
   fields_ = LayOut(widths, &words_);
-  stride_ = words_ + 1 + 2 * measures_;
-  std::vector<std::unique_ptr<uint64_t[]>> old_pages = std::move(pages_);
-  pages_.clear();
+  stride_ = StrideOf(words_, measures_);
+  const std::vector<uint64_t*> old_pages = std::exchange(pages_, {});
+  const std::vector<LargeBuffer> old_slabs = std::exchange(slabs_, {});
+  slab_bytes_ = free_pages_ = 0;
   for (size_t page = 0; page < old_pages.size(); ++page) {
-    pages_.push_back(std::make_unique<uint64_t[]>((size_t{1} << kPageBits) * stride_));
+    AddPage();
     for (size_t i = page << kPageBits; i < std::min(groups_, (page + 1) << kPageBits); ++i) {
-      const uint64_t* const from = old_pages[page].get() + (i - (page << kPageBits)) * old_stride;
+      const uint64_t* const from = old_pages[page] + (i - (page << kPageBits)) * old_stride;
       uint64_t* const to = Record(i);
+      std::fill(to, to + stride_, 0);
       for (size_t part = 0; part < fields_.size(); ++part) {
         to[fields_[part].word] |= static_cast<uint64_t>(CodeIn(from, old_fields[part]))
                                   << fields_[part].shift;
       }
       std::memcpy(to + words_, from + old_words, (1 + 2 * measures_) * sizeof(uint64_t));
     }
-    old_pages[page].reset();
   }
   GrowSlots(slots_.size());
 }
 
 absl::Status GroupTable::Add(const Batch& batch) {
   FitFields();
+  keys_.resize(kBlock * words_);
+  same_.assign(words_, 0);
+  for (size_t part = 0; part < fields_.size(); ++part) {
+    if (batch.same[part] == 0) continue;
+    same_[fields_[part].word] |= static_cast<uint64_t>(batch.codes[part][0]) << fields_[part].shift;
+  }
   for (size_t first = 0; first < batch.rows; first += kBlock) {
-    PURSER_RETURN_IF_ERROR(AddBlock(batch, first, std::min(kBlock, batch.rows - first)));
+    const size_t count = std::min(kBlock, batch.rows - first);
+    PURSER_RETURN_IF_ERROR(words_ == 1 ? AddBlock<true>(batch, first, count)
+                                       : AddBlock<false>(batch, first, count));
   }
   return absl::OkStatus();
 }
 
-// In three passes, so that memory is on its way while the others are looked at.
-absl::Status GroupTable::AddBlock(const Batch& batch, size_t first, size_t count) {
-  keys_.assign(kBlock * words_, 0);
-  uint64_t hashes[kBlock];
-  uint64_t* records[kBlock];
-  for (size_t part = 0; part < fields_.size(); ++part) {
-    const Field field = fields_[part];
-    const uint32_t* const codes = batch.codes[part].data() + first;
-    uint64_t* const word = keys_.data() + field.word;
-    for (size_t i = 0; i < count; ++i) {
-      word[i * words_] |= static_cast<uint64_t>(codes[i]) << field.shift;
-    }
-  }
+void GroupTable::Prefetch(const uint64_t* keys, size_t count, size_t words, uint64_t* hashes,
+                          uint64_t** records) const {
   const size_t mask = slots_.size() - 1;
   for (size_t i = 0; i < count; ++i) {
-    hashes[i] = HashOf(keys_.data() + i * words_, words_);
+    hashes[i] = HashOf(keys + i * words, words);
     __builtin_prefetch(slots_.data() + (hashes[i] & mask));
   }
   for (size_t i = 0; i < count; ++i) {
-    const Slot slot = slots_[hashes[i] & mask];
+    const auto tag = static_cast<uint32_t>(hashes[i] >> 32);
+    size_t at = hashes[i] & mask;
+    while (slots_[at].index_plus_one != 0 && slots_[at].tag != tag) at = (at + 1) & mask;
     records[i] = nullptr;
-    if (slot.index_plus_one != 0 && slot.tag == static_cast<uint32_t>(hashes[i] >> 32)) {
-      records[i] = Record(slot.index_plus_one - 1);
-      __builtin_prefetch(records[i], 1);
-      __builtin_prefetch(records[i] + stride_ - 1, 1);
+    if (slots_[at].index_plus_one != 0) {
+      records[i] = Record(slots_[at].index_plus_one - 1);
+      for (size_t word = 0; word < stride_; word += kLineWords) {
+        __builtin_prefetch(records[i] + word, 1);
+      }
     }
   }
+}
+
+template <bool kOneWord>
+absl::Status GroupTable::AddBlock(const Batch& batch, size_t first, size_t count) {
+  const size_t words = kOneWord ? 1 : words_;
+  uint64_t* const keys = keys_.data();
+  for (size_t i = 0; i < count * words; ++i) keys[i] = same_[kOneWord ? 0 : i % words];
+  for (size_t part = 0; part < fields_.size(); ++part) {
+    if (batch.same[part] != 0) continue;
+    const Field field = fields_[part];
+    const uint32_t* const codes = batch.codes[part].data() + first;
+    uint64_t* const word = keys + field.word;
+    for (size_t i = 0; i < count; ++i) {
+      word[i * words] |= static_cast<uint64_t>(codes[i]) << field.shift;
+    }
+  }
+  uint64_t hashes[kBlock] = {};
+  uint64_t* records[kBlock] = {};
+  Prefetch(keys, count, words, hashes, records);
   for (size_t i = 0; i < count; ++i) {
     if (!batch.skip.empty() && batch.skip[first + i] != 0) continue;
-    const uint64_t* const key = keys_.data() + i * words_;
+    const uint64_t* const key = keys + i * words;
     uint64_t* record = records[i];
-    if (record == nullptr || !SameKey(record, key)) record = FindOrAdd(key, hashes[i]);
-    uint64_t* sum = record + words_;
+    const bool found = record != nullptr && (kOneWord ? record[0] == key[0] : SameKey(record, key));
+    if (!found) record = FindOrAdd(key, hashes[i]);
+    uint64_t* sum = record + words;
     ++*sum++;
     for (size_t measure = 0; measure < measures_; ++measure, sum += 2) {
       if (!AddUnits(sum, (*batch.units)[measure][first + i])) return Overflow();
@@ -219,21 +285,28 @@ absl::Status GroupTable::Merge(const GroupTable& other) {
     }
   }
   FitFields();
-  std::vector<uint64_t> key(words_);
-  for (size_t i = 0; i < other.groups_; ++i) {
-    const uint64_t* const from = other.Record(i);
-    std::fill(key.begin(), key.end(), 0);
-    for (size_t part = 0; part < fields_.size(); ++part) {
-      key[fields_[part].word] |=
-          static_cast<uint64_t>(mine[part][other.CodeIn(from, other.fields_[part])])
-          << fields_[part].shift;
+  keys_.resize(kBlock * words_);
+  uint64_t hashes[kBlock] = {};
+  uint64_t* records[kBlock] = {};
+  for (size_t first = 0; first < other.groups_; first += kBlock) {
+    const size_t count = std::min(kBlock, other.groups_ - first);
+    std::fill(keys_.begin(), keys_.end(), 0);
+    for (size_t i = 0; i < count; ++i) {
+      const uint64_t* const from = other.Record(first + i);
+      uint64_t* const key = keys_.data() + i * words_;
+      for (size_t part = 0; part < fields_.size(); ++part) {
+        key[fields_[part].word] |=
+            static_cast<uint64_t>(mine[part][other.CodeIn(from, other.fields_[part])])
+            << fields_[part].shift;
+      }
     }
-    uint64_t* const to = FindOrAdd(key.data(), HashOf(key.data(), words_));
-    to[words_] += from[other.words_];
-    for (size_t measure = 0; measure < measures_; ++measure) {
-      if (!AddUnits(to + words_ + 1 + 2 * measure,
-                    UnitsOf(from + other.words_ + 1 + 2 * measure))) {
-        return Overflow();
+    Prefetch(keys_.data(), count, words_, hashes, records);
+    for (size_t i = 0; i < count; ++i) {
+      const uint64_t* from = other.Record(first + i) + other.words_;
+      uint64_t* to = FindOrAdd(keys_.data() + i * words_, hashes[i]) + words_;
+      *to++ += *from++;
+      for (size_t measure = 0; measure < measures_; ++measure, to += 2, from += 2) {
+        if (!AddUnits(to, UnitsOf(from))) return Overflow();
       }
     }
   }
@@ -257,27 +330,39 @@ absl::Status GroupTable::ForEachSorted(
   }
   size_t words = 0;
   const std::vector<Field> fields = LayOut(widths, &words);
-  std::vector<uint64_t> keys(groups_ * words);
+  // Of groups, the words of their ranks one behind the other, of which most have only one.
+  std::vector<uint64_t> keys(words == 1 ? 0 : groups_ * words);
+  LargeArray<Place> order(groups_);
   for (size_t i = 0; i < groups_; ++i) {
     const uint64_t* const record = Record(i);
+    order[i] = {0, static_cast<uint32_t>(i)};
+    uint64_t* const key = words == 1 ? &order[i].key : &keys[i * words];
     for (size_t part = 0; part < fields.size(); ++part) {
-      keys[i * words + fields[part].word] |=
-          static_cast<uint64_t>(ranks[part][CodeIn(record, fields_[part])]) << fields[part].shift;
+      key[fields[part].word] |= static_cast<uint64_t>(ranks[part][CodeIn(record, fields_[part])])
+                                << fields[part].shift;
     }
+    order[i].key = key[0];
   }
-  std::vector<std::pair<uint64_t, uint32_t>> order(groups_);
-  for (size_t i = 0; i < groups_; ++i) order[i] = {keys[i * words], static_cast<uint32_t>(i)};
-  std::sort(order.begin(), order.end(), [&](const auto& a, const auto& b) {
-    if (a.first != b.first || words == 1) return a.first < b.first;
-    const uint64_t* const x = keys.data() + a.second * words;
-    const uint64_t* const y = keys.data() + b.second * words;
-    return std::lexicographical_compare(x, x + words, y, y + words);
-  });
+  if (words == 1) {
+    SortPlaces(order, fields.back().shift);
+  } else {
+    std::sort(order.begin(), order.end(), [&](const Place& a, const Place& b) {
+      if (a.key != b.key) return a.key < b.key;
+      const uint64_t* const x = keys.data() + a.index * words;
+      const uint64_t* const y = keys.data() + b.index * words;
+      return std::lexicographical_compare(x, x + words, y, y + words);
+    });
+  }
   Row row;
   row.keys.resize(parts_.size());
   row.sums.resize(measures_);
-  for (const auto& [first_word, index] : order) {
-    const uint64_t* const record = Record(index);
+  for (size_t i = 0; i < groups_; ++i) {
+    constexpr size_t kAhead = 16;  // records on their way from memory
+    if (i + kAhead < groups_) {
+      const uint64_t* const later = Record(order[i + kAhead].index);
+      for (size_t word = 0; word < stride_; word += kLineWords) __builtin_prefetch(later + word);
+    }
+    const uint64_t* const record = Record(order[i].index);
     for (size_t part = 0; part < parts_.size(); ++part) {
       row.keys[part] = parts_[part].TextOf(CodeIn(record, fields_[part]));
     }

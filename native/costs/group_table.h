@@ -9,13 +9,13 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "base/decimal.h"
+#include "costs/readers/large_buffer.h"
 #include "costs/readers/text_dictionary.h"
 
 namespace purser::costs {
@@ -31,6 +31,7 @@ class GroupTable {
   struct Batch {
     size_t rows = 0;
     std::vector<std::vector<uint32_t>> codes;
+    std::vector<uint8_t> same;  // by part: its number stands only once, for all rows
     const std::vector<std::vector<__int128>>* units = nullptr;
     std::vector<uint8_t> skip;  // rows left out; empty: none
   };
@@ -77,7 +78,7 @@ class GroupTable {
 
   // A group: the words of its key, the number of charges, two words for each sum.
   uint64_t* Record(size_t index) const {
-    return pages_[index >> kPageBits].get() + (index & ((size_t{1} << kPageBits) - 1)) * stride_;
+    return pages_[index >> kPageBits] + (index & ((size_t{1} << kPageBits) - 1)) * stride_;
   }
   static uint64_t HashOf(const uint64_t* key, size_t words);
   bool SameKey(const uint64_t* record, const uint64_t* key) const;
@@ -85,13 +86,21 @@ class GroupTable {
   static __int128 UnitsOf(const uint64_t* sum);
   uint64_t* FindOrAdd(const uint64_t* key, uint64_t hash);
   void GrowSlots(size_t slots);
+  // Memory for the next 2^kPageBits groups.
+  void AddPage();
   // Makes room in the keys for all numbers given out so far.
   void FitFields();
   static std::vector<Field> LayOut(const std::vector<int>& widths, size_t* words);
   uint32_t CodeIn(const uint64_t* record, const Field& field) const;
+  template <bool kOneWord>
   absl::Status AddBlock(const Batch& batch, size_t first, size_t count);
+  // Hashes of a block's keys, and the records that are likely theirs, or null; in two passes, so
+  // that memory is on its way to some while the others are looked at.
+  void Prefetch(const uint64_t* keys, size_t count, size_t words, uint64_t* hashes,
+                uint64_t** records) const;
 
   static constexpr int kPageBits = 12;
+  static constexpr size_t kSlabPages = 8;  // had at once by a table that is large already
   static constexpr size_t kBlock = 64;
 
   std::vector<TextDictionary> parts_;
@@ -100,9 +109,13 @@ class GroupTable {
   size_t words_ = 1;
   size_t stride_ = 0;
   size_t groups_ = 0;
-  std::vector<std::unique_ptr<uint64_t[]>> pages_;
-  std::vector<Slot> slots_;
+  std::vector<uint64_t*> pages_;
+  std::vector<LargeBuffer> slabs_;  // what the pages are in
+  size_t slab_bytes_ = 0;
+  size_t free_pages_ = 0;  // of the last slab
+  LargeArray<Slot> slots_;
   std::vector<uint64_t> keys_;  // of a block
+  std::vector<uint64_t> same_;  // what the keys of a batch have in common
 };
 
 }  // namespace purser::costs

@@ -17,6 +17,18 @@ constexpr uint32_t kUnknown = ~uint32_t{0};
 constexpr uint32_t kWrong = kUnknown - 1;
 constexpr absl::string_view kCategories[] = {"Usage", "Purchase", "Tax", "Credit", "Adjustment"};
 
+// Whether all rows have one number; mostly the first few tell that they have not.
+bool AllSame(const std::vector<uint32_t>& codes, size_t rows) {
+  constexpr size_t kAtOnce = 64;
+  for (size_t first = 0; first < rows; first += kAtOnce) {
+    const size_t end = std::min(rows, first + kAtOnce);
+    uint32_t differ = 0;
+    for (size_t row = first; row < end; ++row) differ |= codes[row] ^ codes[0];
+    if (differ != 0) return false;
+  }
+  return rows > 0;
+}
+
 }  // namespace
 
 Grouper::Grouper(std::vector<KeyPart> parts, size_t measures, size_t currency)
@@ -26,6 +38,7 @@ Grouper::Grouper(std::vector<KeyPart> parts, size_t measures, size_t currency)
       table_(std::make_unique<GroupTable>(parts_.size(), measures)),
       maps_(parts_.size()) {
   pending_.codes.resize(parts_.size());
+  pending_.same.resize(parts_.size());
 }
 
 void Grouper::Use(const Binding& binding) {
@@ -120,7 +133,8 @@ absl::Status Grouper::Add(RowBatch& batch, std::vector<SourceDictionary>& dictio
     std::vector<uint32_t>& out = pending_.codes[i];
     if (text.source < 0) {
       PURSER_ASSIGN_OR_RETURN(const std::string value, Value(parts_[i], text.constant));
-      out.assign(batch.rows, table_->part(i).CodeOf(value));
+      out.assign(1, table_->part(i).CodeOf(value));
+      pending_.same[i] = 1;
       continue;
     }
     const size_t source = static_cast<size_t>(text.source);
@@ -134,10 +148,22 @@ absl::Status Grouper::Add(RowBatch& batch, std::vector<SourceDictionary>& dictio
       map.codes.resize(dictionary.texts.size(), kUnknown);
     }
     const std::vector<uint32_t>& in = batch.codes[source];
+    // A text not met before is left to the loop, which finds out what it means.
+    pending_.same[i] = AllSame(in, batch.rows) && map.codes[in[0]] < kWrong;
+    if (pending_.same[i] != 0) {
+      out.assign(1, map.codes[in[0]]);
+      continue;
+    }
     out.resize(batch.rows);
+    uint32_t any = 0;
+    for (size_t row = 0; row < batch.rows; ++row) {
+      out[row] = map.codes[in[row]];
+      any |= out[row];
+    }
+    if (any >> 31 == 0) continue;  // neither unknown nor wrong
     for (size_t row = 0; row < batch.rows; ++row) {
       uint32_t code = map.codes[in[row]];
-      if (__builtin_expect(code >= kWrong, 0)) {
+      if (code >= kWrong) {
         if (code == kUnknown) {
           // Parts of the same source that were looked at with an older epoch come later and are
           // brought up to date here.
@@ -187,26 +213,30 @@ absl::Status Grouper::AddTotals(const RowBatch& batch) {
     total_of_.push_back(nullptr);
   }
   const std::vector<uint32_t>& codes = pending_.codes[currency_];
-  const auto left_out = [&](size_t row) {
-    return !pending_.skip.empty() && pending_.skip[row] != 0;
-  };
+  const bool all = pending_.skip.empty();
+  const bool same = pending_.same[currency_] != 0;
   // Rows of one currency follow each other.
   for (size_t first = 0, end = 0; first < batch.rows; first = end) {
+    if (same) end = batch.rows;
     while (end < batch.rows && codes[end] == codes[first]) ++end;
-    ControlTotal*& total = total_of_[codes[first]];
-    for (size_t row = first; row < end; ++row) {
-      if (left_out(row)) continue;
-      if (total == nullptr) {
-        total = &totals_[std::string(currencies.TextOf(codes[first]))];
-        total->units.resize(measures_);
-      }
-      ++total->rows;
+    const auto begin = pending_.skip.begin() + static_cast<std::ptrdiff_t>(all ? 0 : first);
+    const auto rows = all ? static_cast<int64_t>(end - first)
+                          : std::count(begin, begin + static_cast<std::ptrdiff_t>(end - first), 0);
+    if (rows == 0) continue;  // their currency may be none
+    ControlTotal*& total = total_of_[codes[same ? 0 : first]];
+    if (total == nullptr) {
+      total = &totals_[std::string(currencies.TextOf(codes[same ? 0 : first]))];
+      total->units.resize(measures_);
     }
-    for (size_t measure = 0; measure < measures_ && total != nullptr; ++measure) {
+    total->rows += rows;
+    for (size_t measure = 0; measure < measures_; ++measure) {
       __int128 sum = total->units[measure];
+      bool fits = true;
       for (size_t row = first; row < end; ++row) {
-        if (left_out(row)) continue;
-        if (!__builtin_add_overflow(sum, batch.units[measure][row], &sum)) continue;
+        if (!all && pending_.skip[row] != 0) continue;
+        fits &= !__builtin_add_overflow(sum, batch.units[measure][row], &sum);
+      }
+      if (!fits) {
         return absl::OutOfRangeError(
             "the sum of all costs does not fit into ±170141183460469231731: is an amount in the "
             "file wrong?");

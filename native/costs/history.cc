@@ -4,6 +4,7 @@
 #include <optional>
 #include <tuple>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "costs/readers/days.h"
@@ -255,12 +256,29 @@ absl::StatusOr<int64_t> ForgetMonths(store::Connection& connection, int64_t firs
     PURSER_RETURN_IF_ERROR(
         connection.ExecuteLater(absl::StrCat("DELETE FROM ", table, " WHERE month < $1"), {first}));
   }
-  const std::string day = DayText(FirstDay(first));
-  PURSER_RETURN_IF_ERROR(
-      connection.ExecuteLater("DELETE FROM cost_periods WHERE last_day < $1", {day}));
-  PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
-      "UPDATE cost_periods SET first_day = $1 WHERE first_day < $1", {day}));
+  PURSER_RETURN_IF_ERROR(ForgetPeriodsBefore(connection, FirstDay(first)));
   return rows[0].Int(0);
+}
+
+absl::Status ForgetPeriodsBefore(store::Connection& connection, absl::CivilDay first) {
+  const std::string day = DayText(first);
+  for (const char* const statement : {
+           "DELETE FROM cost_periods WHERE last_day < $1",
+           "UPDATE cost_periods SET first_day = $1 WHERE first_day < $1",
+           "DELETE FROM cost_metrics WHERE day < $1",
+           "DELETE FROM cost_totals WHERE billing_period < $1 AND NOT EXISTS (SELECT 1 FROM "
+           "cost_periods p JOIN cost_ingests i ON i.source = p.source WHERE i.id = "
+           "cost_totals.ingest AND p.billing_period = cost_totals.billing_period)",
+       }) {
+    PURSER_RETURN_IF_ERROR(connection.ExecuteLater(statement, {day}));
+  }
+  // The newest stays, so that no number is given twice.
+  return connection.ExecuteLater(
+      "DELETE FROM cost_ingests WHERE id < (SELECT max(id) FROM cost_ingests) AND NOT EXISTS "
+      "(SELECT 1 FROM cost_totals t WHERE t.ingest = cost_ingests.id) AND NOT EXISTS "
+      "(SELECT 1 FROM cost_periods p WHERE p.ingest = cost_ingests.id) AND NOT EXISTS "
+      "(SELECT 1 FROM cost_replaced_facts r WHERE r.ingest = cost_ingests.id)",
+      {});
 }
 
 absl::Status ForgetSubjects(store::Connection& connection, const std::string& source) {
@@ -278,7 +296,12 @@ absl::StatusOr<std::vector<StoredDelivery>> ListDeliveries(store::Connection& co
         absl::StrCat("limit ", limit, " is not 1 to ", kMaxListedDeliveries));
   }
   if (source.empty()) return DeliveriesOf(connection, "", {}, static_cast<size_t>(limit));
-  return DeliveriesOf(connection, "WHERE i.source = $1", {source}, static_cast<size_t>(limit));
+  if (absl::StrContains(source, '/')) {
+    return DeliveriesOf(connection, "WHERE i.source = $1", {source}, static_cast<size_t>(limit));
+  }
+  // Names have no characters that LIKE knows.
+  return DeliveriesOf(connection, "WHERE (i.source = $1 OR i.source LIKE $2)",
+                      {source, source + "/%"}, static_cast<size_t>(limit));
 }
 
 absl::StatusOr<ComparedDeliveries> ChooseDeliveries(store::Connection& connection,

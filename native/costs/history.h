@@ -42,6 +42,10 @@ absl::Status ForgetReplaced(store::Connection& connection, const std::string& so
 // Returns how many months went.
 absl::StatusOr<int64_t> ForgetMonths(store::Connection& connection, int64_t first);
 
+// Of any engine: what is known of billing periods that ended before `first`, deliveries that said
+// nothing of later ones, and metrics.
+absl::Status ForgetPeriodsBefore(store::Connection& connection, absl::CivilDay first);
+
 // Subjects that nothing refers to any more.
 absl::Status ForgetSubjects(store::Connection& connection, const std::string& source);
 

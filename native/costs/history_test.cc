@@ -192,6 +192,10 @@ TEST_P(HistoryTest, SaysWhyTwoCannotBeCompared) {
 TEST_P(HistoryTest, OldMonthsAreForgotten) {
   options_.keep_months = 2;
   Start();
+  ASSERT_TRUE(service_
+                  ->AddMetrics({{"orders", "group:default/web", absl::CivilDay(2026, 8, 1),
+                                 base::Decimal::FromInteger(1)}})
+                  .ok());
   for (const int month : {8, 9, 10}) Deliver({{.billed = "1", .month = month}});
   EXPECT_THAT(Query({Dimension::kMonth}), ElementsAre("2026-09 USD 1 1 1", "2026-10 USD 1 1 1"));
   Deliver({{.billed = "1", .month = 11}});
@@ -203,6 +207,10 @@ TEST_P(HistoryTest, OldMonthsAreForgotten) {
   EXPECT_THAT(Query({Dimension::kMonth}), ElementsAre("2026-10 USD 1 1 1", "2026-11 USD 1 1 1"));
   EXPECT_EQ(Count(servers_ == nullptr ? "cost_facts" : "cost_charge_segments"), 2);
   EXPECT_EQ(Count("cost_months"), 2);
+  EXPECT_EQ(Count("cost_metrics"), 0);
+  EXPECT_EQ(Count("cost_totals"), 2);
+  EXPECT_EQ(Count("cost_ingests"), 3) << "those of both months, and the newest";
+  EXPECT_EQ(service_->Deliveries("", 10)->size(), 2u);
   EXPECT_THAT(*service_->Reconcile(absl::CivilDay(2026, 8, 1), absl::CivilDay(2026, 8, 31)),
               IsEmpty());
 }

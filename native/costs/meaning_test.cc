@@ -204,6 +204,11 @@ spec:
     - { name: nobody, split: even, among: { kinds: [api] } }
 )";
 
+absl::Status Finish(MonthAllocator& allocator, const MonthAllocator::OnNode& on_node) {
+  const absl::Status split = allocator.Split();
+  return split.ok() ? allocator.RollUp(on_node) : split;
+}
+
 TEST(MonthAllocatorTest, RandomHistoriesAddUpExactly) {
   const auto rules = Allocation::Parse(kRules, "rules.yaml");
   ASSERT_TRUE(rules.ok()) << rules.status();
@@ -243,7 +248,7 @@ TEST(MonthAllocatorTest, RandomHistoriesAddUpExactly) {
     }
     Measures total, entities, owners, systems;
     const absl::Status status =
-        allocator.Finish([&](uint32_t node, const std::vector<Fact>& of_node) -> absl::Status {
+        Finish(allocator, [&](uint32_t node, const std::vector<Fact>& of_node) -> absl::Status {
           const Node& what = numbers.nodes[node];
           for (const Fact& fact : of_node) {
             Measures* sum = what.kind == NodeKind::kTotal    ? &total
@@ -290,7 +295,7 @@ TEST(MonthAllocatorTest, SplitsGiveWhatTheySay) {
     add("shared:" + pool, amount);
     std::vector<std::string> got;
     const absl::Status status =
-        allocator.Finish([&](uint32_t node, const std::vector<Fact>& facts) -> absl::Status {
+        Finish(allocator, [&](uint32_t node, const std::vector<Fact>& facts) -> absl::Status {
           if (numbers.nodes[node].kind != NodeKind::kEntity) return absl::OkStatus();
           for (const Fact& fact : facts) {
             if (numbers.items[fact.item].pool != pool) continue;

@@ -36,36 +36,43 @@ uint32_t MonthAllocator::PlaceOf(const std::string& entity_ref) {
   return at->second;
 }
 
-absl::Status MonthAllocator::Finish(
-    const std::function<absl::Status(uint32_t node, const std::vector<Fact>&)>& on_node) {
-  absl::flat_hash_map<uint32_t, Measures> before, after;
-  PURSER_RETURN_IF_ERROR(SumByBill(before));
-  for (std::vector<Fact>& facts : facts_) PURSER_RETURN_IF_ERROR(Normalise(facts));
+absl::Status MonthAllocator::Split() {
   // Pools are split by direct cost only, so that their order makes no difference.
   const size_t direct = refs_.size();
   for (const Pool& pool : allocation_.pools()) {
     PURSER_RETURN_IF_ERROR(SplitPool(pool, direct));
   }
-  for (std::vector<Fact>& facts : facts_) PURSER_RETURN_IF_ERROR(Normalise(facts));
-  PURSER_RETURN_IF_ERROR(SumByBill(after));
-  if (before != after) {
+  BillSums given;
+  PURSER_RETURN_IF_ERROR(Normalise(given));
+  if (!added_.fits() || !given.fits()) {
+    return absl::OutOfRangeError("the sum of a bill's costs does not fit");
+  }
+  if (!(given == added_)) {
     return absl::InternalError(
         "what entities got is not what was billed; nothing was stored, please report this");
   }
-  return RollUp(on_node);
+  FindMembers();
+  return absl::OkStatus();
 }
 
-absl::Status MonthAllocator::SumByBill(absl::flat_hash_map<uint32_t, Measures>& sums) const {
-  for (const std::vector<Fact>& facts : facts_) {
-    // Neighbours are mostly of one bill.
-    Measures* sum = nullptr;
-    uint32_t bill = 0;
-    for (const Fact& fact : facts) {
-      if (sum == nullptr || fact.bill != bill) sum = &sums[bill = fact.bill];
-      if (!sum->TryAdd(fact.sums)) return sum->Add(fact.sums);
-    }
+absl::Status MonthAllocator::Normalise(BillSums& sums) {
+  std::vector<Fact> facts;
+  for (FactList& list : facts_) {
+    list.Read(facts);
+    for (const Fact& fact : facts) sums.Add(fact);
+    const auto out_of_order = [](const Fact& a, const Fact& b) { return a.key() >= b.key(); };
+    if (std::adjacent_find(facts.begin(), facts.end(), out_of_order) == facts.end()) continue;
+    PURSER_RETURN_IF_ERROR(costs::Normalise(facts));
+    list.Clear();
+    list.Add(facts);
   }
   return absl::OkStatus();
+}
+
+size_t MonthAllocator::bytes() const {
+  size_t bytes = 0;
+  for (const FactList& list : facts_) bytes += list.bytes();
+  return bytes;
 }
 
 bool MonthAllocator::TakesPart(const Pool& pool, const std::string& ref) const {
@@ -87,7 +94,7 @@ std::vector<MonthAllocator::Part> MonthAllocator::PartsOf(const Pool& pool,
                                                           size_t direct_places) {
   std::vector<Part> parts;
   const base::Decimal one = base::Decimal::FromInteger(1);
-  if (pool.split == Split::kFixed) {
+  if (pool.split == costs::Split::kFixed) {
     base::Decimal rest = base::Decimal::FromInteger(100);
     for (const auto& [ref, percent] : pool.fixed) {
       parts.push_back({PlaceOf(ref), percent});
@@ -107,14 +114,16 @@ std::vector<MonthAllocator::Part> MonthAllocator::PartsOf(const Pool& pool,
   } else {
     for (const std::string& ref : pool.entities) places.push_back(PlaceOf(ref));
   }
-  if (pool.split == Split::kEven) {
+  if (pool.split == costs::Split::kEven) {
     for (const uint32_t place : places) parts.push_back({place, one});
     return parts;
   }
-  if (pool.split == Split::kProportional) {
+  if (pool.split == costs::Split::kProportional) {
+    std::vector<Fact> facts;
     for (const uint32_t place : places) {
       base::Decimal weight;
-      for (const Fact& fact : facts_[place]) {
+      facts_[place].Read(facts);
+      for (const Fact& fact : facts) {
         const ChargeItem& item = numbers_.items[fact.item];
         if (item.pool.empty() && item.currency == currency) {
           weight = Plus(weight, fact.sums.Of(pool.measure));
@@ -162,7 +171,7 @@ absl::Status MonthAllocator::SplitFact(const Fact& fact, const std::vector<Part>
     share.sums = {billed[i], effective[i], list[i], contracted[i],
                   static_cast<int64_t>(charges[i].units())};
     if (share.sums == Measures()) continue;
-    facts_[parts[i].place].push_back(share);
+    facts_[parts[i].place].Add(share);
   }
   return absl::OkStatus();
 }
@@ -171,14 +180,15 @@ absl::Status MonthAllocator::SplitPool(const Pool& pool, size_t direct_places) {
   const auto found = places_.find(absl::StrCat(kSharedPrefix, pool.name));
   if (found == places_.end() || facts_[found->second].empty()) return absl::OkStatus();
   // Without region and SKU there is less to split; the service stays to be seen.
-  std::vector<Fact> shared = std::move(facts_[found->second]);
-  facts_[found->second].clear();
+  std::vector<Fact> shared;
+  facts_[found->second].Read(shared);
+  facts_[found->second].Clear();
   for (Fact& fact : shared) {
     const ChargeItem& item = numbers_.items[fact.item];
     fact.item = numbers_.items.NumberOf(
         {item.service, "", "", item.category, item.kind, item.currency, pool.name});
   }
-  PURSER_RETURN_IF_ERROR(Normalise(shared));
+  PURSER_RETURN_IF_ERROR(costs::Normalise(shared));
   std::map<std::string, std::vector<Part>> parts;  // by currency
   for (const Fact& fact : shared) {
     const std::string currency = numbers_.items[fact.item].currency;
@@ -187,7 +197,7 @@ absl::Status MonthAllocator::SplitPool(const Pool& pool, size_t direct_places) {
       known = parts.emplace(currency, PartsOf(pool, currency, direct_places)).first;
     }
     if (known->second.empty()) {
-      facts_[places_.at(absl::StrCat(kSharedPrefix, pool.name))].push_back(fact);
+      facts_[places_.at(absl::StrCat(kSharedPrefix, pool.name))].Add(fact);
       continue;
     }
     PURSER_RETURN_IF_ERROR(SplitFact(fact, known->second));
@@ -195,50 +205,86 @@ absl::Status MonthAllocator::SplitPool(const Pool& pool, size_t direct_places) {
   return absl::OkStatus();
 }
 
-absl::Status MonthAllocator::RollUp(
-    const std::function<absl::Status(uint32_t node, const std::vector<Fact>&)>& on_node) {
-  std::map<std::string, FactSums> owners, systems, products, environments;
-  // Domains are found over the system, or over the entity itself when it has none.
-  std::map<std::vector<std::string>, FactSums> domains;
+void MonthAllocator::FindMembers() {
   for (uint32_t place = 0; place < refs_.size(); ++place) {
     if (facts_[place].empty()) continue;
     const std::string& ref = refs_[place];
     const Ancestry ancestry = graph_.Of(ref);
-    FactSums* const direct[] = {&owners[ancestry.owner], &systems[ancestry.system],
-                                &products[ancestry.product], &environments[ancestry.environment],
-                                ancestry.domains.empty() ? nullptr : &domains[ancestry.domains]};
-    for (FactSums* sums : direct) {
-      if (sums != nullptr) PURSER_RETURN_IF_ERROR(sums->Add(facts_[place]));
+    numbers_.nodes.NumberOf({NodeKind::kEntity, ref});
+    members_[NodeKind::kOwner][ancestry.owner].push_back(place);
+    members_[NodeKind::kSystem][ancestry.system].push_back(place);
+    members_[NodeKind::kProduct][ancestry.product].push_back(place);
+    members_[NodeKind::kEnvironment][ancestry.environment].push_back(place);
+    for (const std::string& domain : ancestry.domains) {
+      members_[NodeKind::kDomain][domain].push_back(place);
     }
-    PURSER_RETURN_IF_ERROR(
-        on_node(numbers_.nodes.NumberOf({NodeKind::kEntity, ref}), facts_[place]));
   }
-  const auto tell = [&](NodeKind kind,
-                        const std::map<std::string, FactSums>& nodes) -> absl::Status {
-    for (const auto& [name, sums] : nodes) {
+  for (const auto& [kind, members] : members_) {
+    for (const auto& [name, places] : members) numbers_.nodes.NumberOf({kind, name});
+  }
+  if (members_.empty()) return;
+  numbers_.nodes.NumberOf({NodeKind::kTotal, ""});
+  for (const auto& [owner, places] : members_[NodeKind::kOwner]) {
+    if (owner.empty()) continue;
+    const std::vector<std::string> chain =
+        KindOfRef(owner) == "group" ? graph_.Of(owner).groups : std::vector<std::string>{owner};
+    for (const std::string& group : chain) {
+      owners_of_[group].push_back(owner);
+      numbers_.nodes.NumberOf({NodeKind::kGroup, group});
+    }
+  }
+}
+
+absl::Status MonthAllocator::RollUp(const OnNode& on_node) {
+  std::vector<Fact> facts;
+  for (uint32_t place = 0; place < refs_.size(); ++place) {
+    if (facts_[place].empty()) continue;
+    facts_[place].Read(facts);
+    PURSER_RETURN_IF_ERROR(
+        on_node(numbers_.nodes.NumberOf({NodeKind::kEntity, refs_[place]}), facts));
+  }
+  for (const auto& [kind, members] : members_) {
+    if (kind == NodeKind::kOwner) continue;
+    for (const auto& [name, places] : members) {
+      FactSums sums;
+      for (const uint32_t place : places) {
+        facts_[place].Read(facts);
+        PURSER_RETURN_IF_ERROR(sums.Add(facts));
+      }
       PURSER_RETURN_IF_ERROR(on_node(numbers_.nodes.NumberOf({kind, name}), sums.InOrder()));
     }
-    return absl::OkStatus();
-  };
-  std::map<std::string, FactSums> groups, above, total;
-  for (const auto& [owner, sums] : owners) {
-    PURSER_RETURN_IF_ERROR(total[""].Add(sums));
-    if (owner.empty()) continue;
-    const Ancestry ancestry = graph_.Of(owner);
-    std::vector<std::string> chain = ancestry.groups;
-    if (KindOfRef(owner) != "group") chain = {owner};
-    for (const std::string& group : chain) PURSER_RETURN_IF_ERROR(groups[group].Add(sums));
   }
-  for (const auto& [chain, sums] : domains) {
-    for (const std::string& domain : chain) PURSER_RETURN_IF_ERROR(above[domain].Add(sums));
+  return RollUpOwners(on_node);
+}
+
+// Owners, and by their sums the groups above them and everything.
+absl::Status MonthAllocator::RollUpOwners(const OnNode& on_node) {
+  if (members_.empty()) return absl::OkStatus();
+  std::map<std::string, FactList> owners;
+  std::vector<Fact> facts;
+  FactSums total;
+  for (const auto& [owner, places] : members_[NodeKind::kOwner]) {
+    FactSums sums;
+    for (const uint32_t place : places) {
+      facts_[place].Read(facts);
+      PURSER_RETURN_IF_ERROR(sums.Add(facts));
+    }
+    facts = sums.InOrder();
+    PURSER_RETURN_IF_ERROR(on_node(numbers_.nodes.NumberOf({NodeKind::kOwner, owner}), facts));
+    PURSER_RETURN_IF_ERROR(total.Add(facts));
+    owners[owner].Add(facts);
   }
-  PURSER_RETURN_IF_ERROR(tell(NodeKind::kTotal, total));
-  PURSER_RETURN_IF_ERROR(tell(NodeKind::kOwner, owners));
-  PURSER_RETURN_IF_ERROR(tell(NodeKind::kGroup, groups));
-  PURSER_RETURN_IF_ERROR(tell(NodeKind::kSystem, systems));
-  PURSER_RETURN_IF_ERROR(tell(NodeKind::kDomain, above));
-  PURSER_RETURN_IF_ERROR(tell(NodeKind::kProduct, products));
-  return tell(NodeKind::kEnvironment, environments);
+  PURSER_RETURN_IF_ERROR(on_node(numbers_.nodes.NumberOf({NodeKind::kTotal, ""}), total.InOrder()));
+  for (const auto& [group, below] : owners_of_) {
+    FactSums sums;
+    for (const std::string& owner : below) {
+      owners.at(owner).Read(facts);
+      PURSER_RETURN_IF_ERROR(sums.Add(facts));
+    }
+    PURSER_RETURN_IF_ERROR(
+        on_node(numbers_.nodes.NumberOf({NodeKind::kGroup, group}), sums.InOrder()));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace purser::costs

@@ -18,7 +18,8 @@ namespace purser::costs {
 // Metric → entity → the month's sum.
 using MetricSums = std::map<std::string, std::map<std::string, base::Decimal>>;
 
-// Use once: Add everything, then Finish. One thread; the arguments must outlive it.
+// Use once: Add everything, then Split, then RollUp. Holds the month in the form in which it is
+// stored, and of what it rolls up to one node at a time. One thread; the arguments must outlive it.
 class MonthAllocator {
  public:
   MonthAllocator(const Allocation& allocation, const EntityGraph& graph, const MetricSums& metrics,
@@ -27,27 +28,55 @@ class MonthAllocator {
 
   // The entity's place, for Add; refs as Decision::entity_ref has them.
   uint32_t PlaceOf(const std::string& entity_ref);
-  void Add(uint32_t place, const Fact& fact) { facts_[place].push_back(fact); }
+  void Add(uint32_t place, const Fact& fact) {
+    facts_[place].Add(fact);
+    added_.Add(fact);
+  }
 
-  // Splits the pools and rolls up. `on_node` gets each node once, its facts in order; nodes are
-  // numbered in `numbers`. INTERNAL when the sum of what entities got is not what was added.
-  absl::Status Finish(
-      const std::function<absl::Status(uint32_t node, const std::vector<Fact>&)>& on_node);
+  // Splits the pools, and numbers in `numbers` whatever RollUp tells. INTERNAL when the sum of what
+  // entities got is not what was added.
+  absl::Status Split();
+  // `on_node` gets each node once, its facts in order.
+  using OnNode = std::function<absl::Status(uint32_t node, const std::vector<Fact>& facts)>;
+  absl::Status RollUp(const OnNode& on_node);
+
+  // Memory that holds facts, in bytes.
+  size_t bytes() const;
 
  private:
   struct Part {
     uint32_t place;
     base::Decimal weight;
   };
+  // What each bill adds up to.
+  class BillSums {
+   public:
+    void Add(const Fact& fact) {
+      // Neighbours are mostly of one bill.
+      if (last_ == nullptr || bill_ != fact.bill) last_ = &sums_[bill_ = fact.bill];
+      fits_ = last_->TryAdd(fact.sums) && fits_;
+    }
+    bool fits() const { return fits_; }
+    bool operator==(const BillSums& other) const { return sums_ == other.sums_; }
+
+   private:
+    std::map<uint32_t, Measures> sums_;
+    Measures* last_ = nullptr;
+    uint32_t bill_ = 0;
+    bool fits_ = true;
+  };
+  // Places by the name of the node they count for.
+  using Members = std::map<std::string, std::vector<uint32_t>>;
 
   absl::Status SplitPool(const Pool& pool, size_t direct_places);
   // Who takes how much of what is billed in `currency`; empty when nobody can.
   std::vector<Part> PartsOf(const Pool& pool, const std::string& currency, size_t direct_places);
   bool TakesPart(const Pool& pool, const std::string& ref) const;
   absl::Status SplitFact(const Fact& fact, const std::vector<Part>& parts);
-  absl::Status SumByBill(absl::flat_hash_map<uint32_t, Measures>& sums) const;
-  absl::Status RollUp(
-      const std::function<absl::Status(uint32_t node, const std::vector<Fact>&)>& on_node);
+  // Puts each place's facts in order, each key once, and sums them.
+  absl::Status Normalise(BillSums& sums);
+  void FindMembers();
+  absl::Status RollUpOwners(const OnNode& on_node);
 
   const Allocation& allocation_;
   const EntityGraph& graph_;
@@ -55,7 +84,11 @@ class MonthAllocator {
   Numbers& numbers_;
   absl::flat_hash_map<std::string, uint32_t> places_;
   std::vector<std::string> refs_;
-  std::vector<std::vector<Fact>> facts_;
+  std::vector<FactList> facts_;  // by place
+  BillSums added_;
+  std::map<NodeKind, Members> members_;  // of owners, systems, domains, products, environments
+  // Owners by group, those of groups below among them.
+  std::map<std::string, std::vector<std::string>> owners_of_;
 };
 
 }  // namespace purser::costs

@@ -445,7 +445,8 @@ TEST_F(PolicyTest, AnAnomalyHasAnOwnerAndACause) {
   }
   Read(lines);
   PutGraph();
-  const auto anomalies = FindAnomalies(*service_, absl::CivilDay(2026, 11, 28), {}, {});
+  const auto anomalies =
+      FindAnomalies(*service_, absl::CivilDay(2026, 11, 28), absl::CivilDay(2026, 11, 28), {}, {});
   ASSERT_TRUE(anomalies.ok()) << anomalies.status();
   ASSERT_THAT(*anomalies, SizeIs(1));
   const Anomaly& anomaly = (*anomalies)[0];
@@ -461,10 +462,57 @@ TEST_F(PolicyTest, AnAnomalyHasAnOwnerAndACause) {
       "reason: sale}]",
       "s.yaml");
   ASSERT_TRUE(known.ok()) << known.status();
-  EXPECT_THAT(*FindAnomalies(*service_, absl::CivilDay(2026, 11, 28), {}, *known), IsEmpty());
+  EXPECT_THAT(*FindAnomalies(*service_, absl::CivilDay(2026, 11, 28), absl::CivilDay(2026, 11, 28),
+                             {}, *known),
+              IsEmpty());
   CostPolicy policy;
   EXPECT_EQ(*LookAtCosts(*service_, policy), 1);
   EXPECT_EQ(*LookAtCosts(*service_, policy), 0);
+}
+
+// A bill that comes later than another is no drop of costs, and no days without cost to forecasts.
+TEST_F(PolicyTest, WhatIsLateIsNotLess) {
+  const auto bill = [](int last, const char* service, const std::string& billed) {
+    std::vector<Line> lines;
+    for (int day = 1; day <= last; ++day) {
+      lines.push_back({billed, absl::StrFormat("2026-11-%02d", day),
+                       "purser.dev/entity=component:default/shop", service});
+    }
+    return lines;
+  };
+  const absl::CivilDay first(2026, 11, 20), last(2026, 11, 24);
+  PutGraph();
+  Read(bill(22, "EC2", "100"), "late");
+  std::vector<Line> early = bill(24, "S3", "50");
+  early[23].billed = "90";
+  Read(early, "early");
+  auto anomalies = FindAnomalies(*service_, first, last, {}, {});
+  ASSERT_TRUE(anomalies.ok()) << anomalies.status();
+  ASSERT_THAT(*anomalies, SizeIs(1)) << "of the source that is there, alone";
+  EXPECT_EQ((*anomalies)[0].day, last);
+  EXPECT_EQ((*anomalies)[0].cost.ToString(), "90");
+  EXPECT_EQ((*anomalies)[0].expected.ToString(), "50");
+  const auto budgets = ParseBudgets(
+      "budgets: [{name: b, entity: component:default/shop, amount: 1, currency: USD}]", "b.yaml");
+  ASSERT_TRUE(budgets.ok()) << budgets.status();
+  const auto states = BudgetStates(*service_, *budgets, last);
+  ASSERT_TRUE(states.ok()) << states.status();
+  EXPECT_EQ((*states)[0].spent.ToString(), "3440");
+  // 22 days of 150, and as much for each of the other eight.
+  EXPECT_EQ((*states)[0].forecast.value_or(base::Decimal()).ToString(), "4500");
+  // The late one came: less than usual on a day behind which there are others is told, on the last
+  // one, which may go on, it is not.
+  std::vector<Line> less = bill(24, "EC2", "100");
+  less[22].billed = less[23].billed = "1";
+  Read(less, "late");
+  Read(bill(24, "S3", "50"), "early");
+  anomalies = FindAnomalies(*service_, first, last, {}, {});
+  ASSERT_TRUE(anomalies.ok()) << anomalies.status();
+  ASSERT_THAT(*anomalies, SizeIs(1));
+  EXPECT_EQ((*anomalies)[0].day, absl::CivilDay(2026, 11, 23));
+  EXPECT_EQ((*anomalies)[0].difference.ToString(), "-99");
+  EXPECT_THAT(FindAnomalies(*service_, last, first, {}, {}).status().message(),
+              HasSubstr("1 to 31 days"));
 }
 
 TEST_F(PolicyTest, StatementsInThreeForms) {
@@ -522,6 +570,29 @@ prices:
               HasSubstr("parameter disk.sizeGb: x is no number"));
   EXPECT_EQ(EstimateCost(*service_, *book, "rivers", *json::Parse("{}")).status().code(),
             absl::StatusCode::kNotFound);
+  // What one of something costs, from what it cost of late with things like it.
+  std::vector<MetricValue> users;
+  for (int day = 1; day <= 30; ++day) {
+    users.push_back({"users", "component:default/lake", absl::CivilDay(2026, 11, day),
+                     base::Decimal::FromInteger(4)});
+  }
+  ASSERT_TRUE(service_->AddMetrics(users).ok());
+  const auto monthly = [&](absl::string_view currency, absl::string_view option) {
+    const auto prices =
+        PriceBook::Parse(absl::StrCat("prices: [{product: lakes, currency: ", currency,
+                                      ", options: {users: {", option, ", free: 1}}}]"),
+                         "prices.yaml");
+    EXPECT_TRUE(prices.ok()) << prices.status();
+    const auto answer = EstimateCost(*service_, *prices, "lakes", *json::Parse(R"({"users":5})"));
+    return answer.ok() ? answer->monthly.ToString() : answer.status().ToString();
+  };
+  // 60 for 4 users a day of 30 days are 15 a month for each; four of them are paid.
+  EXPECT_EQ(monthly("USD", "metric: users, each: 99"), "60");
+  EXPECT_EQ(monthly("USD", "metric: users"), "60");
+  EXPECT_EQ(monthly("USD", "metric: users, service: EC2"), "60");
+  EXPECT_EQ(monthly("USD", "metric: users, service: S3, each: 99"), "396") << "nothing is known";
+  EXPECT_EQ(monthly("USD", "metric: seats"), "0");
+  EXPECT_EQ(monthly("EUR", "metric: users, each: 99"), "396") << "there are no rates of these days";
 }
 
 TEST_F(PolicyTest, SplitsByMetricsFollowThem) {

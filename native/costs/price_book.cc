@@ -8,6 +8,7 @@
 #include "absl/strings/str_split.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "costs/split.h"
 #include "document/yaml.h"
 #include "json/json.h"
 
@@ -99,12 +100,22 @@ class BookParser {
     }
     for (const auto& [name, value] : options.items()) {
       const std::string here = absl::StrCat(at, "/", json::PointerToken(name));
-      if (!value.is_object() || value.contains("values") == value.contains("each")) {
-        Problem(here, "an option has either values or each");
+      if (!value.is_object() ||
+          value.contains("values") == (value.contains("each") || value.contains("metric"))) {
+        Problem(here, "an option has either values, or each, metric or both");
         continue;
       }
-      CheckKeys(value, {"values", "each", "free"}, here);
+      CheckKeys(value, {"values", "each", "free", "metric", "service"}, here);
       PriceOption option;
+      for (const auto& [key, text] :
+           {std::make_pair("metric", &option.metric), std::make_pair("service", &option.service)}) {
+        if (!value.contains(key)) continue;
+        if (value[key].is_string()) {
+          *text = value[key].get<std::string>();
+        } else {
+          Problem(absl::StrCat(here, "/", key), absl::StrCat(key, " must be a text"));
+        }
+      }
       if (value.contains("each")) option.each = Amount(value["each"], here + "/each");
       if (value.contains("free")) option.free = Amount(value["free"], here + "/free");
       if (value.contains("values")) {
@@ -128,10 +139,11 @@ class BookParser {
 };
 
 // What `option` adds for the value; nothing when it has no price.
-absl::StatusOr<std::optional<EstimateLine>> LineOf(const std::string& name,
+absl::StatusOr<std::optional<EstimateLine>> LineOf(const std::string& name, const Price& price,
                                                    const PriceOption& option,
-                                                   const nlohmann::json& value) {
-  if (!option.each.has_value()) {
+                                                   const nlohmann::json& value,
+                                                   const UnitCosts& units) {
+  if (!option.each.has_value() && option.metric.empty()) {
     const auto found = option.values.find(TextOf(value));
     if (found == option.values.end()) return std::nullopt;
     return EstimateLine{absl::StrCat(name, " = ", base::EscapeForDisplay(TextOf(value), 80)),
@@ -143,25 +155,83 @@ absl::StatusOr<std::optional<EstimateLine>> LineOf(const std::string& name,
                                                    base::EscapeForDisplay(TextOf(value), 80),
                                                    " is no number, and has a price by number"));
   }
+  std::optional<base::Decimal> each = option.each;
+  absl::string_view why;
+  if (!option.metric.empty() && units) {
+    PURSER_ASSIGN_OR_RETURN(const std::optional<base::Decimal> known, units(price, option));
+    if (known.has_value()) {
+      each = known;
+      why = ", as of late";
+    }
+  }
+  if (!each.has_value()) return std::nullopt;
   base::Decimal paid, monthly;
   if (!base::Decimal::Subtract(*count, option.free, &paid)) {
     return absl::OutOfRangeError(absl::StrCat("parameter ", name, ": too large"));
   }
   if (paid.IsNegative()) paid = base::Decimal();
-  if (!base::Decimal::Multiply(paid, *option.each, &monthly)) {
+  if (!base::Decimal::Multiply(paid, *each, &monthly)) {
     return absl::OutOfRangeError(absl::StrCat("parameter ", name, ": too large for its price"));
   }
-  return EstimateLine{absl::StrCat(name, ": ", paid.ToString(), " × ", option.each->ToString()),
+  return EstimateLine{absl::StrCat(name, ": ", paid.ToString(), " × ", each->ToString(), why),
                       monthly};
+}
+
+// The last days with data, a month of them.
+absl::StatusOr<std::optional<std::pair<absl::CivilDay, absl::CivilDay>>> LastMonth(
+    CostService& costs) {
+  PURSER_ASSIGN_OR_RETURN(const auto data, costs.DataDays());
+  if (!data.has_value()) return std::nullopt;
+  return std::make_pair(data->second - kMonthDays + 1, data->second);
+}
+
+// Effective cost of those entities of the product that have values of the metric, by those values.
+absl::StatusOr<std::optional<base::Decimal>> UnitCostOf(CostService& costs, const Price& price,
+                                                        const PriceOption& option) {
+  PURSER_ASSIGN_OR_RETURN(const auto days, LastMonth(costs));
+  if (!days.has_value()) return std::nullopt;
+  TopRequest like{.from = days->first,
+                  .to = days->second,
+                  .dimension = Dimension::kEntity,
+                  .measure = Measure::kEffective,
+                  .limit = static_cast<int>(kMaxLikeEntities),
+                  .filters = {{Dimension::kProduct, {price.product}}}};
+  if (!option.service.empty()) like.filters.push_back({Dimension::kService, {option.service}});
+  PURSER_ASSIGN_OR_RETURN(TopResult top, costs.Top(like));
+  const auto foreign = [&](const CostRow& row) { return row.currency != price.currency; };
+  if (std::any_of(top.rows.begin(), top.rows.end(), foreign)) {
+    like.currency = price.currency;
+    absl::StatusOr<TopResult> converted = costs.Top(like);
+    // Without a rate nothing is known in this currency.
+    if (absl::IsFailedPrecondition(converted.status())) return std::nullopt;
+    PURSER_ASSIGN_OR_RETURN(top, std::move(converted));
+  }
+  base::Decimal cost, units;
+  for (const CostRow& row : top.rows) {
+    PURSER_ASSIGN_OR_RETURN(const std::vector<MetricValue> values,
+                            costs.Metrics(option.metric, row.keys[0], days->first, days->second));
+    if (values.empty()) continue;
+    bool fits = base::Decimal::Add(cost, row.effective, &cost);
+    for (const MetricValue& value : values) {
+      fits = fits && base::Decimal::Add(units, value.value, &units);
+    }
+    if (!fits) return absl::OutOfRangeError("a sum of costs or units does not fit");
+  }
+  // A value is of a day: so much is one unit of it through a month.
+  base::Decimal each;
+  if (units.IsZero() || !Divide(cost, units, &each) ||
+      !base::Decimal::Multiply(each, base::Decimal::FromInteger(kMonthDays), &each)) {
+    return std::nullopt;
+  }
+  return each;
 }
 
 absl::StatusOr<std::vector<ObservedCost>> Observe(CostService& costs, absl::string_view product) {
   std::vector<ObservedCost> observed;
-  PURSER_ASSIGN_OR_RETURN(const auto data, costs.DataDays());
-  if (!data.has_value()) return observed;
-  const absl::CivilDay from = data->second - kMonthDays + 1;
-  QueryRequest request{.from = from,
-                       .to = data->second,
+  PURSER_ASSIGN_OR_RETURN(const auto days, LastMonth(costs));
+  if (!days.has_value()) return observed;
+  QueryRequest request{.from = days->first,
+                       .to = days->second,
                        .group_by = {Dimension::kEntity, Dimension::kDay},
                        .filters = {{Dimension::kProduct, {std::string(product)}}}};
   PURSER_ASSIGN_OR_RETURN(const std::vector<CostRow> rows, costs.Sums(request));
@@ -186,7 +256,7 @@ absl::StatusOr<std::vector<ObservedCost>> Observe(CostService& costs, absl::stri
     if (whole.empty()) continue;
     std::sort(whole.begin(), whole.end());
     observed.push_back({currency, static_cast<int64_t>(whole.size()), whole[whole.size() / 2],
-                        whole.back(), from, data->second});
+                        whole.back(), days->first, days->second});
   }
   return observed;
 }
@@ -202,7 +272,8 @@ absl::StatusOr<PriceBook> PriceBook::Parse(absl::string_view yaml, absl::string_
 }
 
 absl::StatusOr<Estimate> PriceBook::Quote(absl::string_view product,
-                                          const nlohmann::json& parameters) const {
+                                          const nlohmann::json& parameters,
+                                          const UnitCosts& units) const {
   Estimate estimate;
   estimate.product = std::string(product);
   const auto found = prices_.find(estimate.product);
@@ -213,7 +284,8 @@ absl::StatusOr<Estimate> PriceBook::Quote(absl::string_view product,
   for (const auto& [name, option] : price.options) {
     const nlohmann::json* value = Member(parameters, name);
     if (value == nullptr || value->is_null()) continue;
-    PURSER_ASSIGN_OR_RETURN(std::optional<EstimateLine> line, LineOf(name, option, *value));
+    PURSER_ASSIGN_OR_RETURN(std::optional<EstimateLine> line,
+                            LineOf(name, price, option, *value, units));
     if (line.has_value()) estimate.lines.push_back(*std::move(line));
   }
   for (const EstimateLine& line : estimate.lines) {
@@ -226,7 +298,11 @@ absl::StatusOr<Estimate> PriceBook::Quote(absl::string_view product,
 
 absl::StatusOr<Estimate> EstimateCost(CostService& costs, const PriceBook& book,
                                       absl::string_view product, const nlohmann::json& parameters) {
-  PURSER_ASSIGN_OR_RETURN(Estimate estimate, book.Quote(product, parameters));
+  PURSER_ASSIGN_OR_RETURN(
+      Estimate estimate,
+      book.Quote(product, parameters, [&](const Price& price, const PriceOption& option) {
+        return UnitCostOf(costs, price, option);
+      }));
   PURSER_ASSIGN_OR_RETURN(estimate.observed, Observe(costs, product));
   if (estimate.currency.empty() && estimate.observed.empty()) {
     return absl::NotFoundError(

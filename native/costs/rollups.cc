@@ -47,73 +47,80 @@ absl::StatusOr<absl::flat_hash_map<std::string, Stored>> StoredSubjects(
   return subjects;
 }
 
-struct WrittenSubjects {
-  std::vector<int64_t> ids;    // in the delivery's order
-  std::vector<int64_t> moved;  // those whose charges, of whichever month, go elsewhere than before
-};
+// Writes the subjects that a delivery names, one after the other.
+class SubjectWriter {
+ public:
+  // `item_numbers`: the store's, of the delivery's items. All arguments outlive it.
+  SubjectWriter(store::Connection& connection, const std::string& source, const DeliveredSums& sums,
+                const std::vector<Decisions>& decisions, const std::vector<uint32_t>& item_numbers)
+      : connection_(connection),
+        source_(source),
+        sums_(sums),
+        decisions_(decisions),
+        item_numbers_(item_numbers) {}
 
-// Writes the subjects the delivery names.
-absl::StatusOr<WrittenSubjects> StoreSubjects(store::Connection& connection,
-                                              const std::string& source, const Delivery& delivery,
-                                              const std::vector<Decisions>& decisions,
-                                              const std::vector<std::set<uint32_t>>& items,
-                                              const std::vector<uint32_t>& item_numbers) {
-  PURSER_ASSIGN_OR_RETURN(int64_t next, NextId(connection, "cost_subjects"));
-  PURSER_ASSIGN_OR_RETURN(auto stored, StoredSubjects(connection, source));
-  WrittenSubjects written;
-  written.ids.reserve(delivery.subjects().size());
-  for (size_t i = 0; i < delivery.subjects().size(); ++i) {
-    const StoredSubject& subject = delivery.subjects()[i];
-    const std::string& tags = delivery.tags()[subject.tags].second;
-    const std::string& columns = delivery.texts().TextOf(subject.columns);
-    const std::string key = SubjectKey(subject, tags, columns);
-    const Decisions renumbered = decisions[i].Renumbered(item_numbers);
-    const auto found = stored.find(key);
-    if (found == stored.end()) {
-      PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
+  absl::Status Start() {
+    PURSER_ASSIGN_OR_RETURN(next_, NextId(connection_, "cost_subjects"));
+    PURSER_ASSIGN_OR_RETURN(stored_, StoredSubjects(connection_, source_));
+    return absl::OkStatus();
+  }
+
+  // The id of the delivery's subject `number`, which has charges of these items.
+  absl::StatusOr<int64_t> Write(uint32_t number, const std::set<uint32_t>& items) {
+    const StoredSubject& subject = sums_.subjects()[number];
+    const std::string key = SubjectKey(subject, sums_.texts());
+    const Decisions renumbered = decisions_[number].Renumbered(item_numbers_);
+    const auto found = stored_.find(key);
+    if (found == stored_.end()) {
+      PURSER_RETURN_IF_ERROR(connection_.ExecuteLater(
           "INSERT INTO cost_subjects (id, source, subject_key, resource_id, sub_account, tags, "
           "columns, items, decisions) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-          {next, source, key, subject.resource_id, subject.sub_account, tags, columns,
-           ItemsToText(items[i]), renumbered.ToText()}));
-      written.ids.push_back(next++);
-      continue;
+          {next_, source_, key, subject.resource_id, subject.sub_account,
+           sums_.texts().TextOf(subject.tags), sums_.texts().TextOf(subject.columns),
+           ItemsToText(items), renumbered.ToText()}));
+      return next_++;
     }
     // What other periods hold of the subject stays in force.
     const Stored& before = found->second;
-    written.ids.push_back(before.id);
     PURSER_ASSIGN_OR_RETURN(std::set<uint32_t> all, ItemsFromText(before.items));
     PURSER_ASSIGN_OR_RETURN(const Decisions decided, Decisions::Parse(before.decisions));
     Decisions known = decided;
     known.Update(renumbered);
-    if (!known.SameEntities(decided, all)) written.moved.push_back(before.id);
-    all.insert(items[i].begin(), items[i].end());
+    if (!known.SameEntities(decided, all)) moved_.push_back(before.id);
+    all.insert(items.begin(), items.end());
     const std::string all_items = ItemsToText(all);
     const std::string all_decisions = known.ToText();
-    if (all_items == before.items && all_decisions == before.decisions) continue;
-    PURSER_RETURN_IF_ERROR(
-        connection.ExecuteLater("UPDATE cost_subjects SET items = $2, decisions = $3 WHERE id = $1",
-                                {before.id, all_items, all_decisions}));
+    if (all_items != before.items || all_decisions != before.decisions) {
+      PURSER_RETURN_IF_ERROR(connection_.ExecuteLater(
+          "UPDATE cost_subjects SET items = $2, decisions = $3 WHERE id = $1",
+          {before.id, all_items, all_decisions}));
+    }
+    return before.id;
   }
-  return written;
-}
 
-// Facts of one stored row: one subject's in one month of one billing period.
-struct FactsRow {
-  absl::CivilDay period;
-  int64_t month;
-  uint32_t subject;
-  size_t first;  // of its facts
+  // Those whose charges, of whichever month, go elsewhere than before.
+  const std::vector<int64_t>& moved() const { return moved_; }
+
+ private:
+  store::Connection& connection_;
+  const std::string& source_;
+  const DeliveredSums& sums_;
+  const std::vector<Decisions>& decisions_;
+  const std::vector<uint32_t>& item_numbers_;
+  int64_t next_ = 0;
+  absl::flat_hash_map<std::string, Stored> stored_;
+  std::vector<int64_t> moved_;
 };
 
 }  // namespace
 
 std::string DayText(absl::CivilDay day) { return absl::FormatCivilTime(day); }
 
-std::string SubjectKey(const StoredSubject& subject, const std::string& tags,
-                       const std::string& columns) {
+std::string SubjectKey(const StoredSubject& subject, const TextNumbers& texts) {
   return base::Sha256Hex(
       absl::StrJoin({absl::string_view(subject.resource_id), absl::string_view(subject.sub_account),
-                     absl::string_view(tags), absl::string_view(columns)},
+                     absl::string_view(texts.TextOf(subject.tags)),
+                     absl::string_view(texts.TextOf(subject.columns))},
                     absl::string_view("\0", 1)));
 }
 
@@ -143,15 +150,8 @@ absl::Status StoreIngest(store::Connection& connection, const IngestRequest& req
 }
 
 absl::Status StorePeriods(store::Connection& connection, const std::string& source,
-                          const Delivery& delivery, int64_t ingest) {
-  std::map<absl::CivilDay, std::pair<absl::CivilDay, absl::CivilDay>> periods;
-  for (const auto& [key, sums] : delivery.rollups()) {
-    const auto [period, added] =
-        periods.try_emplace(key.billing_period, std::make_pair(key.day, key.day));
-    period->second.first = std::min(period->second.first, key.day);
-    period->second.second = std::max(period->second.second, key.day);
-  }
-  for (const auto& [period, days] : periods) {
+                          const DeliveredSums& sums, int64_t ingest) {
+  for (const auto& [period, days] : sums.periods()) {
     PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
         "INSERT INTO cost_periods (source, billing_period, ingest, first_day, last_day) "
         "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (source, billing_period) DO UPDATE SET "
@@ -176,68 +176,56 @@ absl::StatusOr<bool> IsStored(store::Connection& connection, absl::string_view s
 
 absl::StatusOr<std::set<int64_t>> StoreDelivery(
     store::Connection& connection, const IngestRequest& request, const IngestReport& report,
-    const Delivery& delivery, const std::vector<Decisions>& decisions, int keep_deliveries,
+    const DeliveredSums& sums, const std::vector<Decisions>& decisions, int keep_deliveries,
     Numbers& numbers, absl::Time now) {
   PURSER_ASSIGN_OR_RETURN(const int64_t ingest, NextId(connection, "cost_ingests"));
   PURSER_RETURN_IF_ERROR(StoreIngest(connection, request, report, ingest, now));
   std::vector<uint32_t> item_numbers;
-  for (const ChargeItem& item : delivery.items()) {
+  for (const ChargeItem& item : sums.items()) {
     item_numbers.push_back(numbers.items.NumberOf(item));
   }
-  std::vector<std::set<uint32_t>> items(delivery.subjects().size());
-  // Both in the order of their rows.
-  std::vector<FactsRow> rows;
-  std::vector<Fact> facts;
-  facts.reserve(delivery.rollups().size());
-  const RollupKey* last = nullptr;
-  for (const auto& [key, sums] : delivery.rollups()) {
-    Fact fact;
-    const bool same_row = last != nullptr && key.subject == last->subject &&
-                          key.billing_period == last->billing_period &&
-                          key.day.month() == last->day.month() &&
-                          key.day.year() == last->day.year();
-    if (!same_row) {
-      rows.push_back({key.billing_period, MonthOf(key.day), key.subject, facts.size()});
-    }
-    if (same_row && key.item == last->item && key.invoice == last->invoice) {
-      fact.item = facts.back().item;
-      fact.bill = facts.back().bill;
-    } else {
-      fact.item = item_numbers[key.item];
-      fact.bill = numbers.bills.NumberOf({request.source, key.billing_period,
-                                          delivery.subjects()[key.subject].sub_account,
-                                          delivery.texts().TextOf(key.invoice)});
-      items[key.subject].insert(fact.item);
-    }
-    fact.day = key.day.day();
-    fact.sums = sums;
-    facts.push_back(fact);
-    last = &key;
-  }
-  PURSER_RETURN_IF_ERROR(numbers.Store(connection));
-  PURSER_ASSIGN_OR_RETURN(
-      const WrittenSubjects subjects,
-      StoreSubjects(connection, request.source, delivery, decisions, items, item_numbers));
-  // What stands in other billing periods of a subject that goes elsewhere goes there, too.
-  PURSER_ASSIGN_OR_RETURN(std::set<int64_t> months, MonthsOf(connection, subjects.moved));
+  SubjectWriter writer(connection, request.source, sums, decisions, item_numbers);
+  PURSER_RETURN_IF_ERROR(writer.Start());
   std::map<absl::CivilDay, PeriodRows> periods;
-  std::vector<Fact> of_row;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    const FactsRow& row = rows[i];
-    const auto at = [&](size_t place) {
-      return facts.begin() + static_cast<std::ptrdiff_t>(place);
-    };
-    of_row.assign(at(row.first), at(i + 1 < rows.size() ? rows[i + 1].first : facts.size()));
-    PURSER_RETURN_IF_ERROR(Normalise(of_row));
-    periods[row.period].emplace(std::pair(row.month, subjects.ids[row.subject]),
-                                EncodeFacts(of_row));
-  }
+  std::vector<Fact> facts;
+  std::vector<std::string> encoded;
+  PURSER_RETURN_IF_ERROR(
+      sums.ForEachSubject([&](uint32_t number, const auto& months_of) -> absl::Status {
+        std::set<uint32_t> items;
+        encoded.clear();
+        for (const DeliveredMonth& month : months_of) {
+          facts = month.facts;
+          // Neighbours are mostly of one item and one bill.
+          uint32_t item = kMaxItems, invoice = UINT32_MAX, bill = 0;
+          for (Fact& fact : facts) {
+            if (fact.item != item) items.insert(item_numbers[item = fact.item]);
+            if (fact.bill != invoice) {
+              bill = numbers.bills.NumberOf({request.source, month.billing_period,
+                                             sums.subjects()[number].sub_account,
+                                             sums.texts().TextOf(invoice = fact.bill)});
+            }
+            fact.item = item_numbers[item];
+            fact.bill = bill;
+          }
+          PURSER_RETURN_IF_ERROR(Normalise(facts));
+          encoded.push_back(EncodeFacts(facts));
+        }
+        PURSER_ASSIGN_OR_RETURN(const int64_t id, writer.Write(number, items));
+        for (size_t i = 0; i < encoded.size(); ++i) {
+          periods[months_of[i].billing_period].emplace(std::pair(months_of[i].month, id),
+                                                       std::move(encoded[i]));
+        }
+        return absl::OkStatus();
+      }));
+  PURSER_RETURN_IF_ERROR(numbers.Store(connection));
+  // What stands in other billing periods of a subject that goes elsewhere goes there, too.
+  PURSER_ASSIGN_OR_RETURN(std::set<int64_t> months, MonthsOf(connection, writer.moved()));
   for (const auto& [period, encoded] : periods) {
     PURSER_RETURN_IF_ERROR(
         ReplaceRows(connection, request.source, period, ingest, encoded, months));
     PURSER_RETURN_IF_ERROR(ForgetReplaced(connection, request.source, period, keep_deliveries));
   }
-  PURSER_RETURN_IF_ERROR(StorePeriods(connection, request.source, delivery, ingest));
+  PURSER_RETURN_IF_ERROR(StorePeriods(connection, request.source, sums, ingest));
   PURSER_RETURN_IF_ERROR(ForgetSubjects(connection, request.source));
   return months;
 }
@@ -276,23 +264,20 @@ absl::Status AllocateMonth(store::Connection& connection, const Allocation& allo
           allocator.Add(place, fact);
         });
       }));
+  PURSER_RETURN_IF_ERROR(allocator.Split());
+  // Before what refers to them.
+  PURSER_RETURN_IF_ERROR(numbers.Store(connection));
   PURSER_RETURN_IF_ERROR(
       connection.ExecuteLater("DELETE FROM cost_node_months WHERE month = $1", {month}));
   std::map<NodeKind, RankWriter> ranks;
   for (const NodeKind kind : kNodeKinds) ranks.emplace(kind, RankWriter(kind, month));
-  // Kept until their numbers are stored, which they refer to.
-  std::vector<std::pair<uint32_t, std::string>> nodes;
   PURSER_RETURN_IF_ERROR(
-      allocator.Finish([&](uint32_t node, const std::vector<Fact>& facts) -> absl::Status {
-        nodes.emplace_back(node, EncodeFacts(facts));
+      allocator.RollUp([&](uint32_t node, const std::vector<Fact>& facts) -> absl::Status {
+        PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
+            "INSERT INTO cost_node_months (node, month, facts) VALUES ($1, $2, $3)",
+            {static_cast<int64_t>(node), month, store::Blob{EncodeFacts(facts)}}));
         return ranks.at(numbers.nodes[node].kind).Add(node, facts, numbers);
       }));
-  PURSER_RETURN_IF_ERROR(numbers.Store(connection));
-  for (auto& [node, facts] : nodes) {
-    PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
-        "INSERT INTO cost_node_months (node, month, facts) VALUES ($1, $2, $3)",
-        {static_cast<int64_t>(node), month, store::Blob{std::move(facts)}}));
-  }
   for (auto& [kind, rank] : ranks) PURSER_RETURN_IF_ERROR(rank.Store(connection));
   return absl::OkStatus();
 }

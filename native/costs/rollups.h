@@ -15,7 +15,7 @@
 #include "absl/time/civil_time.h"
 #include "absl/time/time.h"
 #include "costs/decisions.h"
-#include "costs/delivery.h"
+#include "costs/delivered_sums.h"
 #include "costs/entity_graph.h"
 #include "costs/month_allocator.h"
 #include "costs/numbers.h"
@@ -29,9 +29,8 @@ std::string DayText(absl::CivilDay day);
 
 absl::Status MigrateTables(store::Database& database);
 
-// A subject's identity in tables: its parts may be long, its key is not. `tags`, `columns`: JSON.
-std::string SubjectKey(const StoredSubject& subject, const std::string& tags,
-                       const std::string& columns);
+// A subject's identity in tables: its parts may be long, its key is not. `texts`: of its delivery.
+std::string SubjectKey(const StoredSubject& subject, const TextNumbers& texts);
 
 // One more than the largest `id` of a table.
 absl::StatusOr<int64_t> NextId(store::Connection& connection, const std::string& table);
@@ -40,7 +39,7 @@ absl::StatusOr<int64_t> NextId(store::Connection& connection, const std::string&
 absl::Status StoreIngest(store::Connection& connection, const IngestRequest& request,
                          const IngestReport& report, int64_t ingest, absl::Time now);
 absl::Status StorePeriods(store::Connection& connection, const std::string& source,
-                          const Delivery& delivery, int64_t ingest);
+                          const DeliveredSums& sums, int64_t ingest);
 
 // True when the current data of every period of `totals` came with this content.
 absl::StatusOr<bool> IsStored(store::Connection& connection, absl::string_view source,
@@ -51,7 +50,7 @@ absl::StatusOr<bool> IsStored(store::Connection& connection, absl::string_view s
 // replaced is kept of the last `keep_deliveries`. Runs inside the caller's transaction.
 absl::StatusOr<std::set<int64_t>> StoreDelivery(
     store::Connection& connection, const IngestRequest& request, const IngestReport& report,
-    const Delivery& delivery, const std::vector<Decisions>& decisions, int keep_deliveries,
+    const DeliveredSums& sums, const std::vector<Decisions>& decisions, int keep_deliveries,
     Numbers& numbers, absl::Time now);
 
 // The metrics of a month, that splits use.

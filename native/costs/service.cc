@@ -2,15 +2,19 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/hash.h"
 #include "base/id.h"
 #include "base/rng.h"
 #include "base/strings.h"
+#include "costs/delivery.h"
 #include "costs/quarantine.h"
 #include "costs/readers/duckdb/duckdb_library.h"
 #include "costs/readers/tags.h"
@@ -24,18 +28,47 @@ namespace {
 // Of what allocation writes: what was written in another form is allocated anew.
 constexpr char kForm[] = "3";
 
+bool IsScopeCharacter(char c) { return absl::ascii_isalnum(c) || absl::StrContains("._=/-", c); }
+
 absl::Status CheckSource(absl::string_view source) {
-  bool good = !source.empty() && source.size() <= kMaxSourceBytes;
-  for (const char c : source) {
+  const absl::string_view name = SourceName(source);
+  bool good = !name.empty() && name.size() <= kMaxSourceBytes;
+  for (const char c : name) {
     good = good && (absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-');
   }
-  if (good) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("source \"", base::EscapeForDisplay(source, 80),
-                                                 "\" is not 1 to ", kMaxSourceBytes,
-                                                 " of the characters a-z, 0-9 and -"));
+  if (!good) {
+    return absl::InvalidArgumentError(absl::StrCat("source \"", base::EscapeForDisplay(source, 80),
+                                                   "\" is not 1 to ", kMaxSourceBytes,
+                                                   " of the characters a-z, 0-9 and -"));
+  }
+  if (name.size() == source.size()) return absl::OkStatus();
+  const absl::string_view scope = source.substr(name.size() + 1);
+  if (!scope.empty() && scope.size() <= kMaxScopeBytes &&
+      std::all_of(scope.begin(), scope.end(), IsScopeCharacter)) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "source \"", base::EscapeForDisplay(source, 80), "\": the scope behind the / is not 1 to ",
+      kMaxScopeBytes, " of the characters a-z, A-Z, 0-9, ., _, =, / and -"));
 }
 
 }  // namespace
+
+std::string SourceOf(absl::string_view name, absl::string_view scope) {
+  if (scope.empty()) return std::string(name);
+  std::string text(scope.substr(0, kMaxScopeBytes));
+  for (char& c : text) c = IsScopeCharacter(c) ? c : '-';
+  if (text != scope) {
+    constexpr size_t kHashDigits = 16;
+    text.resize(std::min(text.size(), kMaxScopeBytes - kHashDigits - 1));
+    absl::StrAppend(&text, "-", base::Sha256Hex(scope).substr(0, kHashDigits));
+  }
+  return absl::StrCat(name, "/", text);
+}
+
+absl::string_view SourceName(absl::string_view source) {
+  return source.substr(0, source.find('/'));
+}
 
 absl::StatusOr<std::string> AllocationFingerprint(store::Connection& connection,
                                                   const Allocation& allocation,
@@ -99,30 +132,34 @@ absl::Status StoredCostService::Start() {
 }
 
 // By the delivery's own numbers of items. Outside of any transaction: looking up resources reads.
-absl::StatusOr<std::vector<Decisions>> StoredCostService::Decide(const Delivery& delivery) {
-  std::vector<std::set<uint32_t>> items(delivery.subjects().size());
+absl::StatusOr<std::vector<Decisions>> StoredCostService::Decide(const DeliveredSums& sums) {
   Numbering<ChargeItem> numbers;
-  for (const ChargeItem& item : delivery.items()) numbers.NumberOf(item);
-  if (options_.allocation->by_item()) {
-    for (const auto& [key, sums] : delivery.rollups()) items[key.subject].insert(key.item);
-  }
+  for (const ChargeItem& item : sums.items()) numbers.NumberOf(item);
   std::vector<Decisions> decisions;
-  decisions.reserve(delivery.subjects().size());
-  for (size_t i = 0; i < delivery.subjects().size(); ++i) {
-    const StoredSubject& subject = delivery.subjects()[i];
-    PURSER_ASSIGN_OR_RETURN(const Tags columns,
-                            ParseTags(delivery.texts().TextOf(subject.columns)));
-    PURSER_ASSIGN_OR_RETURN(Decisions decided,
-                            Decisions::Make(*options_.allocation, *options_.resources,
-                                            {subject.resource_id, subject.sub_account,
-                                             &delivery.tags()[subject.tags].first, &columns},
-                                            items[i], numbers));
+  decisions.reserve(sums.subjects().size());
+  PURSER_RETURN_IF_ERROR(sums.ForEachSubject([&](uint32_t number,
+                                                 const auto& months) -> absl::Status {
+    const StoredSubject& subject = sums.subjects()[number];
+    std::set<uint32_t> items;
+    if (options_.allocation->by_item()) {
+      for (const DeliveredMonth& month : months) {
+        for (const Fact& fact : month.facts) items.insert(fact.item);
+      }
+    }
+    PURSER_ASSIGN_OR_RETURN(const Tags tags, ParseTags(sums.texts().TextOf(subject.tags)));
+    PURSER_ASSIGN_OR_RETURN(const Tags columns, ParseTags(sums.texts().TextOf(subject.columns)));
+    PURSER_ASSIGN_OR_RETURN(
+        Decisions decided,
+        Decisions::Make(*options_.allocation, *options_.resources,
+                        {subject.resource_id, subject.sub_account, &tags, &columns}, items,
+                        numbers));
     decisions.push_back(std::move(decided));
-  }
+    return absl::OkStatus();
+  }));
   return decisions;
 }
 
-absl::Status StoredCostService::FillTotals(const Delivery& delivery,
+absl::Status StoredCostService::FillTotals(const DeliveredSums& sums,
                                            const std::vector<Decisions>& decisions,
                                            IngestReport& report) {
   struct Total {
@@ -130,20 +167,25 @@ absl::Status StoredCostService::FillTotals(const Delivery& delivery,
     Measures allocated;
   };
   std::map<std::pair<absl::CivilDay, std::string>, Total> totals;
-  // Neighbours are mostly of one subject and item.
-  const RollupKey* last = nullptr;
-  Total* total = nullptr;
-  bool allocated = false;
-  for (const auto& [key, sums] : delivery.rollups()) {
-    if (last == nullptr || key.subject != last->subject || key.item != last->item ||
-        key.billing_period != last->billing_period) {
-      total = &totals[{key.billing_period, delivery.items()[key.item].currency}];
-      allocated = decisions[key.subject].Of(key.item).entity_ref != kUnallocated;
-    }
-    last = &key;
-    PURSER_RETURN_IF_ERROR(total->all.Add(sums));
-    if (allocated) PURSER_RETURN_IF_ERROR(total->allocated.Add(sums));
-  }
+  PURSER_RETURN_IF_ERROR(
+      sums.ForEachSubject([&](uint32_t subject, const auto& months) -> absl::Status {
+        for (const DeliveredMonth& month : months) {
+          // Neighbours are mostly of one item.
+          const Fact* last = nullptr;
+          Total* total = nullptr;
+          bool allocated = false;
+          for (const Fact& fact : month.facts) {
+            if (last == nullptr || fact.item != last->item) {
+              total = &totals[{month.billing_period, sums.items()[fact.item].currency}];
+              allocated = decisions[subject].Of(fact.item).entity_ref != kUnallocated;
+            }
+            last = &fact;
+            PURSER_RETURN_IF_ERROR(total->all.Add(fact.sums));
+            if (allocated) PURSER_RETURN_IF_ERROR(total->allocated.Add(fact.sums));
+          }
+        }
+        return absl::OkStatus();
+      }));
   for (const auto& [key, total] : totals) {
     report.totals.push_back({key.first, key.second, total.all.billed, total.all.effective,
                              total.allocated.billed, total.all.charges});
@@ -160,14 +202,14 @@ absl::StatusOr<IngestReport> StoredCostService::Ingest(const IngestRequest& requ
   IngestReport report;
   Quarantine quarantine(
       options_.quarantine_folder,
-      absl::StrCat(request.source, "-", base::NewId("", *options_.clock, base::Rng::System()),
-                   ".csv"));
+      absl::StrCat(SourceName(request.source), "-",
+                   base::NewId("", *options_.clock, base::Rng::System()), ".csv"));
   Delivery delivery(request, options_.allocation->extra_columns(), options_.duckdb_library);
   PURSER_RETURN_IF_ERROR(delivery.Read(quarantine, report));
 
   base::MutexLock lock(allocation_mutex_);
-  PURSER_ASSIGN_OR_RETURN(const std::vector<Decisions> decisions, Decide(delivery));
-  PURSER_RETURN_IF_ERROR(FillTotals(delivery, decisions, report));
+  PURSER_ASSIGN_OR_RETURN(const std::vector<Decisions> decisions, Decide(delivery.sums()));
+  PURSER_RETURN_IF_ERROR(FillTotals(delivery.sums(), decisions, report));
   PURSER_RETURN_IF_ERROR(
       options_.database->Read([&](store::Connection& connection) -> absl::Status {
         PURSER_ASSIGN_OR_RETURN(report.unchanged, IsStored(connection, request.source, report));
@@ -179,7 +221,8 @@ absl::StatusOr<IngestReport> StoredCostService::Ingest(const IngestRequest& requ
   if (request.stop.stop_requested()) {
     return absl::CancelledError("the ingest was cancelled; nothing was stored");
   }
-  const absl::Status stored = engine_->Store(*graph(), {request, report, delivery, decisions});
+  const absl::Status stored =
+      engine_->Store(*graph(), {request, report, delivery.sums(), decisions});
   if (!stored.ok()) {
     if (!report.quarantine_path.empty()) unlink(report.quarantine_path.c_str());
     return base::Annotate(stored, absl::StrCat("store the delivery of ", request.source));

@@ -45,6 +45,7 @@ class Engine;
 struct Options;
 
 inline constexpr size_t kMaxSourceBytes = 63;        // [a-z0-9-]
+inline constexpr size_t kMaxScopeBytes = 200;        // [A-Za-z0-9._=/-]
 inline constexpr size_t kMaxDeliveryFiles = 10'000;  // of one Ingest
 inline constexpr size_t kMaxProblems = 100;          // listed in a report; all are counted
 // Sums one delivery or one query may consist of.
@@ -58,6 +59,12 @@ inline constexpr int kMaxTop = 1'000;
 inline constexpr int kDefaultKeptDeliveries = 10;
 inline constexpr int kMaxListedDeliveries = 1'000;
 
+// "aws-main", or "aws-main/payer-2" for one of several bills that a source delivers for the same
+// periods. Characters that a scope cannot have make it another one by a part of its hash.
+std::string SourceOf(absl::string_view name, absl::string_view scope);
+// "aws-main" of either.
+absl::string_view SourceName(absl::string_view source);
+
 enum class BadRows {
   kRefuse,      // the first bad row refuses the delivery; nothing is stored
   kQuarantine,  // bad rows go to a side file and are counted
@@ -70,6 +77,8 @@ struct IngestProgress {
 };
 
 struct IngestRequest {
+  // A source's name, or one and a scope, see SourceOf: what is stored is replaced by (source,
+  // scope, billing period).
   std::string source;
   // Files of one delivery: FOCUS CSV, .csv or .csv.gz. The caller decides what may be read.
   std::vector<std::string> paths = {};
@@ -175,7 +184,7 @@ struct QueryPage {
 
 // How far a source's data reaches.
 struct SourceFreshness {
-  std::string source;
+  std::string source;  // see SourceOf
   absl::CivilDay last_day;
 };
 
@@ -373,7 +382,8 @@ class CostService {
   // `month` as 202611. Largest first.
   virtual absl::StatusOr<std::vector<AllocatedPart>> ExplainEntity(absl::string_view entity_ref,
                                                                    int64_t month) = 0;
-  // Of a source (of all when ""), the latest first, at most `limit`, one for each billing period.
+  // Of a source (of all when "", of a name in all its scopes), the latest first, at most `limit`,
+  // one for each billing period.
   virtual absl::StatusOr<std::vector<StoredDelivery>> Deliveries(const std::string& source,
                                                                  int limit) = 0;
   // What changed between two deliveries of a billing period. NOT_FOUND: no such delivery;
@@ -395,6 +405,8 @@ class CostService {
   virtual absl::StatusOr<int64_t> DataVersion() = 0;
   // First and last day with data; nothing when there is none.
   virtual absl::StatusOr<std::optional<std::pair<absl::CivilDay, absl::CivilDay>>> DataDays() = 0;
+  // How far the data of each source reaches, by its name and scope.
+  virtual absl::StatusOr<std::vector<SourceFreshness>> Freshness() = 0;
   // Remembers that something was told, durably: true for the first with this kind, subject and
   // scope.
   virtual absl::StatusOr<bool> RecordAlert(const CostAlert& alert) = 0;

@@ -159,6 +159,22 @@ StoredCostService::DataDays() {
   return days;
 }
 
+absl::StatusOr<std::vector<SourceFreshness>> StoredCostService::Freshness() {
+  std::vector<SourceFreshness> sources;
+  PURSER_RETURN_IF_ERROR(
+      options_.database->Read([&](store::Connection& connection) -> absl::Status {
+        sources.clear();
+        return connection.ForEach(
+            "SELECT source, max(last_day) FROM cost_periods GROUP BY source ORDER BY source", {},
+            [&](const store::Row& row) -> absl::Status {
+              PURSER_ASSIGN_OR_RETURN(const absl::CivilDay last, ParseDay(row.Text(1)));
+              sources.push_back({row.Text(0), last});
+              return absl::OkStatus();
+            });
+      }));
+  return sources;
+}
+
 absl::StatusOr<bool> StoredCostService::RecordAlert(const CostAlert& alert) {
   bool first = false;
   PURSER_RETURN_IF_ERROR(

@@ -14,7 +14,7 @@
 #include "base/mutex.h"
 #include "base/status.h"
 #include "costs/decisions.h"
-#include "costs/delivery.h"
+#include "costs/delivered_sums.h"
 #include "costs/engine.h"
 #include "costs/query.h"
 #include "costs/service.h"
@@ -75,6 +75,7 @@ class StoredCostService final : public CostService {
                                                    absl::CivilDay to) override;
   absl::StatusOr<int64_t> DataVersion() override;
   absl::StatusOr<std::optional<std::pair<absl::CivilDay, absl::CivilDay>>> DataDays() override;
+  absl::StatusOr<std::vector<SourceFreshness>> Freshness() override;
   absl::StatusOr<bool> RecordAlert(const CostAlert& alert) override;
   absl::StatusOr<std::vector<CostAlert>> Alerts(int64_t after, int limit) override;
   absl::StatusOr<int64_t> Reallocate() override {
@@ -98,8 +99,8 @@ class StoredCostService final : public CostService {
   // Whether allocation looks at metrics.
   bool SplitsByMetric() const;
   // One per subject of the delivery.
-  absl::StatusOr<std::vector<Decisions>> Decide(const Delivery& delivery);
-  static absl::Status FillTotals(const Delivery& delivery, const std::vector<Decisions>& decisions,
+  absl::StatusOr<std::vector<Decisions>> Decide(const DeliveredSums& sums);
+  static absl::Status FillTotals(const DeliveredSums& sums, const std::vector<Decisions>& decisions,
                                  IngestReport& report);
 
   const Options options_;

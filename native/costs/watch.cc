@@ -66,9 +66,9 @@ absl::StatusOr<int> LookAtCosts(CostService& costs, const CostPolicy& policy) {
     PURSER_ASSIGN_OR_RETURN(const int more, TellBudget(costs, state));
     told += more;
   }
-  PURSER_ASSIGN_OR_RETURN(
-      const std::vector<Anomaly> anomalies,
-      FindAnomalies(costs, days->second, policy.anomalies, policy.suppressions));
+  PURSER_ASSIGN_OR_RETURN(const std::vector<Anomaly> anomalies,
+                          FindAnomalies(costs, days->second - (kWatchedDays - 1), days->second,
+                                        policy.anomalies, policy.suppressions));
   for (const Anomaly& anomaly : anomalies) {
     const nlohmann::json detail = {{"dimension", std::string(DimensionName(anomaly.dimension))},
                                    {"of", anomaly.of},

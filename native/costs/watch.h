@@ -21,7 +21,10 @@ struct CostPolicy {
   PriceBook prices;
 };
 
-// Looks at the budgets of the period of the data's last day, and for anomalies of that day (of
+// Anomalies are looked for in the last days with data: what comes late is seen all the same.
+inline constexpr int kWatchedDays = 7;
+
+// Looks at the budgets of the period of the data's last day, and for anomalies of the last days (of
 // entities). Returns how many alerts are new. Alerts have the kinds
 //   "budget"           a threshold was reached; `scope` is "<period's first day> <percent>". When
 //                      several are reached at once, the lower ones are recorded with

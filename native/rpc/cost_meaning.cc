@@ -1,6 +1,7 @@
 // The methods of CostService beyond reading and summing: what costs mean.
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -9,6 +10,7 @@
 #include "base/status.h"
 #include "catalog/entity.h"
 #include "costs/forecast.h"
+#include "costs/known_days.h"
 #include "costs/split.h"
 #include "costs/statement.h"
 #include "json/json.h"
@@ -205,22 +207,26 @@ grpc::Status CostService::ForecastCosts(grpc::ServerContext* context,
   return guard_.Run(*context, "ForecastCosts", [&]() -> absl::Status {
     PURSER_ASSIGN_OR_RETURN(const auto data, service_.DataDays());
     if (!data.has_value()) return absl::OkStatus();
-    const absl::CivilDay last = data->second;
     PURSER_ASSIGN_OR_RETURN(const costs::Measure measure, MeasureOf(request->measure()));
     costs::QueryRequest query;
-    query.from = std::max(data->first, last - kHistoryDays + 1);
-    query.to = last;
-    query.group_by = {costs::Dimension::kDay};
+    query.from = std::max(data->first, data->second - kHistoryDays + 1);
+    query.to = data->second;
+    query.group_by = {costs::Dimension::kDay, costs::Dimension::kSource};
     PURSER_ASSIGN_OR_RETURN(query.filters, Filters(request->filters()));
     query.currency = request->currency();
     PURSER_ASSIGN_OR_RETURN(const std::vector<costs::CostRow> rows, service_.Sums(query));
+    std::set<std::string> sources;
+    for (const costs::CostRow& row : rows) sources.insert(row.keys[1]);
+    PURSER_ASSIGN_OR_RETURN(const costs::KnownDays known, costs::KnownDays::Of(service_));
+    const absl::CivilDay last = known.Until(sources).value_or(data->second);
     std::map<std::string, std::vector<double>> history;
     for (const costs::CostRow& row : rows) {
       PURSER_ASSIGN_OR_RETURN(const absl::CivilDay day, ParseDay(row.keys[0], "day"));
+      if (day > last) continue;
       std::vector<double>& days = history[row.currency];
       days.resize(static_cast<size_t>(last - query.from) + 1);
       const costs::Measures sums{row.billed, row.effective, row.list, row.contracted, row.charges};
-      days[static_cast<size_t>(day - query.from)] =
+      days[static_cast<size_t>(day - query.from)] +=
           static_cast<double>(sums.Of(measure).units()) / 1e18;
     }
     response->set_last_day(DayText(last));
@@ -296,8 +302,9 @@ grpc::Status CostService::ListAnomalies(grpc::ServerContext* context,
     if (!request->dimension().empty()) {
       PURSER_ASSIGN_OR_RETURN(options.dimension, costs::ParseDimension(request->dimension()));
     }
-    PURSER_ASSIGN_OR_RETURN(const std::vector<costs::Anomaly> anomalies,
-                            costs::FindAnomalies(service_, day, options, policy_.suppressions));
+    PURSER_ASSIGN_OR_RETURN(
+        const std::vector<costs::Anomaly> anomalies,
+        costs::FindAnomalies(service_, day, day, options, policy_.suppressions));
     response->set_day(DayText(day));
     for (const costs::Anomaly& anomaly : anomalies) {
       if (!request->of().empty() && !absl::EqualsIgnoreCase(request->of(), anomaly.of)) continue;

@@ -199,7 +199,7 @@ absl::Status ClickHouseEngine::Commit(store::Connection& connection, const ReadD
     PURSER_RETURN_IF_ERROR(
         ForgetDeliveries(connection, segment.source, segment.period, options_.keep_deliveries));
   }
-  PURSER_RETURN_IF_ERROR(StorePeriods(connection, read.request.source, read.delivery, ingest));
+  PURSER_RETURN_IF_ERROR(StorePeriods(connection, read.request.source, read.sums, ingest));
   return first_month == 0 ? absl::OkStatus() : ForgetMonthsBefore(connection, first_month);
 }
 

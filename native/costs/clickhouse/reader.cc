@@ -58,8 +58,9 @@ std::string ColumnOf(Dimension dimension) {
       return "toString(billing_period)";
     case Dimension::kChargeCategory:
       return "category";
+    case Dimension::kSource:  // its name, see SourceOf
+      return "splitByChar('/', source)[1]";
     case Dimension::kService:
-    case Dimension::kSource:
     case Dimension::kRegion:
     case Dimension::kSku:
     case Dimension::kKind:

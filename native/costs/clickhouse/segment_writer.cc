@@ -129,10 +129,11 @@ class MonthWriter {
   }
 
   absl::Status Write() {
+    PURSER_RETURN_IF_ERROR(allocator_.Split());
     ShardedRows rollups(client_, kRollupsTable);
     Control sent;
     PURSER_RETURN_IF_ERROR(
-        allocator_.Finish([&](uint32_t number, const std::vector<Fact>& facts) -> absl::Status {
+        allocator_.RollUp([&](uint32_t number, const std::vector<Fact>& facts) -> absl::Status {
           const Node& node = numbers_.nodes[number];
           for (const Fact& fact : facts) {
             AddRollup(node, fact, rollups.RowsOf(node.name));
@@ -211,31 +212,35 @@ class MonthWriter {
   std::map<DecidedKey, Measures> decided_;
 };
 
-using Charges = std::vector<std::pair<const RollupKey*, const Measures*>>;
-
-// Writes the charges of one billing period as the segment, whose months it fills. `keys`: of the
-// delivery's subjects.
-absl::Status WriteSegment(const ClickHouseClient& client, const Delivery& delivery,
-                          const std::vector<std::string>& keys, const Charges& charges,
-                          ChargeSegment& segment) {
+// Writes the delivery's charges of one billing period as the segment, whose months it fills.
+// `keys`: of the delivery's subjects.
+absl::Status WriteSegment(const ClickHouseClient& client, const DeliveredSums& sums,
+                          const std::vector<std::string>& keys, ChargeSegment& segment) {
   ShardedRows rows(client, kChargesTable);
   Control sent;
-  for (const auto& [key, sums] : charges) {
-    const StoredSubject& subject = delivery.subjects()[key->subject];
-    const ChargeItem& item = delivery.items()[key->item];
-    TabSeparatedRows& row = rows.RowsOf(keys[key->subject]);
-    row.Add(segment.id).Add(segment.source).Add(segment.period).Add(subject.sub_account);
-    row.Add(delivery.texts().TextOf(key->invoice)).Add(key->day).Add(keys[key->subject]);
-    row.Add(subject.resource_id).Add(delivery.tags()[subject.tags].second);
-    row.Add(delivery.texts().TextOf(subject.columns)).Add(item.service).Add(item.region);
-    row.Add(item.sku).Add(item.category).Add(item.kind).Add(item.currency);
-    AddSums(*sums, row);
-    row.EndRow();
-    PURSER_RETURN_IF_ERROR(rows.Sent());
-    segment.months.insert(MonthOf(key->day));
-    ++sent.rows;
-    PURSER_RETURN_IF_ERROR(sent.sums.Add(*sums));
-  }
+  PURSER_RETURN_IF_ERROR(
+      sums.ForEachSubject([&](uint32_t number, const auto& months) -> absl::Status {
+        const StoredSubject& subject = sums.subjects()[number];
+        for (const DeliveredMonth& month : months) {
+          if (month.billing_period != segment.period) continue;
+          segment.months.insert(month.month);
+          for (const Fact& fact : month.facts) {
+            const ChargeItem& item = sums.items()[fact.item];
+            TabSeparatedRows& row = rows.RowsOf(keys[number]);
+            row.Add(segment.id).Add(segment.source).Add(segment.period).Add(subject.sub_account);
+            row.Add(sums.texts().TextOf(fact.bill)).Add(DayOf(month.month, fact.day));
+            row.Add(keys[number]).Add(subject.resource_id).Add(sums.texts().TextOf(subject.tags));
+            row.Add(sums.texts().TextOf(subject.columns)).Add(item.service).Add(item.region);
+            row.Add(item.sku).Add(item.category).Add(item.kind).Add(item.currency);
+            AddSums(fact.sums, row);
+            row.EndRow();
+            PURSER_RETURN_IF_ERROR(rows.Sent());
+            ++sent.rows;
+            PURSER_RETURN_IF_ERROR(sent.sums.Add(fact.sums));
+          }
+        }
+        return absl::OkStatus();
+      }));
   PURSER_RETURN_IF_ERROR(rows.Finish());
   return CheckArrived(client, kChargesTable, segment.id, "toInt64(count())", sent);
 }
@@ -268,24 +273,19 @@ absl::Status ShardedRows::Finish() {
 absl::StatusOr<std::vector<ChargeSegment>> WriteCharges(const ClickHouseClient& client,
                                                         const Options& options,
                                                         const ReadDelivery& read) {
-  const Delivery& delivery = read.delivery;
+  const DeliveredSums& sums = read.sums;
   std::vector<std::string> keys;
-  keys.reserve(delivery.subjects().size());
-  for (const StoredSubject& subject : delivery.subjects()) {
-    keys.push_back(SubjectKey(subject, delivery.tags()[subject.tags].second,
-                              delivery.texts().TextOf(subject.columns)));
+  keys.reserve(sums.subjects().size());
+  for (const StoredSubject& subject : sums.subjects()) {
+    keys.push_back(SubjectKey(subject, sums.texts()));
   }
   // A statement writes to one partition, so that the server has no more of them than there are.
-  std::map<absl::CivilDay, Charges> periods;
-  for (const auto& [key, sums] : delivery.rollups()) {
-    periods[key.billing_period].emplace_back(&key, &sums);
-  }
   std::vector<ChargeSegment> segments;
   std::set<std::string> begun;
-  for (const auto& [period, charges] : periods) {
+  for (const auto& [period, days] : sums.periods()) {
     segments.push_back({read.request.source, period, NewSegment(options), {}});
     begun.insert(segments.back().id);
-    const absl::Status written = WriteSegment(client, delivery, keys, charges, segments.back());
+    const absl::Status written = WriteSegment(client, sums, keys, segments.back());
     if (written.ok()) continue;
     RemoveSegments(client, begun).IgnoreError();
     return written;

@@ -9,6 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "base/status.h"
 #include "costs/engine.h"
+#include "costs/history.h"
 #include "costs/readers/days.h"
 #include "costs/rollups.h"
 #include "costs/state.h"
@@ -262,10 +263,7 @@ absl::Status ForgetMonthsBefore(store::Connection& connection, int64_t first) {
       "p.source = cost_charge_segments.source AND "
       "p.billing_period = cost_charge_segments.billing_period AND p.last_day < $1)",
       {day}));
-  PURSER_RETURN_IF_ERROR(
-      connection.ExecuteLater("DELETE FROM cost_periods WHERE last_day < $1", {day}));
-  PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
-      "UPDATE cost_periods SET first_day = $1 WHERE first_day < $1", {day}));
+  PURSER_RETURN_IF_ERROR(ForgetPeriodsBefore(connection, FirstDay(first)));
   for (const char* const table : {"cost_month_segments", "cost_months"}) {
     PURSER_RETURN_IF_ERROR(
         connection.ExecuteLater(absl::StrCat("DELETE FROM ", table, " WHERE month < $1"), {first}));

@@ -41,6 +41,8 @@ class BillFile {
   virtual ~BillFile() = default;
 
   virtual const std::vector<std::string>& columns() const = 0;
+  // Those of them whose values can be taken key by key (TextSource::tag).
+  virtual std::vector<int> maps() const { return {}; }
   // INVALID_ARGUMENT names a column that has another type than what is asked of it; UNIMPLEMENTED
   // one whose bytes are packed or encoded in a way that is not read here.
   virtual absl::Status Check(const Binding& binding) const = 0;

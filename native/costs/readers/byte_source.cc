@@ -43,13 +43,17 @@ class GzipSource final : public ByteSource {
       : inner_(std::move(inner)),
         inflater_(std::move(inflater)),
         name_(std::move(name)),
-        input_(kCompressedChunk) {}
+        input_(kMostGivenBack + kCompressedChunk) {}
 
   absl::StatusOr<size_t> Read(char* buffer, size_t size) override {
     while (true) {
       if (packed_.empty() && !ended_) {
-        PURSER_ASSIGN_OR_RETURN(const size_t count, inner_->Read(input_.data(), input_.size()));
-        packed_ = absl::string_view(input_.data(), count);
+        // In front of the new bytes stay the last ones before them.
+        char* const begin = input_.data() + kMostGivenBack;
+        std::copy_n(begin + last_count_ - kMostGivenBack, kMostGivenBack, input_.data());
+        PURSER_ASSIGN_OR_RETURN(const size_t count, inner_->Read(begin, kCompressedChunk));
+        packed_ = absl::string_view(begin, count);
+        last_count_ = count;
         ended_ = count == 0;
         packed_bytes_ += static_cast<int64_t>(count);
       }
@@ -60,7 +64,8 @@ class GzipSource final : public ByteSource {
         member_done_ = false;
       }
       const Inflater::Step step = inflater_->Run(packed_, buffer, size);
-      packed_.remove_prefix(step.taken);
+      packed_ = absl::string_view(packed_.data() + step.taken,
+                                  packed_.size() - static_cast<size_t>(step.taken));
       bytes_ += static_cast<int64_t>(step.made);
       if (step.state == Inflater::State::kMemberEnd) {
         member_done_ = true;
@@ -98,6 +103,7 @@ class GzipSource final : public ByteSource {
   absl::string_view packed_;  // not yet unpacked, in input_
   bool ended_ = false;
   bool member_done_ = false;
+  size_t last_count_ = 0;  // read into input_ at last
   int64_t packed_bytes_ = 0;
   int64_t bytes_ = 0;
 };

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "base/rng.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -88,6 +89,37 @@ TEST(ByteSourceTest, DamagedGzipIsRefused) {
   flipped[packed.size() - 6] ^= 1;  // in the check sum
   EXPECT_EQ(ReadAll(flipped).status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(ReadAll(packed + "more").status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+// What is read ahead of a member's end belongs to the next one, wherever the file is cut.
+TEST(ByteSourceTest, MembersEndAnywhereInAPiece) {
+  base::SeededRng rng(3);
+  std::string noise(140'000, '\0');
+  for (char& c : noise) c = static_cast<char>(rng.Below(256));
+  const std::string second = "second member, " + noise.substr(0, 50);
+  constexpr size_t kPiece = 128 << 10;
+  const size_t more = Gzip(noise.substr(0, kPiece)).size() - kPiece;  // than the noise
+  for (size_t end = kPiece - 24; end < kPiece + 12; ++end) {
+    const std::string first = noise.substr(0, end - more);
+    const std::string packed = Gzip(first) + Gzip(second);
+    for (const size_t room : {7, 1'000, 64 << 10, 131'050}) {
+      const absl::StatusOr<std::string> text = ReadAll(packed, room);
+      ASSERT_TRUE(text.ok()) << end << " " << room << text.status();
+      ASSERT_TRUE(*text == first + second) << end << " " << room;
+    }
+  }
+}
+
+// A distance that no stream has: how much room there is must not make it good.
+TEST(ByteSourceTest, AWrongDistanceIsRefused) {
+  const std::string packed(
+      "\x1f\x8b\x08\x00\x30\xfe\xca\x05\xc1\x00\x0a\xeb\x00\xfe\xc1\x00\x10\x00\x00\x00\x00\x00\xe5"
+      "\x09"
+      "\xca\xca\x05\x30",
+      28);
+  for (const size_t room : {7, 1'000, 64 << 10}) {
+    EXPECT_EQ(ReadAll(packed, room).status().code(), absl::StatusCode::kInvalidArgument) << room;
+  }
 }
 
 TEST(ByteSourceTest, ABombIsRefused) {

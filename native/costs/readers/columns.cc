@@ -28,8 +28,9 @@ std::string SectionOf(absl::string_view column) {
 
 class Binder {
  public:
-  Binder(const std::string& file, const std::vector<std::string>& columns, const Wanted& wanted)
-      : file_(file), columns_(columns), wanted_(wanted) {}
+  Binder(const std::string& file, const std::vector<std::string>& columns, const Wanted& wanted,
+         const std::vector<int>& maps)
+      : file_(file), columns_(columns), wanted_(wanted), maps_(maps) {}
 
   absl::StatusOr<Binding> Bind() {
     for (size_t i = 0; i < columns_.size(); ++i) {
@@ -102,6 +103,13 @@ class Binder {
     return Find(name);
   }
 
+  // FOCUS has NULL in amounts where there is nothing to measure; each charge has the four costs.
+  static bool MayBeNull(absl::string_view name) {
+    const std::string column = NormalisedColumn(name);
+    return column != "billedcost" && column != "effectivecost" && column != "listcost" &&
+           column != "contractedcost";
+  }
+
   // What a row may always lack: charges without a resource, an account or tags are charges.
   bool Optional(absl::string_view name) const {
     const std::string column = NormalisedColumn(name);
@@ -159,7 +167,10 @@ class Binder {
     Binding::Text text;
     const auto members = TagColumns();
     if (members.empty()) {
-      text = Text("Tags");
+      const int column = ColumnOf("Tags");
+      if (std::find(maps_.begin(), maps_.end(), column) == maps_.end()) return Text("Tags");
+      text.source = SourceNumber({.column = column, .tag = std::string(key)});
+      text.is_tag_value = true;
       return text;
     }
     // As FindTag: the key itself, else behind the mark of a user's tag.
@@ -190,7 +201,7 @@ class Binder {
 
   AmountSource Amount(const std::string& name) {
     AmountSource source;
-    source.may_be_empty = format().empty_amounts || Optional(name);
+    source.may_be_empty = format().empty_amounts || Optional(name) || MayBeNull(name);
     if (const BillFormat::Column* const entry = Entry(name)) {
       for (const absl::string_view sum : entry->names) {
         if (source.terms.empty()) source.terms = Terms(sum);
@@ -216,6 +227,7 @@ class Binder {
   const std::string& file_;
   const std::vector<std::string>& columns_;
   const Wanted& wanted_;
+  const std::vector<int>& maps_;
   absl::flat_hash_map<std::string, int> index_;
   std::vector<std::string> missing_;
   Binding binding_;
@@ -238,8 +250,8 @@ std::string NormalisedColumn(absl::string_view name) {
 }
 
 absl::StatusOr<Binding> Bind(const std::string& file, const std::vector<std::string>& columns,
-                             const Wanted& wanted) {
-  return Binder(file, columns, wanted).Bind();
+                             const Wanted& wanted, const std::vector<int>& maps) {
+  return Binder(file, columns, wanted, maps).Bind();
 }
 
 }  // namespace purser::costs

@@ -35,6 +35,8 @@ struct TextSource {
   int column = kNoColumn;
   // Not empty: an object of these columns as JSON text, in the form of the Tags column.
   std::vector<std::pair<std::string, int>> members = {};
+  // Not empty: not the column's whole map, but its value for this key.
+  std::string tag = {};
   friend bool operator==(const TextSource&, const TextSource&) = default;
 };
 
@@ -78,10 +80,10 @@ struct Binding {
   } money;
 };
 
-// INVALID_ARGUMENT names the columns of the file that come twice, or all that are wanted and
-// missing.
+// `maps` are the numbers of the columns whose values can be taken key by key. INVALID_ARGUMENT
+// names the columns of the file that come twice, or all that are wanted and missing.
 absl::StatusOr<Binding> Bind(const std::string& file, const std::vector<std::string>& columns,
-                             const Wanted& wanted);
+                             const Wanted& wanted, const std::vector<int>& maps = {});
 
 // Lower case without "_" and blanks: BilledCost, billedCost, billed_cost. "x_" stays in front. Of
 // "Abonnement-GUID (SubscriptionGuid)", as Azure translates its headers, what is in parentheses.

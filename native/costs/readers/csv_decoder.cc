@@ -28,6 +28,82 @@ absl::string_view Inside(absl::string_view raw) {
   return raw;
 }
 
+// The codes of one column's texts. Neighbours are often alike: then neither hash nor table is
+// needed. The others are looked up a block at a time, in passes, and compared when the next block
+// has been hashed: what they are compared with is on its way from memory meanwhile.
+class TextLookup {
+ public:
+  TextLookup(TextDictionary& texts, uint32_t* codes) : texts_(texts), codes_(codes) {}
+
+  void Take(const CsvChunk& chunk, size_t column, size_t first, size_t count) {
+    Block& block = blocks_[now_];
+    block.first = first;
+    block.count = count;
+    for (size_t i = 0; i < count; ++i) {
+      block.raws[i] = chunk.Field(first + i, column);
+      PrefetchBytes(block.raws[i].data(), block.raws[i].size());
+    }
+    // Days and currencies hardly ever change.
+    size_t alike = 0;
+    while (alike < count && IsLast(block.raws[alike])) ++alike;
+    if (alike == count) {
+      Finish();
+      std::fill_n(codes_ + first, count, last_code_);
+      return;
+    }
+    for (size_t i = 0; i < count; ++i) {
+      const absl::string_view raw = block.raws[i];
+      block.same[i] = IsLast(raw);
+      last_ = raw;
+      if (block.same[i]) continue;
+      block.hashes[i] = HashBytes(raw.data(), raw.size());
+      texts_.PrefetchSlot(block.hashes[i]);
+    }
+    const bool far = texts_.size() > kTextsInCache;
+    for (size_t i = 0; far && i < count; ++i) {
+      if (!block.same[i]) texts_.PrefetchEntry(block.hashes[i]);
+    }
+    Finish();
+    for (size_t i = 0; far && i < count; ++i) {
+      if (!block.same[i]) texts_.PrefetchText(block.hashes[i]);
+    }
+    waits_ = true;
+    now_ = 1 - now_;
+  }
+  // Looks up the block that waits.
+  void Finish() {
+    if (!waits_) return;
+    waits_ = false;
+    const Block& block = blocks_[1 - now_];
+    for (size_t i = 0; i < block.count; ++i) {
+      if (!block.same[i]) {
+        last_code_ = texts_.CodeOf(block.raws[i].data(), block.raws[i].size(), block.hashes[i]);
+      }
+      codes_[block.first + i] = last_code_;
+    }
+  }
+
+ private:
+  struct Block {
+    absl::string_view raws[kLookupBlock];
+    uint64_t hashes[kLookupBlock];
+    bool same[kLookupBlock];
+    size_t first, count;
+  };
+  bool IsLast(absl::string_view raw) const {
+    return last_.data() != nullptr && raw.size() == last_.size() &&
+           SameBytes(raw.data(), last_.data(), raw.size());
+  }
+
+  TextDictionary& texts_;
+  uint32_t* const codes_;
+  Block blocks_[2];
+  size_t now_ = 0;
+  bool waits_ = false;
+  absl::string_view last_;  // before the next one
+  uint32_t last_code_ = 0;  // of the last one looked up
+};
+
 }  // namespace
 
 std::string FieldValue(absl::string_view raw) {
@@ -84,55 +160,12 @@ void CsvDecoder::DecodeText(const CsvChunk& chunk, const TextSource& source,
     }
     return;
   }
-  // Neighbours are often alike: then neither hash nor table is needed. The others are looked up a
-  // block at a time, in passes, so that memory is on its way while the rest of the block is looked
-  // at.
-  absl::string_view raws[kLookupBlock];
-  uint64_t hashes[kLookupBlock];
-  bool same[kLookupBlock];
-  absl::string_view last;
-  uint32_t last_code = 0;
-  const size_t column = static_cast<size_t>(source.column);
+  TextLookup lookup(dictionary.texts, codes.data());
   for (size_t first = 0; first < rows; first += kLookupBlock) {
-    const size_t count = std::min(kLookupBlock, rows - first);
-    for (size_t i = 0; i < count; ++i) {
-      raws[i] = chunk.Field(first + i, column);
-      PrefetchBytes(raws[i].data(), raws[i].size());
-    }
-    // Days and currencies hardly ever change.
-    size_t alike = 0;
-    while (alike < count && first + alike > 0 && raws[alike].size() == last.size() &&
-           SameBytes(raws[alike].data(), last.data(), last.size())) {
-      ++alike;
-    }
-    if (alike == count) {
-      std::fill_n(codes.begin() + static_cast<std::ptrdiff_t>(first), count, last_code);
-      continue;
-    }
-    for (size_t i = 0; i < count; ++i) {
-      const absl::string_view raw = raws[i];
-      same[i] = first + i > 0 && raw.size() == last.size() &&
-                SameBytes(raw.data(), last.data(), raw.size());
-      last = raw;
-      if (same[i]) continue;
-      hashes[i] = HashBytes(raw.data(), raw.size());
-      dictionary.texts.PrefetchSlot(hashes[i]);
-    }
-    if (dictionary.texts.size() > kTextsInCache) {
-      for (size_t i = 0; i < count; ++i) {
-        if (!same[i]) dictionary.texts.PrefetchEntry(hashes[i]);
-      }
-      for (size_t i = 0; i < count; ++i) {
-        if (!same[i]) dictionary.texts.PrefetchText(hashes[i]);
-      }
-    }
-    for (size_t i = 0; i < count; ++i) {
-      if (!same[i]) {
-        last_code = dictionary.texts.CodeOf(raws[i].data(), raws[i].size(), hashes[i]);
-      }
-      codes[first + i] = last_code;
-    }
+    lookup.Take(chunk, static_cast<size_t>(source.column), first,
+                std::min(kLookupBlock, rows - first));
   }
+  lookup.Finish();
 }
 
 // Adds a field's amount to *units, or tells what is wrong with it.

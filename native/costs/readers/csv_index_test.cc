@@ -126,6 +126,19 @@ TEST(TextDictionaryTest, NumbersTexts) {
   EXPECT_EQ(texts.TextOf(0), "");
 }
 
+TEST(TextDictionaryTest, LooksAtEachByte) {
+  for (size_t size = 0; size < 260; ++size) {
+    const std::string text(size, 'a');
+    ASSERT_TRUE(SameBytes(text.data(), std::string(size, 'a').data(), size)) << size;
+    for (size_t place = 0; place < size; ++place) {
+      std::string other = text;
+      other[place] = 'b';
+      ASSERT_FALSE(SameBytes(text.data(), other.data(), size)) << size << " " << place;
+      ASSERT_NE(HashBytes(text.data(), size), HashBytes(other.data(), size)) << size << place;
+    }
+  }
+}
+
 TEST(AmountTest, IsWhatDecimalReads) {
   base::SeededRng rng(9);
   const auto same = [](const std::string& text) {

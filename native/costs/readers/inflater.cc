@@ -31,7 +31,7 @@ class ZlibInflater final : public Inflater {
     stream_.avail_out = static_cast<uInt>(std::min(room, kMostAtOnce));
     const uInt in = stream_.avail_in, space = stream_.avail_out;
     const int code = inflate(&stream_, Z_NO_FLUSH);
-    Step step{in - stream_.avail_in, space - stream_.avail_out};
+    Step step{static_cast<std::ptrdiff_t>(in - stream_.avail_in), space - stream_.avail_out};
     if (code == Z_STREAM_END) {
       step.state = State::kMemberEnd;
     } else if (code != Z_OK && code != Z_BUF_ERROR) {
@@ -84,7 +84,7 @@ class IsalInflater final : public Inflater {
     state_.avail_out = static_cast<uint32_t>(std::min(room, kMostAtOnce));
     const uint32_t in = state_.avail_in, space = state_.avail_out;
     const int code = isal_.inflate(&state_);
-    Step step{in - state_.avail_in, space - state_.avail_out};
+    Step step{std::ptrdiff_t{in} - std::ptrdiff_t{state_.avail_in}, space - state_.avail_out};
     if (code < 0 || (code > 0 && code != ISAL_END_INPUT && code != ISAL_OUT_OVERFLOW)) {
       step.state = State::kDamaged;
       problem_ = code == ISAL_INCORRECT_CHECKSUM ? "incorrect data check"

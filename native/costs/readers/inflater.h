@@ -11,6 +11,9 @@
 
 namespace purser::costs {
 
+// What a method reads ahead.
+inline constexpr std::ptrdiff_t kMostGivenBack = 8;
+
 // One thread.
 class Inflater {
  public:
@@ -20,11 +23,14 @@ class Inflater {
     kDamaged,
   };
   struct Step {
-    size_t taken = 0;  // of the packed bytes
-    size_t made = 0;   // unpacked bytes
+    // Of the packed bytes. Below zero, at most by kMostGivenBack: the last bytes of those taken
+    // before were not needed (they are another member's) and must be given again.
+    std::ptrdiff_t taken = 0;
+    size_t made = 0;  // unpacked bytes
     State state = State::kGoesOn;
   };
   virtual ~Inflater() = default;
+  // In front of `packed` stand, in memory, the last kMostGivenBack of the bytes given before.
   virtual Step Run(absl::string_view packed, char* out, size_t room) = 0;
   virtual void Restart() = 0;
   virtual absl::string_view problem() const = 0;  // once kDamaged

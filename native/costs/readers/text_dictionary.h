@@ -28,14 +28,18 @@ inline uint64_t HashBytes(const char* at, size_t size) {
   if (size >= 8) {
     const char* const end = at + size;
     if (size > 48) {
-      // Three chains side by side: a multiplication takes longer than what else is to be done.
+      // Three chains side by side: a multiplication takes longer than what else is to be done. The
+      // last bytes are taken together with some of those before, since a loop over what is left
+      // would end each time elsewhere.
       uint64_t second = hash, third = hash;
-      for (; end - at > 48; at += 48) {
-        hash = mix(load(at) ^ kOdd2 ^ hash, load(at + 8) ^ kOdd1);
-        second = mix(load(at + 16) ^ kOdd2 ^ second, load(at + 24) ^ kOdd1);
-        third = mix(load(at + 32) ^ kOdd2 ^ third, load(at + 40) ^ kOdd1);
-      }
-      hash ^= mix(second ^ kOdd2, third ^ kOdd1);
+      const auto take = [&](const char* from) {
+        hash = mix(load(from) ^ kOdd2 ^ hash, load(from + 8) ^ kOdd1);
+        second = mix(load(from + 16) ^ kOdd2 ^ second, load(from + 24) ^ kOdd1);
+        third = mix(load(from + 32) ^ kOdd2 ^ third, load(from + 40) ^ kOdd1);
+      };
+      for (; end - at > 48; at += 48) take(at);
+      take(end - 48);
+      return hash ^ mix(second ^ kOdd2, third ^ kOdd1);
     }
     for (; end - at > 16; at += 16) hash = mix(load(at) ^ kOdd2 ^ hash, load(at + 8) ^ kOdd1);
     if (end - at > 8) {
@@ -65,13 +69,16 @@ inline bool SameBytes(const char* a, const char* b, size_t size) {
     std::memcpy(&y, b + at, 8);
     return x ^ y;
   };
-  if (size >= 32) {
-    for (size_t at = 0; at + 32 < size; at += 32) {
-      if ((differ(at) | differ(at + 8) | differ(at + 16) | differ(at + 24)) != 0) return false;
+  const auto differ32 = [&](size_t at) {
+    return differ(at) | differ(at + 8) | differ(at + 16) | differ(at + 24);
+  };
+  if (size >= 64) {
+    for (size_t at = 0; at + 64 < size; at += 64) {
+      if ((differ32(at) | differ32(at + 32)) != 0) return false;
     }
-    const size_t at = size - 32;
-    return (differ(at) | differ(at + 8) | differ(at + 16) | differ(at + 24)) == 0;
+    return (differ32(size - 64) | differ32(size - 32)) == 0;
   }
+  if (size >= 32) return (differ32(0) | differ32(size - 32)) == 0;
   if (size >= 16) return (differ(0) | differ(8) | differ(size - 16) | differ(size - 8)) == 0;
   if (size >= 8) return (differ(0) | differ(size - 8)) == 0;
   for (size_t at = 0; at < size; ++at) {

@@ -1,6 +1,7 @@
 #include "costs/sources/delivery_finder.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 
 #include "absl/strings/ascii.h"
@@ -32,15 +33,39 @@ bool NamesPeriod(absl::string_view part) {
   return false;
 }
 
-// The key up to the part that names the period; the manifest's folder when no part does.
-std::string GroupOf(absl::string_view key) {
-  const std::vector<absl::string_view> parts = absl::StrSplit(key, '/');
-  for (size_t i = 0; i + 1 < parts.size(); ++i) {
-    if (NamesPeriod(parts[i])) {
-      return absl::StrJoin(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(i) + 1, "/");
-    }
-  }
-  return std::string(key.substr(0, key.rfind('/') == absl::string_view::npos ? 0 : key.rfind('/')));
+// What people call something: no period, no identifier in hexadecimal digits, and not what exports
+// call the folders in which they keep files and manifests apart.
+bool IsName(absl::string_view part) {
+  if (NamesPeriod(part) || part == "data" || part == "metadata") return false;
+  return std::any_of(part.begin(), part.end(),
+                     [](char c) { return absl::ascii_isalpha(c) && !absl::ascii_isxdigit(c); });
+}
+
+struct Place {
+  std::string name;
+  std::string scope;
+};
+
+// Of a manifest: the key up to the part that names the period, and names behind it (of exports;
+// executions have identifiers); the manifest's folder when no part names a period.
+Place PlaceOf(absl::string_view key) {
+  std::vector<absl::string_view> parts = absl::StrSplit(key, '/');
+  parts.pop_back();
+  const auto period = std::find_if(parts.begin(), parts.end(), NamesPeriod);
+  if (period == parts.end()) return {absl::StrJoin(parts, "/"), ""};
+  std::vector<absl::string_view> name(parts.begin(), period + 1), scope;
+  std::copy_if(period + 1, parts.end(), std::back_inserter(name), IsName);
+  std::copy_if(name.begin(), name.end(), std::back_inserter(scope), IsName);
+  return {absl::StrJoin(name, "/"), absl::StrJoin(scope, "/")};
+}
+
+// Of a file, told by the first parts of its key: those that are no dates.
+std::string ScopeOf(const std::vector<absl::string_view>& name) {
+  std::vector<absl::string_view> scope;
+  std::copy_if(name.begin(), name.end(), std::back_inserter(scope), [](absl::string_view part) {
+    return !NamesPeriod(part) && part.find_first_not_of("0123456789-") != absl::string_view::npos;
+  });
+  return absl::StrJoin(scope, "/");
 }
 
 std::string Version(const std::vector<const ObjectInfo*>& objects) {
@@ -71,7 +96,9 @@ std::vector<FoundDelivery> FindDeliveries(const std::vector<ObjectInfo>& objects
     const absl::string_view rest = absl::string_view(object.key).substr(options.prefix.size());
     if (options.manifests) {
       if (!IsManifest(object.key)) continue;
-      FoundDelivery& delivery = found[GroupOf(rest)];
+      Place place = PlaceOf(rest);
+      FoundDelivery& delivery = found[place.name];
+      delivery.scope = std::move(place.scope);
       if (delivery.manifest == nullptr || delivery.manifest->modified < object.modified ||
           (delivery.manifest->modified == object.modified && delivery.manifest->key < object.key)) {
         delivery.manifest = &object;
@@ -81,8 +108,10 @@ std::vector<FoundDelivery> FindDeliveries(const std::vector<ObjectInfo>& objects
     if (!IsDataFile(object.key)) continue;
     const std::vector<absl::string_view> parts = absl::StrSplit(rest, '/', absl::SkipEmpty());
     if (static_cast<int>(parts.size()) <= options.depth) continue;
-    found[absl::StrJoin(parts.begin(), parts.begin() + options.depth, "/")].files.push_back(
-        &object);
+    const std::vector<absl::string_view> name(parts.begin(), parts.begin() + options.depth);
+    FoundDelivery& delivery = found[absl::StrJoin(name, "/")];
+    delivery.scope = ScopeOf(name);
+    delivery.files.push_back(&object);
   }
   std::vector<FoundDelivery> deliveries;
   for (auto& [name, delivery] : found) {

@@ -21,13 +21,16 @@ struct FinderOptions {
 };
 
 struct FoundDelivery {
-  std::string name = {};                 // stays the same from one delivery of a period to the next
-  std::string version = {};              // changes with the content
+  std::string name = {};     // stays the same from one delivery of a period to the next
+  std::string version = {};  // changes with the content
+  // Whose bill it is, when several exports lie below one prefix: what the key says beside the
+  // period, e.g. the export's name. Deliveries of one period replace each other only in one scope.
+  std::string scope = {};
   const ObjectInfo* manifest = nullptr;  // null without manifests, which say what the files are
   std::vector<const ObjectInfo*> files = {};  // empty with a manifest
 };
 
-// Of several deliveries of one period (executions of an export, each with a manifest of its own)
+// Of several deliveries of one period (executions of one export, each with a manifest of its own)
 // the one whose manifest is the newest. A period is told by a part of the key such as
 // BILLING_PERIOD=2026-11 or 20261101-20261130. `objects` outlives the answer.
 std::vector<FoundDelivery> FindDeliveries(const std::vector<ObjectInfo>& objects,

@@ -128,7 +128,7 @@ absl::StatusOr<int64_t> FetchingSource::FetchInto(const std::string& folder,
     PURSER_ASSIGN_OR_RETURN(files, FilesOf(*delivery.manifest, path, objects));
   }
   IngestRequest request;
-  request.source = options_.name;
+  request.source = SourceOf(options_.name, delivery.scope);
   request.bad_rows = options_.bad_rows;
   request.format = options_.format;
   request.stop = stop;

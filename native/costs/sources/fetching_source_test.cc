@@ -69,6 +69,30 @@ TEST(DeliveryFinderTest, TellsDeliveriesByNames) {
   EXPECT_THAT(found, ElementsAre("2026/11 2", "2026/12 1"));
 }
 
+TEST(DeliveryFinderTest, ExportsBesideEachOtherHaveScopesOfTheirOwn) {
+  const absl::Time early = absl::FromUnixSeconds(100), late = absl::FromUnixSeconds(200);
+  const auto scopes = [](const std::vector<ObjectInfo>& objects, const FinderOptions& options) {
+    std::vector<std::string> found;
+    for (const FoundDelivery& delivery : FindDeliveries(objects, options)) {
+      found.push_back(delivery.name + " > " + delivery.scope);
+    }
+    return found;
+  };
+  EXPECT_THAT(scopes({{"payer-1/metadata/BILLING_PERIOD=2026-11/x-Manifest.json", 1, "1", early},
+                      {"payer-2/metadata/BILLING_PERIOD=2026-11/x-Manifest.json", 1, "2", early},
+                      // Executions of one export are no scopes; exports behind a period are.
+                      {"20261101-20261130/shop/202611100000/0b1c-77/manifest.json", 1, "3", early},
+                      {"20261101-20261130/shop/202611110000/77aa-01/manifest.json", 1, "4", late},
+                      {"20261101-20261130/lake/202611110000/19ff-02/manifest.json", 1, "5", late}},
+                     {}),
+              ElementsAre("20261101-20261130/lake > lake", "20261101-20261130/shop > shop",
+                          "payer-1/metadata/BILLING_PERIOD=2026-11 > payer-1",
+                          "payer-2/metadata/BILLING_PERIOD=2026-11 > payer-2"));
+  EXPECT_THAT(scopes({{"2026/11/a.csv", 1, "1", early}, {"acme/2026-11/a.csv", 1, "2", early}},
+                     {.manifests = false, .depth = 2}),
+              ElementsAre("2026/11 > ", "acme/2026-11 > acme"));
+}
+
 class FetchingTest : public testing::CostsOnDatabaseTest {
  protected:
   void SetUp() override {
@@ -148,6 +172,32 @@ TEST_P(FetchingTest, ReadsWhatChangedAndOnlyThat) {
               ElementsAre("focus/metadata/BILLING_PERIOD=2026-11 unchanged 1",
                           HasSubstr("BILLING_PERIOD=2026-12 waiting 0 not delivered yet")));
   EXPECT_THAT(Query({}), ElementsAre("USD 5 5 1"));
+}
+
+TEST_P(FetchingTest, TwoExportsOfOnePeriodDoNotReplaceEachOther) {
+  const auto put = [&](const std::string& name, const std::string& billed) {
+    const std::string data = "exports/" + name + "/data/BILLING_PERIOD=2026-11/a.csv";
+    bucket_.Put(data, testing::BillOf({{.billed = billed}}), clock_.Now());
+    bucket_.Put("exports/" + name + "/metadata/BILLING_PERIOD=2026-11/a-Manifest.json",
+                absl::StrCat("{\"dataFiles\":[\"s3://bills/", data, "\"]}"), clock_.Now());
+    clock_.Advance(absl::Hours(2));
+  };
+  put("payer-1", "1");
+  put("payer-2", "20");
+  EXPECT_THAT(Round(), ElementsAre(HasSubstr("stored 1"), HasSubstr("stored 1")));
+  EXPECT_THAT(Query({Dimension::kSource}), ElementsAre("aws USD 21 21 2"));
+  put("payer-2", "30");
+  EXPECT_THAT(Round(), ElementsAre(HasSubstr("unchanged 1"), HasSubstr("stored 1")));
+  EXPECT_THAT(Query({Dimension::kSource}), ElementsAre("aws USD 31 31 2"));
+  const auto deliveries = service_->Deliveries("aws", 10);
+  ASSERT_TRUE(deliveries.ok()) << deliveries.status();
+  ASSERT_EQ(deliveries->size(), 3u);
+  EXPECT_EQ((*deliveries)[0].source, "aws/payer-2");
+  const auto diff =
+      service_->Diff({.source = "aws/payer-2", .billing_period = absl::CivilDay(2026, 11, 1)});
+  ASSERT_TRUE(diff.ok()) << diff.status();
+  ASSERT_EQ(diff->rows.size(), 1u);
+  EXPECT_EQ(diff->rows[0].billed.ToString(), "10");
 }
 
 TEST_P(FetchingTest, WaitsForWhatIsNotComplete) {

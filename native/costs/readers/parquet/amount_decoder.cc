@@ -74,8 +74,8 @@ void AmountDecoder::Input::DecodeSlice() {
   units.resize(entries);
   kinds.resize(entries);
   all_exact = true;
-  const std::vector<uint32_t>& levels = reader.definitions();
-  const auto full = static_cast<uint32_t>(leaf.max_definition);
+  const std::vector<uint8_t>& levels = reader.definitions();
+  const auto full = static_cast<uint8_t>(leaf.max_definition);
   size_t value = 0;
   if (reader.uses_dictionary() && reader.codes().size() == entries) {
     const std::vector<uint32_t>& numbers = reader.codes();
@@ -171,12 +171,18 @@ void AmountDecoder::Tell(const Input& input, size_t row, RowBatch& batch) const 
 void AmountDecoder::Take(size_t rows, const RowBatch& texts,
                          const std::vector<SourceDictionary>& dictionaries,
                          std::vector<__int128>& units, RowBatch& batch) {
-  units.resize(rows);
   if (source_.column() >= 0) {
-    const Input& input = *inputs_[0];
-    std::copy_n(input.units.begin() + static_cast<std::ptrdiff_t>(input.next), rows, units.begin());
+    Input& input = *inputs_[0];
+    if (rows == input.units.size()) {
+      std::swap(units, input.units);  // a slice as a whole; it is not looked at again
+      input.units.resize(rows);
+    } else {
+      const auto first = input.units.begin() + static_cast<std::ptrdiff_t>(input.next);
+      units.assign(first, first + static_cast<std::ptrdiff_t>(rows));
+    }
     for (size_t row = 0; row < rows && !input.all_exact; ++row) Tell(input, row, batch);
   } else {
+    units.resize(rows);
     const std::vector<uint32_t>* selector = nullptr;
     const TextDictionary* values = nullptr;
     if (source_.selector >= 0) {

@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "costs/readers/parquet/map_decoder.h"
 #include "costs/readers/parquet/page_numbers.h"
+#include "costs/readers/parquet/tag_decoder.h"
 
 namespace purser::costs::parquet {
 namespace {
@@ -32,8 +33,13 @@ class FlatText final : public TextDecoder {
 
   absl::Status Take(size_t rows, SourceDictionary& dictionary, std::vector<uint32_t>& codes,
                     RowBatch& batch) override {
-    codes.assign(codes_.begin() + static_cast<std::ptrdiff_t>(next_),
-                 codes_.begin() + static_cast<std::ptrdiff_t>(next_ + rows));
+    if (rows == codes_.size()) {
+      std::swap(codes, codes_);  // a slice as a whole; it is not looked at again
+      codes_.resize(rows);
+    } else {
+      codes.assign(codes_.begin() + static_cast<std::ptrdiff_t>(next_),
+                   codes_.begin() + static_cast<std::ptrdiff_t>(next_ + rows));
+    }
     next_ += rows;
     if (!some_no_text_) return absl::OkStatus();
     for (size_t row = 0; row < rows; ++row) {
@@ -52,13 +58,19 @@ class FlatText final : public TextDecoder {
     codes_.resize(entries);
     next_ = 0;
     some_no_text_ = false;
+    if (reader_.all_same()) {
+      const uint32_t code = numbers_.CodeOf(reader_, 0, dictionary.texts, dictionary.epoch);
+      std::fill(codes_.begin(), codes_.end(), code);
+      some_no_text_ = code == kNoText;
+      return absl::OkStatus();
+    }
     if (reader_.uses_dictionary() && reader_.codes().size() == entries) {
       some_no_text_ = numbers_.CodesOfPage(reader_, dictionary.texts, dictionary.epoch, codes_);
       return absl::OkStatus();
     }
     const uint32_t missing = dictionary.texts.CodeOf("");
-    const std::vector<uint32_t>& levels = reader_.definitions();
-    const auto full = static_cast<uint32_t>(reader_.leaf().max_definition);
+    const std::vector<uint8_t>& levels = reader_.definitions();
+    const auto full = static_cast<uint8_t>(reader_.leaf().max_definition);
     size_t value = 0;
     // Times repeat, and their texts cost more than a look at the last one.
     const bool integers = !reader_.uses_dictionary() && !reader_.values().integers.empty();
@@ -91,13 +103,35 @@ class FlatText final : public TextDecoder {
 
 }  // namespace
 
-std::unique_ptr<TextDecoder> TextDecoder::For(int file, const Metadata& metadata,
-                                              const TextSource& source) {
-  if (!source.members.empty()) return NewMembersDecoder(file, metadata, source);
-  const Column& column = metadata.columns[static_cast<size_t>(source.column)];
-  if (column.value >= 0) return NewMapDecoder(file, metadata, column, source.column);
-  return std::make_unique<FlatText>(file, metadata.leaves[static_cast<size_t>(column.leaf)],
-                                    column.leaf, source.column);
+std::vector<std::unique_ptr<TextDecoder>> NewTextDecoders(int file, const Metadata& metadata,
+                                                          const std::vector<TextSource>& sources) {
+  std::vector<std::unique_ptr<TextDecoder>> decoders(sources.size());
+  for (size_t i = 0; i < sources.size(); ++i) {
+    const TextSource& source = sources[i];
+    if (decoders[i] != nullptr) continue;  // with a tag before
+    if (!source.members.empty()) {
+      decoders[i] = NewMembersDecoder(file, metadata, source);
+      continue;
+    }
+    const Column& column = metadata.columns[static_cast<size_t>(source.column)];
+    if (column.value < 0) {
+      decoders[i] = std::make_unique<FlatText>(
+          file, metadata.leaves[static_cast<size_t>(column.leaf)], column.leaf, source.column);
+    } else if (source.tag.empty()) {
+      decoders[i] = NewMapDecoder(file, metadata, column, source.column);
+    } else {
+      std::vector<size_t> tags;
+      std::vector<std::string> keys;
+      for (size_t j = i; j < sources.size(); ++j) {
+        if (sources[j].column != source.column || sources[j].tag.empty()) continue;
+        tags.push_back(j);
+        keys.push_back(sources[j].tag);
+      }
+      auto together = NewTagDecoders(file, metadata, column, source.column, keys);
+      for (size_t j = 0; j < tags.size(); ++j) decoders[tags[j]] = std::move(together[j]);
+    }
+  }
+  return decoders;
 }
 
 }  // namespace purser::costs::parquet

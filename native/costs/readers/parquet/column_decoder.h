@@ -18,9 +18,6 @@ namespace purser::costs::parquet {
 // The texts of one TextSource. One thread.
 class TextDecoder {
  public:
-  // The column's leaf, the pairs of a map as a JSON object, or the members as one.
-  static std::unique_ptr<TextDecoder> For(int file, const Metadata& metadata,
-                                          const TextSource& source);
   virtual ~TextDecoder() = default;
   virtual void Start(const RowGroup& group, const std::string& where) = 0;
   // Brings *rows down to what can be taken next. Only here may the dictionary begin anew.
@@ -28,6 +25,12 @@ class TextDecoder {
   virtual absl::Status Take(size_t rows, SourceDictionary& dictionary, std::vector<uint32_t>& codes,
                             RowBatch& batch) = 0;
 };
+
+// For each source: the column's leaf, the pairs of a map as a JSON object or the value of one of
+// them, or the members as a JSON object. The sources and the metadata outlive the decoders, which
+// are all asked for the same rows in this order.
+std::vector<std::unique_ptr<TextDecoder>> NewTextDecoders(int file, const Metadata& metadata,
+                                                          const std::vector<TextSource>& sources);
 
 }  // namespace purser::costs::parquet
 

@@ -51,13 +51,16 @@ AmountKind Rescale(__int128 unscaled, int scale, __int128* units) {
 }
 
 // Big-endian, with sign.
+__int128 UnscaledOf16(const char* bytes) {  // what writers use for 38 digits
+  uint64_t high, low;
+  std::memcpy(&high, bytes, 8);
+  std::memcpy(&low, bytes + 8, 8);
+  return static_cast<__int128>(static_cast<unsigned __int128>(__builtin_bswap64(high)) << 64 |
+                               __builtin_bswap64(low));
+}
 bool UnscaledOf(absl::string_view bytes, __int128* value) {
-  if (bytes.size() == 16) {  // what writers use for 38 digits
-    uint64_t high, low;
-    std::memcpy(&high, bytes.data(), 8);
-    std::memcpy(&low, bytes.data() + 8, 8);
-    *value = static_cast<__int128>(static_cast<unsigned __int128>(__builtin_bswap64(high)) << 64 |
-                                   __builtin_bswap64(low));
+  if (bytes.size() == 16) {
+    *value = UnscaledOf16(bytes.data());
     return true;
   }
   if (bytes.empty() || bytes.size() > 16) return false;
@@ -75,16 +78,35 @@ bool IsBytes(const Leaf& leaf) {
   return leaf.type == PhysicalType::kByteArray || leaf.type == PhysicalType::kFixed;
 }
 
+// Added and taken away, it rounds what is below 2^51, without a call.
+constexpr double kRound = 6755399441055744.0;  // 1.5 * 2^52
+
 // Most prices and costs have few digits: if d · 10^12 rounds to an integer below 10^15 that divides
 // back to d, that integer's decimal has at most 15 digits, and of those only one reads as d.
 bool FewDigits(double value, __int128* units) {
-  // Rounds what is below 2^51, without a call.
-  constexpr double kRound = 6755399441055744.0;  // 1.5 * 2^52
   const double scaled = value * 1e12;
   if (!(std::fabs(scaled) < 1e15)) return false;
   const double whole = (scaled + kRound) - kRound;
   if (whole / 1e12 != value) return false;
   *units = static_cast<__int128>(static_cast<int64_t>(whole)) * 1'000'000;
+  return true;
+}
+
+// FewDigits of some, side by side. False when one of them has more.
+constexpr size_t kAtOnce = 16;
+bool FewDigitsEach(const double* values, __int128* units) {
+  double whole[kAtOnce];
+  int bad = 0;
+  for (size_t i = 0; i < kAtOnce; ++i) {
+    const double scaled = values[i] * 1e12;
+    whole[i] = (scaled + kRound) - kRound;
+    bad |= static_cast<int>(!(std::fabs(scaled) < 1e15)) |
+           static_cast<int>(whole[i] / 1e12 != values[i]);
+  }
+  if (bad != 0) return false;
+  for (size_t i = 0; i < kAtOnce; ++i) {
+    units[i] = static_cast<__int128>(static_cast<int64_t>(whole[i])) * 1'000'000;
+  }
   return true;
 }
 
@@ -128,7 +150,7 @@ bool TextOf(const Leaf& leaf, const Values& values, size_t index, std::string& s
     return true;
   }
   if (IsBytes(leaf)) {
-    *text = values.bytes[index];
+    *text = values.BytesAt(index);
     if (leaf.meaning != Meaning::kUuid) return base::IsValidUtf8(*text);
     scratch.clear();
     for (size_t i = 0; i < text->size(); ++i) {
@@ -193,7 +215,7 @@ AmountKind AmountOf(const Leaf& leaf, const Values& values, size_t index, __int1
     return ParseAmount(text.data(), text.size(), units);
   }
   if (IsBytes(leaf)) {
-    const absl::string_view bytes = values.bytes[index];
+    const absl::string_view bytes = values.BytesAt(index);
     if (leaf.meaning != Meaning::kDecimal) return ParseAmount(bytes.data(), bytes.size(), units);
     __int128 unscaled;
     // The smallest number has no opposite; no amount comes near it.
@@ -213,12 +235,17 @@ AmountKind AmountOf(const Leaf& leaf, const Values& values, size_t index, __int1
 size_t FirstExactAmounts(const Leaf& leaf, const Values& values, __int128* units) {
   size_t done = 0;
   if (leaf.type == PhysicalType::kDouble) {
+    while (done + kAtOnce <= values.doubles.size() &&
+           FewDigitsEach(values.doubles.data() + done, units + done)) {
+      done += kAtOnce;
+    }
     while (done < values.doubles.size() && FewDigits(values.doubles[done], units + done)) ++done;
   } else if (leaf.type == PhysicalType::kFixed && leaf.meaning == Meaning::kDecimal &&
-             leaf.fixed_bytes == 16 && leaf.scale == kScale) {
-    while (done < values.bytes.size() && UnscaledOf(values.bytes[done], units + done) &&
-           units[done] != kSmallest) {
-      ++done;
+             values.fixed_bytes == 16 && leaf.scale == kScale) {
+    const size_t count = values.fixed.size() / 16;
+    for (; done < count; ++done) {
+      units[done] = UnscaledOf16(values.fixed.data() + done * 16);
+      if (units[done] == kSmallest) break;
     }
   }
   return done;

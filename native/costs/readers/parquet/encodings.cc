@@ -1,63 +1,16 @@
 #include "costs/readers/parquet/encodings.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "costs/readers/parquet/bits.h"
+#include "costs/readers/parquet/run_reader.h"
 
 namespace purser::costs::parquet {
 namespace {
-
-uint64_t Load64(const char* at) {
-  uint64_t word;
-  std::memcpy(&word, at, 8);
-  return word;
-}
-
-bool TakeVarint(absl::string_view& bytes, uint64_t* value) {
-  *value = 0;
-  for (int shift = 0; shift < 64; shift += 7) {
-    if (bytes.empty()) return false;
-    const uint8_t byte = static_cast<uint8_t>(bytes.front());
-    bytes.remove_prefix(1);
-    *value |= static_cast<uint64_t>(byte & 0x7F) << shift;
-    if ((byte & 0x80) == 0) return true;
-  }
-  return false;
-}
-
-// Bits [bit, bit + width) of bytes that have slack; width at most 56 unless it begins on a byte.
-uint64_t BitsAt(const char* bytes, size_t bit, int width) {
-  if (width == 0) return 0;
-  const uint64_t mask = width == 64 ? ~uint64_t{0} : (uint64_t{1} << width) - 1;
-  const int shift = static_cast<int>(bit & 7);
-  uint64_t word = Load64(bytes + (bit >> 3)) >> shift;
-  if (shift + width > 64) {
-    word |= static_cast<uint64_t>(static_cast<uint8_t>(bytes[(bit >> 3) + 8])) << (64 - shift);
-  }
-  return word & mask;
-}
-
-// Groups of eight packed numbers; with the width known, nothing is left to be computed but shifts.
-template <size_t kWidth>
-void Unpack(const char* from, size_t groups, uint32_t* out) {
-  constexpr uint64_t kMask = (uint64_t{1} << kWidth) - 1;
-  for (; groups > 0; --groups, from += kWidth, out += 8) {
-    for (size_t i = 0; i < 8; ++i) {
-      const size_t bit = i * kWidth;
-      out[i] = static_cast<uint32_t>(Load64(from + bit / 8) >> (bit % 8) & kMask);
-    }
-  }
-}
-using UnpackFunction = void (*)(const char*, size_t, uint32_t*);
-template <size_t... kWidths>
-constexpr std::array<UnpackFunction, sizeof...(kWidths)> UnpackAll(
-    std::index_sequence<kWidths...>) {
-  return {Unpack<kWidths>...};
-}
-constexpr auto kUnpack = UnpackAll(std::make_index_sequence<33>());  // by width
 
 // DELTA_BINARY_PACKED: appends all numbers; at most `most`.
 bool DecodeDelta(absl::string_view& bytes, size_t most, std::vector<int64_t>& out) {
@@ -155,51 +108,66 @@ size_t FixedSize(const Leaf& leaf) {
   }
 }
 
-// One value of fixed size.
-bool AppendFixed(const Leaf& leaf, const char* at, Values& values) {
+// Appends numbers that stand one behind the other as T.
+template <typename T, typename Number>
+void AppendNumbers(absl::string_view bytes, size_t count, std::vector<Number>& numbers) {
+  const size_t before = numbers.size();
+  numbers.resize(before + count);
+  if constexpr (std::is_same_v<T, Number>) {
+    std::memcpy(numbers.data() + before, bytes.data(), count * sizeof(T));
+  } else {
+    for (size_t i = 0; i < count; ++i) {
+      T number;
+      std::memcpy(&number, bytes.data() + i * sizeof(T), sizeof(T));
+      numbers[before + i] = number;
+    }
+  }
+}
+
+// Nanoseconds of the day and the Julian day.
+bool AppendInt96(absl::string_view bytes, size_t count, Values& values) {
+  for (size_t i = 0; i < count; ++i) {
+    int64_t nanos, value;
+    int32_t day;
+    std::memcpy(&nanos, bytes.data() + i * 12, 8);
+    std::memcpy(&day, bytes.data() + i * 12 + 8, 4);
+    if (__builtin_mul_overflow(static_cast<int64_t>(day) - 2'440'588, 86'400'000'000'000, &value) ||
+        __builtin_add_overflow(value, nanos, &value)) {
+      return false;
+    }
+    values.integers.push_back(value);
+  }
+  return true;
+}
+
+// Values of fixed size, which are all of `bytes`.
+bool AppendFixed(absl::string_view bytes, const Leaf& leaf, size_t count, Values& values) {
+  if (count == 0) return true;
   switch (leaf.type) {
-    case PhysicalType::kInt32: {
-      int32_t value;
-      std::memcpy(&value, at, 4);
-      // Both as 64 bits: of an unsigned and a signed number of 32 the common type is unsigned.
-      values.integers.push_back(leaf.meaning == Meaning::kUnsigned
-                                    ? static_cast<int64_t>(static_cast<uint32_t>(value))
-                                    : static_cast<int64_t>(value));
-      return true;
-    }
-    case PhysicalType::kFloat: {
-      float value;
-      std::memcpy(&value, at, 4);
-      values.doubles.push_back(value);
-      return true;
-    }
-    case PhysicalType::kDouble: {
-      double value;
-      std::memcpy(&value, at, 8);
-      values.doubles.push_back(value);
-      return true;
-    }
-    case PhysicalType::kInt96: {
-      // Nanoseconds of the day and the Julian day.
-      int64_t nanos;
-      int32_t day;
-      std::memcpy(&nanos, at, 8);
-      std::memcpy(&day, at + 8, 4);
-      int64_t value;
-      if (__builtin_mul_overflow(static_cast<int64_t>(day) - 2'440'588, 86'400'000'000'000,
-                                 &value) ||
-          __builtin_add_overflow(value, nanos, &value)) {
-        return false;
+    case PhysicalType::kInt32:
+      if (leaf.meaning == Meaning::kUnsigned) {
+        AppendNumbers<uint32_t>(bytes, count, values.integers);
+      } else {
+        AppendNumbers<int32_t>(bytes, count, values.integers);
       }
-      values.integers.push_back(value);
       return true;
-    }
-    default: {
-      int64_t value;
-      std::memcpy(&value, at, 8);
-      values.integers.push_back(value);
+    case PhysicalType::kFloat:
+      AppendNumbers<float>(bytes, count, values.doubles);
       return true;
-    }
+    case PhysicalType::kDouble:
+      AppendNumbers<double>(bytes, count, values.doubles);
+      return true;
+    case PhysicalType::kInt96:
+      return AppendInt96(bytes, count, values);
+    case PhysicalType::kFixed:
+      // Those taken before stand right in front.
+      values.fixed = {values.fixed.empty() ? bytes.data() : values.fixed.data(),
+                      values.fixed.size() + bytes.size()};
+      values.fixed_bytes = static_cast<size_t>(leaf.fixed_bytes);
+      return true;
+    default:
+      AppendNumbers<int64_t>(bytes, count, values.integers);
+      return true;
   }
 }
 
@@ -239,94 +207,18 @@ bool TakePlain(absl::string_view& bytes, const Leaf& leaf, size_t count, Values&
   }
   const size_t size = FixedSize(leaf);
   if (size == 0 ? count > 0 : bytes.size() / size < count) return false;
-  if (leaf.type == PhysicalType::kFixed) {
-    const size_t before = values.bytes.size();
-    values.bytes.resize(before + count);
-    for (size_t i = 0; i < count; ++i) {
-      values.bytes[before + i] = absl::string_view(bytes.data() + i * size, size);
-    }
-    bytes.remove_prefix(count * size);
-    return true;
-  }
-  for (size_t i = 0; i < count; ++i) {
-    if (!AppendFixed(leaf, bytes.data() + i * size, values)) {
-      return false;
-    }
-  }
-  bytes.remove_prefix(count * size);
-  return true;
+  const absl::string_view taken = bytes.substr(0, count * size);
+  bytes.remove_prefix(taken.size());
+  return AppendFixed(taken, leaf, count, values);
 }
 
 void Values::Clear() {
   integers.clear();
   doubles.clear();
   bytes.clear();
+  fixed = {};
+  fixed_bytes = 0;
   made.clear();
-}
-
-bool RunReader::Begin() {
-  if (width_ < 0 || width_ > 32) return false;
-  uint64_t head;
-  if (!TakeVarint(bytes_, &head)) return false;
-  packed_ = (head & 1) != 0;
-  if (!packed_) {
-    const size_t size = static_cast<size_t>(width_ + 7) / 8;
-    left_ = static_cast<size_t>(head >> 1);
-    if (bytes_.size() < size || left_ == 0) return false;
-    value_ = static_cast<uint32_t>(BitsAt(bytes_.data(), 0, width_));
-    bytes_.remove_prefix(size);
-    return true;
-  }
-  const uint64_t groups = head >> 1;
-  if (groups == 0 || groups > (uint64_t{1} << 32)) return false;
-  // The last group may be cut behind the last value.
-  const size_t there = bytes_.size() * 8 / static_cast<size_t>(width_);
-  left_ = std::min(static_cast<size_t>(groups) * 8, there);
-  if (left_ == 0) return false;
-  bits_ = bytes_.data();
-  done_ = 0;
-  bytes_.remove_prefix(
-      std::min(bytes_.size(), static_cast<size_t>(groups) * static_cast<size_t>(width_)));
-  return true;
-}
-
-bool RunReader::Take(size_t count, uint32_t* out) {
-  if (width_ == 0) {
-    std::fill_n(out, count, 0);
-    return true;
-  }
-  while (count > 0) {
-    if (left_ == 0 && !Begin()) return false;
-    const size_t now = std::min(left_, count);
-    if (packed_) {
-      TakePacked(now, out);
-    } else {
-      std::fill_n(out, now, value_);
-    }
-    left_ -= now;
-    count -= now;
-    out += now;
-  }
-  return true;
-}
-
-bool RunReader::TakeSame(size_t count, uint32_t value) {
-  if (width_ == 0) return value == 0;
-  if (left_ == 0 && !Begin()) return false;
-  if (packed_ || left_ < count || value_ != value) return false;
-  left_ -= count;
-  return true;
-}
-
-void RunReader::TakePacked(size_t count, uint32_t* out) {
-  const size_t width = static_cast<size_t>(width_);
-  const auto one = [&] { *out++ = static_cast<uint32_t>(BitsAt(bits_, done_++ * width, width_)); };
-  for (; count > 0 && done_ % 8 != 0; --count) one();
-  const size_t groups = count / 8;
-  kUnpack[width](bits_ + done_ / 8 * width, groups, out);
-  done_ += groups * 8;
-  out += groups * 8;
-  for (count %= 8; count > 0; --count) one();
 }
 
 std::string EncodingName(int encoding) {
@@ -367,7 +259,7 @@ Decoded DecodeValues(absl::string_view bytes, const Leaf& leaf, int encoding, si
       if (bytes.size() < 4) return Decoded::kDamaged;
       std::memcpy(&size, bytes.data(), 4);
       if (bytes.size() - 4 < size) return Decoded::kDamaged;
-      std::vector<uint32_t> bits(count);
+      std::vector<uint8_t> bits(count);
       if (!RunReader(bytes.substr(4, size), 1).Take(count, bits.data())) return Decoded::kDamaged;
       values.integers.insert(values.integers.end(), bits.begin(), bits.end());
       return Decoded::kDone;

@@ -1,101 +1,12 @@
 #include "costs/readers/parquet/encodings.h"
 
-#include <cstdint>
 #include <string>
 #include <vector>
 
-#include "base/rng.h"
 #include "gtest/gtest.h"
 
 namespace purser::costs::parquet {
 namespace {
-
-void AppendVarint(uint64_t value, std::string& out) {
-  for (; value >= 0x80; value >>= 7) out += static_cast<char>(value | 0x80);
-  out += static_cast<char>(value);
-}
-
-// Numbers in runs of both kinds, and how they are written.
-struct Written {
-  std::string bytes;
-  std::vector<uint32_t> numbers;
-};
-Written Write(int width, base::Rng& rng) {
-  Written written;
-  const uint64_t values = uint64_t{1} << width;
-  for (uint64_t run = 1 + rng.Below(6); run > 0; --run) {
-    if (rng.Below(2) == 0) {
-      const uint64_t count = 1 + rng.Below(40);
-      const auto number = static_cast<uint32_t>(rng.Below(values));
-      AppendVarint(count << 1, written.bytes);
-      for (int byte = 0; byte < (width + 7) / 8; ++byte) {
-        written.bytes += static_cast<char>(number >> (8 * byte));
-      }
-      written.numbers.insert(written.numbers.end(), count, number);
-      continue;
-    }
-    const uint64_t groups = 1 + rng.Below(9);
-    AppendVarint(groups << 1 | 1, written.bytes);
-    std::vector<bool> bits;
-    for (uint64_t i = 0; i < groups * 8; ++i) {
-      const auto number = static_cast<uint32_t>(rng.Below(values));
-      written.numbers.push_back(number);
-      for (int bit = 0; bit < width; ++bit) bits.push_back((number >> bit & 1) != 0);
-    }
-    for (size_t at = 0; at < bits.size(); at += 8) {
-      int byte = 0;
-      for (size_t bit = 0; bit < 8; ++bit) byte |= int{bits[at + bit]} << bit;
-      written.bytes += static_cast<char>(byte);
-    }
-  }
-  return written;
-}
-
-TEST(RunReaderTest, GivesNumbersInAnyPieces) {
-  base::SeededRng rng(5);
-  for (int round = 0; round < 2'000; ++round) {
-    const int width = 1 + static_cast<int>(rng.Below(32));
-    const Written written = Write(width, rng);
-    const std::string slack = written.bytes + std::string(kPageSlack, '\xff');
-    RunReader reader(absl::string_view(slack).substr(0, written.bytes.size()), width);
-    std::vector<uint32_t> numbers;
-    while (numbers.size() < written.numbers.size()) {
-      const size_t done = numbers.size();
-      const size_t count = 1 + rng.Below(written.numbers.size() - done);
-      const uint32_t next = written.numbers[done];
-      if (rng.Below(3) == 0 && reader.TakeSame(count, next)) {
-        numbers.insert(numbers.end(), count, next);
-        continue;
-      }
-      numbers.resize(done + count);
-      ASSERT_TRUE(reader.Take(count, numbers.data() + done));
-    }
-    EXPECT_EQ(numbers, written.numbers) << width;
-    EXPECT_FALSE(reader.Take(1, numbers.data()));
-  }
-}
-
-TEST(RunReaderTest, RefusesWhatIsCut) {
-  uint32_t numbers[64];
-  const auto taken = [&](std::string bytes, int width, size_t count) {
-    const size_t size = bytes.size();
-    bytes.append(kPageSlack, '\xff');
-    return RunReader(absl::string_view(bytes).substr(0, size), width).Take(count, numbers);
-  };
-  EXPECT_TRUE(taken("", 0, 5));
-  EXPECT_EQ(numbers[4], 0u);
-  EXPECT_FALSE(taken("", 3, 1));
-  EXPECT_FALSE(taken("\x02\x01", 33, 1));
-  EXPECT_FALSE(taken("\x02\x01", -1, 1));
-  EXPECT_FALSE(taken(std::string("\x00\x01", 2), 3, 1));  // a run of none
-  EXPECT_FALSE(taken("\x04", 3, 2));                      // its number is missing
-  EXPECT_FALSE(taken("\x80", 3, 1));                      // its head is cut
-  EXPECT_TRUE(taken("\x04\x05", 3, 2));
-  EXPECT_EQ(numbers[1], 5u);
-  // Of two groups, only the bytes of the first six numbers are there.
-  EXPECT_TRUE(taken("\x05\x77\x77\x77", 4, 6));
-  EXPECT_FALSE(taken("\x05\x77\x77\x77", 4, 7));
-}
 
 TEST(TakePlainTest, GoesOnWhereItEnded) {
   Leaf leaf;

@@ -13,6 +13,8 @@
 #include "base/status.h"
 #include "base/strings.h"
 #include "costs/readers/inflater.h"
+#include "costs/readers/parquet/bits.h"
+#include "costs/readers/parquet/thrift.h"
 
 namespace purser::costs::parquet {
 namespace {
@@ -23,6 +25,8 @@ constexpr absl::string_view kCodecNames[] = {"UNCOMPRESSED", "SNAPPY", "GZIP", "
 constexpr size_t kFirstHeaderBytes = 128;
 constexpr size_t kMaxHeaderBytes = 1 << 20;
 
+// Levels are bytes.
+static_assert(2 * kMaxThriftDepth < 256);
 int WidthOf(int level) { return std::bit_width(static_cast<unsigned>(level)); }
 
 // The levels of a page of version 1: their size, then runs.
@@ -86,12 +90,12 @@ void LeafReader::Start(const ColumnChunk& chunk, std::string where) {
   entries_ = page_left_ = 0;
 }
 
-absl::Status LeafReader::ReadAt(int64_t offset, size_t size, std::vector<char>& out) {
-  if (out.size() < size + kPageSlack) out.resize(size + kPageSlack);
+absl::Status LeafReader::ReadAt(int64_t offset, size_t size) {
+  char* const out = packed_.Reserve(size + kPageSlack);
   size_t have = 0;
   while (have < size) {
     const ssize_t count =
-        pread(file_, out.data() + have, size - have, offset + static_cast<int64_t>(have));
+        pread(file_, out + have, size - have, offset + static_cast<int64_t>(have));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return base::ErrnoStatus(errno, absl::StrCat("read ", where_));
     if (count == 0) return Wrong("the file became shorter while it was read");
@@ -119,7 +123,7 @@ absl::StatusOr<bool> LeafReader::NextPage() {
       const size_t some =
           static_cast<size_t>(std::min<int64_t>(static_cast<int64_t>(size), end - at_));
       if (some == 0) return Wrong("values are missing at the end");
-      PURSER_RETURN_IF_ERROR(ReadAt(at_, some, packed_));
+      PURSER_RETURN_IF_ERROR(ReadAt(at_, some));
       header_bytes = ParsePageHeader({packed_.data(), some}, header);
       if (header_bytes == 0 && (some < size || size > kMaxHeaderBytes)) {
         return Wrong("the page's header is damaged");
@@ -136,7 +140,7 @@ absl::StatusOr<bool> LeafReader::NextPage() {
           absl::StrCat(Wrong("").message(), "the page has more than ", kMaxPageBytes,
                        " bytes (kMaxPageBytes) or ", kMaxPageValues, " values (kMaxPageValues)"));
     }
-    PURSER_RETURN_IF_ERROR(ReadAt(at_, static_cast<size_t>(header.packed_bytes), packed_));
+    PURSER_RETURN_IF_ERROR(ReadAt(at_, static_cast<size_t>(header.packed_bytes)));
     at_ += header.packed_bytes;
     if (header.type == PageHeader::kDictionary) {
       PURSER_RETURN_IF_ERROR(ReadDictionary(header));
@@ -153,29 +157,29 @@ absl::StatusOr<bool> LeafReader::NextPage() {
 }
 
 absl::StatusOr<absl::string_view> LeafReader::Unpack(absl::string_view packed, int64_t size,
-                                                     std::vector<char>& buffer) {
+                                                     LargeBuffer& buffer) {
   const size_t bytes = static_cast<size_t>(size);
-  if (buffer.size() < bytes + kPageSlack) buffer.resize(bytes + kPageSlack);
+  char* const out = buffer.Reserve(bytes + kPageSlack);
   bool good = false;
   switch (chunk_.codec) {
     case kNone:
       good = packed.size() == bytes;
-      if (good) std::memcpy(buffer.data(), packed.data(), bytes);
+      if (good) std::memcpy(out, packed.data(), bytes);
       break;
     case kSnappy: {
       size_t length = 0;
       good = snappy_uncompressed_length(packed.data(), packed.size(), &length) == SNAPPY_OK &&
              length == bytes &&
-             snappy_uncompress(packed.data(), packed.size(), buffer.data(), &length) == SNAPPY_OK;
+             snappy_uncompress(packed.data(), packed.size(), out, &length) == SNAPPY_OK;
       break;
     }
     case kGzip: {
       PURSER_ASSIGN_OR_RETURN(const std::unique_ptr<Inflater> inflater, NewInflater());
       size_t made = 0;
       while (true) {
-        const Inflater::Step step =
-            inflater->Run(packed, buffer.data() + made, bytes + kPageSlack - made);
-        packed.remove_prefix(step.taken);
+        const Inflater::Step step = inflater->Run(packed, out + made, bytes + kPageSlack - made);
+        packed = absl::string_view(packed.data() + step.taken,
+                                   packed.size() - static_cast<size_t>(step.taken));
         made += step.made;
         if (step.state == Inflater::State::kDamaged || made > bytes) break;
         if (step.state == Inflater::State::kMemberEnd) {
@@ -187,13 +191,13 @@ absl::StatusOr<absl::string_view> LeafReader::Unpack(absl::string_view packed, i
       break;
     }
     case kZstd:
-      good = ZSTD_decompress(buffer.data(), bytes, packed.data(), packed.size()) == bytes;
+      good = ZSTD_decompress(out, bytes, packed.data(), packed.size()) == bytes;
       break;
     default:
       return Wrong(WhyDeclined(leaf_, chunk_));
   }
   if (!good) return Wrong("its packed bytes are damaged");
-  return absl::string_view(buffer.data(), bytes);
+  return absl::string_view(out, bytes);
 }
 
 absl::Status LeafReader::ReadDictionary(const PageHeader& header) {
@@ -263,13 +267,13 @@ absl::Status LeafReader::DecodeLevels(size_t count, size_t* present) {
   }
   definitions_.clear();
   *present = count;
-  const auto full = static_cast<uint32_t>(leaf_.max_definition);
+  const auto full = static_cast<uint8_t>(leaf_.max_definition);
   if (full == 0 || definition_runs_.TakeSame(count, full)) return absl::OkStatus();
   definitions_.resize(count);
   if (!definition_runs_.Take(count, definitions_.data())) return Wrong("its levels are damaged");
   size_t there = 0;
-  uint32_t most = 0;
-  for (const uint32_t level : definitions_) {
+  uint8_t most = 0;
+  for (const uint8_t level : definitions_) {
     there += level == full;
     most = std::max(most, level);
   }
@@ -289,6 +293,7 @@ absl::Status LeafReader::DecodeSlice() {
   PURSER_RETURN_IF_ERROR(DecodeLevels(entries_, &present));
   values_.Clear();
   codes_.clear();
+  all_same_ = false;
   if (!uses_dictionary_) {
     const Decoded decoded =
         in_slices
@@ -306,12 +311,15 @@ absl::Status LeafReader::DecodeSlice() {
   }
   if (present == 0) return absl::OkStatus();
   codes_.resize(present);
+  all_same_ = present == entries_ && code_runs_.Same(present).has_value();
   if (!code_runs_.Take(present, codes_.data())) {
     return Wrong("its dictionary numbers are damaged");
   }
-  uint32_t most = 0;
-  for (const uint32_t code : codes_) most = std::max(most, code);
-  if (most >= dictionary_size_) return Wrong("a number is not one of its dictionary");
+  // A number beyond the last one, which has less than 32 bits, sets the highest bit.
+  const auto last = static_cast<uint32_t>(dictionary_size_) - 1;
+  uint32_t beyond = dictionary_size_ == 0 ? ~uint32_t{0} : 0;
+  for (const uint32_t code : codes_) beyond |= (last - code) | code;
+  if (beyond >> 31 != 0) return Wrong("a number is not one of its dictionary");
   return absl::OkStatus();
 }
 

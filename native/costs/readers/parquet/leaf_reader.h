@@ -8,8 +8,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "costs/readers/large_buffer.h"
 #include "costs/readers/parquet/encodings.h"
 #include "costs/readers/parquet/metadata.h"
+#include "costs/readers/parquet/run_reader.h"
 
 namespace purser::costs::parquet {
 
@@ -38,14 +40,16 @@ class LeafReader {
   absl::StatusOr<bool> NextSlice();
 
   // Of the slice: one entry for each value, missing ones too. Empty when none is missing.
-  const std::vector<uint32_t>& definitions() const { return definitions_; }
+  const std::vector<uint8_t>& definitions() const { return definitions_; }
   // Empty when the level is always 0.
-  const std::vector<uint32_t>& repetitions() const { return repetitions_; }
+  const std::vector<uint8_t>& repetitions() const { return repetitions_; }
   size_t entries() const { return entries_; }
 
   // The values that are there, either as numbers into dictionary() or as values().
   bool uses_dictionary() const { return uses_dictionary_; }
   const std::vector<uint32_t>& codes() const { return codes_; }
+  // Whether all entries are there and have one number in one run.
+  bool all_same() const { return all_same_; }
   const Values& dictionary() const { return dictionary_; }
   size_t dictionary_size() const { return dictionary_size_; }
   // Changes with the dictionary.
@@ -58,10 +62,10 @@ class LeafReader {
 
  private:
   absl::Status Wrong(absl::string_view what) const;
-  absl::Status ReadAt(int64_t offset, size_t size, std::vector<char>& out);
+  absl::Status ReadAt(int64_t offset, size_t size);  // into packed_
   // The bytes of a page's body, unpacked, with slack behind; valid until the buffers change.
   absl::StatusOr<absl::string_view> Unpack(absl::string_view packed, int64_t size,
-                                           std::vector<char>& buffer);
+                                           LargeBuffer& buffer);
   absl::Status ReadDictionary(const PageHeader& header);
   // Gets ready for the slices of a page.
   absl::Status ReadData(const PageHeader& header);
@@ -80,10 +84,12 @@ class LeafReader {
   int encoding_ = 0;
   absl::string_view plain_;
   RunReader definition_runs_, repetition_runs_, code_runs_;
-  std::vector<char> packed_, page_, dictionary_page_;
+  LargeBuffer packed_, page_, dictionary_page_;
   size_t entries_ = 0;
-  std::vector<uint32_t> definitions_, repetitions_, codes_;
+  std::vector<uint8_t> definitions_, repetitions_;
+  std::vector<uint32_t> codes_;
   bool uses_dictionary_ = false;
+  bool all_same_ = false;
   bool has_dictionary_ = false;
   Values dictionary_, values_;
   size_t dictionary_size_ = 0;

@@ -102,7 +102,7 @@ class Cursor {
   // Of an entry that begins a row: how many entries the row has; 0 when it may go on in the next
   // slice.
   size_t RowEntries() const {
-    const uint32_t* const levels = reader_.repetitions().data() + entry_;
+    const uint8_t* const levels = reader_.repetitions().data() + entry_;
     const size_t left = reader_.repetitions().size() - entry_;
     size_t end = 1;
     while (end < left && levels[end] != 0) ++end;
@@ -110,7 +110,7 @@ class Cursor {
   }
   // Whether the next `count` entries are a row that another one begins behind.
   bool IsRow(size_t count) const {
-    const uint32_t* const levels = reader_.repetitions().data() + entry_;
+    const uint8_t* const levels = reader_.repetitions().data() + entry_;
     if (reader_.repetitions().size() - entry_ <= count) return false;
     bool same = levels[0] == 0 && levels[count] == 0;
     for (size_t i = 1; i < count; ++i) same &= levels[i] != 0;
@@ -121,8 +121,8 @@ class Cursor {
   const uint32_t* PageNumbersOf(size_t count) const {
     if (!reader_.uses_dictionary()) return nullptr;
     if (!reader_.definitions().empty()) {
-      const auto full = static_cast<uint32_t>(reader_.leaf().max_definition);
-      const uint32_t* const levels = reader_.definitions().data() + entry_;
+      const auto full = static_cast<uint8_t>(reader_.leaf().max_definition);
+      const uint8_t* const levels = reader_.definitions().data() + entry_;
       bool all = true;
       for (size_t i = 0; i < count; ++i) all &= levels[i] == full;
       if (!all) return nullptr;

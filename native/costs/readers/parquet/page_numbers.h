@@ -45,6 +45,12 @@ class PageNumbers {
                    std::vector<uint32_t>& out) {
     CodeOf(reader, 0, texts, generation);  // brings the numbers up to date
     const std::vector<uint32_t>& numbers = reader.codes();
+    uint32_t any = 0;
+    for (size_t i = 0; i < numbers.size(); ++i) {
+      out[i] = codes_[numbers[i]];
+      any |= out[i];
+    }
+    if (any >> 31 == 0) return false;  // neither unknown nor no text
     bool some_no_text = false;
     for (size_t i = 0; i < numbers.size(); ++i) {
       uint32_t& code = codes_[numbers[i]];

@@ -58,6 +58,13 @@ class ParquetBillFile final : public BillFile {
   }
 
   const std::vector<std::string>& columns() const override { return columns_; }
+  std::vector<int> maps() const override {
+    std::vector<int> maps;
+    for (size_t i = 0; i < metadata_.columns.size(); ++i) {
+      if (metadata_.columns[i].value >= 0) maps.push_back(static_cast<int>(i));
+    }
+    return maps;
+  }
   absl::Status Check(const Binding& binding) const override;
   std::unique_ptr<RowReader> NewReader(const Binding& binding,
                                        std::vector<SourceDictionary>& dictionaries) override;
@@ -111,11 +118,11 @@ class ParquetRowReader final : public RowReader {
  public:
   ParquetRowReader(ParquetBillFile& file, const Binding& binding,
                    std::vector<SourceDictionary>& dictionaries)
-      : file_(file), binding_(binding), dictionaries_(dictionaries) {
+      : file_(file),
+        binding_(binding),
+        dictionaries_(dictionaries),
+        texts_(NewTextDecoders(file.fd(), file.metadata(), binding.texts)) {
     const Metadata& metadata = file.metadata();
-    for (const TextSource& source : binding.texts) {
-      texts_.push_back(TextDecoder::For(file.fd(), metadata, source));
-    }
     for (const AmountSource& source : binding.amounts) {
       amounts_.emplace_back(file.fd(), metadata, source);
     }
@@ -190,7 +197,7 @@ class ParquetRowReader final : public RowReader {
   ParquetBillFile& file_;
   const Binding& binding_;
   std::vector<SourceDictionary>& dictionaries_;
-  std::vector<std::unique_ptr<TextDecoder>> texts_;
+  const std::vector<std::unique_ptr<TextDecoder>> texts_;
   std::vector<AmountDecoder> amounts_;
   std::vector<BadRow> broken_;  // rows are rows here
   int64_t rows_left_ = 0;       // of the row group
