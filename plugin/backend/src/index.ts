@@ -10,3 +10,9 @@ export {
   purserRequestResourceRef,
   purserRequestRules,
 } from './requests/rules';
+export {
+  createPurserCostsConditionalDecision,
+  purserCostsConditions,
+  purserCostsResourceRef,
+  purserCostsRules,
+} from '@purser/plugin-purser-node';

@@ -15,10 +15,10 @@ describe('notifications', () => {
 
   it('tell requester and owner once when a request ends', async () => {
     const { id } = await backend.create('genomics');
-    await until(() => backend.sidecar.calls.includes('WatchRequest'));
-    backend.sidecar.emit(id, 'step.succeeded', '', 'first');
+    await until(() => backend.sidecar.calls.names.includes('WatchRequest'));
+    backend.sidecar.provisioning.emit(id, 'step.succeeded', '', 'first');
     assert.equal(backend.sent.length, 0);
-    backend.sidecar.move(id, 'failed', 'the quota is used up');
+    backend.sidecar.provisioning.move(id, 'failed', 'the quota is used up');
     await until(() => backend.sent.length === 1);
     assert.deepEqual(backend.sent[0], {
       recipients: {
@@ -40,11 +40,11 @@ describe('notifications', () => {
   it('go on behind the last event when the sidecar was away', async () => {
     const first = await backend.create('a');
     const second = await backend.create('b');
-    await until(() => backend.sidecar.calls.includes('WatchRequest'));
-    backend.sidecar.move(first.id, 'succeeded');
+    await until(() => backend.sidecar.calls.names.includes('WatchRequest'));
+    backend.sidecar.provisioning.move(first.id, 'succeeded');
     await until(() => backend.sent.length === 1);
     backend.sidecar.kill();
-    backend.sidecar.move(second.id, 'succeeded');
+    backend.sidecar.provisioning.move(second.id, 'succeeded');
     await backend.sidecar.start();
     await until(() => backend.sent.length === 2);
     assert.deepEqual(
@@ -82,40 +82,40 @@ describe('notifications', () => {
     // Nobody has to approve this one any more, or ever.
     await backend.create('c');
     const { id: ended } = await backend.create('d');
-    backend.sidecar.move(ended, 'succeeded');
+    backend.sidecar.provisioning.move(ended, 'succeeded');
     await until(() => backend.sent.length === 2);
     assert.equal(backend.sent[1].payload.metadata?.requestId, ended);
   });
 
   it('begin anew with a store that begins anew', async () => {
     const first = await backend.create('a');
-    backend.sidecar.emit(first.id, 'step.started', '', 'first');
-    backend.sidecar.move(first.id, 'succeeded');
+    backend.sidecar.provisioning.emit(first.id, 'step.started', '', 'first');
+    backend.sidecar.provisioning.move(first.id, 'succeeded');
     await until(() => backend.sent.length === 1);
-    const { length } = backend.sidecar.events;
+    const { length } = backend.sidecar.provisioning.events;
     backend.sidecar.kill();
-    backend.sidecar.wipe();
+    backend.sidecar.provisioning.wipe();
     const second = await backend.sidecar.start().then(() => backend.create('b'));
-    backend.sidecar.move(second.id, 'failed', 'the disk is full');
-    assert.ok(backend.sidecar.events.length < length, 'its numbers must lie below');
+    backend.sidecar.provisioning.move(second.id, 'failed', 'the disk is full');
+    assert.ok(backend.sidecar.provisioning.events.length < length, 'its numbers must lie below');
     await until(() => backend.sent.length === 2);
     assert.equal(backend.sent[1].payload.metadata?.state, 'failed');
   });
 
   it('do not repeat what an older copy of the store still holds', async () => {
     const first = await backend.create('a');
-    backend.sidecar.move(first.id, 'failed');
-    const kept = backend.sidecar.events.slice();
+    backend.sidecar.provisioning.move(first.id, 'failed');
+    const kept = backend.sidecar.provisioning.events.slice();
     await until(() => backend.sent.length === 1);
     await new Promise(resolve => setTimeout(resolve, 5));
     const second = await backend.create('b');
-    backend.sidecar.move(second.id, 'failed');
+    backend.sidecar.provisioning.move(second.id, 'failed');
     await until(() => backend.sent.length === 2);
     backend.sidecar.kill();
-    backend.sidecar.events.splice(0, Infinity, ...kept);
+    backend.sidecar.provisioning.events.splice(0, Infinity, ...kept);
     await new Promise(resolve => setTimeout(resolve, 5));
     await backend.sidecar.start();
-    backend.sidecar.move(first.id, 'succeeded');
+    backend.sidecar.provisioning.move(first.id, 'succeeded');
     await until(() => backend.sent.length === 3);
     assert.deepEqual(
       backend.sent.map(({ payload }) => payload.metadata?.state),
@@ -125,9 +125,9 @@ describe('notifications', () => {
 
   it('tell owners what befalls what they have', async () => {
     const { id } = await backend.create('genomics');
-    await until(() => backend.sidecar.calls.includes('WatchRequest'));
+    await until(() => backend.sidecar.calls.names.includes('WatchRequest'));
     const befalls = (type: string, message: string, data?: object) =>
-      backend.sidecar.emit(id, type, message, undefined, data);
+      backend.sidecar.provisioning.emit(id, type, message, undefined, data);
     befalls('holding.renewed', '');
     befalls('holding.expires', 'it expires at 2026-12-01T00:00:00Z');
     befalls('holding.drifted', '', {
@@ -154,15 +154,15 @@ describe('notifications', () => {
 
   it('leave out old news', async () => {
     const { id } = await backend.create('a');
-    backend.sidecar.events.push({
-      sequence: backend.sidecar.events.length + 1,
+    backend.sidecar.provisioning.events.push({
+      sequence: backend.sidecar.provisioning.events.length + 1,
       requestId: id,
       type: 'request.failed',
       message: '',
       at: new Date(Date.now() - MAX_AGE_MS - 1000).toISOString(),
     });
-    await until(() => backend.sidecar.calls.includes('WatchRequest'));
-    backend.sidecar.move(id, 'succeeded');
+    await until(() => backend.sidecar.calls.names.includes('WatchRequest'));
+    backend.sidecar.provisioning.move(id, 'succeeded');
     await until(() => backend.sent.length === 1);
     assert.equal(backend.sent[0].payload.metadata?.state, 'succeeded');
   });

@@ -59,6 +59,7 @@ import { purserRequestResourceRef } from './requests/rules';
 import { filtersCovering, listVisibleRequests } from './requests/visibleRequests';
 
 type RequestPermission = ResourcePermission<'purser-request'>;
+type CostPermission = ResourcePermission<'purser-costs'>;
 
 /** Who may do something. There is no operation without one of these. */
 export type Access =
@@ -67,7 +68,9 @@ export type Access =
   /** Whoever has the permission. */
   | { kind: 'permission'; permission: BasicPermission }
   /** Whoever may see all costs, or those of the entities that the input names. */
-  | { kind: 'costs'; permission: BasicPermission; entitiesOf(input: never): string[] }
+  | { kind: 'costs'; permission: CostPermission; entitiesOf(input: never): string[] }
+  /** Whoever may see what anything costs. */
+  | { kind: 'someCosts'; permission: CostPermission }
   /** Whoever has the permission on what the holding `input.id` is now. */
   | { kind: 'holding'; permission: RequestPermission }
   /** Whoever has the permission on the request `input.id`. */
@@ -520,6 +523,16 @@ export class Performer {
         credentials,
       });
       if (result !== AuthorizeResult.ALLOW) {
+        throw denied();
+      }
+      return context;
+    }
+    if (access.kind === 'someCosts') {
+      const [{ result }] = await permissions.authorizeConditional(
+        [{ permission: access.permission }],
+        { credentials },
+      );
+      if (result === AuthorizeResult.DENY) {
         throw denied();
       }
       return context;

@@ -1,13 +1,22 @@
 import { coreServices, createBackendPlugin } from '@backstage/backend-plugin-api';
 import { actionsRegistryServiceRef } from '@backstage/backend-plugin-api/alpha';
 import { catalogServiceRef } from '@backstage/plugin-catalog-node';
+import { eventsServiceRef } from '@backstage/plugin-events-node';
 import { notificationService } from '@backstage/plugin-notifications-node';
+import { isResourcePermission } from '@backstage/plugin-permission-common';
 import {
   holdingOfResourceRef,
   purserPermissions,
   type PurserRequest,
+  RESOURCE_TYPE_PURSER_COSTS,
+  RESOURCE_TYPE_PURSER_REQUEST,
 } from '@purser/plugin-purser-common';
-import { EntityOwners, purserServiceRef } from '@purser/plugin-purser-node';
+import {
+  EntityOwners,
+  purserCostsResourceRef,
+  purserCostsRules,
+  purserServiceRef,
+} from '@purser/plugin-purser-node';
 import { registerActions } from './actions';
 import { CostGraphFeeder } from './costs/graph';
 import { CostNotifier } from './costs/notifier';
@@ -31,6 +40,7 @@ export const purserPlugin = createBackendPlugin({
         catalog: catalogServiceRef,
         config: coreServices.rootConfig,
         database: coreServices.database,
+        events: eventsServiceRef,
         httpAuth: coreServices.httpAuth,
         httpRouter: coreServices.httpRouter,
         logger: coreServices.logger,
@@ -48,6 +58,7 @@ export const purserPlugin = createBackendPlugin({
         catalog,
         config,
         database,
+        events,
         httpAuth,
         httpRouter,
         logger,
@@ -60,7 +71,9 @@ export const purserPlugin = createBackendPlugin({
       }) {
         permissionsRegistry.addResourceType({
           resourceRef: purserRequestResourceRef,
-          permissions: purserPermissions.filter(({ type }) => type === 'resource'),
+          permissions: purserPermissions.filter(permission =>
+            isResourcePermission(permission, RESOURCE_TYPE_PURSER_REQUEST),
+          ),
           rules: Object.values(purserRequestRules),
           getResources: refs =>
             Promise.all(
@@ -79,6 +92,16 @@ export const purserPlugin = createBackendPlugin({
               }),
             ),
         });
+        const owners = new EntityOwners({ auth, catalog, userInfo });
+        permissionsRegistry.addResourceType({
+          resourceRef: purserCostsResourceRef,
+          permissions: purserPermissions.filter(permission =>
+            isResourcePermission(permission, RESOURCE_TYPE_PURSER_COSTS),
+          ),
+          rules: Object.values(purserCostsRules),
+          getResources: async refs =>
+            owners.ownedCostsOf(refs, await auth.getOwnServiceCredentials()),
+        });
         permissionsRegistry.addPermissions(
           purserPermissions.filter(({ type }) => type === 'basic'),
         );
@@ -89,7 +112,7 @@ export const purserPlugin = createBackendPlugin({
           permissions,
           permissionsRegistry,
           auditor,
-          owners: new EntityOwners({ auth, catalog, userInfo }),
+          owners,
           userInfo,
         });
         // Before the router of the API, which reads bodies as JSON.
@@ -119,6 +142,7 @@ export const purserPlugin = createBackendPlugin({
           const costNotifier = new CostNotifier({
             sidecar: purser.sidecar,
             notifications,
+            events,
             position: await WatchPosition.create(database, 'cost-notifications'),
             logger,
           });

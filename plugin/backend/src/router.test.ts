@@ -200,7 +200,7 @@ describe('the REST API', () => {
       state: 'active',
       attributes: { region: 'europe' },
     });
-    backend.sidecar.costRows.push({
+    backend.sidecar.costs.rows.push({
       keys: ['Storage'],
       currency: 'USD',
       billedCost: '1.25',
@@ -209,14 +209,14 @@ describe('the REST API', () => {
       listCost: '0',
       contractedCost: '0',
     });
-    backend.sidecar.costAnswers.getCostStatement = {
+    backend.sidecar.costs.answers.getCostStatement = {
       text: '{"lines":[]}',
       mediaType: 'application/json',
     };
-    backend.sidecar.sources.push(
+    backend.sidecar.catalog.sources.push(
       testSource({ name: 'kubernetes/prod', entities: 120n, heldRemovals: 7n }),
     );
-    backend.sidecar.entityCosts.set('resource:default/w', {
+    backend.sidecar.costs.ofEntities.set('resource:default/w', {
       entityRef: 'resource:default/w',
       fromDay: '2026-10-22',
       toDay: '2026-11-20',
@@ -236,7 +236,7 @@ describe('the REST API', () => {
   });
 
   async function requestFor(route: { method: string; path: string }): Promise<string> {
-    const { holdings, orphans, decisions } = backend.sidecar.holdings;
+    const { holdings, orphans, decisions } = backend.sidecar.provisioning.holdings;
     holdings.splice(0, holdings.length, TestHoldings.holding('hold1', 'group:default/analytics'));
     orphans.splice(0, orphans.length, TestHoldings.orphan('hold1', 'make'));
     decisions.splice(0, decisions.length, TestHoldings.decision());
@@ -246,7 +246,7 @@ describe('the REST API', () => {
       /\/(approve|reject)$/.test(route.path) ? 'database' : 'bucket',
     );
     if (route.path.endsWith('/retry')) {
-      backend.sidecar.move(id, 'failed', 'the disk broke');
+      backend.sidecar.provisioning.move(id, 'failed', 'the disk broke');
     }
     return id;
   }
@@ -311,7 +311,7 @@ describe('the REST API', () => {
         return;
       }
       assert.ok(purserPermissions.some(({ name }) => name === access.permission.name));
-      backend.sidecar.calls.length = 0;
+      backend.sidecar.calls.names.length = 0;
       backend.decide = ({ name }) => ({
         // What lets see all is more than what lets see one's own.
         result: name.startsWith(access.permission.name)
@@ -326,7 +326,7 @@ describe('the REST API', () => {
           ? ['purser.cost.read.all', 'purser.cost.read']
           : [access.permission.name],
       );
-      assert.deepEqual(backend.sidecar.calls, [], 'the sidecar must not be asked');
+      assert.deepEqual(backend.sidecar.calls.names, [], 'the sidecar must not be asked');
       assert.deepEqual(
         backend.audit.map(({ outcome }) => outcome),
         audit ? ['fail'] : [],
@@ -357,7 +357,7 @@ describe('the REST API', () => {
   }
 
   it('changes nothing of others by asking for it again', async () => {
-    const { holdings } = backend.sidecar.holdings;
+    const { holdings } = backend.sidecar.provisioning.holdings;
     holdings.splice(0, holdings.length, TestHoldings.holding('hold1', 'group:default/theirs'));
     backend.decide = permission =>
       permission.name === 'purser.request.create'
@@ -535,9 +535,9 @@ describe('the REST API', () => {
       }
     })();
     await until(() => text.includes('request.created'));
-    backend.sidecar.emit(id, 'step.started', 'now', 'first');
+    backend.sidecar.provisioning.emit(id, 'step.started', 'now', 'first');
     await until(() => text.includes('step.started'));
-    backend.sidecar.move(id, 'succeeded');
+    backend.sidecar.provisioning.move(id, 'succeeded');
     await reading;
     const ids = [...text.matchAll(/^id: (\d+)$/gm)].map(match => Number(match[1]));
     assert.equal(ids.length, 3);
@@ -607,7 +607,7 @@ describe('the REST API', () => {
     assert.equal(created.state, 'waiting-approval');
     assert.equal((await invoke('approve-request', { id: created.id })).state, 'running');
     assert.equal((await invoke('cancel-request', { id: created.id })).state, 'cancelled');
-    backend.sidecar.move(String(created.id), 'failed');
+    backend.sidecar.provisioning.move(String(created.id), 'failed');
     assert.equal((await invoke('retry-request', { id: created.id })).state, 'running');
     assert.equal((await invoke('get-request', { id: created.id })).id, created.id);
     assert.ok(((await invoke('list-requests', { pageSize: 2 })).items as unknown[]).length === 2);

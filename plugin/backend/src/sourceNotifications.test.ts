@@ -31,7 +31,7 @@ describe('news of sources', () => {
 
   it('tells operators once of held removals, and again when there are more', async () => {
     const source = testSource({ name: 'kubernetes/prod', entities: 100n });
-    sidecar.sources.push(source);
+    sidecar.catalog.sources.push(source);
     const news = notifier(['group:default/platform']);
     await news.look();
     assert.equal(sent.length, 0);

@@ -16,6 +16,7 @@ import {
   type Permission,
   type PolicyDecision,
 } from '@backstage/plugin-permission-common';
+import { type EventParams, eventsServiceRef } from '@backstage/plugin-events-node';
 import {
   notificationService,
   type NotificationSendOptions,
@@ -45,6 +46,8 @@ export interface AuditRecord {
 export class PurserTestBackend {
   readonly audit: AuditRecord[] = [];
   readonly sent: NotificationSendOptions[] = [];
+  /** What was published to Backstage's events. */
+  readonly published: EventParams[] = [];
   readonly actions = new Map<string, RegisteredAction>();
   /** What the permission policy says. */
   decide: (permission: Permission) => PolicyDecision = () => ({ result: AuthorizeResult.ALLOW });
@@ -156,6 +159,14 @@ export class PurserTestBackend {
           service: coreServices.scheduler,
           deps: {},
           factory: () => self.#scheduler(),
+        }),
+        createServiceFactory({
+          service: eventsServiceRef,
+          deps: {},
+          factory: () => ({
+            publish: async event => void self.published.push(event),
+            subscribe: async () => undefined,
+          }),
         }),
         createServiceFactory({
           service: notificationService,

@@ -214,7 +214,7 @@ describe('the catalog module', () => {
       );
       await eventually(has('first'));
       const changed = resource('first', { metadata: { name: 'first', title: 'Changed' } });
-      sidecar.publish('purser-inventory', {
+      sidecar.hosting.publish('purser-inventory', {
         upserts: [changed, resource('second')],
         removedRefs: [],
       });
@@ -237,7 +237,7 @@ describe('the catalog module', () => {
   it('follows the changes of the sidecar', async () => {
     await startCatalog({ 'purser-inventory': { default: { schedule } } });
     await eventually(has('first'));
-    sidecar.publish('purser-inventory', {
+    sidecar.hosting.publish('purser-inventory', {
       upserts: [resource('second')],
       removedRefs: ['resource:default/first'],
     });
@@ -249,7 +249,7 @@ describe('the catalog module', () => {
 
   it('brings a first load of many deltas, and its position is that of the last', async () => {
     for (let delta = 0; delta < 12; delta += 1) {
-      sidecar.publish('purser-inventory', {
+      sidecar.hosting.publish('purser-inventory', {
         upserts: [resource(`d${delta}`)],
         removedRefs: delta === 11 ? ['resource:default/d0'] : [],
       });
@@ -257,7 +257,7 @@ describe('the catalog module', () => {
     await startCatalog({ 'purser-inventory': { default: { schedule } } });
     await eventually(async () => (await names()).length === 12);
     const stored = await knex('purser_provider_positions').pluck('position');
-    sidecar.publish('purser-inventory', { upserts: [resource('later')], removedRefs: [] });
+    sidecar.hosting.publish('purser-inventory', { upserts: [resource('later')], removedRefs: [] });
     await eventually(async () => {
       trigger('purser-purser-inventory:default:refresh');
       return has('later')();
@@ -282,7 +282,7 @@ describe('the catalog module', () => {
     await startCatalog({ 'purser-inventory': { default: { schedule } } });
     await eventually(has('first'));
     sidecar.kill();
-    sidecar.publish('purser-inventory', { upserts: [resource('third')], removedRefs: [] });
+    sidecar.hosting.publish('purser-inventory', { upserts: [resource('third')], removedRefs: [] });
     await new Promise(resolve => setTimeout(resolve, 200));
     assert.deepEqual(await names(), ['first']);
     await sidecar.start();
@@ -313,24 +313,29 @@ describe('the catalog module', () => {
 
   it('tells a sidecar that lost its store what the catalog holds beyond it', async () => {
     await startCatalog({ 'purser-inventory': { default: { schedule } } });
-    sidecar.publish('purser-inventory', { upserts: [resource('second')], removedRefs: [] });
+    sidecar.hosting.publish('purser-inventory', { upserts: [resource('second')], removedRefs: [] });
     await eventually(async () => {
       trigger('purser-purser-inventory:default:refresh');
       return (await names()).join() === 'first,second';
     });
-    assert.deepEqual(sidecar.adopted, [], 'a new catalog holds nothing');
+    assert.deepEqual(sidecar.catalog.adopted, [], 'a new catalog holds nothing');
     sidecar.kill();
-    sidecar.loseLog('purser-inventory', [{ upserts: [resource('second')], removedRefs: [] }]);
+    sidecar.hosting.loseLog('purser-inventory', [
+      { upserts: [resource('second')], removedRefs: [] },
+    ]);
     await sidecar.start();
     await eventually(async () => {
       trigger('purser-purser-inventory:default:refresh');
-      return sidecar.adopted.length > 0;
+      return sidecar.catalog.adopted.length > 0;
     });
-    assert.deepEqual(sidecar.adopted.map(({ name, refs, more }) => ({ name, refs, more }))[0], {
-      name: 'purser-inventory/default',
-      refs: ['resource:default/first'],
-      more: false,
-    });
+    assert.deepEqual(
+      sidecar.catalog.adopted.map(({ name, refs, more }) => ({ name, refs, more }))[0],
+      {
+        name: 'purser-inventory/default',
+        refs: ['resource:default/first'],
+        more: false,
+      },
+    );
     assert.deepEqual(await names(), ['first', 'second'], 'the source decides');
   });
 
@@ -349,36 +354,38 @@ describe('the catalog module', () => {
   it('tells the sidecar of sources that the portal runs, and does what operators want', async () => {
     const id = 'purser-source-tree:platform:refresh';
     await startCatalog({ 'source-tree': { platform: { root: '/src', schedule } } });
-    await eventually(async () => sidecar.reported.some(({ round }) => round !== undefined));
-    const { name, round } = sidecar.reported.find(report => report.round)!;
+    await eventually(async () => sidecar.catalog.reported.some(({ round }) => round !== undefined));
+    const { name, round } = sidecar.catalog.reported.find(report => report.round)!;
     assert.equal(name, 'source-tree/platform');
     assert.equal(round?.added, 1n);
     assert.equal(round?.error, '');
 
-    sidecar.orders = { resync: true, confirm: true };
+    sidecar.catalog.orders = { resync: true, confirm: true };
     await eventually(async () => {
       trigger(id);
-      return sidecar.reported.some(report => report.round?.resynced);
+      return sidecar.catalog.reported.some(report => report.round?.resynced);
     });
     const ordered = addon.rounds.find(options => options.confirm);
     assert.equal(ordered?.forceFull, true, 'everything is read and given again');
 
-    sidecar.orders = { paused: true };
+    sidecar.catalog.orders = { paused: true };
     await eventually(async () => {
       trigger(id);
-      const asked = sidecar.reported.length;
+      const asked = sidecar.catalog.reported.length;
       const rounds = addon.rounds.length;
       await new Promise(resolve => setTimeout(resolve, 200));
-      return sidecar.reported.length > asked && addon.rounds.length === rounds;
+      return sidecar.catalog.reported.length > asked && addon.rounds.length === rounds;
     });
 
-    sidecar.orders = {};
+    sidecar.catalog.orders = {};
     addon.refreshFailure = new Error('the folder cannot be read');
     await eventually(async () => {
       trigger(id);
-      return sidecar.reported.some(report => report.round?.error !== '' && report.round?.failures);
+      return sidecar.catalog.reported.some(
+        report => report.round?.error !== '' && report.round?.failures,
+      );
     });
-    const failed = sidecar.reported.find(report => report.round?.failures)!;
+    const failed = sidecar.catalog.reported.find(report => report.round?.failures)!;
     assert.equal(failed.round?.error, 'the folder cannot be read');
   });
 
@@ -396,7 +403,7 @@ describe('the catalog module', () => {
       },
     });
     await eventually(has('first'));
-    const [{ configJson, optionsJson }] = sidecar.refreshes;
+    const [{ configJson, optionsJson }] = sidecar.hosting.refreshes;
     assert.deepEqual(JSON.parse(configJson), { own: 1 });
     assert.deepEqual(JSON.parse(optionsJson), {
       allowedKinds: ['Resource'],

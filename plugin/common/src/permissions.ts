@@ -62,10 +62,14 @@ export const purserOperatePermission = createPermission({
   attributes: { action: 'update' },
 });
 
-/** May see what the entities cost that one owns, oneself or through a group. */
+/** What something costs, in permission decisions; its ref is the entity's. */
+export const RESOURCE_TYPE_PURSER_COSTS = 'purser-costs';
+
+/** May see what entities cost: those one owns, or those that a policy's conditions name. */
 export const purserCostReadPermission = createPermission({
   name: 'purser.cost.read',
   attributes: { action: 'read' },
+  resourceType: RESOURCE_TYPE_PURSER_COSTS,
 });
 
 /** May see all costs: of every entity, and of what belongs to none. */

@@ -14,9 +14,9 @@ describe('Cost Insights', () => {
 
   before(async () => {
     backend = await CostSurfaceBackend.start(plugin, 'cost-insights-aws');
-    const { costAnswers } = backend.sidecar;
-    costAnswers.getCostStatus = { firstDay: '2026-10-01', lastDay: '2026-11-04', dataVersion: 1n };
-    costAnswers.queryCosts = ({ groupBy }) =>
+    const { answers } = backend.sidecar.costs;
+    answers.getCostStatus = { firstDay: '2026-10-01', lastDay: '2026-11-04', dataVersion: 1n };
+    answers.queryCosts = ({ groupBy }) =>
       groupBy.join() === 'system'
         ? [row(['system:default/store'], '1'), row([''], '1')]
         : [
@@ -24,7 +24,7 @@ describe('Cost Insights', () => {
             row(['2026-11-03', 'S3'], '12'),
             row(['2026-11-03', 'EC2'], '3'),
           ];
-    costAnswers.compareCosts = {
+    answers.compareCosts = {
       rows: [
         {
           key: 'component:default/shop',
@@ -36,7 +36,7 @@ describe('Cost Insights', () => {
         },
       ],
     };
-    costAnswers.getUnitCosts = {
+    answers.getUnitCosts = {
       months: [{ month: '2026-11', currency: 'EUR', cost: '1', units: '40', unitCost: '0.025' }],
     };
     client = new CostInsightsClient({

@@ -21,7 +21,7 @@ describe('the AWS backend of Cost Insights and ours', () => {
 
   before(async () => {
     backend = await CostSurfaceBackend.start(plugin, 'cost-insights-aws');
-    backend.sidecar.costAnswers.queryCosts = () =>
+    backend.sidecar.costs.answers.queryCosts = () =>
       recorded.costs.map(({ day, service, amount }) =>
         CostSurfaceBackend.row([day, service], amount),
       );

@@ -11,9 +11,9 @@ describe("Costscope's endpoints", () => {
 
   before(async () => {
     backend = await CostSurfaceBackend.start(plugin, 'costscope');
-    const { costAnswers } = backend.sidecar;
-    costAnswers.getCostStatus = { firstDay: '2026-10-01', lastDay: '2026-11-03', dataVersion: 1n };
-    costAnswers.queryCosts = ({ groupBy }) => {
+    const { answers } = backend.sidecar.costs;
+    answers.getCostStatus = { firstDay: '2026-10-01', lastDay: '2026-11-03', dataVersion: 1n };
+    answers.queryCosts = ({ groupBy }) => {
       switch (groupBy.join()) {
         case 'source,service':
           return [row(['aws', 'S3'], '1'), row(['aws', 'EC2'], '1')];
@@ -23,7 +23,7 @@ describe("Costscope's endpoints", () => {
           return [row(['2026-11-02'], '4.5')];
       }
     };
-    costAnswers.compareCosts = {
+    answers.compareCosts = {
       rows: [
         {
           key: 'aws',
@@ -35,7 +35,7 @@ describe("Costscope's endpoints", () => {
         },
       ],
     };
-    costAnswers.listAnomalies = { day: '2026-11-03', anomalies: [] };
+    answers.listAnomalies = { day: '2026-11-03', anomalies: [] };
   });
   after(() => backend.stop());
 
@@ -83,7 +83,7 @@ describe("Costscope's endpoints", () => {
 
   it('narrows to a project, and knows who may see it', async () => {
     await backend.json('/costs/daily?period=3d&project=store');
-    const { request } = backend.sidecar.costQuestions.at(-1)!;
+    const { request } = backend.sidecar.costs.questions.at(-1)!;
     assert.deepEqual((request as { filters: unknown }).filters, [
       { dimension: 'system', values: ['system:default/store'] },
     ]);

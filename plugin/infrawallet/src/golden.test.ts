@@ -50,12 +50,12 @@ describe("InfraWallet's own backend and ours", () => {
 
   before(async () => {
     backend = await CostSurfaceBackend.start(plugin, 'infrawallet');
-    backend.sidecar.costAnswers.getCostStatus = {
+    backend.sidecar.costs.answers.getCostStatus = {
       firstDay: '2026-01-01',
       lastDay: '2026-03-05',
       dataVersion: 1n,
     };
-    backend.sidecar.costAnswers.topCosts = { rows: [], rest: [], total: [] };
+    backend.sidecar.costs.answers.topCosts = { rows: [], rest: [], total: [] };
   });
   after(() => backend.stop());
 
@@ -70,7 +70,7 @@ describe("InfraWallet's own backend and ours", () => {
   for (const { path: target, status, answer } of reads) {
     it(`answer ${target} in the same form`, async () => {
       const reports = target.startsWith('/reports') ? (answer.data as Report[]) : [];
-      backend.sidecar.costAnswers.queryCosts = () => rowsOf(reports);
+      backend.sidecar.costs.answers.queryCosts = () => rowsOf(reports);
       const response = await backend.fetch(target);
       assert.equal(response.status, status);
       const ours = (await response.json()) as Recorded['answer'];

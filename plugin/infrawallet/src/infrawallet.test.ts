@@ -13,17 +13,17 @@ describe("InfraWallet's REST", () => {
 
   before(async () => {
     backend = await CostSurfaceBackend.start(plugin, 'infrawallet');
-    backend.sidecar.costAnswers.queryCosts = () => [
+    backend.sidecar.costs.answers.queryCosts = () => [
       row(['2026-10', '42', 'Storage', 'Usage', 'aws'], '10.25'),
       row(['2026-11', '42', 'Storage', 'Usage', 'aws'], '5.5'),
       row(['2026-11', '42', 'Storage', 'Tax', 'aws'], '1'),
     ];
-    backend.sidecar.costAnswers.getCostStatus = {
+    backend.sidecar.costs.answers.getCostStatus = {
       firstDay: '2026-01-01',
       lastDay: '2026-11-20',
       dataVersion: 1n,
     };
-    backend.sidecar.costAnswers.topCosts = {
+    backend.sidecar.costs.answers.topCosts = {
       rows: [],
       rest: [],
       total: [row([], '1', 'USD'), row([], '9', 'EUR')],
@@ -59,7 +59,7 @@ describe("InfraWallet's REST", () => {
       errors: [],
       status: 200,
     });
-    const { request } = backend.sidecar.costQuestions.at(-1)!;
+    const { request } = backend.sidecar.costs.questions.at(-1)!;
     const { fromDay, toDay, filters } = request as Record<string, unknown>;
     assert.deepEqual([fromDay, toDay], ['2026-10-01', '2026-11-20']);
     assert.deepEqual(filters, [
@@ -99,7 +99,7 @@ describe("InfraWallet's REST", () => {
       assert.equal((await backend.fetch(path)).status, 403);
       const mine = await backend.fetch(`${path}&entityName=default/shop`);
       assert.equal(mine.status, 200);
-      const { request } = backend.sidecar.costQuestions.at(-1)!;
+      const { request } = backend.sidecar.costs.questions.at(-1)!;
       assert.deepEqual((request as { filters: unknown }).filters, [
         { dimension: 'entity', values: ['component:default/shop'] },
       ]);

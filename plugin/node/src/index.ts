@@ -5,6 +5,13 @@
  */
 export { authorizeCosts } from './costs/access';
 export { EntityOwners } from './costs/entityOwners';
+export {
+  createPurserCostsConditionalDecision,
+  type OwnedCosts,
+  purserCostsConditions,
+  purserCostsResourceRef,
+  purserCostsRules,
+} from './costs/rules';
 export { type CostSurfaceContext, createCostSurface } from './costs/surface';
 export { addDays, countDays, dayOf, toNumber } from './costs/periods';
 export { readSidecarConfig, type SidecarConfig } from './config';

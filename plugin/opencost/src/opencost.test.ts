@@ -11,7 +11,7 @@ describe("OpenCost's allocation API", () => {
 
   before(async () => {
     backend = await CostSurfaceBackend.start(plugin, 'opencost');
-    backend.sidecar.costAnswers.queryCosts = () => [
+    backend.sidecar.costs.answers.queryCosts = () => [
       row(['2026-11-01', 'system:default/store', ''], '10'),
       row(['2026-11-01', 'system:default/store', 'cluster'], '2.5'),
       row(['2026-11-02', 'idle:cluster', 'cluster'], '1'),

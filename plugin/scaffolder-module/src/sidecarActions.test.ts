@@ -112,11 +112,11 @@ describe('actions that the sidecar runs', () => {
     abort.abort();
     await assert.rejects(async () => running, { name: 'CancelledError' });
     assert.ok(h.lines.some(({ text }) => text === 'undone'));
-    assert.ok(h.sidecar.calls.includes('CancelAction'));
+    assert.ok(h.sidecar.calls.names.includes('CancelAction'));
   });
 
   it('changes only what the user of the task may manage, whatever it is called', async () => {
-    const { holdings } = h.sidecar.holdings;
+    const { holdings } = h.sidecar.provisioning.holdings;
     holdings.push(TestHoldings.holding('req_1', 'group:default/web'));
     const given: JsonObject[] = [];
     h.action = async function* run({ input }) {
@@ -149,7 +149,9 @@ describe('actions that the sidecar runs', () => {
   });
 
   it('lets nobody change by asking again what belongs to others', async () => {
-    h.sidecar.holdings.holdings.push(TestHoldings.holding('mine', 'group:default/web'));
+    h.sidecar.provisioning.holdings.holdings.push(
+      TestHoldings.holding('mine', 'group:default/web'),
+    );
     await h.startModule();
     h.permissions = ({ permission }) => permission.name === 'purser.request.create';
     const ask = (name: string) =>
@@ -171,6 +173,6 @@ describe('actions that the sidecar runs', () => {
       async () => h.handler('purser:request:await')(h.context({ requestId: 'req_1' }).ctx),
       { name: 'NotAllowedError', message: /req_1/ },
     );
-    assert.equal(h.sidecar.calls.includes('RunAction'), false);
+    assert.equal(h.sidecar.calls.names.includes('RunAction'), false);
   });
 });

@@ -59,7 +59,7 @@ describe('the search module', () => {
   }
 
   it('documents budgets and anomalies, each in a place of its own', async () => {
-    sidecar.costAnswers.listBudgets = {
+    sidecar.costs.answers.listBudgets = {
       budgets: [
         {
           name: 'web',
@@ -81,7 +81,7 @@ describe('the search module', () => {
         },
       ],
     };
-    sidecar.costAnswers.listAnomalies = {
+    sidecar.costs.answers.listAnomalies = {
       day: '2026-11-20',
       anomalies: [
         {
@@ -123,10 +123,10 @@ describe('the search module', () => {
         requester: 'user:default/guest',
       });
     }
-    sidecar.calls.length = 0;
+    sidecar.calls.names.length = 0;
     const documents = await collect('purser-request');
     assert.equal(documents.length, 250);
-    assert.equal(sidecar.calls.filter(name => name === 'ListRequests').length, 3);
+    assert.equal(sidecar.calls.names.filter(name => name === 'ListRequests').length, 3);
     const last = documents[249];
     assert.equal(last.title, 'bucket n0');
     assert.equal(last.location, '/catalog/default/resource/bucket-1?request=req_000001');
@@ -141,15 +141,18 @@ describe('the search module', () => {
 
   it('reads no further than its reader does', async () => {
     for (let i = 0; i < 1_000; i++) {
-      sidecar.requests.push({ ...(await template()), id: `req_${i}` });
+      sidecar.provisioning.requests.push({ ...(await template()), id: `req_${i}` });
     }
-    sidecar.calls.length = 0;
+    sidecar.calls.names.length = 0;
     const stream = await collators.get('purser-request')!.factory.getCollator();
     for await (const document of stream) {
       assert.ok(document);
       break;
     }
-    assert.ok(sidecar.calls.length <= 2, `${sidecar.calls.length} pages for one document`);
+    assert.ok(
+      sidecar.calls.names.length <= 2,
+      `${sidecar.calls.names.length} pages for one document`,
+    );
   });
 
   it('reads the products', async () => {

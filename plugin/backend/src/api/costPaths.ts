@@ -186,14 +186,14 @@ export const costPaths = {
   '/v1/costs/deliveries': get(
     'listCostDeliveries',
     'What was delivered, the latest first.',
-    [query('source', 'Only of this bill.', { type: 'string', maxLength: 63 })],
+    [query('source', 'Only of this bill.', { type: 'string', maxLength: 264 })],
     'CostDeliveries',
   ),
   '/v1/costs/diff': get(
     'diffCosts',
     'What changed from one delivery of a billing period to another.',
     [
-      query('source', 'Name of the bill.', { type: 'string', minLength: 1, maxLength: 63 }, true),
+      query('source', 'Name of the bill.', { type: 'string', minLength: 1, maxLength: 264 }, true),
       query(
         'month',
         'Of the billing period, like 2026-11.',

@@ -264,7 +264,12 @@ export const schemas = {
   Change: object({ reason: text('For the audit trail.', { maxLength: 1024 }) }, ['reason']),
   IngestCosts: object(
     {
-      source: text('Name of the source.', { pattern: '^[a-z0-9-]{1,63}$' }),
+      source: text(
+        'Name of the source; of one with several bills for the same periods, NAME/SCOPE.',
+        {
+          pattern: '^[a-z0-9-]{1,63}(/[A-Za-z0-9._=/-]{1,200})?$',
+        },
+      ),
       path: text("Below one of the sidecar's billing folders.", { minLength: 1, maxLength: 4096 }),
       badRows: {
         type: 'string',

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { AuthorizeResult } from '@backstage/plugin-permission-common';
+import { AuthorizeResult, isResourcePermission } from '@backstage/plugin-permission-common';
+import { RESOURCE_TYPE_PURSER_COSTS } from '@purser/plugin-purser-common';
+import { createPurserCostsConditionalDecision, purserCostsConditions } from '../index';
 import { PurserTestBackend } from '../testBackend';
 
 describe('costs over REST', () => {
@@ -8,12 +10,12 @@ describe('costs over REST', () => {
 
   before(async () => {
     backend = await PurserTestBackend.start();
-    backend.sidecar.costAnswers.getCostStatus = {
+    backend.sidecar.costs.answers.getCostStatus = {
       firstDay: '2026-01-01',
       lastDay: '2026-11-20',
       dataVersion: 7n,
     };
-    backend.sidecar.costAnswers.getCostStatement = {
+    backend.sidecar.costs.answers.getCostStatement = {
       text: '<!doctype html><h1>Costs</h1>',
       mediaType: 'text/html; charset=utf-8',
     };
@@ -22,8 +24,8 @@ describe('costs over REST', () => {
   after(() => backend.stop());
   beforeEach(() => {
     backend.decide = () => ({ result: AuthorizeResult.ALLOW });
-    backend.sidecar.costQuestions.length = 0;
-    backend.sidecar.calls.length = 0;
+    backend.sidecar.costs.questions.length = 0;
+    backend.sidecar.calls.names.length = 0;
   });
 
   const top = '/v1/costs/top?from=2026-11-01&to=2026-11-20&dimension=service';
@@ -35,17 +37,17 @@ describe('costs over REST', () => {
     assert.equal(first.headers.get('cache-control'), 'private, no-cache');
     const again = await backend.fetch(top, { headers: { 'if-none-match': tag } });
     assert.equal(again.status, 304);
-    assert.equal(backend.sidecar.costQuestions.length, 1, 'nothing is summed again');
+    assert.equal(backend.sidecar.costs.questions.length, 1, 'nothing is summed again');
     const other = await backend.fetch(`${top}&limit=3`, { headers: { 'if-none-match': tag } });
     assert.equal(other.status, 200);
-    backend.sidecar.costAnswers.getCostStatus!.dataVersion = 8n;
+    backend.sidecar.costs.answers.getCostStatus!.dataVersion = 8n;
     const newer = await backend.fetch(top, { headers: { 'if-none-match': tag } });
     assert.equal(newer.status, 200);
     assert.match(newer.headers.get('etag')!, /^"8-/);
   });
 
   it('tags what changes with the data, and nothing else', async () => {
-    backend.sidecar.costAnswers.listCostSources = { sources: [] };
+    backend.sidecar.costs.answers.listCostSources = { sources: [] };
     const tagOf = async (path: string) => (await backend.fetch(path)).headers.get('etag');
     for (const path of [
       '/v1/costs/budgets',
@@ -79,6 +81,32 @@ describe('costs over REST', () => {
     assert.equal(denied.status, 403, 'a tag opens nothing');
   });
 
+  it('follows the conditions of a permission policy', async () => {
+    const allow = (...claims: string[]) => {
+      backend.decide = permission =>
+        isResourcePermission(permission, RESOURCE_TYPE_PURSER_COSTS)
+          ? createPurserCostsConditionalDecision(
+              permission,
+              purserCostsConditions.isOwner({ claims }),
+            )
+          : { result: AuthorizeResult.DENY };
+    };
+    const status = async (filter: string) =>
+      (await backend.fetch(`${top}${filter && `&filter=${encodeURIComponent(filter)}`}`)).status;
+    allow('group:default/analytics');
+    assert.equal(await status('group=group:default/analytics'), 200);
+    assert.equal(await status('entity=resource:default/w'), 200);
+    assert.equal(await status('group=group:default/others'), 403);
+    assert.equal(await status(''), 403);
+    assert.equal((await backend.fetch('/v1/costs/status')).status, 200);
+    // The policy's word counts, not what the caller owns beside it.
+    allow('group:default/others');
+    assert.equal(await status('group=group:default/others'), 200);
+    assert.equal(await status('entity=resource:default/w'), 403);
+    backend.decide = () => ({ result: AuthorizeResult.DENY });
+    assert.equal((await backend.fetch('/v1/costs/status')).status, 403);
+  });
+
   it('serves a statement as a page in which nothing runs', async () => {
     const response = await backend.fetch(
       '/v1/costs/statement?owner=group:default/analytics&from=2026-11-01&to=2026-11-30&format=html',
@@ -109,8 +137,8 @@ describe('costs over REST', () => {
       current: true,
       comparable: true,
     };
-    backend.sidecar.costAnswers.listCostDeliveries = { deliveries: [delivery] };
-    backend.sidecar.costAnswers.diffCosts = {
+    backend.sidecar.costs.answers.listCostDeliveries = { deliveries: [delivery] };
+    backend.sidecar.costs.answers.diffCosts = {
       before: { ...delivery, id: 6n, current: false },
       after: delivery,
       changes: [
@@ -153,7 +181,7 @@ describe('costs over REST', () => {
         changedSums: 2,
       },
     ]);
-    assert.deepEqual(backend.sidecar.costQuestions.at(-1)?.request, {
+    assert.deepEqual(backend.sidecar.costs.questions.at(-1)?.request, {
       source: 'aws',
       billingPeriod: '2026-11-01',
       before: 6n,
@@ -172,7 +200,7 @@ describe('costs over REST', () => {
     await backend.fetch(
       `${top}&filter=group%3Dgroup:default/a&filter=group%3Dgroup:default/b&filter=service%3DA%3DB`,
     );
-    const [{ method, request }] = backend.sidecar.costQuestions;
+    const [{ method, request }] = backend.sidecar.costs.questions;
     assert.equal(method, 'topCosts');
     assert.deepEqual((request as { filters: unknown }).filters, [
       { dimension: 'group', values: ['group:default/a', 'group:default/b'] },

@@ -36,7 +36,7 @@ describe('notifications of costs', () => {
   afterEach(() => backend.stop());
 
   it('tell the owner once of each alert', async () => {
-    backend.sidecar.costAnswers.listCostAlerts = {
+    backend.sidecar.costs.answers.listCostAlerts = {
       alerts: [
         alert(1, 'budget', { ...budget, superseded: true, threshold: 50 }),
         alert(2, 'budget', { ...budget, superseded: false }),
@@ -69,10 +69,29 @@ describe('notifications of costs', () => {
       backend.sent[2].payload.description!,
       /90 EUR on 2026-11-20 instead of 20; mostly S3/,
     );
+    await until(() => backend.published.length === 5);
+    assert.deepEqual(
+      backend.published.map(({ topic, metadata }) => `${topic} ${String(metadata?.kind)}`),
+      [
+        'purser.costs budget',
+        'purser.costs budget',
+        'purser.costs budget-forecast',
+        'purser.costs anomaly',
+        'purser.costs budget',
+      ],
+    );
+    const [, { eventPayload }] = backend.published as [unknown, { eventPayload: object }];
+    assert.partialDeepStrictEqual(eventPayload, {
+      kind: 'budget',
+      subject: 's2',
+      scope: '2026-11-01 80',
+      detail: { threshold: 80, superseded: false },
+    });
     await new Promise(resolve => setTimeout(resolve, 100));
     assert.equal(backend.sent.length, 3);
+    assert.equal(backend.published.length, 5);
     // A new store begins again at 1: what is new there is told.
-    backend.sidecar.costAnswers.listCostAlerts = {
+    backend.sidecar.costs.answers.listCostAlerts = {
       alerts: [{ ...alert(1, 'budget', budget), subject: 'anew' }],
     };
     await until(() => backend.sent.length === 4);
@@ -80,7 +99,7 @@ describe('notifications of costs', () => {
   });
 
   it('do not wake people with old news', async () => {
-    backend.sidecar.costAnswers.listCostAlerts = {
+    backend.sidecar.costs.answers.listCostAlerts = {
       alerts: [alert(1, 'budget', budget, 48 * 3600_000), alert(2, 'budget', budget)],
     };
     await until(() => backend.sent.length === 1);
@@ -114,7 +133,7 @@ describe('notifications of costs', () => {
       logger: mockServices.rootLogger(),
     });
     assert.equal(await feeder.feed(), 7);
-    const sent = backend.sidecar.costQuestions.filter(({ method }) => method === 'putCostGraph');
+    const sent = backend.sidecar.costs.questions.filter(({ method }) => method === 'putCostGraph');
     assert.equal(sent.length, 1);
     assert.equal((sent[0].request as { entities: unknown[] }).entities.length, 7);
   });

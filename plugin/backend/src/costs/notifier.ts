@@ -1,10 +1,13 @@
 import type { LoggerService, SchedulerService } from '@backstage/backend-plugin-api';
+import type { EventsService } from '@backstage/plugin-events-node';
 import type { NotificationService } from '@backstage/plugin-notifications-node';
 import type { CostAlert } from '@purser/plugin-purser-common';
 import type { SidecarClient } from '@purser/plugin-purser-node';
 import type { WatchedEvent } from '../notifications';
 
 const TASK = 'cost-notifications';
+/** Of notifications and of events alike. */
+const TOPIC = 'purser.costs';
 const PAGE = 500;
 /** A portal that was away for long does not wake people with old news. */
 const MAX_AGE_MS = 24 * 60 * 60 * 1000;
@@ -59,12 +62,16 @@ export function messageOf(
   }
 }
 
-/** Tells owners of budgets that are crossed and of anomalies, each once. */
+/**
+ * Tells owners of budgets that are crossed and of anomalies, each once, and whoever subscribed to
+ * the topic `purser.costs`.
+ */
 export class CostNotifier {
   constructor(
     private readonly deps: {
       sidecar: SidecarClient;
       notifications: NotificationService;
+      events: EventsService;
       position: AlertPosition;
       logger: LoggerService;
     },
@@ -93,6 +100,7 @@ export class CostNotifier {
       for (const alert of alerts) {
         const isRepeated = at.at !== undefined && alert.at < at.at;
         if (!isRepeated && Date.now() - Date.parse(alert.at) < MAX_AGE_MS) {
+          await this.#publish(alert);
           await this.#tell(alert);
         }
         at = {
@@ -122,6 +130,20 @@ export class CostNotifier {
       : { sequence: 0, at: stored.at };
   }
 
+  async #publish({ kind, subject, scope, at, detail }: CostAlert): Promise<void> {
+    try {
+      await this.deps.events.publish({
+        topic: TOPIC,
+        eventPayload: { kind, subject, scope, at, detail },
+        metadata: { kind },
+      });
+    } catch (error) {
+      this.deps.logger.warn(
+        `${kind} ${subject} could not be published: ${(error as Error).message}`,
+      );
+    }
+  }
+
   async #tell(alert: CostAlert): Promise<void> {
     const message = messageOf(alert);
     const owner = textOf(alert.detail.owner);
@@ -134,7 +156,7 @@ export class CostNotifier {
         payload: {
           ...message,
           link: linkOf(textOf(alert.detail.of)),
-          topic: 'purser.costs',
+          topic: TOPIC,
           scope: `purser-cost:${alert.kind}:${alert.subject}:${alert.scope}`,
           metadata: { kind: alert.kind, subject: alert.subject, scope: alert.scope },
         },

@@ -227,7 +227,7 @@ export const costOperations = {
   }),
 
   getCostStatus: operation<object, CostStatus>({
-    access: { kind: 'permission', permission: purserCostReadPermission },
+    access: { kind: 'someCosts', permission: purserCostReadPermission },
     run: ({ purser, signal }) => purser.sidecar.costs.status({ signal }),
   }),
 };

@@ -9,7 +9,7 @@ describe('webhooks of waiting steps', () => {
 
   before(async () => {
     backend = await PurserTestBackend.start();
-    backend.sidecar.holdings.signature = 'sha256=good';
+    backend.sidecar.provisioning.holdings.signature = 'sha256=good';
   });
   after(() => backend.stop());
 
@@ -23,7 +23,7 @@ describe('webhooks of waiting steps', () => {
       'x-purser-delivery': 'd1',
     });
     assert.equal(response.status, 202, await response.text());
-    const { request } = backend.sidecar.holdings.asked.at(-1)! as {
+    const { request } = backend.sidecar.provisioning.holdings.asked.at(-1)! as {
       request: { requestId: string; stepId: string; body: Buffer; deliveryId: string };
     };
     assert.equal(request.requestId, 'req_1');
@@ -35,7 +35,7 @@ describe('webhooks of waiting steps', () => {
   it('takes the signature of GitHub, and gives messages without an id one of their content', async () => {
     const response = await send({ 'x-hub-signature-256': 'sha256=good' }, { n: 1 });
     assert.equal(response.status, 202);
-    const { request } = backend.sidecar.holdings.asked.at(-1)! as {
+    const { request } = backend.sidecar.provisioning.holdings.asked.at(-1)! as {
       request: { deliveryId: string };
     };
     assert.equal(request.deliveryId, createHash('sha256').update('{"n":1}').digest('hex'));

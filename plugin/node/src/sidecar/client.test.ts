@@ -117,7 +117,7 @@ describe('the sidecar client', () => {
       [grpcStatus.INTERNAL, 'a defect', 'Error'],
     ];
     for (const [code, text, name] of cases) {
-      sidecar.failNext(new TestStatus(code, text));
+      sidecar.calls.failNext(new TestStatus(code, text));
       await assert.rejects(purser.sidecar.getRequest(id), error => {
         assert.equal((error as Error).name, name);
         assert.match((error as Error).message, new RegExp(text));
@@ -128,20 +128,20 @@ describe('the sidecar client', () => {
 
   it('repeats what may be repeated when the sidecar is away for a moment', async () => {
     const { id } = await create('a');
-    sidecar.calls.length = 0;
-    sidecar.failNext(
+    sidecar.calls.names.length = 0;
+    sidecar.calls.failNext(
       new TestStatus(grpcStatus.UNAVAILABLE, 'draining'),
       new TestStatus(grpcStatus.UNAVAILABLE, 'draining'),
     );
     assert.equal((await purser.sidecar.getRequest(id)).id, id);
-    assert.equal(sidecar.calls.length, 3);
+    assert.equal(sidecar.calls.names.length, 3);
     // Without an idempotency key a repeat could make a second request.
-    sidecar.failNext(new TestStatus(grpcStatus.UNAVAILABLE, 'draining'));
+    sidecar.calls.failNext(new TestStatus(grpcStatus.UNAVAILABLE, 'draining'));
     await assert.rejects(create('b'), { name: 'ServiceUnavailableError' });
-    assert.equal(sidecar.requests.length, 1);
-    sidecar.failNext(new TestStatus(grpcStatus.UNAVAILABLE, 'draining'));
+    assert.equal(sidecar.provisioning.requests.length, 1);
+    sidecar.calls.failNext(new TestStatus(grpcStatus.UNAVAILABLE, 'draining'));
     await create('b', { idempotencyKey: 'k' });
-    assert.equal(sidecar.requests.length, 2);
+    assert.equal(sidecar.provisioning.requests.length, 2);
   });
 
   it('says so when the sidecar is not there, and works again when it is back', async () => {
@@ -178,14 +178,14 @@ describe('the sidecar client', () => {
       }
     })();
     await until(() => seen.length === 1);
-    sidecar.emit(id, 'step.started', '', 'first');
+    sidecar.provisioning.emit(id, 'step.started', '', 'first');
     await until(() => seen.length === 2);
     sidecar.kill();
-    sidecar.emit(id, 'step.succeeded', '', 'first');
+    sidecar.provisioning.emit(id, 'step.succeeded', '', 'first');
     await sleep(50);
     await sidecar.start();
-    sidecar.emit(id, 'step.started', '', 'second');
-    sidecar.move(id, 'succeeded');
+    sidecar.provisioning.emit(id, 'step.started', '', 'second');
+    sidecar.provisioning.move(id, 'succeeded');
     await watching;
     assert.deepEqual(
       seen.map(({ sequence }) => sequence),
@@ -271,7 +271,7 @@ describe('the sidecar client', () => {
   });
 
   it('reads costs with their decimals untouched', async () => {
-    sidecar.entityCosts.set('resource:default/w', {
+    sidecar.costs.ofEntities.set('resource:default/w', {
       entityRef: 'resource:default/w',
       fromDay: '2026-10-22',
       toDay: '2026-11-20',

@@ -50,15 +50,15 @@ describe('the trace of a call', () => {
   };
 
   it('goes with it, also with a stream', async () => {
-    sidecar.metadata.length = 0;
+    sidecar.calls.metadata.length = 0;
     await context.with(trace.setSpanContext(ROOT_CONTEXT, span), async () => {
       await purser.sidecar.listRequests({});
       for await (const event of purser.sidecar.watchRequests({})) {
         assert.fail(`no event was expected: ${event.type}`);
       }
     });
-    assert.equal(sidecar.metadata.length, 2);
-    for (const metadata of sidecar.metadata) {
+    assert.equal(sidecar.calls.metadata.length, 2);
+    for (const metadata of sidecar.calls.metadata) {
       assert.deepEqual(metadata.get('traceparent'), [
         '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
       ]);
@@ -67,8 +67,8 @@ describe('the trace of a call', () => {
   });
 
   it('is left out when there is none', async () => {
-    sidecar.metadata.length = 0;
+    sidecar.calls.metadata.length = 0;
     await purser.sidecar.listRequests({});
-    assert.deepEqual(sidecar.metadata[0].get('traceparent'), []);
+    assert.deepEqual(sidecar.calls.metadata[0].get('traceparent'), []);
   });
 });
