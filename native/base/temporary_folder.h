@@ -21,7 +21,7 @@ class TemporaryFolder {
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
 
-  // Absolute, without a slash at its end.
+  // Below what TMPDIR names, or the system's own folder for such things; no slash at its end.
   const std::string& path() const { return path_; }
 
  private:

@@ -146,7 +146,7 @@ absl::StatusOr<int> Entity(const Args& args) {
 std::vector<Entry> CostCommands() {
   return {
       {{"costs ingest", "FILE", "read a billing file of any known format into purserd",
-        WithConnection({{"source", "NAME", "name of the bill, [a-z0-9-]"},
+        WithConnection({{"source", "NAME", "name of the bill, [a-z0-9-], or NAME/SCOPE"},
                         ColumnMapOption(),
                         {"quarantine", "", "set bad rows aside instead of refusing the file"}})},
        Printing(Ingest)},

@@ -1,6 +1,7 @@
 // `purser costs explain`: why a charge goes where it goes, and what an entity's cost is made of.
 #include <iostream>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -11,8 +12,8 @@
 #include "cli/cost_options.h"
 #include "cli/output.h"
 #include "costs/allocation.h"
-#include "costs/readers/byte_source.h"
-#include "costs/readers/csv_scanner.h"
+#include "costs/charge_row.h"
+#include "costs/readers/column_map.h"
 #include "costs/service.h"
 #include "purser/v1/costs.grpc.pb.h"
 
@@ -28,36 +29,18 @@ class NothingRecorded final : public costs::ResourceIndex {
   }
 };
 
-// The columns of one row of a CSV file.
-absl::StatusOr<std::map<std::string, std::string>> RowOf(const std::string& path, int64_t number) {
-  PURSER_ASSIGN_OR_RETURN(const auto file, costs::FileSource::Open(path, nullptr));
-  PURSER_ASSIGN_OR_RETURN(const auto bytes, costs::Unpacked(*file, path));
-  costs::CsvScanner scanner(*bytes, path);
-  std::vector<std::string> header;
-  for (int64_t row = 0;; ++row) {
-    PURSER_ASSIGN_OR_RETURN(const costs::CsvRecord* record, scanner.Next());
-    if (record == nullptr) {
-      return absl::NotFoundError(absl::StrCat(path, " has no row ", number));
-    }
-    if (row == 0) {
-      for (const costs::CsvField& field : record->fields) header.emplace_back(field.text);
-      continue;
-    }
-    if (row != number) continue;
-    std::map<std::string, std::string> columns;
-    for (size_t i = 0; i < record->fields.size() && i < header.size(); ++i) {
-      const costs::CsvField& field = record->fields[i];
-      if (field.text.empty() || (!field.quoted && field.text == "NULL")) continue;
-      columns[header[i]] = std::string(field.text);
-    }
-    return columns;
-  }
-}
-
-absl::StatusOr<std::map<std::string, std::string>> ColumnsFrom(const Args& args) {
+// Of a row of a file, or as named. `rules` may be null.
+absl::StatusOr<std::map<std::string, std::string>> ColumnsFrom(const Args& args,
+                                                               const costs::Allocation* rules) {
   if (args.words().empty()) return NamedValues(args, "column");
-  PURSER_ASSIGN_OR_RETURN(const int64_t row, args.Int("row", 1, 1, INT64_MAX));
-  return RowOf(args.words()[0], row);
+  costs::ChargeRowRequest request{.path = args.words()[0]};
+  PURSER_ASSIGN_OR_RETURN(request.row, args.Int("row", 1, 1, INT64_MAX));
+  if (args.Has("map")) {
+    PURSER_ASSIGN_OR_RETURN(const auto columns, NamedValues(args, "map"));
+    PURSER_ASSIGN_OR_RETURN(request.format, costs::MapColumns(columns));
+  }
+  if (rules != nullptr) request.extra_columns = rules->extra_columns();
+  return costs::ReadChargeRow(request);
 }
 
 absl::StatusOr<int> ExplainCommand(const Args& args) {
@@ -70,10 +53,13 @@ absl::StatusOr<int> ExplainCommand(const Args& args) {
     request.set_month(args.Get("month"));
     PURSER_ASSIGN_OR_RETURN(response, CallUnary(args, &CostService::Stub::ExplainCosts, request));
   } else {
-    PURSER_ASSIGN_OR_RETURN(const auto columns, ColumnsFrom(args));
+    std::shared_ptr<const costs::Allocation> rules;
     if (args.Has("rules")) {
+      PURSER_ASSIGN_OR_RETURN(rules, costs::Allocation::Load(args.Get("rules")));
+    }
+    PURSER_ASSIGN_OR_RETURN(const auto columns, ColumnsFrom(args, rules.get()));
+    if (rules != nullptr) {
       // Without purserd: rules can be tried before they are put in force.
-      PURSER_ASSIGN_OR_RETURN(const auto rules, costs::Allocation::Load(args.Get("rules")));
       NothingRecorded nothing;
       PURSER_ASSIGN_OR_RETURN(const costs::Explanation explanation,
                               costs::ExplainCharge(*rules, nothing, {columns}));
@@ -118,7 +104,8 @@ std::vector<Entry> CostExplainCommands() {
   return {
       {{"costs explain", "[FILE]", "which rule takes a charge and why, or an entity's cost by rule",
         WithConnection(
-            {{"row", "N", "of FILE, from 1 (default 1)"},
+            {{"row", "N", "of FILE, a bill of any known format, from 1 (default 1)"},
+             ColumnMapOption(),
              {"column", "NAME=VALUE", "of a charge; Tags as JSON; may be repeated", true},
              {"rules", "FILE", "try these rules, without purserd"},
              {"entity", "REF", "explain what this entity cost"},

@@ -77,7 +77,7 @@ absl::StatusOr<int> Compare(const Args& args) {
   std::vector<std::vector<std::string>> rows;
   for (const auto& row : response.rows()) {
     rows.push_back({row.key(), row.currency(), row.before(), row.after(), row.change(),
-                    absl::StrCat(row.change_percent(), " %")});
+                    row.before() == "0" ? "new" : absl::StrCat(row.change_percent(), " %")});
   }
   PrintTable({"VALUE", "CURRENCY", "BEFORE", "AFTER", "CHANGE", "PERCENT"}, rows);
   return kOk;

@@ -210,7 +210,7 @@ std::vector<Entry> HoldingCommands() {
       {{"holdings list", "", "list what requests made, newest first",
         WithConnection({{"owner", "REF", "only this owner's"},
                         {"entity", "REF", "only of this entity"},
-                        {"blueprint", "NAME", "only of this blueprint"},
+                        {"blueprint", "NAME", "only of this blueprint, or product"},
                         {"state", "STATE", "only in this state"},
                         {"drifted", "", "only those that differ from what was applied"},
                         {"limit", "N", "at most so many (default 50)"}})},

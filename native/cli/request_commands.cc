@@ -158,7 +158,7 @@ std::vector<Entry> RequestCommands() {
       {{"requests list", "", "list requests, newest first",
         WithConnection({{"owner", "REF", "only this owner's"},
                         {"requester", "REF", "only this requester's"},
-                        {"blueprint", "NAME", "only of this blueprint"},
+                        {"blueprint", "NAME", "only of this blueprint, or product"},
                         {"entity", "REF", "only for this entity"},
                         {"holding", "ID", "only of this holding"},
                         {"key", "KEY", "only with this idempotency key"},

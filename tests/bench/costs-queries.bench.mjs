@@ -49,7 +49,7 @@ try {
         seconds('allocation of the year anew', result.reallocateYearSeconds, 10),
         row('allocation of the year anew, CPU time', round(result.reallocateYearCpuSeconds), 's'),
         row('ingest of the year, monthly files', round(result.ingestYearSeconds), 's'),
-        row('peak memory', result.peakRssMiB, 'MiB'),
+        row('peak memory', result.peakRssMiB, 'MiB', '≤ 256 MiB', result.peakRssMiB <= 256),
         row('database', result.databaseMiB, 'MiB'),
       ],
     }),

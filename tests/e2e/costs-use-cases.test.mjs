@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { billSql, notAnswered, useCases } from './fixtures/focus-use-cases.mjs';
+import { billSql, commitmentsSql, notAnswered, useCases } from './fixtures/focus-use-cases.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const purser = path.join(root, 'build/release/bin/purser');
@@ -22,9 +22,13 @@ before(async () => {
   folder = mkdtempSync(path.join(tmpdir(), 'purser-use-cases-'));
   instance = await DuckDBInstance.create(':memory:', { threads: '2' });
   connection = await instance.connect();
-  await connection.run(`CREATE TABLE bill AS ${billSql}`);
-  await connection.run(`COPY bill TO '${folder}/bill.parquet' (FORMAT parquet, COMPRESSION zstd)`);
-  await connection.run(`COPY bill TO '${folder}/bill.csv' (FORMAT csv, HEADER)`);
+  for (const [table, sql] of Object.entries({ bill: billSql, commitments: commitmentsSql })) {
+    await connection.run(`CREATE TABLE ${table} AS ${sql}`);
+    await connection.run(
+      `COPY ${table} TO '${folder}/${table}.parquet' (FORMAT parquet, COMPRESSION zstd)`,
+    );
+    await connection.run(`COPY ${table} TO '${folder}/${table}.csv' (FORMAT csv, HEADER)`);
+  }
   // As 1.4 delivers it: what the provider and the publisher were called is gone.
   await connection.run(
     `COPY (SELECT * EXCLUDE (ProviderName, PublisherName) FROM bill) TO '${folder}/bill-1.4.csv' (FORMAT csv, HEADER)`,
@@ -96,12 +100,12 @@ function ours(file, conditions, groups, sums) {
   return answer;
 }
 
-async function duckdbs(conditions, groups, sums) {
+async function duckdbs(conditions, groups, sums, table = 'bill') {
   const where = conditions.map(({ sql }) => sql).join(' AND ') || 'true';
   const reader = await connection.runAndReadAll(`
     SELECT ${groups.map(group => `coalesce(${sqlOf(group)}, '')`).join(', ')},
            ${sums.map(sumSqlOf).join(', ')}
-    FROM bill WHERE ${where} GROUP BY ALL`);
+    FROM ${table} WHERE ${where} GROUP BY ALL`);
   const answer = new Map();
   for (const row of reader.getRows()) {
     const key = row.slice(0, groups.length).map(plain).join('|');
@@ -119,11 +123,11 @@ async function duckdbs(conditions, groups, sums) {
 const lines = answer => [...answer].map(([key, sums]) => `${key}: ${sums.join(' ')}`).sort();
 
 describe('use cases of FOCUS', () => {
-  for (const [version, name, conditions, groups, sums] of useCases) {
+  for (const [version, name, conditions, groups, sums, table = 'bill'] of useCases) {
     test(`${version}: ${name}`, async () => {
-      const expected = await duckdbs(conditions, groups, sums);
+      const expected = await duckdbs(conditions, groups, sums, table);
       assert.ok(expected.size > 0, 'the question has an answer');
-      for (const file of ['bill.parquet', 'bill.csv']) {
+      for (const file of [`${table}.parquet`, `${table}.csv`]) {
         assert.deepEqual(
           lines(ours(path.join(folder, file), conditions, groups, sums)),
           lines(expected),

@@ -166,7 +166,7 @@ describe('the blueprints of a platform', { skip }, () => {
     const statements = platform.statements();
     assert.equal(counted(statements, /^CREATE DATABASE/i), 1);
     assert.equal(counted(statements, /^ALTER DATABASE .* RENAME TO "?orders"?/i), 1);
-    assert.equal(counted(statements, /^CREATE ROLE "?orders_app"?/i), 1);
+    assert.equal(counted(statements, /^BEGIN; CREATE ROLE "?orders_app"?/i), 1);
     for (const [kind, namespace, name] of [
       ['Certificate', 'istio-system', 'shop'],
       ['Gateway', 'shop', 'shop'],
