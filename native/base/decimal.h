@@ -42,6 +42,9 @@ class Decimal {
   // where rounding happens is the edge that shows an amount.
   std::string ToRounded(int digits) const;
 
+  // The nearest double: for statistics and curves on pages, never for money that is added or told.
+  constexpr double ToDouble() const { return static_cast<double>(units_) / 1e18; }
+
   constexpr __int128 units() const { return units_; }
   constexpr bool IsZero() const { return units_ == 0; }
   constexpr bool IsNegative() const { return units_ < 0; }

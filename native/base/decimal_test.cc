@@ -120,6 +120,13 @@ TEST(DecimalTest, ShowsRoundedHalfEven) {
   EXPECT_EQ(Decimal::Parse(kMax)->ToRounded(0), "170141183460469231732");
 }
 
+TEST(DecimalTest, IsTheNearestDouble) {
+  EXPECT_EQ(Decimal::Parse("0.1")->ToDouble(), 0.1);
+  EXPECT_EQ(Decimal::Parse("-1234567.89")->ToDouble(), -1234567.89);
+  EXPECT_EQ(Decimal().ToDouble(), 0.0);
+  EXPECT_EQ(Decimal::Parse("170141183460469231731")->ToDouble(), 170141183460469231731.0);
+}
+
 // Text and value are one to one, and sums agree with integer arithmetic.
 TEST(DecimalTest, RandomValuesSurviveTheirText) {
   SeededRng rng(20261121);

@@ -45,8 +45,6 @@ double SameWeekday(const std::vector<double>& series, size_t at) {
   return Median(std::move(same));
 }
 
-double ToDouble(base::Decimal amount) { return static_cast<double>(amount.units()) / 1e18; }
-
 base::Decimal Rounded(double value) {
   const absl::StatusOr<base::Decimal> amount = base::Decimal::Parse(absl::StrFormat("%.2f", value));
   return amount.ok() ? *amount : base::Decimal();
@@ -80,7 +78,7 @@ absl::Status FindCause(CostService& costs, Anomaly& anomaly, Measure measure) {
     std::vector<double>& values = parts[{row.keys[0], row.keys[1], row.keys[2]}];
     values.resize(kAnomalyHistoryDays + 1);
     const Measures sums{row.billed, row.effective, row.list, row.contracted, row.charges};
-    values[static_cast<size_t>(day - first)] += ToDouble(sums.Of(measure));
+    values[static_cast<size_t>(day - first)] += sums.Of(measure).ToDouble();
   }
   double largest = 0;
   for (const auto& [part, values] : parts) {
@@ -174,7 +172,7 @@ class Finder {
       if (!until.has_value() || *until < anomaly.day) continue;
       may_go_on = may_go_on || *until == anomaly.day;
       const size_t at = static_cast<size_t>(begin - first_);
-      for (size_t i = 0; i < values.size(); ++i) values[i] += ToDouble(series[at + i]);
+      for (size_t i = 0; i < values.size(); ++i) values[i] += series[at + i].ToDouble();
       if (!base::Decimal::Add(anomaly.cost, series[at + values.size() - 1], &anomaly.cost)) {
         return false;
       }

@@ -247,7 +247,7 @@ void AddForecast(const Spending& spending, absl::CivilDay first, absl::CivilDay 
   base::Decimal sum;
   for (absl::CivilDay day = first; day <= until; ++day) {
     const base::Decimal amount = spending.days[static_cast<size_t>(day - first)];
-    history.push_back(static_cast<double>(amount.units()) / 1e18);
+    history.push_back(amount.ToDouble());
     // What is spent altogether fits.
     if (day >= state.from) base::Decimal::Add(sum, amount, &sum);
   }

@@ -226,8 +226,7 @@ grpc::Status CostService::ForecastCosts(grpc::ServerContext* context,
       std::vector<double>& days = history[row.currency];
       days.resize(static_cast<size_t>(last - query.from) + 1);
       const costs::Measures sums{row.billed, row.effective, row.list, row.contracted, row.charges};
-      days[static_cast<size_t>(day - query.from)] +=
-          static_cast<double>(sums.Of(measure).units()) / 1e18;
+      days[static_cast<size_t>(day - query.from)] += sums.Of(measure).ToDouble();
     }
     response->set_last_day(DayText(last));
     const int ahead = request->days() == 0 ? kDefaultForecastDays : request->days();
