@@ -1,6 +1,8 @@
 #include "rpc/cost_service.h"
 
 #include "absl/time/civil_time.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
 #include "base/status.h"
 #include "costs/readers/column_map.h"
 #include "rpc/cost_convert.h"
@@ -11,6 +13,9 @@ namespace {
 using costs_convert::DayText;
 using costs_convert::FillRow;
 using costs_convert::ParseDay;
+
+// Between two messages about the progress of an ingest.
+constexpr absl::Duration kProgressPause = absl::Milliseconds(200);
 
 void FillReport(const costs::IngestReport& report, purser::v1::IngestCostsResponse& out) {
   out.set_unchanged(report.unchanged);
@@ -32,26 +37,55 @@ void FillReport(const costs::IngestReport& report, purser::v1::IngestCostsRespon
 
 }  // namespace
 
+absl::Status CostService::Ingest(grpc::ServerContext& context,
+                                 const purser::v1::IngestCostsRequest& request,
+                                 std::function<void(const costs::IngestProgress&)> on_progress,
+                                 purser::v1::IngestCostsResponse& response) {
+  costs::IngestRequest ingest;
+  ingest.source = request.source();
+  PURSER_ASSIGN_OR_RETURN(std::string path, resolve_(request.path()));
+  ingest.paths.push_back(std::move(path));
+  ingest.bad_rows = request.bad_rows() == purser::v1::BAD_ROW_POLICY_QUARANTINE
+                        ? costs::BadRows::kQuarantine
+                        : costs::BadRows::kRefuse;
+  if (request.columns_size() > 0) {
+    PURSER_ASSIGN_OR_RETURN(
+        ingest.format, costs::MapColumns({request.columns().begin(), request.columns().end()}));
+  }
+  ingest.on_progress = std::move(on_progress);
+  const costs_convert::CallerWatch caller(context);
+  ingest.stop = caller.token();
+  PURSER_ASSIGN_OR_RETURN(const costs::IngestReport report, service_.Ingest(ingest));
+  FillReport(report, response);
+  if (!report.unchanged) on_ingested_();
+  return absl::OkStatus();
+}
+
 grpc::Status CostService::IngestCosts(grpc::ServerContext* context,
                                       const purser::v1::IngestCostsRequest* request,
                                       purser::v1::IngestCostsResponse* response) {
-  return guard_.Run(*context, "IngestCosts", [&]() -> absl::Status {
-    costs::IngestRequest ingest;
-    ingest.source = request->source();
-    PURSER_ASSIGN_OR_RETURN(std::string path, resolve_(request->path()));
-    ingest.paths.push_back(std::move(path));
-    ingest.bad_rows = request->bad_rows() == purser::v1::BAD_ROW_POLICY_QUARANTINE
-                          ? costs::BadRows::kQuarantine
-                          : costs::BadRows::kRefuse;
-    if (request->columns_size() > 0) {
-      PURSER_ASSIGN_OR_RETURN(
-          ingest.format, costs::MapColumns({request->columns().begin(), request->columns().end()}));
-    }
-    const costs_convert::CallerWatch caller(*context);
-    ingest.stop = caller.token();
-    PURSER_ASSIGN_OR_RETURN(const costs::IngestReport report, service_.Ingest(ingest));
-    FillReport(report, *response);
-    if (!report.unchanged) on_ingested_();
+  return guard_.Run(*context, "IngestCosts",
+                    [&] { return Ingest(*context, *request, nullptr, *response); });
+}
+
+grpc::Status CostService::StreamIngest(
+    grpc::ServerContext* context, const purser::v1::StreamIngestRequest* request,
+    grpc::ServerWriter<purser::v1::StreamIngestResponse>* writer) {
+  return guard_.Run(*context, "StreamIngest", [&]() -> absl::Status {
+    absl::Duration next = -absl::InfiniteDuration();
+    const auto tell = [&](const costs::IngestProgress& progress) {
+      const absl::Duration now = base::Clock::System().Monotonic();
+      if (now < next && progress.bytes < progress.total_bytes) return;
+      next = now + kProgressPause;
+      purser::v1::StreamIngestResponse event;
+      event.mutable_progress()->set_rows(progress.rows);
+      event.mutable_progress()->set_bytes(progress.bytes);
+      event.mutable_progress()->set_total_bytes(progress.total_bytes);
+      writer->Write(event);  // a caller that went away ends the ingest itself
+    };
+    purser::v1::StreamIngestResponse last;
+    PURSER_RETURN_IF_ERROR(Ingest(*context, request->ingest(), tell, *last.mutable_result()));
+    writer->Write(last);
     return absl::OkStatus();
   });
 }

@@ -39,6 +39,9 @@ class CostService final : public purser::v1::CostService::Service {
   grpc::Status IngestCosts(grpc::ServerContext* context,
                            const purser::v1::IngestCostsRequest* request,
                            purser::v1::IngestCostsResponse* response) override;
+  grpc::Status StreamIngest(grpc::ServerContext* context,
+                            const purser::v1::StreamIngestRequest* request,
+                            grpc::ServerWriter<purser::v1::StreamIngestResponse>* writer) override;
   grpc::Status QueryCosts(grpc::ServerContext* context,
                           const purser::v1::QueryCostsRequest* request,
                           purser::v1::QueryCostsResponse* response) override;
@@ -96,6 +99,9 @@ class CostService final : public purser::v1::CostService::Service {
                           purser::v1::FetchCostsResponse* response) override;
 
  private:
+  absl::Status Ingest(grpc::ServerContext& context, const purser::v1::IngestCostsRequest& request,
+                      std::function<void(const costs::IngestProgress&)> on_progress,
+                      purser::v1::IngestCostsResponse& response);
   // Adds a part of a graph; the whole one when the last part came, else null.
   absl::StatusOr<std::shared_ptr<const costs::EntityGraph>> AddToGraph(
       const purser::v1::PutCostGraphRequest& request);

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "workflow/journal.h"
@@ -60,26 +61,50 @@ std::string Numbers(const EventRow& row) {
 absl::Status ReadEvents(Connection& connection, absl::string_view subject, int64_t after,
                         int64_t limit, const std::function<absl::Status(const Event&)>& on_event) {
   const auto forward = [&](const Row& row) { return Unpack(row, after, on_event); };
-  constexpr absl::string_view kSelect =
-      "SELECT e.sequence, e.count, e.run_id, e.at, e.events, r.subject FROM workflow_event e "
-      "JOIN workflow_run r ON r.number = e.run WHERE ";
   if (subject.empty()) {
-    return connection.ForEach(absl::StrCat(kSelect, "e.sequence > $1 ORDER BY e.sequence LIMIT $2"),
-                              {after, limit}, forward);
+    return connection.ForEach(
+        "SELECT e.sequence, e.count, e.run_id, e.at, e.events, r.subject FROM workflow_event e "
+        "JOIN workflow_run r ON r.number = e.run WHERE e.sequence > $1 "
+        "ORDER BY e.sequence LIMIT $2",
+        {after, limit}, forward);
   }
-  return connection.ForEach(absl::StrCat(kSelect,
-                                         "r.subject = $1 AND e.sequence > $2 "
-                                         "ORDER BY e.sequence LIMIT $3"),
-                            {std::string(subject), after, limit}, forward);
+  // From the run's last row back to the one that the reader has seen.
+  return connection.ForEach(
+      "WITH RECURSIVE trail (sequence, count, run_id, at, events, subject, previous) AS ("
+      "SELECT e.sequence, e.count, e.run_id, e.at, e.events, r.subject, e.previous "
+      "FROM workflow_run r JOIN workflow_current s ON s.run = r.number "
+      "JOIN workflow_event e ON e.sequence = s.sequence "
+      "WHERE r.subject = $1 AND e.sequence > $2 "
+      "UNION ALL "
+      "SELECT e.sequence, e.count, e.run_id, e.at, e.events, t.subject, e.previous "
+      "FROM trail t JOIN workflow_event e ON e.sequence = t.previous WHERE t.previous > $2) "
+      "SELECT sequence, count, run_id, at, events, subject FROM trail "
+      "ORDER BY sequence LIMIT $3",
+      {std::string(subject), after, limit}, forward);
+}
+
+absl::Status EmptyEvents(Connection& connection, int64_t last) {
+  return connection
+      .Execute(
+          "UPDATE workflow_event SET events = '', outputs = '' WHERE sequence IN ("
+          "WITH RECURSIVE trail (sequence, previous) AS ("
+          "SELECT sequence, previous FROM workflow_event WHERE sequence = $1 "
+          "UNION ALL SELECT e.sequence, e.previous FROM trail t "
+          "JOIN workflow_event e ON e.sequence = t.previous) "
+          "SELECT sequence FROM trail)",
+          {last})
+      .status();
 }
 
 absl::Status VerifyEvents(Connection& connection, int64_t* forgotten) {
-  std::map<std::string, int64_t> emptied;  // run → the first of its rows without a text
+  std::map<std::string, int64_t> emptied;         // run → the first of its rows without a text
+  absl::flat_hash_map<int64_t, int64_t> last_of;  // run → its last row so far
   int64_t rows_without_text = 0;
   std::string hash;
   int64_t sequence = 0;
   PURSER_RETURN_IF_ERROR(connection.ForEach(
-      "SELECT sequence, count, run_id, at, events, outputs, hash FROM workflow_event "
+      "SELECT sequence, count, run_id, at, events, outputs, hash, run, previous FROM "
+      "workflow_event "
       "ORDER BY sequence",
       {}, [&](const Row& row) -> absl::Status {
         EventRow event;
@@ -101,6 +126,13 @@ absl::Status VerifyEvents(Connection& connection, int64_t* forgotten) {
               absl::StrCat("event trail: ", Numbers(event), " of run ", event.run_id,
                            event.count == 1 ? " was changed" : " were changed"));
         }
+        int64_t& last = last_of[row.Int(7)];
+        if (row.Int(8) != last) {
+          return absl::DataLossError(absl::StrCat("event trail: ", Numbers(event), " of run ",
+                                                  event.run_id, " should follow event ", last,
+                                                  " of the run, and says ", row.Int(8)));
+        }
+        last = event.sequence;
         hash = row.Text(6);
         sequence = event.sequence;
         return absl::OkStatus();

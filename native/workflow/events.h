@@ -28,8 +28,12 @@ struct Event {
 };
 
 // Events of `subject` ("" = all) with a sequence above `after`, in order, about `limit` of them.
+// Those of one subject are found from its last one back: what is read grows with what is new.
 absl::Status ReadEvents(store::Connection& connection, absl::string_view subject, int64_t after,
                         int64_t limit, const std::function<absl::Status(const Event&)>& on_event);
+
+// Takes the texts and outputs from the rows of a run whose last event is `last`.
+absl::Status EmptyEvents(store::Connection& connection, int64_t last);
 
 // Walks the whole chain: DATA_LOSS names the first row that was changed, removed or inserted, by
 // the numbers of its events. Rows of runs that were forgotten (retention.h) count with the hash

@@ -151,9 +151,10 @@ constexpr Shape kAttend = {
     "UPDATE workflow_lease SET attention = 1 WHERE run IN (", ")",  {"BIGINT"}, true,
     "UPDATE workflow_lease SET attention = 1 WHERE run = $1", false};
 constexpr Shape kInsertEvent = {
-    "INSERT INTO workflow_event (sequence, count, run, run_id, at, events, outputs, hash) ",
+    "INSERT INTO workflow_event (sequence, count, run, previous, run_id, at, events, outputs, "
+    "hash) ",
     "",
-    {"BIGINT", "BIGINT", "BIGINT", "TEXT", "BIGINT", "TEXT", "TEXT", "BLOB"},
+    {"BIGINT", "BIGINT", "BIGINT", "BIGINT", "TEXT", "BIGINT", "TEXT", "TEXT", "BLOB"},
     false,
     nullptr,
     true};
@@ -202,9 +203,10 @@ absl::StatusOr<Journal> Journal::Open(Connection& connection, absl::Time now,
                  rows[0].Text(1));
 }
 
-void Journal::BeginRow(int64_t run, absl::string_view run_id) {
+void Journal::BeginRow(int64_t run, absl::string_view run_id, int64_t previous) {
   row_ = EventRow();
   row_.run = run;
+  row_.previous = previous;
   row_.run_id = std::string(run_id);
   row_.events.reserve(kUsualEventBytes);
   row_.events.push_back('[');
@@ -245,6 +247,7 @@ int64_t Journal::EndRow() {
   values.emplace_back(row_.sequence);
   values.emplace_back(row_.count);
   values.emplace_back(row_.run);
+  values.emplace_back(row_.previous);
   values.emplace_back(std::move(row_.run_id));
   values.emplace_back(at);
   values.emplace_back(std::move(row_.events));

@@ -21,7 +21,8 @@ namespace purser::workflow {
 struct EventRow {
   int64_t sequence = 0;  // of the last of them
   int64_t count = 0;
-  int64_t run = 0;  // its number
+  int64_t run = 0;       // its number
+  int64_t previous = 0;  // the run's row before, by its sequence; 0: this is its first
   std::string run_id;
   std::string events;   // JSON: [[step, type, message, data], …]
   std::string outputs;  // of the step that the change completed
@@ -45,8 +46,9 @@ class Journal {
   // soon for one whose time is ahead.
   absl::Time latest_now() const { return now_ + others_ahead_; }
 
-  // Events are appended between BeginRow and EndRow; each gets the next sequence number.
-  void BeginRow(int64_t run, absl::string_view run_id);
+  // Events are appended between BeginRow and EndRow; each gets the next sequence number. `previous`
+  // is the run's last event so far, 0 when this is its first row.
+  void BeginRow(int64_t run, absl::string_view run_id, int64_t previous);
   // The number of the last event so far.
   int64_t sequence() const { return sequence_; }
   int64_t Append(absl::string_view step_id, absl::string_view type, absl::string_view message,

@@ -138,6 +138,14 @@ const std::vector<store::Migration>& WorkflowMigrations() {
        "  COALESCE(l.updated_at, s.updated_at) AS updated_at,"
        "  CASE WHEN l.run IS NULL THEN s.due END AS due, COALESCE(l.steps, s.steps) AS steps"
        "  FROM workflow_state s LEFT JOIN workflow_lease l ON l.run = s.run"},
+      // Runs that change together have begun at any time: an index of events by run would be
+      // written in as many places. A run knows its last event, and each leads to the one before.
+      {7, "events of a run lead from each to the one before",
+       "ALTER TABLE workflow_event ADD COLUMN previous BIGINT NOT NULL DEFAULT 0;"
+       "UPDATE workflow_event SET previous = COALESCE((SELECT MAX(p.sequence)"
+       "  FROM workflow_event p WHERE p.run = workflow_event.run"
+       "  AND p.sequence < workflow_event.sequence), 0);"
+       "DROP INDEX workflow_event_run"},
   };
   return steps;
 }

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "workflow/events.h"
 #include "workflow/records.h"
 
 namespace purser::workflow {
@@ -15,11 +16,7 @@ absl::Status ForgetRun(store::Connection& connection, absl::string_view run_id) 
     return absl::FailedPreconditionError(
         absl::StrCat("run ", id, " is ", ToString(run.state), " and cannot be forgotten"));
   }
-  PURSER_RETURN_IF_ERROR(
-      connection
-          .Execute("UPDATE workflow_event SET events = '', outputs = '' WHERE run = $1",
-                   {run.number})
-          .status());
+  PURSER_RETURN_IF_ERROR(EmptyEvents(connection, run.sequence));
   // What ended is neither queued nor leased.
   PURSER_RETURN_IF_ERROR(
       connection.Execute("DELETE FROM workflow_state WHERE run = $1", {run.number}).status());

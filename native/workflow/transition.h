@@ -81,7 +81,7 @@ class Transition {
         whole_(run),
         steps_(run.steps),
         loaded_state_(run.record.state) {
-    journal_.BeginRow(run_.number, run_.id);
+    journal_.BeginRow(run_.number, run_.id, run_.sequence);
   }
 
   // A run that is not in the store yet.

@@ -127,7 +127,7 @@ class EventsTest : public testing::Test {
                           Journal journal,
                           Journal::Open(connection, absl::FromUnixSeconds(1), {}, 1));
                       for (int i = 0; i < 5; ++i) {
-                        journal.BeginRow(1, "r");
+                        journal.BeginRow(1, "r", i);
                         journal.Append("", "type", "text", {{"i", i}});
                         if (i == 4) journal.Append("", "type", "text", {});
                         journal.EndRow();
@@ -164,6 +164,11 @@ TEST_F(EventsTest, AChangedEventIsFound) {
 TEST_F(EventsTest, ARemovedEventIsFound) {
   EXPECT_EQ(std::string(After("DELETE FROM workflow_event WHERE sequence = 2").message()),
             "event trail: event 2 is missing");
+}
+TEST_F(EventsTest, ARowTakenOutOfItsRunIsFound) {
+  EXPECT_EQ(
+      std::string(After("UPDATE workflow_event SET previous = 2 WHERE sequence = 4").message()),
+      "event trail: event 4 of run r should follow event 3 of the run, and says 2");
 }
 TEST_F(EventsTest, ACutTailIsFound) {
   EXPECT_THAT(std::string(After("DELETE FROM workflow_event WHERE sequence = 6").message()),

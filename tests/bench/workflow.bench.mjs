@@ -136,7 +136,7 @@ try {
       restarts.good >= 20,
     ),
   );
-  const part = 'PostgreSQL restarted 20 times under load: best rate within 3 s, of the one before';
+  const part = 'PostgreSQL restarted 20 times under load: best second of 3, of the rate before';
   rows.push(
     row(
       `${part}, median`,
@@ -147,6 +147,13 @@ try {
     ),
   );
   rows.push(row(`${part}, least`, round(restarts.partLeast * 100, 0), '%'));
+  rows.push(
+    row(
+      'PostgreSQL restarted 20 times under load: third second, of the rate before, median',
+      round(restarts.lastPartP50 * 100, 0),
+      '%',
+    ),
+  );
 
   const npm = path.join(path.dirname(process.execPath), 'npm');
   if (!existsSync(path.join(peers, 'node_modules'))) {

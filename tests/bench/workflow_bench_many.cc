@@ -32,16 +32,17 @@ absl::Status Park(Bench& bench, int64_t runs, absl::Time due, absl::Duration apa
                     "(SELECT * FROM workflow_run WHERE id LIKE 'run%' LIMIT 1) r",
           {kFirstParked}));
       PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
-          numbers + "INSERT INTO workflow_event (sequence, count, run, run_id, at, events, "
-                    "outputs, hash) SELECT CAST($1 AS BIGINT) + i, count, CAST($1 AS BIGINT) + i, "
-                    "'park_' || i, at, events, outputs, hash FROM n, "
+          numbers + "INSERT INTO workflow_event (sequence, count, run, previous, run_id, at, "
+                    "events, outputs, hash) SELECT CAST($1 AS BIGINT) + i, count, "
+                    "CAST($1 AS BIGINT) + i, 0, 'park_' || i, at, events, outputs, hash FROM n, "
                     "(SELECT * FROM workflow_event WHERE sequence < $1 LIMIT 1) e",
           {kFirstParked}));
       PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
           absl::StrCat(numbers,
                        "INSERT INTO workflow_state (run, version, state, goal, message, outputs, "
                        "retries, sequence, updated_at, due, steps) SELECT CAST($1 AS BIGINT) + i, "
-                       "version, state, goal, message, outputs, retries, sequence, updated_at, ",
+                       "version, state, goal, message, outputs, retries, CAST($1 AS BIGINT) + i, "
+                       "updated_at, ",
                        due_of_i,
                        ", steps FROM n, (SELECT * FROM workflow_state WHERE run < $1 LIMIT 1) s"),
           {kFirstParked, absl::ToUnixMicros(due)}));

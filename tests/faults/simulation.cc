@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "tests/faults/effects.h"
 #include "workflow/engine_core.h"
+#include "workflow/events.h"
 #include "workflow/perform.h"
 
 namespace purser::faults {
@@ -26,6 +27,7 @@ constexpr absl::Duration kLease = absl::Seconds(10);
 constexpr absl::Duration kBeat = absl::Seconds(3);
 // How long a step waits between its call and the first look.
 constexpr absl::Duration kWait = absl::Seconds(30);
+constexpr int64_t kAllEvents = 1'000'000;
 class SimClock final : public base::Clock {
  public:
   absl::Time Now() override { return wall_; }
@@ -300,15 +302,13 @@ class Simulation {
 
   // Whether the trail says that the task's step has succeeded.
   bool IsCompleted(const workflow::Task& task) {
-    const std::string event = absl::StrCat("[\"", task.step_id, "\",\"step.succeeded\"");
     bool completed = false;
     database_
         .Read([&](Connection& connection) {
-          return connection.ForEach(
-              "SELECT e.events FROM workflow_run r "
-              "JOIN workflow_event e ON e.run = r.number WHERE r.id = $1",
-              {task.run_id}, [&](const store::Row& row) {
-                completed = completed || absl::StrContains(row.Text(0), event);
+          return workflow::ReadEvents(
+              connection, task.run_id, 0, kAllEvents, [&](const workflow::Event& event) {
+                completed =
+                    completed || (event.step_id == task.step_id && event.type == "step.succeeded");
                 return absl::OkStatus();
               });
         })

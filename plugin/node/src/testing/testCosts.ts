@@ -37,7 +37,8 @@ export class TestCosts {
     this.#calls = calls;
   }
 
-  service(): costs.CostServiceServer {
+  /** All but the method that only the command line calls. */
+  service(): Omit<costs.CostServiceServer, 'streamIngest'> {
     return {
       ingestCosts: this.#calls.unary('IngestCosts', request => {
         this.ingested.push(request);
