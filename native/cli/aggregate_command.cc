@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
 #include <cstdio>
 #include <iostream>
 #include <memory>
@@ -12,14 +11,15 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "base/clock.h"
 #include "base/status.h"
 #include "base/strings.h"
 #include "cli/commands.h"
 #include "cli/cost_options.h"
 #include "cli/output.h"
+#include "cli/progress_bar.h"
 #include "costs/aggregate.h"
 #include "costs/readers/column_map.h"
 
@@ -27,40 +27,6 @@ namespace purser::cli {
 namespace {
 
 constexpr size_t kWriteBytes = 1 << 20;
-constexpr int kBarWidth = 24;
-
-// A line on the terminal that shows how far the reading is.
-class ProgressBar {
- public:
-  ProgressBar() : shown_(isatty(STDERR_FILENO) == 1) {}
-  ~ProgressBar() {
-    if (drawn_) std::cerr << "\r\x1b[K";
-  }
-  void Show(const costs::ScanProgress& progress) {
-    const double seconds = Seconds();
-    if (!shown_ || seconds < next_) return;
-    next_ = seconds + 0.1;
-    const double share = progress.total_bytes > 0 ? static_cast<double>(progress.bytes) /
-                                                        static_cast<double>(progress.total_bytes)
-                                                  : 1;
-    const int full = static_cast<int>(share * kBarWidth);
-    std::cerr << absl::StrFormat("\r[%s%s] %3.0f %%  %.1f M rows, %.2f M rows/s, %.2f GB/s\x1b[K",
-                                 std::string(full, '#'), std::string(kBarWidth - full, ' '),
-                                 share * 100, static_cast<double>(progress.rows) / 1e6,
-                                 static_cast<double>(progress.rows) / 1e6 / seconds,
-                                 static_cast<double>(progress.bytes) / 1e9 / seconds);
-    drawn_ = true;
-  }
-
- private:
-  double Seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
-  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-  const bool shown_;
-  bool drawn_ = false;
-  double next_ = 0.2;
-};
 
 // Text to a file that appears only when it is whole, or to the standard output.
 class Output {
@@ -191,8 +157,10 @@ absl::StatusOr<int> Aggregate(const Args& args) {
   request.threads = static_cast<int>(threads);
   absl::StatusOr<costs::AggregateResult> result;
   {
-    ProgressBar bar;
-    request.on_progress = [&](const costs::ScanProgress& progress) { bar.Show(progress); };
+    ProgressBar bar(std::cerr, STDERR_FILENO, base::Clock::System());
+    request.on_progress = [&](const costs::ScanProgress& progress) {
+      bar.Show(progress.rows, progress.bytes, progress.total_bytes);
+    };
     result = costs::Aggregate(request);
   }
   PURSER_RETURN_IF_ERROR(result.status());

@@ -1,11 +1,18 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "cli/args.h"
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/progress_bar.h"
 #include "cli/values.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -75,6 +82,65 @@ TEST(OutputTest, ExitCodesAreTheDocumentedOnes) {
   EXPECT_EQ(ExitCodeOf(absl::InvalidArgumentError("")), 4);
   EXPECT_EQ(ExitCodeOf(absl::NotFoundError("")), 5);
   EXPECT_EQ(ExitCodeOf(absl::InternalError("")), 6);
+}
+
+class ProgressBarTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const int master = posix_openpt(O_RDWR | O_NOCTTY);
+    ASSERT_GE(master, 0);
+    ASSERT_EQ(grantpt(master), 0);
+    ASSERT_EQ(unlockpt(master), 0);
+    terminal_ = open(ptsname(master), O_RDWR | O_NOCTTY);
+    ASSERT_GE(terminal_, 0);
+    open_ = {master, terminal_};
+    int ends[2];
+    ASSERT_EQ(pipe(ends), 0);
+    pipe_ = ends[1];
+    open_.insert(open_.end(), {ends[0], ends[1]});
+  }
+  void TearDown() override {
+    for (const int fd : open_) close(fd);
+  }
+
+  base::FakeClock clock_;
+  std::ostringstream out_;
+  int terminal_ = -1;
+  int pipe_ = -1;
+
+ private:
+  std::vector<int> open_;
+};
+
+TEST_F(ProgressBarTest, IsOneLineOfATerminalWithRates) {
+  {
+    ProgressBar bar(out_, terminal_, clock_);
+    clock_.Advance(absl::Milliseconds(100));
+    bar.Show(1, 1, 1'000'000'000);
+    EXPECT_EQ(out_.str(), "") << "what is done in a moment needs no bar";
+    clock_.Advance(absl::Milliseconds(1'900));
+    bar.Show(6'200'000, 250'000'000, 1'000'000'000);
+    EXPECT_EQ(out_.str(),
+              "\r[######                  ]  25 %  6.20 M rows, 3.10 M rows/s, 125 MB/s\x1b[K");
+    out_.str("");
+    bar.Show(6'300'000, 260'000'000, 1'000'000'000);
+    EXPECT_EQ(out_.str(), "") << "not more often than a person can read";
+    clock_.Advance(absl::Seconds(2));
+    bar.Show(999, 1'000'000'000, 1'000'000'000);
+    EXPECT_EQ(out_.str(),
+              "\r[########################] 100 %  999 rows, 250 rows/s, 250 MB/s\x1b[K");
+    out_.str("");
+  }
+  EXPECT_EQ(out_.str(), "\r\x1b[K") << "the result stands where the bar was";
+}
+
+TEST_F(ProgressBarTest, APipeGetsNothing) {
+  {
+    ProgressBar bar(out_, pipe_, clock_);
+    clock_.Advance(absl::Seconds(10));
+    bar.Show(1'000, 1'000, 2'000);
+  }
+  EXPECT_EQ(out_.str(), "");
 }
 
 TEST(CompletionTest, EveryCommandAndOptionIsThere) {

@@ -1,14 +1,20 @@
+#include <unistd.h>
+
+#include <chrono>
 #include <filesystem>
 #include <iostream>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/status.h"
 #include "base/strings.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/cost_options.h"
 #include "cli/output.h"
+#include "cli/progress_bar.h"
 #include "purser/v1/costs.grpc.pb.h"
 
 namespace purser::cli {
@@ -18,6 +24,32 @@ using purser::v1::CostService;
 
 // Reading a month of a large bill takes minutes; a person can still interrupt it.
 constexpr absl::Duration kIngestDeadline = absl::Hours(2);
+
+// The ingest's result; how far it is meanwhile stands on the terminal.
+absl::StatusOr<purser::v1::IngestCostsResponse> StreamIngest(
+    const Args& args, const purser::v1::IngestCostsRequest& ingest) {
+  PURSER_ASSIGN_OR_RETURN(const auto channel, Connect(args));
+  CostService::Stub stub(channel);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() +
+                       absl::ToChronoMilliseconds(kIngestDeadline));
+  purser::v1::StreamIngestRequest request;
+  *request.mutable_ingest() = ingest;
+  const auto stream = stub.StreamIngest(&context, request);
+  purser::v1::IngestCostsResponse result;
+  {
+    ProgressBar bar(std::cerr, STDERR_FILENO, base::Clock::System());
+    purser::v1::StreamIngestResponse event;
+    while (stream->Read(&event)) {
+      if (event.has_result()) result = std::move(*event.mutable_result());
+      if (!event.has_progress()) continue;
+      const purser::v1::IngestProgress& progress = event.progress();
+      bar.Show(progress.rows(), progress.bytes(), progress.total_bytes());
+    }
+  }
+  PURSER_RETURN_IF_ERROR(Explain(stream->Finish()));
+  return result;
+}
 
 absl::StatusOr<int> Ingest(const Args& args) {
   PURSER_RETURN_IF_ERROR(args.ExpectWords(
@@ -33,9 +65,8 @@ absl::StatusOr<int> Ingest(const Args& args) {
                                               : purser::v1::BAD_ROW_POLICY_REFUSE);
   PURSER_ASSIGN_OR_RETURN(const auto columns, NamedValues(args, "map"));
   message.mutable_columns()->insert(columns.begin(), columns.end());
-  PURSER_ASSIGN_OR_RETURN(
-      const purser::v1::IngestCostsResponse response,
-      CallUnary(args, &CostService::Stub::IngestCosts, message, kIngestDeadline));
+  PURSER_ASSIGN_OR_RETURN(const purser::v1::IngestCostsResponse response,
+                          StreamIngest(args, message));
   if (args.Has("json")) {
     PrintJson(ToJson(response));
     return kOk;

@@ -227,6 +227,29 @@ TEST_P(AnyStoreAppTest, SaysWhatCostsMean) {
   ingest.set_path("b.csv");
   purser::v1::IngestCostsResponse ingested;
   call(&Stub::IngestCosts, ingest, &ingested);
+  {
+    // The same with its progress: the last of it says that all was read.
+    purser::v1::StreamIngestRequest again;
+    *again.mutable_ingest() = ingest;
+    grpc::ClientContext context;
+    const auto stream = costs->StreamIngest(&context, again);
+    std::vector<purser::v1::StreamIngestResponse> events;
+    for (purser::v1::StreamIngestResponse event; stream->Read(&event);) events.push_back(event);
+    ASSERT_TRUE(stream->Finish().ok());
+    ASSERT_GE(events.size(), 2u);
+    EXPECT_TRUE(events.back().result().unchanged());
+    EXPECT_EQ(events.back().result().rows_read(), ingested.rows_read());
+    const purser::v1::IngestProgress& all = events[events.size() - 2].progress();
+    EXPECT_EQ(all.rows(), ingested.rows_read());
+    EXPECT_GT(all.bytes(), 0);
+    EXPECT_EQ(all.bytes(), all.total_bytes());
+    again.mutable_ingest()->set_path("no-such.csv");
+    grpc::ClientContext other;
+    const auto refused = costs->StreamIngest(&other, again);
+    purser::v1::StreamIngestResponse event;
+    EXPECT_FALSE(refused->Read(&event));
+    EXPECT_EQ(refused->Finish().error_code(), grpc::StatusCode::NOT_FOUND);
+  }
 
   purser::v1::TopCostsRequest top;
   top.set_from_day("2026-11-01");
