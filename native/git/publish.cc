@@ -24,6 +24,11 @@ absl::StatusOr<ObjectId> WriteFiles(const FileSource& source, const std::vector<
   return WriteTree(tree, writer, call);
 }
 
+// `tip` must outlive it.
+TreeBuilder::LoadTree LoaderOf(const Tip& tip) {
+  return [&tip](const ObjectId& id) { return TreeContentOf(tip.objects, id); };
+}
+
 std::optional<ObjectId> ParentOf(const std::optional<Tip>& tip) {
   if (!tip.has_value()) return std::nullopt;
   return tip->id;
@@ -95,8 +100,7 @@ absl::StatusOr<PublishResult> CommitFiles(Remote& remote, absl::string_view bran
         std::optional<TreeBuilder> tree;
         if (tip.has_value()) {
           MarkKnown(tip->objects, writer);
-          tree.emplace(tip->tree,
-                       [&tip](const ObjectId& id) { return TreeContentOf(tip->objects, id); });
+          tree.emplace(tip->tree, LoaderOf(*tip));
         } else {
           tree.emplace();
         }
@@ -120,6 +124,25 @@ absl::StatusOr<PublishResult> CommitFiles(Remote& remote, absl::string_view bran
             result.commit, WriteCommit(info, message, result.tree, ParentOf(tip), time, writer));
         return true;
       });
+}
+
+absl::StatusOr<std::map<std::string, std::optional<ObjectId>>> FindFiles(
+    Remote& remote, absl::string_view branch, absl::Span<const std::string> paths,
+    const Call& call) {
+  PURSER_RETURN_IF_ERROR(CheckBranch(branch));
+  for (const std::string& path : paths) PURSER_RETURN_IF_ERROR(CheckPath(path));
+  Session session(remote, branch, call);
+  PURSER_ASSIGN_OR_RETURN(const std::optional<Tip> tip, session.ReadTip({}, ""));
+  std::map<std::string, std::optional<ObjectId>> found;
+  std::optional<TreeBuilder> tree;
+  if (tip.has_value()) tree.emplace(tip->tree, LoaderOf(*tip));
+  for (const std::string& path : paths) {
+    std::optional<ObjectId>& id = found[path];
+    if (!tree.has_value()) continue;
+    PURSER_ASSIGN_OR_RETURN(const std::optional<TreeEntry> entry, tree->Find(path));
+    if (entry.has_value()) id = entry->id;
+  }
+  return found;
 }
 
 absl::StatusOr<std::optional<ObjectId>> FindEffect(Remote& remote, absl::string_view branch,

@@ -20,6 +20,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "base/clock.h"
 #include "git/files.h"
 #include "git/object.h"
@@ -92,6 +93,12 @@ using Changes = std::map<std::string, std::optional<std::string>>;
 absl::StatusOr<PublishResult> CommitFiles(Remote& remote, absl::string_view branch,
                                           const Changes& changes, const CommitInfo& commit,
                                           const Call& call);
+
+// The names of the contents of files at the tip of the branch, by path; nullopt where there is no
+// such file, or no such branch. Their contents are not fetched.
+absl::StatusOr<std::map<std::string, std::optional<ObjectId>>> FindFiles(
+    Remote& remote, absl::string_view branch, absl::Span<const std::string> paths,
+    const Call& call);
 
 // The commit with the trailer "Purser-Effect: <key>" among the last `depth` generations of the
 // branch; nullopt when there is none or no such branch.

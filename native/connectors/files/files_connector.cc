@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "connectors/file_comparison.h"
 #include "json/json.h"
 
 namespace purser::connectors {
@@ -296,25 +297,18 @@ absl::StatusOr<Comparison> FilesConnector::Compare(absl::string_view operation,
   PURSER_RETURN_IF_ERROR(CheckRelative(folder));
   PURSER_ASSIGN_OR_RETURN(const base::Directory root, OpenRoot(name_, root_));
   const nlohmann::json& files = input.at("files");
-  std::string differing;
-  size_t missing = 0;
+  FileComparison comparison(absl::StrCat("folder ", folder));
   for (const auto& [path, text] : files.items()) {
     PURSER_RETURN_IF_ERROR(Stopped(context));
     PURSER_RETURN_IF_ERROR(CheckRelative(path));
     const std::string whole = absl::StrCat(folder, "/", path);
     PURSER_ASSIGN_OR_RETURN(const bool same,
                             Holds(root, whole, text.get_ref<const std::string&>()));
-    if (same) continue;
-    if (absl::IsNotFound(root.Stat(whole).status())) ++missing;
-    absl::StrAppend(&differing, differing.empty() ? "" : ", ", path);
+    comparison.Note(path, same                                          ? FileFound::kSame
+                          : absl::IsNotFound(root.Stat(whole).status()) ? FileFound::kMissing
+                                                                        : FileFound::kOther);
   }
-  if (differing.empty()) return Comparison{};
-  if (missing == files.size()) {
-    return Comparison{Comparison::State::kGone, absl::StrCat("folder ", folder, " is gone")};
-  }
-  return Comparison{
-      Comparison::State::kDiffers,
-      base::EscapeForDisplay(absl::StrCat("folder ", folder, " differs at ", differing), 1000)};
+  return comparison.Result();
 }
 
 }  // namespace purser::connectors

@@ -6,6 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "connectors/file_comparison.h"
+#include "git/object.h"
 #include "git/remote.h"
 
 namespace purser::connectors {
@@ -290,6 +292,26 @@ absl::StatusOr<std::optional<CallResult>> GitConnector::Probe(absl::string_view 
       git::FindEffect(*plan.remote, plan.branch, plan.commit.effect_key, NewCall(context)));
   if (!commit.has_value()) return std::nullopt;
   return plan.Result(*commit, true);
+}
+
+absl::StatusOr<Comparison> GitConnector::Compare(absl::string_view operation,
+                                                 const nlohmann::json& input,
+                                                 const CallResult& applied, CallContext& context) {
+  if (operation != kCommit) return Connector::Compare(operation, input, applied, context);
+  PURSER_ASSIGN_OR_RETURN(const Plan plan, MakePlan(operation, input, context));
+  std::vector<std::string> paths;
+  for (const auto& [path, text] : plan.changes) paths.push_back(path);
+  PURSER_ASSIGN_OR_RETURN(const auto found,
+                          git::FindFiles(*plan.remote, plan.branch, paths, NewCall(context)));
+  FileComparison comparison(absl::StrCat("what was committed to branch ", plan.branch));
+  for (const auto& [path, id] : found) {
+    const std::optional<std::string>& text = plan.changes.at(path);
+    comparison.Note(path, !id.has_value() ? FileFound::kMissing
+                          : *id == git::HashObject(git::ObjectType::kBlob, *text)
+                              ? FileFound::kSame
+                              : FileFound::kOther);
+  }
+  return comparison.Result();
 }
 
 }  // namespace purser::connectors

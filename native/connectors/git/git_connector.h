@@ -38,6 +38,9 @@ class GitConnector final : public Connector {
   absl::StatusOr<std::optional<CallResult>> Probe(absl::string_view operation,
                                                   const nlohmann::json& input,
                                                   CallContext& context) override;
+  // Whether the branch holds the files as `commit` wrote them.
+  absl::StatusOr<Comparison> Compare(absl::string_view operation, const nlohmann::json& input,
+                                     const CallResult& applied, CallContext& context) override;
 
  private:
   struct Plan;

@@ -130,6 +130,32 @@ TEST_F(GitConnectorTest, TheSameFilesAgainAreNoCommit) {
   EXPECT_EQ(second->outputs["commit"], first->outputs["commit"]);
 }
 
+TEST_F(GitConnectorTest, DriftOfTheBranchIsSeen) {
+  using State = Comparison::State;
+  auto connector = Local();
+  const auto done = connector->Call("commit", Input(), context_);
+  ASSERT_TRUE(done.ok()) << done.status();
+  const auto compare = [&](const nlohmann::json& input) {
+    const auto found = connector->Compare("commit", input, *done, context_);
+    EXPECT_TRUE(found.ok()) << found.status();
+    return found.value_or(Comparison{});
+  };
+  EXPECT_EQ(compare(Input()).state, State::kSame);
+  // Somebody else's commit: one file is other, and later all are gone.
+  nlohmann::json other = Input();
+  other["files"] = {{"notebook.yaml", "kind: Other\n"}, {"more.yaml", "kind: More\n"}};
+  context_.key = "run-2/manifests/1";
+  ASSERT_TRUE(connector->Call("commit", other, context_).ok());
+  EXPECT_EQ(compare(Input()).state, State::kDiffers);
+  EXPECT_EQ(compare(Input()).detail,
+            "what was committed to branch main differs at workspaces/x/notebook.yaml");
+  ASSERT_TRUE(connector->Call("remove", done->outputs, context_).ok());
+  EXPECT_EQ(compare(Input()).state, State::kGone);
+  nlohmann::json nowhere = Input();
+  nowhere["branch"] = "never";
+  EXPECT_EQ(compare(nowhere).state, State::kGone);
+}
+
 TEST_F(GitConnectorTest, OnlyListedRepositories) {
   auto connector = *Make({{"remotes", {{{"url", absl::StrCat(url_, "/")}}}}});
   EXPECT_TRUE(connector->Call("commit", Input(), context_).ok());

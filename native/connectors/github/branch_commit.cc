@@ -1,10 +1,10 @@
 #include "connectors/github/branch_commit.h"
 
-#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "http/url.h"
 
 namespace purser::connectors {
 namespace {
@@ -24,25 +24,29 @@ absl::StatusOr<std::string> HeadOf(const RestApi& api, const std::string& path,
   return answer.status == 404 ? std::string() : RestText(answer.body, {"object", "sha"});
 }
 
-// A path of which the tree has nothing cannot be deleted: the interface refuses the whole tree.
-absl::StatusOr<std::set<std::string>> PathsOf(const RestApi& api, const std::string& path,
-                                              const std::string& tree, CallContext& context) {
-  PURSER_ASSIGN_OR_RETURN(const Json answer,
-                          api.Json({.path = absl::StrCat(path, "/git/trees/", tree, "?recursive=1"),
-                                    .what = "read the tree"},
-                                   context));
+}  // namespace
+
+absl::StatusOr<std::map<std::string, std::string>> BlobsOf(const RestApi& api,
+                                                           const std::string& repository_path,
+                                                           const std::string& tree,
+                                                           CallContext& context) {
+  PURSER_ASSIGN_OR_RETURN(
+      const Json answer,
+      api.Json({.path = absl::StrCat(repository_path, "/git/trees/", http::EncodeComponent(tree),
+                                     "?recursive=1"),
+                .what = "read the tree"},
+               context));
   if (answer.value("truncated", false)) {
     return absl::ResourceExhaustedError(
-        "github: the repository's tree is too large to be listed; delete files by git/remove");
+        "github: the repository's tree is too large to be listed; use the git connector for it");
   }
-  std::set<std::string> paths;
+  std::map<std::string, std::string> blobs;
   for (const Json& entry : answer.value("tree", Json::array())) {
-    if (RestText(entry, {"type"}) == "blob") paths.insert(RestText(entry, {"path"}));
+    if (RestText(entry, {"type"}) != "blob") continue;
+    blobs[RestText(entry, {"path"})] = RestText(entry, {"sha"});
   }
-  return paths;
+  return blobs;
 }
-
-}  // namespace
 
 absl::StatusOr<BranchCommit> CommitToBranch(const RestApi& api, const BranchWish& wish,
                                             CallContext& context) {
@@ -67,8 +71,8 @@ absl::StatusOr<BranchCommit> CommitToBranch(const RestApi& api, const BranchWish
       entries.push_back({{"path", file}, {"mode", kFileMode}, {"type", "blob"}, {"content", text}});
     }
     if (!wish.deleted.empty()) {
-      PURSER_ASSIGN_OR_RETURN(const std::set<std::string> there,
-                              PathsOf(api, path, old_tree, context));
+      // A path of which the tree has nothing cannot be deleted: the whole tree would be refused.
+      PURSER_ASSIGN_OR_RETURN(const auto there, BlobsOf(api, path, old_tree, context));
       for (const Json& file : wish.deleted) {
         if (!there.contains(file.get<std::string>()) || wish.files.contains(file)) continue;
         entries.push_back(

@@ -3,6 +3,7 @@
 #ifndef PURSER_CONNECTORS_GITHUB_BRANCH_COMMIT_H_
 #define PURSER_CONNECTORS_GITHUB_BRANCH_COMMIT_H_
 
+#include <map>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -32,6 +33,13 @@ struct BranchCommit {
 // trailer Purser-Effect. ABORTED when others keep pushing to the branch.
 absl::StatusOr<BranchCommit> CommitToBranch(const RestApi& api, const BranchWish& wish,
                                             CallContext& context);
+
+// The ids of the files' contents in a tree, or in that of a branch, by path. RESOURCE_EXHAUSTED
+// when the interface does not list all of it.
+absl::StatusOr<std::map<std::string, std::string>> BlobsOf(const RestApi& api,
+                                                           const std::string& repository_path,
+                                                           const std::string& tree,
+                                                           CallContext& context);
 
 }  // namespace purser::connectors
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "base/hash.h"
+#include "git/object.h"
 #include "json/json.h"
 
 namespace purser::connectors {
@@ -203,8 +204,14 @@ http::ServerResponse FakeGithub::Git(const http::ServerRequest& request, const s
   }
   if (absl::ConsumePrefix(&rest, "/trees/")) {
     Json entries = Json::array();
-    for (const auto& [file, text] : trees_.at(std::string(rest))) {
-      entries.push_back({{"path", file}, {"type", "blob"}});
+    // By its own name, or by that of a branch.
+    const auto ref = refs_.find(std::string(rest));
+    const std::string tree =
+        ref == refs_.end() ? std::string(rest) : commits_.at(ref->second).first;
+    for (const auto& [file, text] : trees_.at(tree)) {
+      entries.push_back({{"path", file},
+                         {"type", "blob"},
+                         {"sha", git::HashObject(git::ObjectType::kBlob, text).ToHex()}});
     }
     return Answer(200, {{"tree", entries}, {"truncated", false}});
   }

@@ -153,4 +153,15 @@ absl::StatusOr<CallResult> GithubConnector::Observe(absl::string_view operation,
   return PullRequests(api_).Merged(waited, previous.outputs, context);
 }
 
+absl::StatusOr<Comparison> GithubConnector::Compare(absl::string_view operation,
+                                                    const Json& raw_input,
+                                                    const CallResult& applied,
+                                                    CallContext& context) {
+  if (operation != "pull-request") {
+    return Connector::Compare(operation, raw_input, applied, context);
+  }
+  PURSER_ASSIGN_OR_RETURN(const Json input, inputs_.Check(name_, operation, raw_input));
+  return PullRequests(api_).Compare(input, applied.outputs, context);
+}
+
 }  // namespace purser::connectors

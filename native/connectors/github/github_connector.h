@@ -42,6 +42,9 @@ class GithubConnector final : public Connector {
                                                   CallContext& context) override;
   absl::StatusOr<CallResult> Observe(absl::string_view operation, const nlohmann::json& input,
                                      const CallResult& previous, CallContext& context) override;
+  // Of a proposal: whether it stands, and whether what was merged is as it was proposed.
+  absl::StatusOr<Comparison> Compare(absl::string_view operation, const nlohmann::json& input,
+                                     const CallResult& applied, CallContext& context) override;
 
  private:
   GithubConnector(std::string name, RestApi api, std::vector<std::string> repositories);

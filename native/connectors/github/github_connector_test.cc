@@ -149,6 +149,44 @@ TEST_F(GithubConnectorTest, ARemovalThatPeopleRefuseFails) {
   EXPECT_EQ(peer_.pulls()[2]["state"], "closed");
 }
 
+TEST_F(GithubConnectorTest, DriftOfWhatWasMergedIsSeen) {
+  using State = Comparison::State;
+  Json input = Proposal();
+  input["files"]["k8s/y.yaml"] = "kind: Y\n";
+  input["delete"] = {"README.md"};
+  const auto proposed = Call("pull-request", input);
+  ASSERT_TRUE(proposed.ok()) << proposed.status();
+  const auto compare = [&] {
+    const auto found = connector_->Compare("pull-request", input, *proposed, context_);
+    EXPECT_TRUE(found.ok()) << found.status();
+    return found.value_or(Comparison{});
+  };
+  // People have not decided yet.
+  EXPECT_EQ(compare().state, State::kSame);
+  peer_.MergePull(1);
+  EXPECT_EQ(compare().state, State::kSame) << compare().detail;
+  peer_.Push("main", "k8s/x.yaml", "kind: Other\n");
+  peer_.Push("main", "README.md", "back\n");
+  EXPECT_EQ(compare().state, State::kDiffers);
+  EXPECT_EQ(compare().detail, "what was merged to branch main differs at k8s/x.yaml, README.md");
+
+  context_.key = "run_2/proposal/1";
+  ASSERT_TRUE(Call("withdraw", proposed->outputs).ok());
+  peer_.MergePull(2);
+  input["delete"] = Json::array();
+  EXPECT_EQ(compare().state, State::kGone);
+  EXPECT_EQ(compare().detail, "what was merged to branch main is gone");
+
+  input["branch"] = "request-3";
+  const auto refused = Call("pull-request", input);
+  ASSERT_TRUE(refused.ok()) << refused.status();
+  peer_.ClosePull(3);
+  const auto closed = connector_->Compare("pull-request", input, *refused, context_);
+  ASSERT_TRUE(closed.ok()) << closed.status();
+  EXPECT_EQ(closed->state, State::kGone);
+  EXPECT_THAT(closed->detail, HasSubstr("was closed without being merged"));
+}
+
 TEST_F(GithubConnectorTest, AListThatIsBehindMakesNoSecondRequest) {
   ASSERT_TRUE(Call("pull-request", Proposal()).ok());
   peer_.FailNext("GET /repos/org/infra/pulls", Fault::kStale);

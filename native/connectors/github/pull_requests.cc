@@ -6,9 +6,11 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "connectors/file_comparison.h"
 #include "connectors/github/branch_commit.h"
 #include "connectors/github/repository_path.h"
 #include "connectors/proposal.h"
+#include "git/object.h"
 #include "http/url.h"
 
 namespace purser::connectors {
@@ -248,6 +250,41 @@ absl::StatusOr<CallResult> PullRequests::Withdraw(const Json& input, CallContext
   PURSER_ASSIGN_OR_RETURN(std::optional<CallResult> proposed, ProposeIfNew(removal, context));
   if (!proposed.has_value()) return done;  // somebody has removed it all
   return WaitForRemoval("pull request", input, *std::move(proposed), api_.clock().Now());
+}
+
+absl::StatusOr<Comparison> PullRequests::Compare(const Json& input, const Json& applied,
+                                                 CallContext& context) const {
+  PURSER_ASSIGN_OR_RETURN(const std::string number, NumberOf(applied));
+  const std::string path = RepositoryPath(input);
+  PURSER_ASSIGN_OR_RETURN(const Json pull,
+                          api_.Json({.path = absl::StrCat(path, "/pulls/", number),
+                                     .what = absl::StrCat("read pull request ", number)},
+                                    context));
+  if (!pull.value("merged_at", Json()).is_string()) {
+    if (RestText(pull, {"state"}) == "open") return Comparison{};
+    return Comparison{
+        Comparison::State::kGone,
+        std::string(NotMerged("pull request", RestText(pull, {"html_url"})).message())};
+  }
+  const std::string base = RestText(pull, {"base", "ref"});
+  PURSER_ASSIGN_OR_RETURN(const auto there, BlobsOf(api_, path, base, context));
+  FileComparison comparison(absl::StrCat("what was merged to branch ", base));
+  for (const auto& [file, text] : input["files"].items()) {
+    const auto found = there.find(file);
+    comparison.Note(
+        file,
+        found == there.end() ? FileFound::kMissing
+        : found->second ==
+                git::HashObject(git::ObjectType::kBlob, text.get_ref<const std::string&>()).ToHex()
+            ? FileFound::kSame
+            : FileFound::kOther);
+  }
+  for (const Json& file : input["delete"]) {
+    if (there.contains(file.get<std::string>()) && !input["files"].contains(file)) {
+      comparison.Note(file.get<std::string>(), FileFound::kOther);
+    }
+  }
+  return comparison.Result();
 }
 
 absl::StatusOr<CallResult> PullRequests::Close(const Json& input, CallContext& context) const {

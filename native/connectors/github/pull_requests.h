@@ -28,6 +28,10 @@ class PullRequests {
   // The compensation of Propose: closes what is open; of what was merged another pull request
   // deletes the files, and its merge is waited for as by Merged.
   absl::StatusOr<CallResult> Withdraw(const nlohmann::json& input, CallContext& context) const;
+  // Whether what Propose proposed still stands; once it is merged, whether the base holds the files
+  // as they were proposed. `applied`: the outputs of Propose.
+  absl::StatusOr<Comparison> Compare(const nlohmann::json& input, const nlohmann::json& applied,
+                                     CallContext& context) const;
 
  private:
   // nullopt: the base holds the files already.

@@ -67,6 +67,16 @@ class FakeGitlab {
       branches_.erase(one["source_branch"].get<std::string>());
     }
   }
+  // Somebody writes a file; without a text, deletes it.
+  void Push(const std::string& branch, const std::string& path,
+            const std::optional<std::string>& text) {
+    base::MutexLock lock(mutex_);
+    if (text.has_value()) {
+      branches_[branch][path] = *text;
+    } else {
+      branches_[branch].erase(path);
+    }
+  }
   void EndPipeline(size_t pipeline, const char* state) {
     base::MutexLock lock(mutex_);
     pipelines_.at(pipeline)["status"] = state;

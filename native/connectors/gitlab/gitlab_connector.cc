@@ -251,4 +251,15 @@ absl::StatusOr<CallResult> GitlabConnector::Observe(absl::string_view operation,
                        context);
 }
 
+absl::StatusOr<Comparison> GitlabConnector::Compare(absl::string_view operation,
+                                                    const Json& raw_input,
+                                                    const CallResult& applied,
+                                                    CallContext& context) {
+  if (operation != "merge-request") {
+    return Connector::Compare(operation, raw_input, applied, context);
+  }
+  PURSER_ASSIGN_OR_RETURN(const Json input, inputs_.Check(name_, operation, raw_input));
+  return MergeRequests(api_).Compare(input, applied.outputs, context);
+}
+
 }  // namespace purser::connectors

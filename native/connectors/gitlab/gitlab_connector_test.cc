@@ -227,6 +227,29 @@ TEST_F(GitlabConnectorTest, ARemovalThatPeopleRefuseFails) {
   EXPECT_TRUE(absl::IsFailedPrecondition(Call("withdraw", made->outputs).status()));
 }
 
+TEST_F(GitlabConnectorTest, DriftOfWhatWasMergedIsSeen) {
+  using State = Comparison::State;
+  const auto made = Call("merge-request", Proposal());
+  ASSERT_TRUE(made.ok()) << made.status();
+  const auto compare = [&] {
+    const auto found = connector_->Compare("merge-request", Proposal(), *made, context_);
+    EXPECT_TRUE(found.ok()) << found.status();
+    return found.value_or(Comparison{});
+  };
+  // People have not decided yet.
+  EXPECT_EQ(compare().state, State::kSame);
+  peer_.Merge(0);
+  EXPECT_EQ(compare().state, State::kSame);
+  peer_.Push("main", "k8s/x.yaml", "kind: Other\n");
+  EXPECT_EQ(compare().state, State::kDiffers);
+  EXPECT_EQ(compare().detail, "what was merged to branch main differs at k8s/x.yaml");
+  peer_.Push("main", "k8s/x.yaml", std::nullopt);
+  EXPECT_EQ(compare().state, State::kGone);
+  peer_.SetState(0, "closed");
+  EXPECT_EQ(compare().state, State::kGone);
+  EXPECT_THAT(compare().detail, HasSubstr("was closed without being merged"));
+}
+
 TEST_F(GitlabConnectorTest, ReviewersAreAskedByNameAndStrangersOnlyToldOf) {
   Json proposal = Proposal();
   proposal["reviewers"] = {"anna", "stranger"};

@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "connectors/file_comparison.h"
 #include "connectors/gitlab/project_path.h"
 #include "connectors/proposal.h"
 #include "http/url.h"
@@ -32,7 +33,26 @@ absl::StatusOr<std::string> NumberOf(const Json& input) {
   return RestNumber(input, "iid", "gitlab", "a merge request's number");
 }
 
+// Whether a file that was read holds exactly this text.
+bool Holds(const RestAnswer& file, const std::string& text) {
+  std::string content;
+  return file.status != 404 && absl::Base64Unescape(RestText(file.body, {"content"}), &content) &&
+         content == text;
+}
+
 }  // namespace
+
+absl::StatusOr<RestAnswer> MergeRequests::ReadFile(const std::string& project_path,
+                                                   const std::string& file,
+                                                   const std::string& branch,
+                                                   CallContext& context) const {
+  return api_.Send(
+      {.path = absl::StrCat(project_path, "/repository/files/", http::EncodeComponent(file),
+                            "?ref=", http::EncodeComponent(branch)),
+       .accept = {404},
+       .what = absl::StrCat("read ", file)},
+      context);
+}
 
 // What differs from the branch, or from the target where there is no branch yet, in one commit.
 absl::StatusOr<bool> MergeRequests::Commit(const Json& input, const std::string& target,
@@ -46,22 +66,11 @@ absl::StatusOr<bool> MergeRequests::Commit(const Json& input, const std::string&
                  .what = absl::StrCat("read branch ", branch)},
                 context));
   const bool there = known.status != 404;
-  const std::string ref = http::EncodeComponent(there ? branch : target);
+  const std::string& ref = there ? branch : target;
   Json actions = Json::array();
-  const auto read = [&](const std::string& file) {
-    return api_.Send({.path = absl::StrCat(path, "/repository/files/", http::EncodeComponent(file),
-                                           "?ref=", ref),
-                      .accept = {404},
-                      .what = absl::StrCat("read ", file)},
-                     context);
-  };
   for (const auto& [file, text] : input["files"].items()) {
-    PURSER_ASSIGN_OR_RETURN(const RestAnswer old, read(file));
-    std::string content;
-    if (old.status != 404 && absl::Base64Unescape(RestText(old.body, {"content"}), &content) &&
-        content == text.get_ref<const std::string&>()) {
-      continue;
-    }
+    PURSER_ASSIGN_OR_RETURN(const RestAnswer old, ReadFile(path, file, ref, context));
+    if (Holds(old, text.get_ref<const std::string&>())) continue;
     Json action = {{"action", old.status == 404 ? "create" : "update"},
                    {"file_path", file},
                    {"content", text}};
@@ -71,7 +80,8 @@ absl::StatusOr<bool> MergeRequests::Commit(const Json& input, const std::string&
   }
   for (const Json& file : input["delete"]) {
     if (input["files"].contains(file)) continue;
-    PURSER_ASSIGN_OR_RETURN(const RestAnswer old, read(file.get<std::string>()));
+    PURSER_ASSIGN_OR_RETURN(const RestAnswer old,
+                            ReadFile(path, file.get<std::string>(), ref, context));
     if (old.status != 404) actions.push_back({{"action", "delete"}, {"file_path", file}});
   }
   if (actions.empty()) return there;
@@ -263,6 +273,38 @@ absl::StatusOr<CallResult> MergeRequests::Withdraw(const Json& input, CallContex
   PURSER_ASSIGN_OR_RETURN(std::optional<CallResult> proposed, ProposeIfNew(removal, context));
   if (!proposed.has_value()) return done;  // somebody has removed it all
   return WaitForRemoval("merge request", input, *std::move(proposed), api_.clock().Now());
+}
+
+absl::StatusOr<Comparison> MergeRequests::Compare(const Json& input, const Json& applied,
+                                                  CallContext& context) const {
+  PURSER_ASSIGN_OR_RETURN(const std::string iid, NumberOf(applied));
+  const std::string path = ProjectPath(input);
+  PURSER_ASSIGN_OR_RETURN(const Json request,
+                          api_.Json({.path = absl::StrCat(path, "/merge_requests/", iid),
+                                     .what = absl::StrCat("read merge request ", iid)},
+                                    context));
+  const std::string state = RestText(request, {"state"});
+  if (state == "closed") {
+    return Comparison{
+        Comparison::State::kGone,
+        std::string(NotMerged("merge request", RestText(request, {"web_url"})).message())};
+  }
+  if (state != "merged") return Comparison{};
+  const std::string target = RestText(request, {"target_branch"});
+  FileComparison comparison(absl::StrCat("what was merged to branch ", target));
+  for (const auto& [file, text] : input["files"].items()) {
+    PURSER_ASSIGN_OR_RETURN(const RestAnswer now, ReadFile(path, file, target, context));
+    comparison.Note(file, now.status == 404                                ? FileFound::kMissing
+                          : Holds(now, text.get_ref<const std::string&>()) ? FileFound::kSame
+                                                                           : FileFound::kOther);
+  }
+  for (const Json& file : input["delete"]) {
+    if (input["files"].contains(file)) continue;
+    PURSER_ASSIGN_OR_RETURN(const RestAnswer now,
+                            ReadFile(path, file.get<std::string>(), target, context));
+    if (now.status != 404) comparison.Note(file.get<std::string>(), FileFound::kOther);
+  }
+  return comparison.Result();
 }
 
 absl::StatusOr<CallResult> MergeRequests::Close(const Json& input, CallContext& context) const {

@@ -29,6 +29,10 @@ class MergeRequests {
   // The compensation of Propose: closes what is open; of what was merged another merge request
   // deletes the files, and its merge is waited for as by Merged.
   absl::StatusOr<CallResult> Withdraw(const nlohmann::json& input, CallContext& context) const;
+  // Whether what Propose proposed still stands; once it is merged, whether the target holds the
+  // files as they were proposed. `applied`: the outputs of Propose.
+  absl::StatusOr<Comparison> Compare(const nlohmann::json& input, const nlohmann::json& applied,
+                                     CallContext& context) const;
 
  private:
   // nullopt: the target holds the files already.
@@ -37,6 +41,9 @@ class MergeRequests {
   // One commit of what differs. False: nothing does, and there is no branch.
   absl::StatusOr<bool> Commit(const nlohmann::json& input, const std::string& target,
                               CallContext& context) const;
+  // Status 404: there is no such file on the branch.
+  absl::StatusOr<RestAnswer> ReadFile(const std::string& project_path, const std::string& file,
+                                      const std::string& branch, CallContext& context) const;
   // The ids of who is asked to review; who is no user is told of and left out.
   absl::StatusOr<nlohmann::json> ReviewersOf(const nlohmann::json& input,
                                              CallContext& context) const;

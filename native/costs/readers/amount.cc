@@ -2,8 +2,10 @@
 
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 
 #include "base/decimal.h"
+#include "costs/readers/amount_scan.h"
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -13,26 +15,7 @@ namespace purser::costs {
 namespace {
 
 constexpr int kScale = base::Decimal::kScale;
-constexpr uint64_t kPowers[kScale + 1] = {1u,
-                                          10u,
-                                          100u,
-                                          1'000u,
-                                          10'000u,
-                                          100'000u,
-                                          1'000'000u,
-                                          10'000'000u,
-                                          100'000'000u,
-                                          1'000'000'000u,
-                                          10'000'000'000u,
-                                          100'000'000'000u,
-                                          1'000'000'000'000u,
-                                          10'000'000'000'000u,
-                                          100'000'000'000'000u,
-                                          1'000'000'000'000'000u,
-                                          10'000'000'000'000'000u,
-                                          100'000'000'000'000'000u,
-                                          1'000'000'000'000'000'000u};
-
+static_assert(std::size(kPowersOfTen) == kScale + 1);
 constexpr uint64_t kZeros = 0x3030303030303030u;
 
 // Eight bytes that are all digits.
@@ -128,8 +111,8 @@ AmountKind ParsePaddedAmount(const char* text, size_t size, __int128* units) {
     return ParseAmount(text, size, units);
   }
   const unsigned first = digits < 8 ? digits : 8;
-  const uint64_t value = ValueOfDigits(text + negative, whole) * kPowers[digits] +
-                         ValueOfDigits(fraction, first) * kPowers[digits - first] +
+  const uint64_t value = ValueOfDigits(text + negative, whole) * kPowersOfTen[digits] +
+                         ValueOfDigits(fraction, first) * kPowersOfTen[digits - first] +
                          ValueOfDigits(fraction + 8, digits - first);
   // An exponent of one or two digits; half of the amounts have one, so that a guess would be wrong
   // each other time. Whatever else stands there goes the general way.
@@ -150,7 +133,7 @@ AmountKind ParsePaddedAmount(const char* text, size_t size, __int128* units) {
   if ((there & ~is_exponent & 1) != 0 || static_cast<unsigned>(shift) > unsigned{kScale}) {
     return ParseAmount(text, size, units);
   }
-  const __int128 magnitude = static_cast<__int128>(value) * kPowers[shift];
+  const __int128 magnitude = static_cast<__int128>(value) * kPowersOfTen[shift];
   const __int128 minus = -static_cast<__int128>(negative);
   *units = (magnitude ^ minus) - minus;
   return AmountKind::kExact;
@@ -203,9 +186,37 @@ AmountKind ParseAmount(const char* text, size_t size, __int128* units) {
     }
     return ParseAnyAmount(text, size, units);
   }
-  const __int128 magnitude = static_cast<__int128>(value) * kPowers[shift];
+  const __int128 magnitude = static_cast<__int128>(value) * kPowersOfTen[shift];
   *units = negative ? -magnitude : magnitude;
   return AmountKind::kExact;
+}
+
+size_t ParseAmountsPortable(const AmountColumn& column, __int128* units, uint32_t* others) {
+  size_t count = 0;
+  const uint32_t* end = column.ends;
+  for (size_t row = 0; row < column.rows; ++row, end += column.stride) {
+    const size_t begin = static_cast<uint32_t>(end[-1] + 1);
+    const char* text = column.text + begin;
+    size_t size = end[0] - begin;
+    if (size >= 2 && *text == '"') {
+      ++text;
+      size -= 2;
+    }
+    const AmountKind kind = ParsePaddedAmount(text, size, &units[row]);
+    if (kind != AmountKind::kExact) others[count++] = static_cast<uint32_t>(row);
+  }
+  return count;
+}
+
+size_t ParseAmounts(const AmountColumn& column, __int128* units, uint32_t* others) {
+#if defined(__x86_64__)
+  static const bool has_avx512 =
+      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512vpopcntdq") &&
+      __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt");
+  if (has_avx512) return ParseAmountsAvx512(column, units, others);
+#endif
+  return ParseAmountsPortable(column, units, others);
 }
 
 std::string AmountProblem(absl::string_view text) {

@@ -3,9 +3,11 @@
 #define PURSER_COSTS_READERS_AMOUNT_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "costs/readers/amount_scan.h"
 
 namespace purser::costs {
 
@@ -20,6 +22,9 @@ AmountKind ParseAmount(const char* text, size_t size, __int128* units);
 // As ParseAmount, of a text with kAmountPadding bytes from its begin that may be read.
 inline constexpr size_t kAmountPadding = 40;
 AmountKind ParsePaddedAmount(const char* text, size_t size, __int128* units);
+// Reads a column's amounts; those in unusual forms, and what is none, are left to ParseAmount, and
+// their rows written to `others`, which has room for all. How many these are.
+size_t ParseAmounts(const AmountColumn& column, __int128* units, uint32_t* others);
 // Why the text is none.
 std::string AmountProblem(absl::string_view text);
 

@@ -36,18 +36,41 @@ inline constexpr size_t kCsvChunkBytes = 256 << 10;
 // Read behind a piece for its last record; more is read when that is longer.
 inline constexpr size_t kCsvOverlapBytes = 8 << 10;
 
+// A column of a piece.
+class CsvColumn {
+ public:
+  CsvColumn(const char* text, const uint32_t* ends, size_t stride, bool is_last)
+      : text_(text), ends_(ends), stride_(stride), is_last_(is_last) {}
+  // The field of a row with its quotes.
+  absl::string_view operator[](size_t row) const {
+    const uint32_t* const ends = ends_ + row * stride_;
+    const size_t begin = static_cast<uint32_t>(ends[-1] + 1);
+    size_t end = ends[0];
+    if (is_last_ && end > begin && text_[end - 1] == '\r') --end;
+    return {text_ + begin, end - begin};
+  }
+  // Row i's field stands between the separators at ends()[i * stride() - 1] and ends()[i *
+  // stride()].
+  const char* text() const { return text_; }
+  const uint32_t* ends() const { return ends_; }
+  size_t stride() const { return stride_; }
+
+ private:
+  const char* const text_;
+  const uint32_t* const ends_;
+  const size_t stride_;
+  const bool is_last_;  // of the file: a carriage return may stand behind its fields
+};
+
 class CsvChunk {
  public:
   explicit CsvChunk(CsvIndexMethod method = CsvIndexMethod::kBest) : index_(method) {}
 
   size_t rows() const { return rows_; }
   // The field with its quotes. `row` and `column` exist.
-  absl::string_view Field(size_t row, size_t column) const {
-    const uint32_t* const ends = index_ends_ + row * stride_ + column;
-    const size_t begin = static_cast<uint32_t>(ends[-1] + 1);
-    size_t end = ends[0];
-    if (column + 1 == columns_ && end > begin && bytes_[end - 1] == '\r') --end;
-    return {bytes_.data() + begin, end - begin};
+  absl::string_view Field(size_t row, size_t column) const { return Column(column)[row]; }
+  CsvColumn Column(size_t column) const {
+    return {bytes_.data(), index_ends_ + column, stride_, column + 1 == columns_};
   }
   absl::string_view Raw(size_t row) const;
   CsvPlace Place(size_t row) const;

@@ -14,9 +14,9 @@ namespace purser::costs {
 namespace {
 
 constexpr size_t kLookupBlock = 32;
-constexpr size_t kAmountsAhead = 16;
 constexpr size_t kTextsInCache = 256;  // so few are not fetched beforehand
-static_assert(kCsvIndexSlack >= kAmountPadding, "amounts are read in place");
+static_assert(kCsvIndexSlack >= kAmountPadding && kCsvIndexSlack >= kShortText,
+              "fields are read in place");
 
 bool IsText(absl::string_view raw) {
   return raw.find('\0') == absl::string_view::npos && base::IsValidUtf8(raw);
@@ -28,47 +28,29 @@ absl::string_view Inside(absl::string_view raw) {
   return raw;
 }
 
-// The codes of one column's texts. Neighbours are often alike: then neither hash nor table is
-// needed. The others are looked up a block at a time, in passes, and compared when the next block
-// has been hashed: what they are compared with is on its way from memory meanwhile.
+// The codes of one column's texts, a block of rows at a time. Of many texts in no order, what they
+// are compared with is far away in memory: they are looked up in passes, and compared when the next
+// block has been hashed, so that it is on its way meanwhile.
 class TextLookup {
  public:
-  TextLookup(TextDictionary& texts, uint32_t* codes) : texts_(texts), codes_(codes) {}
+  TextLookup(const CsvColumn& fields, TextDictionary& texts, uint32_t* codes)
+      : fields_(fields), texts_(texts), codes_(codes) {}
 
-  void Take(const CsvChunk& chunk, size_t column, size_t first, size_t count) {
-    Block& block = blocks_[now_];
-    block.first = first;
-    block.count = count;
-    for (size_t i = 0; i < count; ++i) {
-      block.raws[i] = chunk.Field(first + i, column);
-      PrefetchBytes(block.raws[i].data(), block.raws[i].size());
-    }
-    // Days and currencies hardly ever change.
-    size_t alike = 0;
-    while (alike < count && IsLast(block.raws[alike])) ++alike;
-    if (alike == count) {
+  void Take(size_t first, size_t count) {
+    if (AllLast(first, count)) {
       Finish();
       std::fill_n(codes_ + first, count, last_code_);
-      return;
+    } else if (texts_.size() <= kTextsInCache) {
+      Finish();
+      for (size_t row = first; row < first + count; ++row) {
+        const absl::string_view raw = fields_[row];
+        codes_[row] = texts_.CodeOfPadded(raw.data(), raw.size());
+      }
+      last_code_ = codes_[first + count - 1];
+    } else {
+      Start(first, count);
     }
-    for (size_t i = 0; i < count; ++i) {
-      const absl::string_view raw = block.raws[i];
-      block.same[i] = IsLast(raw);
-      last_ = raw;
-      if (block.same[i]) continue;
-      block.hashes[i] = HashBytes(raw.data(), raw.size());
-      texts_.PrefetchSlot(block.hashes[i]);
-    }
-    const bool far = texts_.size() > kTextsInCache;
-    for (size_t i = 0; far && i < count; ++i) {
-      if (!block.same[i]) texts_.PrefetchEntry(block.hashes[i]);
-    }
-    Finish();
-    for (size_t i = 0; far && i < count; ++i) {
-      if (!block.same[i]) texts_.PrefetchText(block.hashes[i]);
-    }
-    waits_ = true;
-    now_ = 1 - now_;
+    last_ = fields_[first + count - 1];
   }
   // Looks up the block that waits.
   void Finish() {
@@ -76,9 +58,8 @@ class TextLookup {
     waits_ = false;
     const Block& block = blocks_[1 - now_];
     for (size_t i = 0; i < block.count; ++i) {
-      if (!block.same[i]) {
-        last_code_ = texts_.CodeOf(block.raws[i].data(), block.raws[i].size(), block.hashes[i]);
-      }
+      const absl::string_view raw = block.raws[i];
+      if (!block.alike[i]) last_code_ = texts_.CodeOf(raw.data(), raw.size(), block.hashes[i]);
       codes_[block.first + i] = last_code_;
     }
   }
@@ -87,20 +68,49 @@ class TextLookup {
   struct Block {
     absl::string_view raws[kLookupBlock];
     uint64_t hashes[kLookupBlock];
-    bool same[kLookupBlock];
+    bool alike[kLookupBlock];  // as the row before
     size_t first, count;
   };
   bool IsLast(absl::string_view raw) const {
     return last_.data() != nullptr && raw.size() == last_.size() &&
            SameBytes(raw.data(), last_.data(), raw.size());
   }
+  // Days and currencies hardly ever change; elsewhere the first row mostly tells.
+  bool AllLast(size_t first, size_t count) const {
+    size_t row = first;
+    while (row < first + count && IsLast(fields_[row])) ++row;
+    return row == first + count;
+  }
+  void Start(size_t first, size_t count) {
+    Block& block = blocks_[now_];
+    block.first = first;
+    block.count = count;
+    for (size_t i = 0; i < count; ++i) {
+      const absl::string_view raw = block.raws[i] = fields_[first + i];
+      block.alike[i] = IsLast(raw);
+      last_ = raw;
+      if (block.alike[i]) continue;
+      block.hashes[i] = HashBytes(raw.data(), raw.size());
+      texts_.PrefetchSlot(block.hashes[i]);
+    }
+    for (size_t i = 0; i < count; ++i) {
+      if (!block.alike[i]) texts_.PrefetchEntry(block.hashes[i]);
+    }
+    Finish();
+    for (size_t i = 0; i < count; ++i) {
+      if (!block.alike[i]) texts_.PrefetchText(block.hashes[i]);
+    }
+    waits_ = true;
+    now_ = 1 - now_;
+  }
 
+  const CsvColumn fields_;
   TextDictionary& texts_;
   uint32_t* const codes_;
   Block blocks_[2];
   size_t now_ = 0;
   bool waits_ = false;
-  absl::string_view last_;  // before the next one
+  absl::string_view last_;  // of the rows taken
   uint32_t last_code_ = 0;  // of the last one looked up
 };
 
@@ -160,10 +170,10 @@ void CsvDecoder::DecodeText(const CsvChunk& chunk, const TextSource& source,
     }
     return;
   }
-  TextLookup lookup(dictionary.texts, codes.data());
+  TextLookup lookup(chunk.Column(static_cast<size_t>(source.column)), dictionary.texts,
+                    codes.data());
   for (size_t first = 0; first < rows; first += kLookupBlock) {
-    lookup.Take(chunk, static_cast<size_t>(source.column), first,
-                std::min(kLookupBlock, rows - first));
+    lookup.Take(first, std::min(kLookupBlock, rows - first));
   }
   lookup.Finish();
 }
@@ -198,14 +208,12 @@ void CsvDecoder::DecodeAmount(const CsvChunk& chunk, const AmountSource& source,
   const size_t rows = chunk.rows();
   units.resize(rows);
   if (const int column = source.column(); column >= 0) {
-    for (size_t row = 0; row < rows; ++row) {
-      if (row + kAmountsAhead < rows) {
-        const absl::string_view later =
-            chunk.Field(row + kAmountsAhead, static_cast<size_t>(column));
-        PrefetchBytes(later.data(), later.size());
-      }
-      const absl::string_view text = Inside(chunk.Field(row, static_cast<size_t>(column)));
-      if (ParsePaddedAmount(text.data(), text.size(), &units[row]) == AmountKind::kExact) continue;
+    const CsvColumn fields = chunk.Column(static_cast<size_t>(column));
+    others_.resize(rows);
+    const size_t others = ParseAmounts({fields.text(), fields.ends(), fields.stride(), rows},
+                                       units.data(), others_.data());
+    for (size_t i = 0; i < others; ++i) {
+      const size_t row = others_[i];
       units[row] = 0;
       AddAmount(chunk, row, {column, false}, source.may_be_empty, &units[row], batch);
     }

@@ -26,6 +26,7 @@ class CsvDecoder {
   static void AddAmount(const CsvChunk& chunk, size_t row, AmountSource::Term term,
                         bool may_be_empty, __int128* units, RowBatch& batch);
   std::string scratch_;
+  std::vector<uint32_t> others_;                    // rows whose amounts are in unusual forms
   std::vector<const AmountSource::Terms*> choice_;  // by code of the selector
 };
 

@@ -78,7 +78,8 @@ bool CsvIndexMethodWorksHere(CsvIndexMethod method) {
   }
   if (method == CsvIndexMethod::kAvx512) {
     return CsvIndexMethodWorksHere(CsvIndexMethod::kAvx2) && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi2");
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512vpopcntdq");
   }
 #endif
   return method == CsvIndexMethod::kBest || method == CsvIndexMethod::kPortable;

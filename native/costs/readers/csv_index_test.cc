@@ -1,5 +1,7 @@
 #include "costs/readers/csv_index.h"
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -64,7 +66,9 @@ TEST(CsvIndexTest, AllMethodsFindTheSameAtEveryPlace) {
   for (int round = 0; round < 3'000; ++round) {
     std::string text;
     const uint64_t letters = 2 + rng.Below(13);
-    for (uint64_t size = rng.Below(400); size > 0; --size) text += alphabet[rng.Below(letters)];
+    // Longer than the groups of blocks that are looked at together, now and then.
+    const uint64_t most = rng.Below(8) == 0 ? 6'000 : 700;
+    for (uint64_t size = rng.Below(most); size > 0; --size) text += alphabet[rng.Below(letters)];
     Found expected = Slowly(text);
     const Found portable = Index(CsvIndexMethod::kPortable, text, 1 << 20);
     expected.irregular = portable.irregular;
@@ -74,6 +78,7 @@ TEST(CsvIndexTest, AllMethodsFindTheSameAtEveryPlace) {
       if (!CsvIndexMethodWorksHere(method)) continue;
       EXPECT_EQ(Index(method, text, 1 << 20), expected);
       EXPECT_EQ(Index(method, text, 64), expected);
+      EXPECT_EQ(Index(method, text, 64 * (1 + rng.Below(20))), expected);
     }
   }
 }
@@ -86,7 +91,7 @@ TEST(CsvIndexTest, WhatIsIrregularIsWhatTheScannerObjectsTo) {
   int regular = 0;
   for (int round = 0; round < 20'000; ++round) {
     std::string text;
-    const size_t lead = rng.Below(130);
+    const size_t lead = rng.Below(rng.Below(2) == 0 ? 130 : 1'100);
     text.append(lead, 'x');
     if (lead > 0) text += ',';
     for (uint64_t size = rng.Below(9); size > 0; --size) text += alphabet[rng.Below(5)];
@@ -99,7 +104,8 @@ TEST(CsvIndexTest, WhatIsIrregularIsWhatTheScannerObjectsTo) {
       fine = fine && record.ok() && (*record == nullptr || (*record)->problem.empty());
       if (!record.ok() || *record == nullptr) break;
     }
-    const Found found = Index(CsvIndexMethod::kBest, text, 1 << 20);
+    const std::string behind(rng.Below(2) * 600, 'x');  // a record without an end
+    const Found found = Index(CsvIndexMethod::kBest, text + behind, 1 << 20);
     const bool is_regular = !found.irregular && !found.inside;
     if (is_regular) {
       EXPECT_TRUE(fine) << text;
@@ -139,6 +145,127 @@ TEST(TextDictionaryTest, LooksAtEachByte) {
   }
 }
 
+TEST(TextDictionaryTest, PaddedTextsAreTheSame) {
+  TextDictionary texts;
+  for (size_t size = 0; size <= kShortText + 4; ++size) {
+    // NULs at the end are bytes like others.
+    for (const char c : {'a', '\0'}) {
+      const std::string text(size, c);
+      const std::string padded = text + std::string(kShortText, 'b');
+      const uint32_t code = texts.CodeOfPadded(padded.data(), size);
+      EXPECT_EQ(texts.CodeOf(text), code) << size;
+      EXPECT_EQ(texts.CodeOfPadded((text + std::string(kShortText, '\0')).data(), size), code);
+      EXPECT_EQ(texts.TextOf(code), text);
+    }
+  }
+  EXPECT_EQ(texts.size(), 2 * (kShortText + 4) + 1);
+}
+
+// An amount as exports write it, or nearly.
+std::string RandomAmount(base::SeededRng& rng) {
+  std::string text = rng.Below(3) == 0 ? "-" : "";
+  for (uint64_t digits = 1 + rng.Below(14); digits > 0; --digits) text += '0' + rng.Below(10);
+  if (rng.Below(2) == 0) {
+    text += '.';
+    for (uint64_t digits = 1 + rng.Below(14); digits > 0; --digits) text += '0' + rng.Below(10);
+  }
+  if (rng.Below(2) == 0) {
+    text += rng.Below(2) == 0 ? "E-" : "e";
+    text += std::to_string(rng.Below(rng.Below(4) == 0 ? 60 : 20));
+  }
+  if (rng.Below(30) == 0) text[rng.Below(text.size())] = 'x';
+  return text;
+}
+
+constexpr const char* kAmounts[] = {"",
+                                    "-",
+                                    "0",
+                                    "-0",
+                                    "1.",
+                                    ".5",
+                                    "-.5",
+                                    "+1",
+                                    "1e",
+                                    "1e+",
+                                    "1e-",
+                                    "1e+3",
+                                    "1e--3",
+                                    "1e5-",
+                                    "1-2",
+                                    "E5",
+                                    "-e5",
+                                    "1.E5",
+                                    "1E5",
+                                    "1E5.5",
+                                    "1E005",
+                                    "35.2E-7",
+                                    "1e-400",
+                                    "1e400",
+                                    "0e400",
+                                    "99999999999999999999",
+                                    "170141183460469231731.687303715884105727",
+                                    "170141183460469231732",
+                                    "0.0000000000000000005",
+                                    "0.00000000000000000051",
+                                    "12345678",
+                                    "1234567890123456",
+                                    "12345678901234567",
+                                    "123456789012345678",
+                                    "1234567890123456789",
+                                    "0.123456789012345",
+                                    "9.7379661922E-8",
+                                    "1 ",
+                                    " 1",
+                                    "1,5",
+                                    "NULL",
+                                    "0x10",
+                                    "1.2.3",
+                                    "1e5e5",
+                                    "0000000000000001.5",
+                                    "00000000000000000000000000001.5"};
+
+// All methods read a column as ParseAmount reads its texts, or leave them to it.
+TEST(AmountTest, ReadsColumns) {
+  base::SeededRng rng(11);
+  size_t all = 0, left = 0;
+  for (int round = 0; round < 400; ++round) {
+    std::string text;
+    std::vector<std::string> amounts;
+    std::vector<uint32_t> ends = {~uint32_t{0}};
+    const size_t rows = rng.Below(150);
+    for (size_t row = 0; row < rows; ++row) {
+      const std::string amount =
+          rng.Below(9) == 0 ? kAmounts[rng.Below(std::size(kAmounts))] : RandomAmount(rng);
+      amounts.push_back(amount);
+      text += rng.Below(4) == 0 ? "\"" + amount + "\"" : amount;
+      ends.push_back(static_cast<uint32_t>(text.size()));
+      text += ",4E-9,";  // and a column that is not asked for
+      ends.push_back(static_cast<uint32_t>(text.size() - 1));
+    }
+    // No byte more than may be read.
+    std::vector<char> bytes(text.begin(), text.end());
+    bytes.resize(bytes.size() + kAmountPadding, '7');
+    for (const ParseAmountsFunction method : {ParseAmounts, ParseAmountsPortable}) {
+      std::vector<__int128> units(rows);
+      std::vector<uint32_t> others(rows);
+      others.resize(method({bytes.data(), ends.data() + 1, 2, rows}, units.data(), others.data()));
+      EXPECT_TRUE(std::is_sorted(others.begin(), others.end()));
+      for (size_t row = 0; row < rows; ++row) {
+        __int128 expected = 0;
+        const AmountKind kind = ParseAmount(amounts[row].data(), amounts[row].size(), &expected);
+        if (std::binary_search(others.begin(), others.end(), static_cast<uint32_t>(row))) {
+          continue;
+        }
+        ASSERT_EQ(kind, AmountKind::kExact) << amounts[row];
+        ASSERT_TRUE(units[row] == expected) << amounts[row];
+      }
+      all += rows;
+      left += others.size();
+    }
+  }
+  EXPECT_LT(left, all / 2);
+}
+
 TEST(AmountTest, IsWhatDecimalReads) {
   base::SeededRng rng(9);
   const auto same = [](const std::string& text) {
@@ -159,53 +286,8 @@ TEST(AmountTest, IsWhatDecimalReads) {
     EXPECT_TRUE(units == expected->units()) << text;
     EXPECT_TRUE(padded_units == expected->units()) << text;
   };
-  for (const char* text : {"",
-                           "-",
-                           "0",
-                           "-0",
-                           "1.",
-                           ".5",
-                           "+1",
-                           "1e",
-                           "1e+",
-                           "1E5",
-                           "35.2E-7",
-                           "1e-400",
-                           "1e400",
-                           "0e400",
-                           "99999999999999999999",
-                           "170141183460469231731.687303715884105727",
-                           "170141183460469231732",
-                           "0.0000000000000000005",
-                           "0.00000000000000000051",
-                           "12345678",
-                           "123456789012345678",
-                           "1234567890123456789",
-                           "9.7379661922E-8",
-                           "1 ",
-                           " 1",
-                           "1,5",
-                           "NULL",
-                           "0x10",
-                           "1.2.3",
-                           "1e5e5",
-                           "00000000000000000000000000001.5"}) {
-    same(text);
-  }
-  for (int round = 0; round < 50'000; ++round) {
-    std::string text = rng.Below(3) == 0 ? "-" : "";
-    for (uint64_t digits = 1 + rng.Below(14); digits > 0; --digits) text += '0' + rng.Below(10);
-    if (rng.Below(2) == 0) {
-      text += '.';
-      for (uint64_t digits = 1 + rng.Below(14); digits > 0; --digits) text += '0' + rng.Below(10);
-    }
-    if (rng.Below(2) == 0) {
-      text += rng.Below(2) == 0 ? "E-" : "e";
-      text += std::to_string(rng.Below(rng.Below(4) == 0 ? 60 : 20));
-    }
-    if (rng.Below(30) == 0) text[rng.Below(text.size())] = 'x';
-    same(text);
-  }
+  for (const char* const text : kAmounts) same(text);
+  for (int round = 0; round < 50'000; ++round) same(RandomAmount(rng));
 }
 
 }  // namespace

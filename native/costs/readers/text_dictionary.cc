@@ -4,8 +4,10 @@ namespace purser::costs {
 
 uint32_t TextDictionary::Add(size_t at, uint32_t tag, const char* text, size_t size) {
   const uint32_t code = static_cast<uint32_t>(entries_.size());
-  entries_.push_back({bytes_.size(), size});
-  bytes_.insert(bytes_.end(), text, text + size);
+  const size_t offset = bytes_.size() - kShortText;
+  entries_.push_back({offset, size});
+  bytes_.resize(bytes_.size() + size);
+  std::copy_n(text, size, bytes_.begin() + static_cast<std::ptrdiff_t>(offset));
   slots_[at] = {tag, code + 1};
   if (entries_.size() * 2 > slots_.size()) {
     const size_t slots = slots_.size() * 2;
@@ -24,7 +26,7 @@ void TextDictionary::Clear() {
   slots_.assign(kFirstSlots, Slot());
   slots_.shrink_to_fit();
   entries_ = {};
-  bytes_ = {};
+  bytes_ = std::vector<char>(kShortText);
 }
 
 }  // namespace purser::costs
