@@ -6,6 +6,7 @@
 
 #include "base/decimal.h"
 #include "costs/readers/amount_scan.h"
+#include "costs/readers/csv_index.h"
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -210,10 +211,8 @@ size_t ParseAmountsPortable(const AmountColumn& column, __int128* units, uint32_
 
 size_t ParseAmounts(const AmountColumn& column, __int128* units, uint32_t* others) {
 #if defined(__x86_64__)
-  static const bool has_avx512 =
-      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512vpopcntdq") &&
-      __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt");
+  // Compiled for the same processors.
+  static const bool has_avx512 = CsvIndexMethodWorksHere(CsvIndexMethod::kAvx512);
   if (has_avx512) return ParseAmountsAvx512(column, units, others);
 #endif
   return ParseAmountsPortable(column, units, others);

@@ -158,16 +158,7 @@ class TextDictionary {
     PrefetchBytes(bytes_.data() + entry.offset, entry.size);
   }
   uint32_t CodeOf(const char* text, size_t size, uint64_t hash) {
-    const uint32_t tag = static_cast<uint32_t>(hash >> 32);
-    for (size_t at = hash & mask();; at = (at + 1) & mask()) {
-      const Slot slot = slots_[at];
-      if (slot.code_plus_one == 0) return Add(at, tag, text, size);
-      if (slot.tag != tag) continue;
-      const Entry& entry = entries_[slot.code_plus_one - 1];
-      if (entry.size == size && SameBytes(bytes_.data() + entry.offset, text, size)) {
-        return slot.code_plus_one - 1;
-      }
-    }
+    return Find(text, size, hash, [&](const char* other) { return SameBytes(other, text, size); });
   }
   uint32_t CodeOf(absl::string_view text) { return CodeOf(text.data(), text.size()); }
   // As CodeOf, of a text with kShortText bytes from its begin that may be read.
@@ -175,16 +166,8 @@ class TextDictionary {
     if (size > kShortText) return CodeOf(text, size);
     const ShortText wanted = ShortText::Padded(text, size);
     const uint64_t hash = HashShort(wanted, size);
-    const uint32_t tag = static_cast<uint32_t>(hash >> 32);
-    for (size_t at = hash & mask();; at = (at + 1) & mask()) {
-      const Slot slot = slots_[at];
-      if (slot.code_plus_one == 0) return Add(at, tag, text, size);
-      if (slot.tag != tag) continue;
-      const Entry& entry = entries_[slot.code_plus_one - 1];
-      if (entry.size == size && ShortText::Padded(bytes_.data() + entry.offset, size) == wanted) {
-        return slot.code_plus_one - 1;
-      }
-    }
+    return Find(text, size, hash,
+                [&](const char* other) { return ShortText::Padded(other, size) == wanted; });
   }
 
   // Valid until the next CodeOf.
@@ -209,11 +192,25 @@ class TextDictionary {
     size_t size;
   };
   size_t mask() const { return slots_.size() - 1; }
+  // `is_same` tells of a text of this size whether it is the one.
+  template <typename IsSame>
+  uint32_t Find(const char* text, size_t size, uint64_t hash, const IsSame& is_same) {
+    const uint32_t tag = static_cast<uint32_t>(hash >> 32);
+    for (size_t at = hash & mask();; at = (at + 1) & mask()) {
+      const Slot slot = slots_[at];
+      if (slot.code_plus_one == 0) return Add(at, tag, text, size);
+      if (slot.tag != tag) continue;
+      const Entry& entry = entries_[slot.code_plus_one - 1];
+      if (entry.size == size && is_same(bytes_.data() + entry.offset)) {
+        return slot.code_plus_one - 1;
+      }
+    }
+  }
   uint32_t Add(size_t at, uint32_t tag, const char* text, size_t size);
 
   std::vector<Slot> slots_;
   std::vector<Entry> entries_;
-  std::vector<char> bytes_;  // kShortText more than the texts have, so that those may be read
+  std::vector<char> bytes_;  // behind the texts kShortText more, which CodeOfPadded may read
 };
 
 }  // namespace purser::costs
