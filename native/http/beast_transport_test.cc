@@ -156,7 +156,9 @@ TEST(BeastTransportTest, NothingListening) {
 // A peer that says exactly what it is told to, whatever it was asked.
 class RawPeer {
  public:
-  explicit RawPeer(std::string answer) : answer_(std::move(answer)) {
+  // `at_once`: bytes of a write, each of which is sent by itself.
+  explicit RawPeer(std::string answer, size_t at_once = std::string::npos)
+      : answer_(std::move(answer)), at_once_(at_once) {
     listener_ = *TcpListener::Listen(*IpAddress::Parse("127.0.0.1"), 0);
     thread_ = std::jthread([this](std::stop_token stop) {
       const Deadline deadline(absl::Seconds(20), stop);
@@ -165,17 +167,27 @@ class RawPeer {
         if (!stream.ok()) return;
         char buffer[4096];
         if (!(*stream)->Read(buffer, sizeof(buffer), deadline).ok()) continue;
-        bool started = false;
-        (void)(*stream)->Write(answer_, deadline, &started);
+        absl::Status written;
+        for (size_t at = 0; at < answer_.size() && written.ok(); at += at_once_) {
+          bool started = false;
+          const absl::string_view rest = absl::string_view(answer_).substr(at, at_once_);
+          written = (*stream)->Write(rest, deadline, &started);
+          if (at_once_ >= answer_.size()) break;
+          std::this_thread::sleep_for(std::chrono::microseconds(200));
+        }
       }
     });
   }
-  absl::StatusOr<Response> Ask() {
-    return Client()->Send({.url = absl::StrCat("http://127.0.0.1:", listener_->port(), "/")}, {});
+  absl::StatusOr<Response> Ask(absl::Duration timeout = absl::Seconds(30)) {
+    CallOptions options;
+    options.timeout = timeout;
+    return Client()->Send({.url = absl::StrCat("http://127.0.0.1:", listener_->port(), "/")},
+                          options);
   }
 
  private:
   const std::string answer_;
+  const size_t at_once_;
   std::unique_ptr<TcpListener> listener_;
   std::jthread thread_;
 };
@@ -207,6 +219,23 @@ TEST(BeastTransportTest, OddPeers) {
           .status()
           .code(),
       absl::StatusCode::kResourceExhausted);
+}
+
+TEST(BeastTransportTest, PeersThatSendByteByByte) {
+  EXPECT_EQ(RawPeer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 1).Ask()->body, "ok");
+  EXPECT_EQ(RawPeer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+                    1)
+                .Ask()
+                ->body,
+            "abcde");
+  // Each byte comes in time, the whole would take minutes: the request's own time ends it.
+  const auto endless = RawPeer(absl::StrCat("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n",
+                                            std::string(1'000'000, 'x')),
+                               1)
+                           .Ask(absl::Milliseconds(300));
+  EXPECT_EQ(endless.status().code(), absl::StatusCode::kDeadlineExceeded) << endless.status();
+  EXPECT_TRUE(base::IsOutcomeUnknown(endless.status()));
 }
 
 TEST(BeastTransportTest, GuardJudgesTheAddressConnectedTo) {
