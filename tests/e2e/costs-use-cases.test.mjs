@@ -8,7 +8,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { billSql, commitmentsSql, notAnswered, useCases } from './fixtures/focus-use-cases.mjs';
+import {
+  billSql,
+  commitmentsSql,
+  invoicesSql,
+  notAnswered,
+  useCases,
+} from './fixtures/focus-use-cases.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const purser = path.join(root, 'build/release/bin/purser');
@@ -22,7 +28,8 @@ before(async () => {
   folder = mkdtempSync(path.join(tmpdir(), 'purser-use-cases-'));
   instance = await DuckDBInstance.create(':memory:', { threads: '2' });
   connection = await instance.connect();
-  for (const [table, sql] of Object.entries({ bill: billSql, commitments: commitmentsSql })) {
+  const tables = { bill: billSql, commitments: commitmentsSql, invoices: invoicesSql };
+  for (const [table, sql] of Object.entries(tables)) {
     await connection.run(`CREATE TABLE ${table} AS ${sql}`);
     await connection.run(
       `COPY ${table} TO '${folder}/${table}.parquet' (FORMAT parquet, COMPRESSION zstd)`,
@@ -51,7 +58,7 @@ const plain = text =>
     : text.replace(/^(-?\d+\.\d*?)0+$/, '$1').replace(/^(-?\d+)\.$/, '$1');
 
 /** A row of groups into the answer: sums add up, the first and the last of times are kept. */
-function add(answer, key, value, row, sums, measures) {
+function add(answer, key, value, element, row, sums, measures) {
   const before = answer.get(key) ?? sums.map(() => undefined);
   answer.set(
     key,
@@ -63,12 +70,16 @@ function add(answer, key, value, row, sums, measures) {
         return sooner ? found : known;
       }
       let more = BigInt(row.charges);
-      if (sum.times) more *= BigInt(sum.times.of(value[sum.times.column]));
+      if (sum.times)
+        more *= BigInt(sum.times.of(sum.times.each ? element : value[sum.times.column]));
       if (typeof sum === 'string') more = units(row.sums[measures.indexOf(sum)]);
       return (known ?? 0n) + more;
     }),
   );
 }
+
+/** Of a question about the elements of a column, the column. */
+const eachOf = (conditions, groups) => [...conditions, ...groups].find(({ each }) => each)?.each;
 
 /** The answer of the command line: it groups by what the conditions and the sums look at, too. */
 function ours(file, conditions, groups, sums) {
@@ -88,14 +99,20 @@ function ours(file, conditions, groups, sums) {
   );
   assert.equal(done.status, 0, done.stderr);
   const answer = new Map();
+  const each = eachOf(conditions, groups);
+  const ofCharge = conditions.filter(condition => !condition.each);
+  const ofElement = conditions.filter(condition => condition.each);
   for (const row of JSON.parse(done.stdout).rows) {
     const value = Object.fromEntries(names.map((name, i) => [name, row.keys[i]]));
     const holds = ({ columns, holds: test_ }) => test_(...columns.map(name => plain(value[name])));
-    if (!conditions.every(holds)) continue;
-    const key = groups
-      .map(group => plain(String((group.of ?? (text => text))(value[nameOf(group)]))))
-      .join('|');
-    add(answer, key, value, row, sums, measures);
+    if (!ofCharge.every(holds)) continue;
+    for (const element of each ? each.of(value[each.column]) : [undefined]) {
+      if (!ofElement.every(condition => condition.holds(element))) continue;
+      const textOf = group =>
+        (group.of ?? (text => text))(group.each ? element : value[nameOf(group)]);
+      const key = groups.map(group => plain(String(textOf(group)))).join('|');
+      add(answer, key, value, element, row, sums, measures);
+    }
   }
   return answer;
 }
@@ -105,7 +122,7 @@ async function duckdbs(conditions, groups, sums, table = 'bill') {
   const reader = await connection.runAndReadAll(`
     SELECT ${groups.map(group => `coalesce(${sqlOf(group)}, '')`).join(', ')},
            ${sums.map(sumSqlOf).join(', ')}
-    FROM ${table} WHERE ${where} GROUP BY ALL`);
+    FROM ${eachOf(conditions, groups)?.sql(table) ?? table} WHERE ${where} GROUP BY ALL`);
   const answer = new Map();
   for (const row of reader.getRows()) {
     const key = row.slice(0, groups.length).map(plain).join('|');
@@ -148,7 +165,7 @@ describe('use cases of FOCUS', () => {
   test('how many there are, and which are not answered and why, is in the documentation', () => {
     const of = version => useCases.filter(([since]) => since <= version).length;
     const page = readFileSync(path.join(root, 'docs/costs.md'), 'utf8');
-    for (const version of ['1.0', '1.1', '1.2', '1.3']) {
+    for (const version of ['1.0', '1.1', '1.2', '1.3', '1.4']) {
       assert.match(page, new RegExp(`\\| ${version.replace('.', '\\.')} \\| ${of(version)} \\|`));
     }
     for (const [, name, why] of notAnswered) {
