@@ -1,6 +1,7 @@
 #include "costs/decisions.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -78,6 +79,13 @@ bool Decisions::SameEntities(const Decisions& other, const std::set<uint32_t>& i
   return std::all_of(items.begin(), items.end(), [&](uint32_t item) {
     return Of(item).entity_ref == other.Of(item).entity_ref;
   });
+}
+
+void DecidedSubjects::Add(Decisions decisions) {
+  const auto [at, added] =
+      numbers_.try_emplace(decisions.ToText(), static_cast<uint32_t>(distinct_.size()));
+  if (added) distinct_.push_back(std::move(decisions));
+  of_subject_.push_back(at->second);
 }
 
 const Decision& Decisions::Of(uint32_t item) const {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "costs/allocation.h"
@@ -37,6 +38,21 @@ class Decisions {
  private:
   Decision all_;
   std::map<uint32_t, Decision> by_item_;  // empty: all items have `all_`
+};
+
+// What was decided of each subject of a delivery, by its number. Most subjects have what others
+// have as well, which stands once.
+class DecidedSubjects {
+ public:
+  // Of the next subject.
+  void Add(Decisions decisions);
+  const Decisions& Of(uint32_t subject) const { return distinct_[of_subject_[subject]]; }
+  size_t size() const { return of_subject_.size(); }
+
+ private:
+  absl::flat_hash_map<std::string, uint32_t> numbers_;  // by Decisions::ToText
+  std::vector<Decisions> distinct_;
+  std::vector<uint32_t> of_subject_;
 };
 
 }  // namespace purser::costs

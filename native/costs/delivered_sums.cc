@@ -1,18 +1,19 @@
 #include "costs/delivered_sums.h"
 
+#include <algorithm>
+#include <cstring>
 #include <iterator>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "base/status.h"
-#include "costs/numbers.h"
 #include "costs/readers/days.h"
 #include "costs/readers/tags.h"
 #include "costs/service.h"
 
 namespace purser::costs {
 namespace {
-
-constexpr size_t kPageBytes = 1 << 20;
 
 // The parts of a charge's key, in this order: first those of its subject, the kept columns among
 // them. Sums come in the order of these parts, so that a subject's stand together, its days last.
@@ -58,44 +59,62 @@ absl::Status TooMany(const Parts&... what) {
       absl::StrCat("the delivery has more than ", what..., ": deliver it in parts"));
 }
 
-}  // namespace
-
-uint32_t TextNumbers::NumberOf(absl::string_view text) {
-  const auto found = numbers_.find(text);
-  if (found != numbers_.end()) return found->second;
-  const uint32_t number = static_cast<uint32_t>(texts_.size());
-  texts_.push_back(std::make_unique<const std::string>(text));
-  numbers_.emplace(*texts_.back(), number);
-  return number;
+// A subject as a record: its texts, then its months, all behind their size.
+void PutNumber(uint32_t number, std::string& record) {
+  record.append(reinterpret_cast<const char*>(&number), sizeof number);
 }
+void PutBytes(absl::string_view bytes, std::string& record) {
+  PutNumber(static_cast<uint32_t>(bytes.size()), record);
+  absl::StrAppend(&record, bytes);
+}
+bool TakeNumber(absl::string_view& record, uint32_t* number) {
+  if (record.size() < sizeof *number) return false;
+  std::memcpy(number, record.data(), sizeof *number);
+  record.remove_prefix(sizeof *number);
+  return true;
+}
+bool TakeBytes(absl::string_view& record, absl::string_view* bytes) {
+  uint32_t size;
+  if (!TakeNumber(record, &size) || record.size() < size) return false;
+  *bytes = record.substr(0, size);
+  record.remove_prefix(size);
+  return true;
+}
+bool TakeText(absl::string_view& record, std::string* text) {
+  absl::string_view bytes;
+  if (!TakeBytes(record, &bytes)) return false;
+  text->assign(bytes.data(), bytes.size());
+  return true;
+}
+
+}  // namespace
 
 // Takes groups in the order of their parts' texts: what is the same as in the group before is known
 // already.
 class DeliveredSums::Taking {
  public:
   explicit Taking(DeliveredSums& sums)
-      : sums_(sums),
-        charge_parts_(kColumnParts + sums.columns_.size()),
-        last_(charge_parts_ + kChargeParts) {}
+      : sums_(sums), charge_parts_(kColumnParts + sums.columns_.size()) {}
 
   absl::Status Add(const GroupTable::Row& row) {
-    const bool same_subject = Same(row, 0, charge_parts_) && any_;
     const size_t charge = charge_parts_;
-    if (!same_subject) {
-      PURSER_RETURN_IF_ERROR(FinishPeriod());
-      PURSER_RETURN_IF_ERROR(AddSubject(row));
+    if (row.same < charge) {
+      PURSER_RETURN_IF_ERROR(FinishSubject());
+      PURSER_RETURN_IF_ERROR(StartSubject(row));
     }
-    if (!same_subject || !Same(row, charge + kPeriodPart, charge + kServicePart)) {
+    if (row.same <= charge + kPeriodPart) {
       PURSER_RETURN_IF_ERROR(FinishPeriod());
       PURSER_ASSIGN_OR_RETURN(period_, DayOf(row.keys[charge + kPeriodPart]));
     }
     const bool negative = row.sums[0].IsNegative();
-    if (!any_ || negative != negative_ ||
-        !Same(row, charge + kServicePart, charge + kInvoicePart)) {
+    if (row.same < charge + kInvoicePart || negative != negative_) {
       PURSER_RETURN_IF_ERROR(FindItem(row, negative));
     }
-    if (!any_ || !Same(row, charge + kInvoicePart, charge + kDayPart)) {
-      invoice_ = sums_.texts_.NumberOf(row.keys[charge + kInvoicePart]);
+    if (row.same <= charge + kInvoicePart) {
+      invoice_ = sums_.invoices_.NumberOf(std::string(row.keys[charge + kInvoicePart]));
+      if (sums_.invoices_.size() > kMaxInvoices) {
+        return TooMany(kMaxInvoices, " invoices (kMaxInvoices)");
+      }
     }
     PURSER_ASSIGN_OR_RETURN(const absl::CivilDay day, DayOf(row.keys[charge + kDayPart]));
     months_[MonthOf(day)].push_back(
@@ -106,28 +125,19 @@ class DeliveredSums::Taking {
     const auto [days, added] = sums_.periods_.try_emplace(period_, day, day);
     days->second.first = std::min(days->second.first, day);
     days->second.second = std::max(days->second.second, day);
-    if (++sums_.size_ > kMaxRollups) return TooMany(kMaxRollups, " different sums (kMaxRollups)");
-    for (size_t part = 0; part < last_.size(); ++part) {
-      if (last_[part] != row.keys[part]) last_[part] = std::string(row.keys[part]);
+    if (++sums_.size_ > kMaxDeliverySums) {
+      return TooMany(kMaxDeliverySums, " different sums (kMaxDeliverySums)");
     }
-    any_ = true;
     return absl::OkStatus();
   }
 
   absl::Status Finish() {
-    PURSER_RETURN_IF_ERROR(FinishPeriod());
+    PURSER_RETURN_IF_ERROR(FinishSubject());
     for (uint32_t item = 0; item < items_.size(); ++item) sums_.items_.push_back(items_[item]);
     return absl::OkStatus();
   }
 
  private:
-  bool Same(const GroupTable::Row& row, size_t first, size_t end) const {
-    for (size_t part = first; part < end; ++part) {
-      if (last_[part] != row.keys[part]) return false;
-    }
-    return true;
-  }
-
   // There are few different days.
   absl::StatusOr<absl::CivilDay> DayOf(absl::string_view text) {
     const auto known = days_.find(text);
@@ -137,18 +147,18 @@ class DeliveredSums::Taking {
     return day;
   }
 
-  absl::Status AddSubject(const GroupTable::Row& row) {
+  absl::Status StartSubject(const GroupTable::Row& row) {
     Tags kept;
     for (size_t i = 0; i < sums_.columns_.size(); ++i) {
       const absl::string_view value = row.keys[kColumnParts + i].substr(0, kMaxColumnBytes);
       if (!value.empty()) kept[sums_.columns_[i]] = std::string(value);
     }
-    sums_.subjects_.push_back(
-        {std::string(row.keys[kResourcePart]), std::string(row.keys[kAccountPart]),
-         sums_.texts_.NumberOf(row.keys[kTagsPart]), sums_.texts_.NumberOf(TagsToJson(kept))});
-    if (sums_.subjects_.size() + sums_.texts_.size() <= kMaxDistinctTexts) return absl::OkStatus();
-    return TooMany(kMaxDistinctTexts,
-                   " different resources, tags and invoices (kMaxDistinctTexts)");
+    PutBytes(row.keys[kResourcePart], record_);
+    PutBytes(row.keys[kAccountPart], record_);
+    PutBytes(row.keys[kTagsPart], record_);
+    PutBytes(TagsToJson(kept), record_);
+    ++sums_.subjects_;
+    return absl::OkStatus();
   }
 
   absl::Status FindItem(const GroupTable::Row& row, bool negative) {
@@ -169,25 +179,25 @@ class DeliveredSums::Taking {
       const size_t count = facts.size();
       PURSER_RETURN_IF_ERROR(Normalise(facts));
       sums_.size_ -= count - facts.size();
-      const std::string encoded = EncodeFacts(facts);
-      if (sums_.pages_.empty() || sums_.pages_.back().size() + encoded.size() > kPageBytes) {
-        sums_.pages_.emplace_back().reserve(std::max(kPageBytes, encoded.size()));
-      }
-      std::string& page = sums_.pages_.back();
-      sums_.rows_.push_back(
-          {period_, static_cast<uint32_t>(sums_.subjects_.size() - 1), static_cast<uint32_t>(month),
-           static_cast<uint32_t>(sums_.pages_.size() - 1), static_cast<uint32_t>(page.size()),
-           static_cast<uint32_t>(page.size() + encoded.size())});
-      page += encoded;
+      PutNumber(static_cast<uint32_t>(period_ - absl::CivilDay()), record_);
+      PutNumber(static_cast<uint32_t>(month), record_);
+      PutBytes(EncodeFacts(facts), record_);
     }
     months_.clear();
     return absl::OkStatus();
   }
 
+  absl::Status FinishSubject() {
+    if (record_.empty()) return absl::OkStatus();
+    PURSER_RETURN_IF_ERROR(FinishPeriod());
+    PURSER_RETURN_IF_ERROR(sums_.spool_.Add(record_));
+    record_.clear();
+    return absl::OkStatus();
+  }
+
   DeliveredSums& sums_;
   const size_t charge_parts_;  // where they begin
-  bool any_ = false;
-  std::vector<std::string> last_;  // the parts of the group before
+  std::string record_;         // of the last subject
   absl::CivilDay period_;
   bool negative_ = false;
   uint32_t item_ = 0;
@@ -224,28 +234,30 @@ absl::Status DeliveredSums::Take(ScanResult& scanned) {
 }
 
 absl::Status DeliveredSums::ForEachSubject(const OnSubject& on_subject) const {
-  std::vector<DeliveredMonth> months;
-  for (size_t row = 0; row < rows_.size();) {
-    const uint32_t subject = rows_[row].subject;
-    months.clear();
-    for (; row < rows_.size() && rows_[row].subject == subject; ++row) {
-      const Row& at = rows_[row];
-      DeliveredMonth& month = months.emplace_back();
-      month.billing_period = at.period;
-      month.month = at.month;
+  DeliveredSubject subject;
+  uint32_t number = 0;
+  return spool_.ForEach([&](absl::string_view record) -> absl::Status {
+    bool whole = TakeText(record, &subject.resource_id) && TakeText(record, &subject.sub_account) &&
+                 TakeText(record, &subject.tags) && TakeText(record, &subject.columns);
+    size_t months = 0;
+    while (whole && !record.empty()) {
+      if (months == subject.months.size()) subject.months.emplace_back();
+      DeliveredMonth& at = subject.months[months++];
+      at.facts.clear();
+      uint32_t period, month;
+      absl::string_view facts;
+      whole =
+          TakeNumber(record, &period) && TakeNumber(record, &month) && TakeBytes(record, &facts);
+      if (!whole) break;
+      at.billing_period = absl::CivilDay() + static_cast<int32_t>(period);
+      at.month = month;
       PURSER_RETURN_IF_ERROR(
-          DecodeFacts(absl::string_view(pages_[at.page]).substr(at.begin, at.end - at.begin),
-                      [&](const Fact& fact) { month.facts.push_back(fact); }));
+          DecodeFacts(facts, [&](const Fact& fact) { at.facts.push_back(fact); }));
     }
-    PURSER_RETURN_IF_ERROR(on_subject(subject, months));
-  }
-  return absl::OkStatus();
-}
-
-size_t DeliveredSums::bytes() const {
-  size_t bytes = rows_.capacity() * sizeof(Row);
-  for (const std::string& page : pages_) bytes += page.capacity();
-  return bytes;
+    if (!whole) return absl::DataLossError("what a delivery was summed up to is damaged");
+    subject.months.resize(months);
+    return on_subject(number++, subject);
+  });
 }
 
 }  // namespace purser::costs

@@ -1,53 +1,44 @@
-// What a delivery's charges sum up to, by subject, in the form in which it is stored.
+// What a delivery's charges sum up to, by subject, in the form in which it is stored: a bounded
+// part of it in memory, however many subjects there are.
 #ifndef PURSER_COSTS_DELIVERED_SUMS_H_
 #define PURSER_COSTS_DELIVERED_SUMS_H_
 
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
-#include "absl/strings/string_view.h"
 #include "absl/time/civil_time.h"
 #include "costs/bill_scan.h"
 #include "costs/facts.h"
+#include "costs/numbers.h"
+#include "costs/spool.h"
 
 namespace purser::costs {
 
-inline constexpr size_t kMaxDistinctTexts = 5'000'000;  // subjects, tags and invoices of a delivery
-inline constexpr size_t kMaxColumnBytes = 1'024;        // kept of a column of a subject
-
-// Texts numbered by first appearance.
-class TextNumbers {
- public:
-  uint32_t NumberOf(absl::string_view text);
-  const std::string& TextOf(uint32_t number) const { return *texts_[number]; }
-  size_t size() const { return texts_.size(); }
-
- private:
-  absl::flat_hash_map<absl::string_view, uint32_t> numbers_;
-  std::vector<std::unique_ptr<const std::string>> texts_;
-};
-
-struct StoredSubject {
-  std::string resource_id;
-  std::string sub_account;
-  // Numbers of texts, both JSON: the tags and the kept columns.
-  uint32_t tags;
-  uint32_t columns;
-};
+inline constexpr size_t kMaxDeliverySums = 20'000'000;
+inline constexpr size_t kMaxInvoices = 1'000'000;  // of a delivery
+inline constexpr size_t kMaxColumnBytes = 1'024;   // kept of a column of a subject
+// Of a delivery's sums, beyond which they are in a temporary file.
+inline constexpr size_t kHeldSumsBytes = 8 << 20;
 
 // What a subject was charged in one month of one billing period. Of its facts, Fact::item is an
-// index into DeliveredSums::items, Fact::bill the number of a text, the invoice.
+// index into DeliveredSums::items, Fact::bill one into DeliveredSums::invoices.
 struct DeliveredMonth {
   absl::CivilDay billing_period;
   int64_t month = 0;        // of the charges' days, see MonthOf
   std::vector<Fact> facts;  // in the order of their keys, each once
+};
+
+struct DeliveredSubject {
+  std::string resource_id;
+  std::string sub_account;
+  std::string tags;                    // JSON
+  std::string columns;                 // JSON
+  std::vector<DeliveredMonth> months;  // in the order of billing periods, then months
 };
 
 // One thread.
@@ -60,14 +51,13 @@ class DeliveredSums {
 
   // Sets what a scan must read and sum for Take.
   void Want(ScanRequest& scan) const;
-  // Takes over what it read, once. RESOURCE_EXHAUSTED: more than kMaxRollups sums, kMaxItems items
-  // or kMaxDistinctTexts texts.
+  // Takes over what it read, once. RESOURCE_EXHAUSTED: more than kMaxDeliverySums sums, kMaxItems
+  // items or kMaxInvoices invoices.
   absl::Status Take(ScanResult& scanned);
 
-  // Each subject once, by its number: its months in the order of billing periods, then months.
-  // What is given is valid during the call; an error ends it.
-  using OnSubject =
-      std::function<absl::Status(uint32_t subject, const std::vector<DeliveredMonth>& months)>;
+  // Each subject once, numbered from 0 in the order in which they come. What is given is valid
+  // during the call; an error ends it.
+  using OnSubject = std::function<absl::Status(uint32_t number, const DeliveredSubject& subject)>;
   absl::Status ForEachSubject(const OnSubject& on_subject) const;
 
   // Billing periods, with the first and the last day of their charges.
@@ -75,31 +65,23 @@ class DeliveredSums {
     return periods_;
   }
   const std::vector<ChargeItem>& items() const { return items_; }
-  const std::vector<StoredSubject>& subjects() const { return subjects_; }
-  const TextNumbers& texts() const { return texts_; }  // of tags, columns and invoices
+  const Numbering<std::string>& invoices() const { return invoices_; }
 
-  size_t size() const { return size_; }  // how many sums there are
-  size_t bytes() const;                  // memory that holds them
+  size_t subjects() const { return subjects_; }  // how many there are
+  size_t size() const { return size_; }          // how many sums
+  // Memory that holds subjects and sums, and how much of them is in a file.
+  size_t bytes() const { return spool_.bytes(); }
+  size_t bytes_in_file() const { return spool_.written(); }
 
  private:
   class Taking;
-  // A subject's month: where its facts stand, encoded, in pages_.
-  struct Row {
-    absl::CivilDay period;
-    uint32_t subject;
-    uint32_t month;
-    uint32_t page;
-    uint32_t begin;
-    uint32_t end;
-  };
 
   const std::vector<std::string> columns_;
-  std::vector<Row> rows_;  // by subject, billing period, month
-  std::vector<std::string> pages_;
+  Spool spool_{kHeldSumsBytes};  // of subjects
   std::map<absl::CivilDay, std::pair<absl::CivilDay, absl::CivilDay>> periods_;
   std::vector<ChargeItem> items_;
-  std::vector<StoredSubject> subjects_;
-  TextNumbers texts_;
+  Numbering<std::string> invoices_;
+  uint32_t subjects_ = 0;
   size_t size_ = 0;
 };
 

@@ -134,9 +134,9 @@ absl::Status Delivery::AddBad(const std::string& path, const BadRow& row, Quaran
 // The money of all rows, summed while they were read, is the money of the groups.
 absl::Status Delivery::CheckControlTotals(const ScanResult& scanned) const {
   std::map<std::string, Sums> counted;
-  PURSER_RETURN_IF_ERROR(sums_.ForEachSubject([&](uint32_t /*subject*/,
-                                                  const auto& months) -> absl::Status {
-    for (const DeliveredMonth& month : months) {
+  PURSER_RETURN_IF_ERROR(sums_.ForEachSubject([&](uint32_t /*number*/,
+                                                  const auto& subject) -> absl::Status {
+    for (const DeliveredMonth& month : subject.months) {
       // Neighbours are mostly of one item.
       Sums* sum = nullptr;
       uint32_t item = 0;

@@ -16,6 +16,10 @@
 
 namespace purser::costs {
 
+// Of a delivery's groups while its files are read, see ScanRequest: sorting them takes half as much
+// again.
+inline constexpr size_t kDeliveryGroupBytes = 48 << 20;
+
 struct Sums {
   base::Decimal billed;
   base::Decimal effective;
@@ -31,7 +35,7 @@ class Delivery {
   // `extra_columns`: what is kept of a charge's subject beside kSubjectColumns; `duckdb_library`,
   // `group_bytes`: see ScanRequest.
   Delivery(const IngestRequest& request, const std::vector<std::string>& extra_columns,
-           std::string duckdb_library, size_t group_bytes = kScanGroupBytes);
+           std::string duckdb_library, size_t group_bytes = kDeliveryGroupBytes);
   Delivery(const Delivery&) = delete;
   Delivery& operator=(const Delivery&) = delete;
 

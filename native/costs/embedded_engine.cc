@@ -2,6 +2,7 @@
 #include <map>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "base/mutex.h"
 #include "base/status.h"
@@ -15,6 +16,9 @@
 
 namespace purser::costs {
 namespace {
+
+// Subjects held at once while all are decided of anew.
+constexpr size_t kDecidedTogether = 10'000;
 
 class EmbeddedEngine final : public Engine {
  public:
@@ -37,6 +41,9 @@ class EmbeddedEngine final : public Engine {
   absl::StatusOr<std::shared_ptr<const Numbers>> NumbersIn(store::Connection& connection);
   // A copy to add to inside a transaction.
   absl::StatusOr<Numbers> OwnNumbers(store::Connection& connection);
+  // Decides of these subjects and stores what is another; how many go elsewhere.
+  absl::StatusOr<int64_t> DecideAnew(const std::vector<KnownSubject>& subjects,
+                                     const Numbers& numbers);
   // Forgets what Options::keep_months says, as far as the source named its subjects.
   absl::Status ForgetOldMonths(store::Connection& connection, const std::string& source) const;
 
@@ -110,16 +117,32 @@ absl::Status EmbeddedEngine::ForgetOldMonths(store::Connection& connection,
 }
 
 absl::StatusOr<int64_t> EmbeddedEngine::Reallocate(const EntityGraph& graph) {
-  std::vector<KnownSubject> subjects;
-  std::shared_ptr<const Numbers> numbers;
-  PURSER_RETURN_IF_ERROR(
-      options_.database->Read([&](store::Connection& connection) -> absl::Status {
-        PURSER_ASSIGN_OR_RETURN(numbers, NumbersIn(connection));
-        return ForEachSubject(connection, [&](const KnownSubject& subject) {
-          subjects.push_back(subject);
+  int64_t moved = 0, last = 0;
+  // Some at a time: as long as not all are decided of, the store has the rules before, and a stop
+  // in between is taken up at the start.
+  while (true) {
+    std::vector<KnownSubject> subjects;
+    std::shared_ptr<const Numbers> numbers;
+    PURSER_RETURN_IF_ERROR(
+        options_.database->Read([&](store::Connection& connection) -> absl::Status {
+          PURSER_ASSIGN_OR_RETURN(numbers, NumbersIn(connection));
+          PURSER_ASSIGN_OR_RETURN(subjects, SubjectsAfter(connection, last, kDecidedTogether));
           return absl::OkStatus();
-        });
-      }));
+        }));
+    if (subjects.empty()) break;
+    last = subjects.back().id;
+    PURSER_ASSIGN_OR_RETURN(const int64_t moved_now, DecideAnew(subjects, *numbers));
+    moved += moved_now;
+  }
+  PURSER_RETURN_IF_ERROR(options_.database->Transact([&](store::Connection& connection) {
+    return SetState(connection, "allocation", options_.allocation->fingerprint());
+  }));
+  PURSER_RETURN_IF_ERROR(AllocateMonths(graph));
+  return moved;
+}
+
+absl::StatusOr<int64_t> EmbeddedEngine::DecideAnew(const std::vector<KnownSubject>& subjects,
+                                                   const Numbers& numbers) {
   std::vector<std::pair<int64_t, std::string>> changed;
   std::vector<int64_t> moved;
   for (const KnownSubject& subject : subjects) {
@@ -129,30 +152,24 @@ absl::StatusOr<int64_t> EmbeddedEngine::Reallocate(const EntityGraph& graph) {
         const Decisions decisions,
         Decisions::Make(*options_.allocation, *options_.resources,
                         {subject.resource_id, subject.sub_account, &tags, &columns}, subject.items,
-                        numbers->items));
+                        numbers.items));
     std::string text = decisions.ToText();
     if (text == subject.decisions) continue;
     PURSER_ASSIGN_OR_RETURN(const Decisions before, Decisions::Parse(subject.decisions));
     if (!decisions.SameEntities(before, subject.items)) moved.push_back(subject.id);
     changed.emplace_back(subject.id, std::move(text));
   }
-  std::set<int64_t> months;
-  PURSER_RETURN_IF_ERROR(
-      options_.database->Read([&](store::Connection& connection) -> absl::Status {
-        PURSER_ASSIGN_OR_RETURN(months, MonthsOf(connection, moved));
-        return absl::OkStatus();
-      }));
+  if (changed.empty()) return 0;
   PURSER_RETURN_IF_ERROR(
       options_.database->Transact([&](store::Connection& connection) -> absl::Status {
         PURSER_RETURN_IF_ERROR(StoreDecisions(connection, changed));
+        PURSER_ASSIGN_OR_RETURN(const std::set<int64_t> months, MonthsOf(connection, moved));
         for (const int64_t month : months) {
           PURSER_RETURN_IF_ERROR(SetMonthFingerprint(connection, month, ""));
         }
         // Which rule it was is an answer, too.
-        if (!changed.empty()) PURSER_RETURN_IF_ERROR(BumpDataVersion(connection));
-        return SetState(connection, "allocation", options_.allocation->fingerprint());
+        return BumpDataVersion(connection);
       }));
-  PURSER_RETURN_IF_ERROR(AllocateMonths(graph));
   return static_cast<int64_t>(moved.size());
 }
 

@@ -26,7 +26,7 @@ struct ReadDelivery {
   const IngestRequest& request;
   const IngestReport& report;
   const DeliveredSums& sums;
-  const std::vector<Decisions>& decisions;
+  const DecidedSubjects& decisions;
 };
 
 // Calls that write are made by one thread at a time; Read by any.

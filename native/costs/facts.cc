@@ -15,16 +15,17 @@ constexpr size_t kUsualBytes = 24;  // of a fact
 // How the three other costs of a fact are written, two bits each.
 enum Form : uint8_t { kZero = 0, kAsBilled = 1, kOwn = 2 };
 
-void PutVarint(uint64_t value, std::string& out) {
-  while (value >= 0x80) {
-    out.push_back(static_cast<char>(value | 0x80));
-    value >>= 7;
-  }
-  out.push_back(static_cast<char>(value));
+// More than a fact takes: an amount is written as if all its bytes were needed.
+constexpr size_t kMostBytes = 128;
+
+char* PutVarint(uint64_t value, char* out) {
+  for (; value >= 0x80; value >>= 7) *out++ = static_cast<char>(value | 0x80);
+  *out++ = static_cast<char>(value);
+  return out;
 }
 
 // Zigzag, then as many bytes as it takes behind their number.
-void PutAmount(base::Decimal amount, std::string& out) {
+char* PutAmount(base::Decimal amount, char* out) {
   const __int128 units = amount.units();
   unsigned __int128 bits = static_cast<unsigned __int128>(units) << 1;
   if (units < 0) bits = ~bits;
@@ -33,9 +34,10 @@ void PutAmount(base::Decimal amount, std::string& out) {
   };
   const uint64_t high = static_cast<uint64_t>(bits >> 64);
   const size_t size = high != 0 ? 8 + width(high) : width(static_cast<uint64_t>(bits));
-  out.push_back(static_cast<char>(size));
+  *out++ = static_cast<char>(size);
   // Little-endian, as every platform we build for.
-  out.append(reinterpret_cast<const char*>(&bits), size);
+  std::memcpy(out, &bits, sizeof bits);
+  return out + size;
 }
 
 Form FormOf(base::Decimal amount, base::Decimal billed) {
@@ -44,18 +46,20 @@ Form FormOf(base::Decimal amount, base::Decimal billed) {
 }
 
 void PutFact(const Fact& fact, std::string& out) {
-  PutVarint(fact.item, out);
-  PutVarint(fact.bill, out);
-  out.push_back(static_cast<char>(fact.day));
+  char bytes[kMostBytes];
+  char* end = PutVarint(fact.item, bytes);
+  end = PutVarint(fact.bill, end);
+  *end++ = static_cast<char>(fact.day);
   const Form effective = FormOf(fact.sums.effective, fact.sums.billed);
   const Form list = FormOf(fact.sums.list, fact.sums.billed);
   const Form contracted = FormOf(fact.sums.contracted, fact.sums.billed);
-  out.push_back(static_cast<char>(effective | list << 2 | contracted << 4));
-  PutVarint(static_cast<uint64_t>(fact.sums.charges), out);
-  PutAmount(fact.sums.billed, out);
-  if (effective == kOwn) PutAmount(fact.sums.effective, out);
-  if (list == kOwn) PutAmount(fact.sums.list, out);
-  if (contracted == kOwn) PutAmount(fact.sums.contracted, out);
+  *end++ = static_cast<char>(effective | list << 2 | contracted << 4);
+  end = PutVarint(static_cast<uint64_t>(fact.sums.charges), end);
+  end = PutAmount(fact.sums.billed, end);
+  if (effective == kOwn) end = PutAmount(fact.sums.effective, end);
+  if (list == kOwn) end = PutAmount(fact.sums.list, end);
+  if (contracted == kOwn) end = PutAmount(fact.sums.contracted, end);
+  out.append(bytes, static_cast<size_t>(end - bytes));
 }
 
 class Reader {

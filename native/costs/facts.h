@@ -89,8 +89,9 @@ class FactList {
   // Makes `facts` what was added, in that order.
   void Read(std::vector<Fact>& facts) const;
   bool empty() const { return bytes_.empty(); }
-  void Clear() { bytes_ = std::string(); }
+  void Clear() { std::string().swap(bytes_); }        // an assignment keeps the memory
   size_t bytes() const { return bytes_.capacity(); }  // memory in use
+  size_t size() const { return bytes_.size(); }       // of it, what was added
 
  private:
   std::string bytes_;

@@ -12,20 +12,14 @@ namespace purser::costs {
 namespace {
 
 // A group in a run: how many of its first parts are those of the group before, for each other part
-// its size and bytes, then the charges and the units of the sums.
-struct Group {
-  std::vector<std::string> keys;
-  std::vector<__int128> units;
-  int64_t charges = 0;
-};
-
-template <typename T>
-bool WriteOne(std::FILE* file, const T& value) {
-  return std::fwrite(&value, sizeof value, 1, file) == 1;
+// its size and bytes, then the charges and the units of the sums. A run is one thread's at a time,
+// and a piece of it small: without the locks of a file it is written and read in a third of the
+// time.
+bool Write(std::FILE* file, const void* bytes, size_t size) {
+  return fwrite_unlocked(bytes, 1, size, file) == size;
 }
-template <typename T>
-bool ReadOne(std::FILE* file, T* value) {
-  return std::fread(value, sizeof *value, 1, file) == 1;
+bool Read(std::FILE* file, void* bytes, size_t size) {
+  return fread_unlocked(bytes, 1, size, file) == size;
 }
 
 absl::Status CannotWrite() {
@@ -35,24 +29,140 @@ absl::Status CannotRead() {
   return base::ErrnoStatus(errno, "read groups back from a temporary file");
 }
 
-// False at the end. `group` is the one before.
-absl::StatusOr<bool> ReadGroup(std::FILE* file, Group& group) {
-  uint32_t same, size;
-  if (!ReadOne(file, &same)) {
-    if (std::feof(file) != 0) return false;
+// The next group of a run.
+struct Next {
+  uint32_t same = 0;  // how many of its first parts are those of the group before
+  std::vector<std::string> keys;
+  std::vector<__int128> sums;  // the charges, then the units of the sums
+};
+
+// False at the end. `next` is the one before.
+absl::StatusOr<bool> Advance(std::FILE* file, Next& next) {
+  if (!Read(file, &next.same, sizeof next.same)) {
+    if (feof_unlocked(file) != 0) return false;
     return CannotRead();
   }
-  for (size_t part = same; part < group.keys.size(); ++part) {
-    if (!ReadOne(file, &size)) return CannotRead();
-    group.keys[part].resize(size);
-    if (std::fread(group.keys[part].data(), 1, size, file) != size) return CannotRead();
+  for (size_t part = next.same; part < next.keys.size(); ++part) {
+    uint32_t size;
+    if (!Read(file, &size, sizeof size)) return CannotRead();
+    next.keys[part].resize(size);
+    if (!Read(file, next.keys[part].data(), size)) return CannotRead();
   }
-  if (!ReadOne(file, &group.charges)) return CannotRead();
-  for (__int128& units : group.units) {
-    if (!ReadOne(file, &units)) return CannotRead();
-  }
+  if (!Read(file, next.sums.data(), next.sums.size() * sizeof(__int128))) return CannotRead();
   return true;
 }
+
+// The first part from `part` on in which the two differ; how many parts there are when in none.
+size_t FirstDifferent(const std::vector<std::string>& a, const std::vector<std::string>& b,
+                      size_t part) {
+  while (part < a.size() && a[part] == b[part]) ++part;
+  return part;
+}
+
+// Gives the groups of sorted runs in their order, equal ones added together.
+class Merge {
+ public:
+  Merge(std::vector<std::FILE*> runs, size_t parts, size_t measures) : runs_(std::move(runs)) {
+    for (size_t run = 0; run < runs_.size(); ++run) {
+      next_.push_back({0, std::vector<std::string>(parts), std::vector<__int128>(1 + measures)});
+    }
+    last_.resize(parts);
+    row_.sums.resize(measures);
+    row_.keys.resize(parts);
+  }
+
+  absl::Status Run(const std::function<absl::Status(const GroupTable::Row&)>& on_row) {
+    for (size_t run = 0; run < runs_.size(); ++run) {
+      std::rewind(runs_[run]);
+      PURSER_RETURN_IF_ERROR(AdvanceOther(run));
+    }
+    while (!heap_.empty()) {
+      lead_ = Take();
+      // The groups that `lead_` gives now are written before all others of the heap, as long as it
+      // has the smallest.
+      Next& lead = next_[lead_];
+      row_.same = any_ ? FirstDifferent(lead.keys, last_, 0) : 0;
+      size_t shared = heap_.empty() ? 0 : FirstDifferent(lead.keys, next_[heap_.front()].keys, 0);
+      while (true) {
+        if (!heap_.empty() && shared == last_.size()) {
+          PURSER_RETURN_IF_ERROR(AddEqual());
+          shared = heap_.empty() ? 0 : FirstDifferent(lead.keys, next_[heap_.front()].keys, 0);
+        }
+        PURSER_RETURN_IF_ERROR(Tell(on_row));
+        PURSER_ASSIGN_OR_RETURN(const bool more, Advance(runs_[lead_], lead));
+        if (!more) break;
+        row_.same = lead.same;
+        if (heap_.empty()) continue;
+        // The group before was less than the heap's first, from which it differed in the part
+        // `shared` and in none before: so is one that changed later parts only, and one that
+        // changed an earlier part is not.
+        if (lead.same > shared) continue;
+        const std::vector<std::string>& first = next_[heap_.front()].keys;
+        shared = FirstDifferent(lead.keys, first, lead.same);
+        if (shared < first.size() && lead.keys[shared] > first[shared]) {
+          Push(lead_);
+          break;
+        }
+      }
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  bool Later(size_t a, size_t b) const { return next_[a].keys > next_[b].keys; }
+  void Push(size_t run) {
+    heap_.push_back(run);
+    std::push_heap(heap_.begin(), heap_.end(), [&](size_t a, size_t b) { return Later(a, b); });
+  }
+  size_t Take() {
+    std::pop_heap(heap_.begin(), heap_.end(), [&](size_t a, size_t b) { return Later(a, b); });
+    const size_t run = heap_.back();
+    heap_.pop_back();
+    return run;
+  }
+  absl::Status AdvanceOther(size_t run) {
+    PURSER_ASSIGN_OR_RETURN(const bool more, Advance(runs_[run], next_[run]));
+    if (more) Push(run);
+    return absl::OkStatus();
+  }
+
+  // Adds what other runs have of the leading one's group.
+  absl::Status AddEqual() {
+    Next& lead = next_[lead_];
+    while (!heap_.empty() && next_[heap_.front()].keys == lead.keys) {
+      const size_t run = Take();
+      for (size_t i = 0; i < lead.sums.size(); ++i) {
+        if (__builtin_add_overflow(lead.sums[i], next_[run].sums[i], &lead.sums[i])) {
+          return absl::OutOfRangeError("a sum of costs does not fit into ±170141183460469231731");
+        }
+      }
+      PURSER_RETURN_IF_ERROR(AdvanceOther(run));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Tell(const std::function<absl::Status(const GroupTable::Row&)>& on_row) {
+    const Next& lead = next_[lead_];
+    for (size_t part = row_.same; part < last_.size(); ++part) {
+      last_[part] = lead.keys[part];
+      row_.keys[part] = last_[part];
+    }
+    any_ = true;
+    row_.charges = static_cast<int64_t>(lead.sums[0]);
+    for (size_t i = 0; i < row_.sums.size(); ++i) {
+      row_.sums[i] = base::Decimal::FromUnits(lead.sums[1 + i]);
+    }
+    return on_row(row_);
+  }
+
+  const std::vector<std::FILE*> runs_;
+  std::vector<Next> next_;    // by run
+  std::vector<size_t> heap_;  // runs but the leading one, the smallest next group first
+  size_t lead_ = 0;
+  bool any_ = false;               // whether a row was told
+  std::vector<std::string> last_;  // its keys
+  GroupTable::Row row_;
+};
 
 }  // namespace
 
@@ -64,19 +174,18 @@ absl::Status GroupRuns::Add(const GroupTable& table) {
   File file(std::tmpfile());
   if (file == nullptr) return CannotWrite();
   std::FILE* const to = file.get();
-  std::vector<absl::string_view> last;  // valid as long as the table
+  std::vector<__int128> sums(1 + measures_);
   PURSER_RETURN_IF_ERROR(table.ForEachSorted([&](const GroupTable::Row& row) -> absl::Status {
-    uint32_t same = 0;
-    while (same < last.size() && last[same] == row.keys[same]) ++same;
-    last = row.keys;
-    bool good = WriteOne(to, same);
-    for (size_t part = same; part < row.keys.size(); ++part) {
+    const auto same = static_cast<uint32_t>(row.same);
+    bool good = Write(to, &same, sizeof same);
+    for (size_t part = row.same; part < row.keys.size(); ++part) {
       const absl::string_view key = row.keys[part];
-      good = good && WriteOne(to, static_cast<uint32_t>(key.size())) &&
-             std::fwrite(key.data(), 1, key.size(), to) == key.size();
+      const auto size = static_cast<uint32_t>(key.size());
+      good = good && Write(to, &size, sizeof size) && Write(to, key.data(), size);
     }
-    good = good && WriteOne(to, row.charges);
-    for (const base::Decimal sum : row.sums) good = good && WriteOne(to, sum.units());
+    sums[0] = row.charges;
+    for (size_t i = 0; i < measures_; ++i) sums[1 + i] = row.sums[i].units();
+    good = good && Write(to, sums.data(), sums.size() * sizeof(__int128));
     return good ? absl::OkStatus() : CannotWrite();
   }));
   if (std::fflush(to) != 0) return CannotWrite();
@@ -86,53 +195,9 @@ absl::Status GroupRuns::Add(const GroupTable& table) {
 
 absl::Status GroupRuns::ForEachSorted(
     const std::function<absl::Status(const GroupTable::Row&)>& on_row) {
-  std::vector<Group> next(runs_.size());
-  std::vector<size_t> heap;  // runs by their next group, the smallest on top
-  const auto later = [&](size_t a, size_t b) { return next[a].keys > next[b].keys; };
-  const auto advance = [&](size_t run) -> absl::Status {
-    PURSER_ASSIGN_OR_RETURN(const bool more, ReadGroup(runs_[run].get(), next[run]));
-    if (!more) return absl::OkStatus();
-    heap.push_back(run);
-    std::push_heap(heap.begin(), heap.end(), later);
-    return absl::OkStatus();
-  };
-  for (size_t run = 0; run < runs_.size(); ++run) {
-    next[run].keys.resize(parts_);
-    next[run].units.resize(measures_);
-    std::rewind(runs_[run].get());
-    PURSER_RETURN_IF_ERROR(advance(run));
-  }
-  Group group;
-  GroupTable::Row row;
-  row.sums.resize(measures_);
-  while (!heap.empty()) {
-    const auto take = [&] {
-      std::pop_heap(heap.begin(), heap.end(), later);
-      const size_t run = heap.back();
-      heap.pop_back();
-      return run;
-    };
-    size_t run = take();
-    group = next[run];
-    PURSER_RETURN_IF_ERROR(advance(run));
-    while (!heap.empty() && next[heap.front()].keys == group.keys) {
-      run = take();
-      group.charges += next[run].charges;
-      for (size_t i = 0; i < measures_; ++i) {
-        if (__builtin_add_overflow(group.units[i], next[run].units[i], &group.units[i])) {
-          return absl::OutOfRangeError("a sum of costs does not fit into ±170141183460469231731");
-        }
-      }
-      PURSER_RETURN_IF_ERROR(advance(run));
-    }
-    row.keys.assign(group.keys.begin(), group.keys.end());
-    row.charges = group.charges;
-    for (size_t i = 0; i < measures_; ++i) {
-      row.sums[i] = base::Decimal::FromUnits(group.units[i]);
-    }
-    PURSER_RETURN_IF_ERROR(on_row(row));
-  }
-  return absl::OkStatus();
+  std::vector<std::FILE*> runs;
+  for (const File& run : runs_) runs.push_back(run.get());
+  return Merge(std::move(runs), parts_, measures_).Run(on_row);
 }
 
 }  // namespace purser::costs

@@ -356,6 +356,7 @@ absl::Status GroupTable::ForEachSorted(
   Row row;
   row.keys.resize(parts_.size());
   row.sums.resize(measures_);
+  std::vector<uint32_t> codes(parts_.size(), ~uint32_t{0});  // of the row before
   for (size_t i = 0; i < groups_; ++i) {
     constexpr size_t kAhead = 16;  // records on their way from memory
     if (i + kAhead < groups_) {
@@ -363,8 +364,12 @@ absl::Status GroupTable::ForEachSorted(
       for (size_t word = 0; word < stride_; word += kLineWords) __builtin_prefetch(later + word);
     }
     const uint64_t* const record = Record(order[i].index);
+    row.same = parts_.size();
     for (size_t part = 0; part < parts_.size(); ++part) {
-      row.keys[part] = parts_[part].TextOf(CodeIn(record, fields_[part]));
+      const uint32_t code = CodeIn(record, fields_[part]);
+      if (code == codes[part]) continue;
+      row.same = std::min(row.same, part);
+      row.keys[part] = parts_[part].TextOf(codes[part] = code);
     }
     row.charges = static_cast<int64_t>(record[words_]);
     for (size_t measure = 0; measure < measures_; ++measure) {

@@ -44,6 +44,7 @@ class GroupTable {
   absl::Status Merge(const GroupTable& other);
 
   struct Row {
+    size_t same = 0;  // how many of the first parts are those of the row before
     std::vector<absl::string_view> keys;
     std::vector<base::Decimal> sums;
     int64_t charges = 0;

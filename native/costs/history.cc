@@ -165,68 +165,8 @@ absl::Status CheckDimensions(const std::vector<Dimension>& group_by) {
 
 }  // namespace
 
-absl::Status ReplaceRows(store::Connection& connection, const std::string& source,
-                         absl::CivilDay period, int64_t ingest, const PeriodRows& rows,
-                         std::set<int64_t>& months) {
-  const std::string day = DayText(period);
-  PURSER_ASSIGN_OR_RETURN(
-      const store::Rows stored,
-      connection.Query("SELECT 1 FROM cost_periods WHERE source = $1 AND billing_period = $2",
-                       {source, day}));
-  const bool first = stored.empty();
-  // Kept until the statement that reads them ended.
-  std::vector<std::pair<RowKey, std::string>> replaced;
-  std::set<RowKey> known;
-  PURSER_RETURN_IF_ERROR(connection.ForEach(
-      "SELECT month, subject, facts FROM cost_facts WHERE source = $1 AND billing_period = $2",
-      {source, day}, [&](const store::Row& row) {
-        const RowKey key{row.Int(0), row.Int(1)};
-        known.insert(key);
-        const auto found = rows.find(key);
-        if (found == rows.end() || found->second != row.Text(2)) {
-          replaced.emplace_back(key, row.Text(2));
-        }
-        return absl::OkStatus();
-      }));
-  const auto remember = [&](const RowKey& key, std::string facts) -> absl::Status {
-    months.insert(key.first);
-    if (first) return absl::OkStatus();
-    return connection.ExecuteLater(
-        "INSERT INTO cost_replaced_facts (ingest, billing_period, month, subject, facts) "
-        "VALUES ($1, $2, $3, $4, $5)",
-        {ingest, day, key.first, key.second, store::Blob{std::move(facts)}});
-  };
-  for (auto& [key, facts] : replaced) {
-    PURSER_RETURN_IF_ERROR(remember(key, std::move(facts)));
-    const auto found = rows.find(key);
-    if (found == rows.end()) {
-      PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
-          "DELETE FROM cost_facts WHERE source = $1 AND billing_period = $2 AND month = $3 "
-          "AND subject = $4",
-          {source, day, key.first, key.second}));
-    } else {
-      PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
-          "UPDATE cost_facts SET facts = $5 WHERE source = $1 AND billing_period = $2 "
-          "AND month = $3 AND subject = $4",
-          {source, day, key.first, key.second, store::Blob{found->second}}));
-    }
-  }
-  for (const auto& [key, facts] : rows) {
-    if (known.contains(key)) continue;
-    PURSER_RETURN_IF_ERROR(remember(key, ""));
-    PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
-        "INSERT INTO cost_facts (source, billing_period, month, subject, facts) "
-        "VALUES ($1, $2, $3, $4, $5)",
-        {source, day, key.first, key.second, store::Blob{facts}}));
-  }
-  return first ? absl::OkStatus()
-               : connection.ExecuteLater(
-                     "UPDATE cost_totals SET kept = 1 WHERE ingest = $1 AND billing_period = $2",
-                     {ingest, day});
-}
-
-absl::Status ForgetReplaced(store::Connection& connection, const std::string& source,
-                            absl::CivilDay period, int keep) {
+absl::StatusOr<bool> ForgetReplaced(store::Connection& connection, const std::string& source,
+                                    absl::CivilDay period, int keep) {
   const std::string day = DayText(period);
   std::vector<int64_t> kept;
   PURSER_RETURN_IF_ERROR(connection.ForEach(
@@ -244,7 +184,7 @@ absl::Status ForgetReplaced(store::Connection& connection, const std::string& so
         "UPDATE cost_totals SET kept = 0 WHERE ingest = $1 AND billing_period = $2",
         {kept[i], day}));
   }
-  return absl::OkStatus();
+  return kept.size() > static_cast<size_t>(std::max(keep, 0));
 }
 
 absl::StatusOr<int64_t> ForgetMonths(store::Connection& connection, int64_t first) {

@@ -24,19 +24,10 @@
 
 namespace purser::costs {
 
-// Facts of one billing period, encoded, by the month of their days and the subject's id.
-using PeriodRows = std::map<std::pair<int64_t, int64_t>, std::string>;
-
-// Makes `rows` what is stored of the source's billing period and remembers what stood there under
-// `ingest`, unless it is the period's first delivery. Adds the months whose facts changed. Runs
-// inside the caller's transaction.
-absl::Status ReplaceRows(store::Connection& connection, const std::string& source,
-                         absl::CivilDay period, int64_t ingest, const PeriodRows& rows,
-                         std::set<int64_t>& months);
-
-// Forgets what all but the last `keep` deliveries of the source's billing period replaced.
-absl::Status ForgetReplaced(store::Connection& connection, const std::string& source,
-                            absl::CivilDay period, int keep);
+// Forgets what all but the last `keep` deliveries of the source's billing period replaced; whether
+// there was anything.
+absl::StatusOr<bool> ForgetReplaced(store::Connection& connection, const std::string& source,
+                                    absl::CivilDay period, int keep);
 
 // Forgets all months before `first`: what was read, what allocation made of it, and the deliveries.
 // Returns how many months went.

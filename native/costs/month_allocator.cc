@@ -12,6 +12,9 @@
 namespace purser::costs {
 namespace {
 
+// Bytes of an entity's facts; much more than most have.
+constexpr size_t kFirstAddedUp = 1 << 20;
+
 // Entities that stand for what belongs to nobody.
 bool IsNobody(absl::string_view ref) {
   return ref == kUnallocated || absl::StartsWith(ref, kSharedPrefix) ||
@@ -32,8 +35,20 @@ uint32_t MonthAllocator::PlaceOf(const std::string& entity_ref) {
   if (added) {
     refs_.push_back(entity_ref);
     facts_.emplace_back();
+    add_up_at_.push_back(kFirstAddedUp);
   }
   return at->second;
+}
+
+void MonthAllocator::AddUp(uint32_t place) {
+  std::vector<Fact> facts;
+  facts_[place].Read(facts);
+  // A sum that does not fit is told by Normalise, which meets it again.
+  if (costs::Normalise(facts).ok()) {
+    facts_[place].Clear();
+    facts_[place].Add(facts);
+  }
+  add_up_at_[place] = std::max(kFirstAddedUp, 2 * facts_[place].size());
 }
 
 absl::Status MonthAllocator::Split() {
@@ -236,45 +251,55 @@ void MonthAllocator::FindMembers() {
 }
 
 absl::Status MonthAllocator::RollUp(const OnNode& on_node) {
+  if (members_.empty()) return absl::OkStatus();
   std::vector<Fact> facts;
+  FactSums all;
+  size_t places = 0;
   for (uint32_t place = 0; place < refs_.size(); ++place) {
     if (facts_[place].empty()) continue;
+    ++places;
     facts_[place].Read(facts);
+    PURSER_RETURN_IF_ERROR(all.Add(facts));
     PURSER_RETURN_IF_ERROR(
         on_node(numbers_.nodes.NumberOf({NodeKind::kEntity, refs_[place]}), facts));
   }
+  const std::vector<Fact> total = all.InOrder();
+  PURSER_RETURN_IF_ERROR(on_node(numbers_.nodes.NumberOf({NodeKind::kTotal, ""}), total));
   for (const auto& [kind, members] : members_) {
     if (kind == NodeKind::kOwner) continue;
-    for (const auto& [name, places] : members) {
-      FactSums sums;
-      for (const uint32_t place : places) {
-        facts_[place].Read(facts);
-        PURSER_RETURN_IF_ERROR(sums.Add(facts));
+    for (const auto& [name, of_member] : members) {
+      const uint32_t node = numbers_.nodes.NumberOf({kind, name});
+      // Where nobody says what product it is, all are of the one without a name.
+      if (of_member.size() == places) {
+        PURSER_RETURN_IF_ERROR(on_node(node, total));
+        continue;
       }
-      PURSER_RETURN_IF_ERROR(on_node(numbers_.nodes.NumberOf({kind, name}), sums.InOrder()));
+      PURSER_ASSIGN_OR_RETURN(facts, SumOf(of_member));
+      PURSER_RETURN_IF_ERROR(on_node(node, facts));
     }
   }
   return RollUpOwners(on_node);
 }
 
-// Owners, and by their sums the groups above them and everything.
+absl::StatusOr<std::vector<Fact>> MonthAllocator::SumOf(const std::vector<uint32_t>& places) const {
+  FactSums sums;
+  std::vector<Fact> facts;
+  for (const uint32_t place : places) {
+    facts_[place].Read(facts);
+    PURSER_RETURN_IF_ERROR(sums.Add(facts));
+  }
+  return sums.InOrder();
+}
+
+// Owners, and by their sums the groups above them.
 absl::Status MonthAllocator::RollUpOwners(const OnNode& on_node) {
-  if (members_.empty()) return absl::OkStatus();
   std::map<std::string, FactList> owners;
   std::vector<Fact> facts;
-  FactSums total;
   for (const auto& [owner, places] : members_[NodeKind::kOwner]) {
-    FactSums sums;
-    for (const uint32_t place : places) {
-      facts_[place].Read(facts);
-      PURSER_RETURN_IF_ERROR(sums.Add(facts));
-    }
-    facts = sums.InOrder();
+    PURSER_ASSIGN_OR_RETURN(facts, SumOf(places));
     PURSER_RETURN_IF_ERROR(on_node(numbers_.nodes.NumberOf({NodeKind::kOwner, owner}), facts));
-    PURSER_RETURN_IF_ERROR(total.Add(facts));
     owners[owner].Add(facts);
   }
-  PURSER_RETURN_IF_ERROR(on_node(numbers_.nodes.NumberOf({NodeKind::kTotal, ""}), total.InOrder()));
   for (const auto& [group, below] : owners_of_) {
     FactSums sums;
     for (const std::string& owner : below) {

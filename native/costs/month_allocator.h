@@ -9,6 +9,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "costs/allocation.h"
 #include "costs/entity_graph.h"
 #include "costs/numbers.h"
@@ -31,6 +32,7 @@ class MonthAllocator {
   void Add(uint32_t place, const Fact& fact) {
     facts_[place].Add(fact);
     added_.Add(fact);
+    if (facts_[place].size() > add_up_at_[place]) AddUp(place);
   }
 
   // Splits the pools, and numbers in `numbers` whatever RollUp tells. INTERNAL when the sum of what
@@ -73,9 +75,12 @@ class MonthAllocator {
   std::vector<Part> PartsOf(const Pool& pool, const std::string& currency, size_t direct_places);
   bool TakesPart(const Pool& pool, const std::string& ref) const;
   absl::Status SplitFact(const Fact& fact, const std::vector<Part>& parts);
+  // Adds up what an entity got of many subjects, so that there is no more of it than is stored.
+  void AddUp(uint32_t place);
   // Puts each place's facts in order, each key once, and sums them.
   absl::Status Normalise(BillSums& sums);
   void FindMembers();
+  absl::StatusOr<std::vector<Fact>> SumOf(const std::vector<uint32_t>& places) const;
   absl::Status RollUpOwners(const OnNode& on_node);
 
   const Allocation& allocation_;
@@ -84,7 +89,8 @@ class MonthAllocator {
   Numbers& numbers_;
   absl::flat_hash_map<std::string, uint32_t> places_;
   std::vector<std::string> refs_;
-  std::vector<FactList> facts_;  // by place
+  std::vector<FactList> facts_;    // by place
+  std::vector<size_t> add_up_at_;  // by place: when it has this many bytes
   BillSums added_;
   std::map<NodeKind, Members> members_;  // of owners, systems, domains, products, environments
   // Owners by group, those of groups below among them.

@@ -1,20 +1,19 @@
 #include "costs/rollups.h"
 
-#include <algorithm>
+#include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "base/hash.h"
 #include "base/status.h"
+#include "costs/delivery_writer.h"
 #include "costs/history.h"
 #include "costs/rank.h"
 #include "json/json.h"
 
 namespace purser::costs {
-namespace {
 
 std::string ItemsToText(const std::set<uint32_t>& items) { return absl::StrJoin(items, ","); }
 
@@ -28,99 +27,12 @@ absl::StatusOr<std::set<uint32_t>> ItemsFromText(absl::string_view text) {
   return items;
 }
 
-// A subject of the source as it is stored.
-struct Stored {
-  int64_t id;
-  std::string items;
-  std::string decisions;
-};
-
-absl::StatusOr<absl::flat_hash_map<std::string, Stored>> StoredSubjects(
-    store::Connection& connection, const std::string& source) {
-  absl::flat_hash_map<std::string, Stored> subjects;
-  PURSER_RETURN_IF_ERROR(connection.ForEach(
-      "SELECT subject_key, id, items, decisions FROM cost_subjects WHERE source = $1", {source},
-      [&](const store::Row& row) {
-        subjects.emplace(row.Text(0), Stored{row.Int(1), row.Text(2), row.Text(3)});
-        return absl::OkStatus();
-      }));
-  return subjects;
-}
-
-// Writes the subjects that a delivery names, one after the other.
-class SubjectWriter {
- public:
-  // `item_numbers`: the store's, of the delivery's items. All arguments outlive it.
-  SubjectWriter(store::Connection& connection, const std::string& source, const DeliveredSums& sums,
-                const std::vector<Decisions>& decisions, const std::vector<uint32_t>& item_numbers)
-      : connection_(connection),
-        source_(source),
-        sums_(sums),
-        decisions_(decisions),
-        item_numbers_(item_numbers) {}
-
-  absl::Status Start() {
-    PURSER_ASSIGN_OR_RETURN(next_, NextId(connection_, "cost_subjects"));
-    PURSER_ASSIGN_OR_RETURN(stored_, StoredSubjects(connection_, source_));
-    return absl::OkStatus();
-  }
-
-  // The id of the delivery's subject `number`, which has charges of these items.
-  absl::StatusOr<int64_t> Write(uint32_t number, const std::set<uint32_t>& items) {
-    const StoredSubject& subject = sums_.subjects()[number];
-    const std::string key = SubjectKey(subject, sums_.texts());
-    const Decisions renumbered = decisions_[number].Renumbered(item_numbers_);
-    const auto found = stored_.find(key);
-    if (found == stored_.end()) {
-      PURSER_RETURN_IF_ERROR(connection_.ExecuteLater(
-          "INSERT INTO cost_subjects (id, source, subject_key, resource_id, sub_account, tags, "
-          "columns, items, decisions) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-          {next_, source_, key, subject.resource_id, subject.sub_account,
-           sums_.texts().TextOf(subject.tags), sums_.texts().TextOf(subject.columns),
-           ItemsToText(items), renumbered.ToText()}));
-      return next_++;
-    }
-    // What other periods hold of the subject stays in force.
-    const Stored& before = found->second;
-    PURSER_ASSIGN_OR_RETURN(std::set<uint32_t> all, ItemsFromText(before.items));
-    PURSER_ASSIGN_OR_RETURN(const Decisions decided, Decisions::Parse(before.decisions));
-    Decisions known = decided;
-    known.Update(renumbered);
-    if (!known.SameEntities(decided, all)) moved_.push_back(before.id);
-    all.insert(items.begin(), items.end());
-    const std::string all_items = ItemsToText(all);
-    const std::string all_decisions = known.ToText();
-    if (all_items != before.items || all_decisions != before.decisions) {
-      PURSER_RETURN_IF_ERROR(connection_.ExecuteLater(
-          "UPDATE cost_subjects SET items = $2, decisions = $3 WHERE id = $1",
-          {before.id, all_items, all_decisions}));
-    }
-    return before.id;
-  }
-
-  // Those whose charges, of whichever month, go elsewhere than before.
-  const std::vector<int64_t>& moved() const { return moved_; }
-
- private:
-  store::Connection& connection_;
-  const std::string& source_;
-  const DeliveredSums& sums_;
-  const std::vector<Decisions>& decisions_;
-  const std::vector<uint32_t>& item_numbers_;
-  int64_t next_ = 0;
-  absl::flat_hash_map<std::string, Stored> stored_;
-  std::vector<int64_t> moved_;
-};
-
-}  // namespace
-
 std::string DayText(absl::CivilDay day) { return absl::FormatCivilTime(day); }
 
-std::string SubjectKey(const StoredSubject& subject, const TextNumbers& texts) {
+std::string SubjectKey(const DeliveredSubject& subject) {
   return base::Sha256Hex(
       absl::StrJoin({absl::string_view(subject.resource_id), absl::string_view(subject.sub_account),
-                     absl::string_view(texts.TextOf(subject.tags)),
-                     absl::string_view(texts.TextOf(subject.columns))},
+                     absl::string_view(subject.tags), absl::string_view(subject.columns)},
                     absl::string_view("\0", 1)));
 }
 
@@ -176,57 +88,25 @@ absl::StatusOr<bool> IsStored(store::Connection& connection, absl::string_view s
 
 absl::StatusOr<std::set<int64_t>> StoreDelivery(
     store::Connection& connection, const IngestRequest& request, const IngestReport& report,
-    const DeliveredSums& sums, const std::vector<Decisions>& decisions, int keep_deliveries,
+    const DeliveredSums& sums, const DecidedSubjects& decisions, int keep_deliveries,
     Numbers& numbers, absl::Time now) {
   PURSER_ASSIGN_OR_RETURN(const int64_t ingest, NextId(connection, "cost_ingests"));
   PURSER_RETURN_IF_ERROR(StoreIngest(connection, request, report, ingest, now));
-  std::vector<uint32_t> item_numbers;
-  for (const ChargeItem& item : sums.items()) {
-    item_numbers.push_back(numbers.items.NumberOf(item));
-  }
-  SubjectWriter writer(connection, request.source, sums, decisions, item_numbers);
-  PURSER_RETURN_IF_ERROR(writer.Start());
-  std::map<absl::CivilDay, PeriodRows> periods;
-  std::vector<Fact> facts;
-  std::vector<std::string> encoded;
-  PURSER_RETURN_IF_ERROR(
-      sums.ForEachSubject([&](uint32_t number, const auto& months_of) -> absl::Status {
-        std::set<uint32_t> items;
-        encoded.clear();
-        for (const DeliveredMonth& month : months_of) {
-          facts = month.facts;
-          // Neighbours are mostly of one item and one bill.
-          uint32_t item = kMaxItems, invoice = UINT32_MAX, bill = 0;
-          for (Fact& fact : facts) {
-            if (fact.item != item) items.insert(item_numbers[item = fact.item]);
-            if (fact.bill != invoice) {
-              bill = numbers.bills.NumberOf({request.source, month.billing_period,
-                                             sums.subjects()[number].sub_account,
-                                             sums.texts().TextOf(invoice = fact.bill)});
-            }
-            fact.item = item_numbers[item];
-            fact.bill = bill;
-          }
-          PURSER_RETURN_IF_ERROR(Normalise(facts));
-          encoded.push_back(EncodeFacts(facts));
-        }
-        PURSER_ASSIGN_OR_RETURN(const int64_t id, writer.Write(number, items));
-        for (size_t i = 0; i < encoded.size(); ++i) {
-          periods[months_of[i].billing_period].emplace(std::pair(months_of[i].month, id),
-                                                       std::move(encoded[i]));
-        }
-        return absl::OkStatus();
-      }));
+  DeliveryWriter writer(connection, request.source, ingest, sums, decisions, numbers);
+  PURSER_RETURN_IF_ERROR(writer.Write());
   PURSER_RETURN_IF_ERROR(numbers.Store(connection));
   // What stands in other billing periods of a subject that goes elsewhere goes there, too.
   PURSER_ASSIGN_OR_RETURN(std::set<int64_t> months, MonthsOf(connection, writer.moved()));
-  for (const auto& [period, encoded] : periods) {
-    PURSER_RETURN_IF_ERROR(
-        ReplaceRows(connection, request.source, period, ingest, encoded, months));
-    PURSER_RETURN_IF_ERROR(ForgetReplaced(connection, request.source, period, keep_deliveries));
+  months.insert(writer.months().begin(), writer.months().end());
+  bool removed = writer.removed();
+  for (const auto& [period, days] : sums.periods()) {
+    PURSER_ASSIGN_OR_RETURN(const bool forgotten,
+                            ForgetReplaced(connection, request.source, period, keep_deliveries));
+    removed = removed || forgotten;
   }
   PURSER_RETURN_IF_ERROR(StorePeriods(connection, request.source, sums, ingest));
-  PURSER_RETURN_IF_ERROR(ForgetSubjects(connection, request.source));
+  // Looking for subjects that nothing refers to looks at all of them.
+  if (removed) PURSER_RETURN_IF_ERROR(ForgetSubjects(connection, request.source));
   return months;
 }
 
@@ -282,15 +162,19 @@ absl::Status AllocateMonth(store::Connection& connection, const Allocation& allo
   return absl::OkStatus();
 }
 
-absl::Status ForEachSubject(store::Connection& connection,
-                            const std::function<absl::Status(const KnownSubject&)>& on_subject) {
-  return connection.ForEach(
-      "SELECT id, resource_id, sub_account, tags, columns, items, decisions FROM cost_subjects", {},
-      [&](const store::Row& row) -> absl::Status {
+absl::StatusOr<std::vector<KnownSubject>> SubjectsAfter(store::Connection& connection,
+                                                        int64_t after, size_t limit) {
+  std::vector<KnownSubject> subjects;
+  PURSER_RETURN_IF_ERROR(connection.ForEach(
+      "SELECT id, resource_id, sub_account, tags, columns, items, decisions FROM cost_subjects "
+      "WHERE id > $1 ORDER BY id LIMIT $2",
+      {after, static_cast<int64_t>(limit)}, [&](const store::Row& row) -> absl::Status {
         PURSER_ASSIGN_OR_RETURN(std::set<uint32_t> items, ItemsFromText(row.Text(5)));
-        return on_subject({row.Int(0), row.Text(1), row.Text(2), row.Text(3), row.Text(4),
-                           std::move(items), row.Text(6)});
-      });
+        subjects.push_back({row.Int(0), row.Text(1), row.Text(2), row.Text(3), row.Text(4),
+                            std::move(items), row.Text(6)});
+        return absl::OkStatus();
+      }));
+  return subjects;
 }
 
 absl::Status StoreDecisions(store::Connection& connection,

@@ -3,8 +3,6 @@
 #define PURSER_COSTS_ROLLUPS_H_
 
 #include <cstdint>
-#include <functional>
-#include <map>
 #include <set>
 #include <string>
 #include <utility>
@@ -29,8 +27,12 @@ std::string DayText(absl::CivilDay day);
 
 absl::Status MigrateTables(store::Database& database);
 
-// A subject's identity in tables: its parts may be long, its key is not. `texts`: of its delivery.
-std::string SubjectKey(const StoredSubject& subject, const TextNumbers& texts);
+// A subject's identity in tables: its parts may be long, its key is not.
+std::string SubjectKey(const DeliveredSubject& subject);
+
+// The items that a subject has charges of, as they are stored.
+std::string ItemsToText(const std::set<uint32_t>& items);
+absl::StatusOr<std::set<uint32_t>> ItemsFromText(absl::string_view text);
 
 // One more than the largest `id` of a table.
 absl::StatusOr<int64_t> NextId(store::Connection& connection, const std::string& table);
@@ -46,11 +48,11 @@ absl::StatusOr<bool> IsStored(store::Connection& connection, absl::string_view s
                               const IngestReport& report);
 
 // Replaces the delivery's billing periods of `source`; returns the months that are to be allocated
-// anew. `decisions` has one entry per subject of the delivery, by the delivery's items. What was
-// replaced is kept of the last `keep_deliveries`. Runs inside the caller's transaction.
+// anew. `decisions` are by the delivery's items. What was replaced is kept of the last
+// `keep_deliveries`. Runs inside the caller's transaction.
 absl::StatusOr<std::set<int64_t>> StoreDelivery(
     store::Connection& connection, const IngestRequest& request, const IngestReport& report,
-    const DeliveredSums& sums, const std::vector<Decisions>& decisions, int keep_deliveries,
+    const DeliveredSums& sums, const DecidedSubjects& decisions, int keep_deliveries,
     Numbers& numbers, absl::Time now);
 
 // The metrics of a month, that splits use.
@@ -71,8 +73,9 @@ struct KnownSubject {
   std::set<uint32_t> items;
   std::string decisions;  // Decisions::ToText
 };
-absl::Status ForEachSubject(store::Connection& connection,
-                            const std::function<absl::Status(const KnownSubject&)>& on_subject);
+// At most `limit` of them, by their ids, beginning behind `after`.
+absl::StatusOr<std::vector<KnownSubject>> SubjectsAfter(store::Connection& connection,
+                                                        int64_t after, size_t limit);
 absl::Status StoreDecisions(store::Connection& connection,
                             const std::vector<std::pair<int64_t, std::string>>& changed);
 absl::StatusOr<std::set<int64_t>> MonthsOf(store::Connection& connection,

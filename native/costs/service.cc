@@ -131,45 +131,33 @@ absl::Status StoredCostService::Start() {
   return engine_->AllocateMonths(*graph());
 }
 
-// By the delivery's own numbers of items. Outside of any transaction: looking up resources reads.
-absl::StatusOr<std::vector<Decisions>> StoredCostService::Decide(const DeliveredSums& sums) {
-  Numbering<ChargeItem> numbers;
-  for (const ChargeItem& item : sums.items()) numbers.NumberOf(item);
-  std::vector<Decisions> decisions;
-  decisions.reserve(sums.subjects().size());
-  PURSER_RETURN_IF_ERROR(sums.ForEachSubject([&](uint32_t number,
-                                                 const auto& months) -> absl::Status {
-    const StoredSubject& subject = sums.subjects()[number];
-    std::set<uint32_t> items;
-    if (options_.allocation->by_item()) {
-      for (const DeliveredMonth& month : months) {
-        for (const Fact& fact : month.facts) items.insert(fact.item);
-      }
-    }
-    PURSER_ASSIGN_OR_RETURN(const Tags tags, ParseTags(sums.texts().TextOf(subject.tags)));
-    PURSER_ASSIGN_OR_RETURN(const Tags columns, ParseTags(sums.texts().TextOf(subject.columns)));
-    PURSER_ASSIGN_OR_RETURN(
-        Decisions decided,
-        Decisions::Make(*options_.allocation, *options_.resources,
-                        {subject.resource_id, subject.sub_account, &tags, &columns}, items,
-                        numbers));
-    decisions.push_back(std::move(decided));
-    return absl::OkStatus();
-  }));
-  return decisions;
-}
-
-absl::Status StoredCostService::FillTotals(const DeliveredSums& sums,
-                                           const std::vector<Decisions>& decisions,
-                                           IngestReport& report) {
+// Outside of any transaction: looking up resources reads.
+absl::StatusOr<DecidedSubjects> StoredCostService::Decide(const DeliveredSums& sums,
+                                                          IngestReport& report) {
   struct Total {
     Measures all;
     Measures allocated;
   };
   std::map<std::pair<absl::CivilDay, std::string>, Total> totals;
+  Numbering<ChargeItem> numbers;
+  for (const ChargeItem& item : sums.items()) numbers.NumberOf(item);
+  DecidedSubjects decisions;
   PURSER_RETURN_IF_ERROR(
-      sums.ForEachSubject([&](uint32_t subject, const auto& months) -> absl::Status {
-        for (const DeliveredMonth& month : months) {
+      sums.ForEachSubject([&](uint32_t /*number*/, const auto& subject) -> absl::Status {
+        std::set<uint32_t> items;
+        if (options_.allocation->by_item()) {
+          for (const DeliveredMonth& month : subject.months) {
+            for (const Fact& fact : month.facts) items.insert(fact.item);
+          }
+        }
+        PURSER_ASSIGN_OR_RETURN(const Tags tags, ParseTags(subject.tags));
+        PURSER_ASSIGN_OR_RETURN(const Tags columns, ParseTags(subject.columns));
+        PURSER_ASSIGN_OR_RETURN(
+            Decisions decided,
+            Decisions::Make(*options_.allocation, *options_.resources,
+                            {subject.resource_id, subject.sub_account, &tags, &columns}, items,
+                            numbers));
+        for (const DeliveredMonth& month : subject.months) {
           // Neighbours are mostly of one item.
           const Fact* last = nullptr;
           Total* total = nullptr;
@@ -177,20 +165,21 @@ absl::Status StoredCostService::FillTotals(const DeliveredSums& sums,
           for (const Fact& fact : month.facts) {
             if (last == nullptr || fact.item != last->item) {
               total = &totals[{month.billing_period, sums.items()[fact.item].currency}];
-              allocated = decisions[subject].Of(fact.item).entity_ref != kUnallocated;
+              allocated = decided.Of(fact.item).entity_ref != kUnallocated;
             }
             last = &fact;
             PURSER_RETURN_IF_ERROR(total->all.Add(fact.sums));
             if (allocated) PURSER_RETURN_IF_ERROR(total->allocated.Add(fact.sums));
           }
         }
+        decisions.Add(std::move(decided));
         return absl::OkStatus();
       }));
   for (const auto& [key, total] : totals) {
     report.totals.push_back({key.first, key.second, total.all.billed, total.all.effective,
                              total.allocated.billed, total.all.charges});
   }
-  return absl::OkStatus();
+  return decisions;
 }
 
 absl::StatusOr<IngestReport> StoredCostService::Ingest(const IngestRequest& request) {
@@ -208,8 +197,7 @@ absl::StatusOr<IngestReport> StoredCostService::Ingest(const IngestRequest& requ
   PURSER_RETURN_IF_ERROR(delivery.Read(quarantine, report));
 
   base::MutexLock lock(allocation_mutex_);
-  PURSER_ASSIGN_OR_RETURN(const std::vector<Decisions> decisions, Decide(delivery.sums()));
-  PURSER_RETURN_IF_ERROR(FillTotals(delivery.sums(), decisions, report));
+  PURSER_ASSIGN_OR_RETURN(const DecidedSubjects decisions, Decide(delivery.sums(), report));
   PURSER_RETURN_IF_ERROR(
       options_.database->Read([&](store::Connection& connection) -> absl::Status {
         PURSER_ASSIGN_OR_RETURN(report.unchanged, IsStored(connection, request.source, report));

@@ -48,7 +48,7 @@ inline constexpr size_t kMaxSourceBytes = 63;        // [a-z0-9-]
 inline constexpr size_t kMaxScopeBytes = 200;        // [A-Za-z0-9._=/-]
 inline constexpr size_t kMaxDeliveryFiles = 10'000;  // of one Ingest
 inline constexpr size_t kMaxProblems = 100;          // listed in a report; all are counted
-// Sums one delivery or one query may consist of.
+// Groups one query may consist of.
 inline constexpr size_t kMaxRollups = 3'000'000;
 inline constexpr int kDefaultPageSize = 500;
 inline constexpr int kMaxPageSize = 5'000;

@@ -98,10 +98,8 @@ class StoredCostService final : public CostService {
   }
   // Whether allocation looks at metrics.
   bool SplitsByMetric() const;
-  // One per subject of the delivery.
-  absl::StatusOr<std::vector<Decisions>> Decide(const DeliveredSums& sums);
-  static absl::Status FillTotals(const DeliveredSums& sums, const std::vector<Decisions>& decisions,
-                                 IngestReport& report);
+  // Of each subject of the delivery, by the delivery's own numbers of items; fills report.totals.
+  absl::StatusOr<DecidedSubjects> Decide(const DeliveredSums& sums, IngestReport& report);
 
   const Options options_;
   std::unique_ptr<Engine> engine_;  // set by Start

@@ -390,6 +390,7 @@ absl::Status App::Parts::Listen() {
                     {{"/metrics",
                       [this, text](const http::ServerRequest&) {
                         sources->Report(metrics);
+                        bill_sources->Report(metrics);
                         return text(200, metrics.Text());
                       }},
                      {"/healthz", [text](const http::ServerRequest&) { return text(200, "ok\n"); }},

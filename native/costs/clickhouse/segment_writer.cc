@@ -213,24 +213,24 @@ class MonthWriter {
 };
 
 // Writes the delivery's charges of one billing period as the segment, whose months it fills.
-// `keys`: of the delivery's subjects.
 absl::Status WriteSegment(const ClickHouseClient& client, const DeliveredSums& sums,
-                          const std::vector<std::string>& keys, ChargeSegment& segment) {
+                          ChargeSegment& segment) {
   ShardedRows rows(client, kChargesTable);
   Control sent;
   PURSER_RETURN_IF_ERROR(
-      sums.ForEachSubject([&](uint32_t number, const auto& months) -> absl::Status {
-        const StoredSubject& subject = sums.subjects()[number];
-        for (const DeliveredMonth& month : months) {
+      sums.ForEachSubject([&](uint32_t /*number*/, const auto& subject) -> absl::Status {
+        std::string key;
+        for (const DeliveredMonth& month : subject.months) {
           if (month.billing_period != segment.period) continue;
+          if (key.empty()) key = SubjectKey(subject);
           segment.months.insert(month.month);
           for (const Fact& fact : month.facts) {
             const ChargeItem& item = sums.items()[fact.item];
-            TabSeparatedRows& row = rows.RowsOf(keys[number]);
+            TabSeparatedRows& row = rows.RowsOf(key);
             row.Add(segment.id).Add(segment.source).Add(segment.period).Add(subject.sub_account);
-            row.Add(sums.texts().TextOf(fact.bill)).Add(DayOf(month.month, fact.day));
-            row.Add(keys[number]).Add(subject.resource_id).Add(sums.texts().TextOf(subject.tags));
-            row.Add(sums.texts().TextOf(subject.columns)).Add(item.service).Add(item.region);
+            row.Add(sums.invoices()[fact.bill]).Add(DayOf(month.month, fact.day));
+            row.Add(key).Add(subject.resource_id).Add(subject.tags).Add(subject.columns);
+            row.Add(item.service).Add(item.region);
             row.Add(item.sku).Add(item.category).Add(item.kind).Add(item.currency);
             AddSums(fact.sums, row);
             row.EndRow();
@@ -274,18 +274,13 @@ absl::StatusOr<std::vector<ChargeSegment>> WriteCharges(const ClickHouseClient& 
                                                         const Options& options,
                                                         const ReadDelivery& read) {
   const DeliveredSums& sums = read.sums;
-  std::vector<std::string> keys;
-  keys.reserve(sums.subjects().size());
-  for (const StoredSubject& subject : sums.subjects()) {
-    keys.push_back(SubjectKey(subject, sums.texts()));
-  }
   // A statement writes to one partition, so that the server has no more of them than there are.
   std::vector<ChargeSegment> segments;
   std::set<std::string> begun;
   for (const auto& [period, days] : sums.periods()) {
     segments.push_back({read.request.source, period, NewSegment(options), {}});
     begun.insert(segments.back().id);
-    const absl::Status written = WriteSegment(client, sums, keys, segments.back());
+    const absl::Status written = WriteSegment(client, sums, segments.back());
     if (written.ok()) continue;
     RemoveSegments(client, begun).IgnoreError();
     return written;

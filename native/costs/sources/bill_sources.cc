@@ -1,6 +1,7 @@
 #include "costs/sources/bill_sources.h"
 
 #include <algorithm>
+#include <map>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
@@ -36,6 +37,29 @@ std::vector<SourceState> BillSources::List() const {
   std::vector<SourceState> states;
   for (const auto& source : sources_) states.push_back(source->state);
   return states;
+}
+
+void BillSources::Report(base::Metrics& metrics) const {
+  const absl::Time now = deps_.clock->Now();
+  for (const SourceState& state : List()) {
+    const base::Labels labels = {{"source", state.name}};
+    metrics
+        .Gauge("purser_cost_source_age_seconds",
+               "Since the source of bills was looked at; -1 before the first time.", labels)
+        .Set(state.looked_at.has_value() ? absl::ToDoubleSeconds(now - *state.looked_at) : -1);
+    metrics.Gauge("purser_cost_source_failing", "1 when the source could not be looked at.", labels)
+        .Set(state.failure.empty() ? 0 : 1);
+    std::map<FetchResult, int> results;
+    for (const FetchedDelivery& delivery : state.deliveries) ++results[delivery.result];
+    for (const FetchResult result :
+         {FetchResult::kStored, FetchResult::kUnchanged, FetchResult::kWaiting,
+          FetchResult::kRefused, FetchResult::kFailed}) {
+      metrics
+          .Gauge("purser_cost_source_deliveries", "Deliveries of the last round, by their result.",
+                 {{"source", state.name}, {"result", std::string(FetchResultName(result))}})
+          .Set(results[result]);
+    }
+  }
 }
 
 absl::StatusOr<SourceState> BillSources::Fetch(absl::string_view name, bool force,

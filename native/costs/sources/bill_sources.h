@@ -15,6 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "base/mutex.h"
 #include "costs/service.h"
 #include "costs/sources/bill_source.h"
@@ -64,6 +65,8 @@ class BillSources {
   // this object.
   void Start();
   std::vector<SourceState> List() const;
+  // Sets the gauges of all sources: purser_cost_source_*.
+  void Report(base::Metrics& metrics) const;
   // One round now. NOT_FOUND: no such source; ABORTED: another process is at it.
   absl::StatusOr<SourceState> Fetch(absl::string_view name, bool force, std::stop_token stop);
 

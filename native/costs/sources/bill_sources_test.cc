@@ -135,5 +135,27 @@ TEST_P(BillSourcesTest, AreLookedAtWhenSomebodyAsks) {
   EXPECT_TRUE((*sources)->Fetch("local", false, {}).ok());
 }
 
+TEST_P(BillSourcesTest, TellTheirStateAsMetrics) {
+  auto sources = Open(R"({"local": {"type": "folder", "path": "bills", "manifests": false,)"
+                      R"("depth": 1}, "gone": {"type": "folder", "path": "no"}})");
+  ASSERT_TRUE(sources.ok()) << sources.status();
+  base::Metrics metrics;
+  (*sources)->Report(metrics);
+  EXPECT_THAT(metrics.Text(), HasSubstr("purser_cost_source_age_seconds{source=\"gone\"} -1\n"));
+  Write("bills/2026-11/bill.csv", "no,bill\n1,2\n");
+  EXPECT_TRUE((*sources)->Fetch("local", false, {}).ok());
+  EXPECT_FALSE((*sources)->Fetch("gone", false, {}).ok());
+  clock_.Advance(absl::Seconds(90));
+  (*sources)->Report(metrics);
+  for (const char* const line :
+       {"purser_cost_source_age_seconds{source=\"local\"} 90\n",
+        "purser_cost_source_failing{source=\"gone\"} 1\n",
+        "purser_cost_source_failing{source=\"local\"} 0\n",
+        "purser_cost_source_deliveries{source=\"local\",result=\"refused\"} 1\n",
+        "purser_cost_source_deliveries{source=\"local\",result=\"stored\"} 0\n"}) {
+    EXPECT_THAT(metrics.Text(), HasSubstr(line));
+  }
+}
+
 }  // namespace
 }  // namespace purser::costs
