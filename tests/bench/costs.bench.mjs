@@ -43,7 +43,8 @@ function run(program, args, what) {
 
 if (!existsSync(path.join(here, 'peers/node_modules'))) {
   process.stderr.write('installing the peers …\n');
-  run('npm', ['ci', '--prefix', path.join(here, 'peers')], 'install the peers');
+  // `npm ci` refuses a lock without what other platforms would need.
+  run('npm', ['install', '--no-save', '--prefix', path.join(here, 'peers')], 'install the peers');
 }
 const bin = path.join(root, 'build/release/bin');
 run('ninja', ['-C', path.join(root, 'build/release'), 'costs_bench', 'costs_generate'], 'build');
