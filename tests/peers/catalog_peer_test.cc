@@ -31,17 +31,8 @@ constexpr char kJson[] = "application/json";
 
 Json Parsed(const char* text) { return *json::Parse(text); }
 
-class CatalogPeerTest : public ::testing::Test {
+class CatalogPeerTest : public peers::OnKubernetesPeer {
  protected:
-  static void SetUpTestSuite() { peer_ = new peers::KubernetesPeer(PURSER_SOURCE_DIR); }
-  static void TearDownTestSuite() {
-    delete peer_;
-    peer_ = nullptr;
-  }
-  void SetUp() override {
-    if (!peer_->why_not().empty()) GTEST_SKIP() << peer_->why_not();
-  }
-
   static Json Config(Json more = Json::object()) {
     more["clusters"] = {{"peer", {{"kubeconfig", peer_->kubeconfig()}}}};
     return more;
@@ -85,8 +76,6 @@ class CatalogPeerTest : public ::testing::Test {
       absl::SleepFor(absl::Milliseconds(100));
     }
   }
-
-  static inline peers::KubernetesPeer* peer_ = nullptr;
 };
 
 TEST_F(CatalogPeerTest, WorkloadsComeChangeAndGo) {

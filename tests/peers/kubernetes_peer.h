@@ -130,6 +130,21 @@ class KubernetesPeer {
   std::string why_not_;
 };
 
+// The tests of a suite share one server; where there is none they are skipped.
+class OnKubernetesPeer : public testing::Test {
+ protected:
+  static void SetUpTestSuite() { peer_ = new KubernetesPeer(PURSER_SOURCE_DIR); }
+  static void TearDownTestSuite() {
+    delete peer_;
+    peer_ = nullptr;
+  }
+  void SetUp() override {
+    if (!peer_->why_not().empty()) GTEST_SKIP() << peer_->why_not();
+  }
+
+  static inline KubernetesPeer* peer_ = nullptr;
+};
+
 }  // namespace purser::peers
 
 #endif  // PURSER_TESTS_PEERS_KUBERNETES_PEER_H_

@@ -1,6 +1,4 @@
 // The kubernetes connector against a real API server, where there is one (kubernetes_peer.h).
-#include "tests/peers/kubernetes_peer.h"
-
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
@@ -15,13 +13,12 @@
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/mutex.h"
-#include "base/rng.h"
-#include "connectors/fake_call_context.h"
 #include "connectors/kubernetes/kubernetes_connector.h"
 #include "document/yaml.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "json/json.h"
+#include "tests/peers/connectors_on_peer.h"
 
 namespace purser::connectors {
 namespace {
@@ -30,41 +27,11 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using Json = nlohmann::json;
 
-class KubernetesPeerTest : public ::testing::Test {
+class KubernetesPeerTest : public peers::ConnectorsOnPeer {
  protected:
-  static void SetUpTestSuite() { peer_ = new peers::KubernetesPeer(PURSER_SOURCE_DIR); }
-  static void TearDownTestSuite() {
-    delete peer_;
-    peer_ = nullptr;
-  }
-
-  void SetUp() override {
-    if (!peer_->why_not().empty()) GTEST_SKIP() << peer_->why_not();
-    transport_ = peers::KubernetesPeer::Transport();
-    ASSERT_NE(transport_, nullptr);
-    const ConnectorDependencies dependencies{
-        *transport_, base::Clock::System(), base::Rng::System(), {}};
-    auto connector = KubernetesConnector::FromConfig(
-        "kubernetes", {{"clusters", {{"local", {{"kubeconfig", peer_->kubeconfig()}}}}}},
-        dependencies);
-    ASSERT_TRUE(connector.ok()) << connector.status();
-    connector_ = *std::move(connector);
-  }
-
-  // Calls and observes until ready or an error, at most a minute.
   absl::StatusOr<CallResult> Run(const char* operation, const Json& input) {
-    absl::StatusOr<CallResult> result = connector_->Call(operation, input, context_);
-    for (int i = 0; i < 300 && result.ok() && !result->ready; ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(200));
-      result = connector_->Observe(operation, input, *result, context_);
-    }
-    return result;
+    return ConnectorsOnPeer::Run(*kubernetes_, operation, input);
   }
-
-  static inline peers::KubernetesPeer* peer_ = nullptr;
-  FakeCallContext context_;
-  std::unique_ptr<http::Transport> transport_;
-  std::unique_ptr<Connector> connector_;
 };
 
 // Counts what goes over it.
@@ -278,7 +245,7 @@ TEST_F(KubernetesPeerTest, ADefinitionAndAnObjectOfIt) {
                           {"dnsNames", {"site.example.org"}},
                           {"issuerRef", {{"name", "ca"}}}}}}},
                       {"outputs", {{"until", "/status/notAfter"}}}};
-  auto result = connector_->Call("apply", input, context_);
+  auto result = kubernetes_->Call("apply", input, context_);
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_FALSE(result->ready);
   EXPECT_THAT(result->progress, HasSubstr("Certificate default/site"));
@@ -292,7 +259,7 @@ TEST_F(KubernetesPeerTest, ADefinitionAndAnObjectOfIt) {
       peer_->Send("PATCH", "/apis/cert-manager.io/v1/namespaces/default/certificates/site/status",
                   "application/merge-patch+json", ready),
       200);
-  result = connector_->Observe("apply", input, *result, context_);
+  result = kubernetes_->Observe("apply", input, *result, context_);
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_TRUE(result->ready);
   EXPECT_EQ(result->outputs["until"], "2027-01-01T00:00:00Z");

@@ -7,19 +7,15 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "base/clock.h"
-#include "base/rng.h"
 #include "connectors/cert-manager/cert_manager_connector.h"
 #include "connectors/crossplane/crossplane_connector.h"
-#include "connectors/fake_call_context.h"
 #include "connectors/flux/flux_connector.h"
 #include "connectors/istio/istio_connector.h"
-#include "connectors/kubernetes/kubernetes_connector.h"
 #include "connectors/network-policy/network_policy_connector.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "json/json.h"
-#include "tests/peers/kubernetes_peer.h"
+#include "tests/peers/connectors_on_peer.h"
 
 namespace purser::connectors {
 namespace {
@@ -27,34 +23,8 @@ namespace {
 using ::testing::HasSubstr;
 using Json = nlohmann::json;
 
-constexpr int kLooks = 40;
-
-class TypedKindsPeerTest : public ::testing::Test {
+class TypedKindsPeerTest : public peers::ConnectorsOnPeer {
  protected:
-  static void SetUpTestSuite() { peer_ = new peers::KubernetesPeer(PURSER_SOURCE_DIR); }
-  static void TearDownTestSuite() {
-    delete peer_;
-    peer_ = nullptr;
-  }
-  void SetUp() override {
-    if (!peer_->why_not().empty()) GTEST_SKIP() << peer_->why_not();
-    transport_ = peers::KubernetesPeer::Transport();
-    ASSERT_NE(transport_, nullptr);
-    kubernetes_ = Make<KubernetesConnector>(
-        {{"clusters", {{"local", {{"kubeconfig", peer_->kubeconfig()}}}}}});
-    ASSERT_NE(kubernetes_, nullptr);
-  }
-  template <typename Type>
-  std::unique_ptr<Connector> Make(const Json& config = Json::object()) {
-    auto connector = Type::FromConfig(
-        "connector", config,
-        {*transport_, base::Clock::System(), base::Rng::System(), {}, [this](absl::string_view) {
-           return kubernetes_.get();
-         }});
-    EXPECT_TRUE(connector.ok()) << connector.status();
-    return connector.ok() ? *std::move(connector) : nullptr;
-  }
-
   // A definition whose spec has these properties ("name": "type"; objects and lists hold anything).
   void Define(const std::string& group, const std::string& version, const std::string& kind,
               const std::map<std::string, std::string>& properties) {
@@ -93,11 +63,7 @@ class TypedKindsPeerTest : public ::testing::Test {
   // Until the server knows all that was defined.
   void Serve() {
     for (size_t i = 0; i < begun_.size(); ++i) {
-      absl::StatusOr<CallResult> served = begun_[i];
-      for (int look = 0; look < kLooks && served.ok() && !served->ready; ++look) {
-        absl::SleepFor(absl::Milliseconds(100));
-        served = kubernetes_->Observe("apply", definitions_[i], *served, context_);
-      }
+      const auto served = UntilReady(*kubernetes_, "apply", definitions_[i], begun_[i]);
       ASSERT_TRUE(served.ok()) << served.status();
       ASSERT_TRUE(served->ready) << served->progress;
     }
@@ -150,11 +116,7 @@ class TypedKindsPeerTest : public ::testing::Test {
     EXPECT_EQ(gone->state, Comparison::State::kGone) << operation;
   }
   void Undo(Connector& connector, const CallResult& made) {
-    auto deleted = connector.Call("delete", made.outputs, context_);
-    for (int look = 0; look < kLooks && deleted.ok() && !deleted->ready; ++look) {
-      absl::SleepFor(absl::Milliseconds(50));
-      deleted = connector.Observe("delete", made.outputs, *deleted, context_);
-    }
+    const auto deleted = Run(connector, "delete", made.outputs);
     ASSERT_TRUE(deleted.ok()) << deleted.status();
     EXPECT_TRUE(deleted->ready) << deleted->progress;
   }
@@ -167,10 +129,6 @@ class TypedKindsPeerTest : public ::testing::Test {
                 HasSubstr(absl::StrCat("did you mean \"", meant, "\"?")));
   }
 
-  static inline peers::KubernetesPeer* peer_ = nullptr;
-  FakeCallContext context_;
-  std::unique_ptr<http::Transport> transport_;
-  std::unique_ptr<Connector> kubernetes_;
   Json input_;
   std::vector<Json> definitions_;
   std::vector<CallResult> begun_;

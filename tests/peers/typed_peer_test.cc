@@ -5,16 +5,12 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "base/clock.h"
-#include "base/rng.h"
-#include "connectors/fake_call_context.h"
 #include "connectors/flux/flux_connector.h"
-#include "connectors/kubernetes/kubernetes_connector.h"
 #include "connectors/namespace/namespace_connector.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "json/json.h"
-#include "tests/peers/kubernetes_peer.h"
+#include "tests/peers/connectors_on_peer.h"
 
 namespace purser::connectors {
 namespace {
@@ -39,41 +35,14 @@ constexpr char kKustomizations[] = R"json({
             "name": {"type": "string"}, "namespace": {"type": "string"}}}}},
         "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}}}]}})json";
 
-class TypedPeerTest : public ::testing::Test {
+class TypedPeerTest : public peers::ConnectorsOnPeer {
  protected:
-  static void SetUpTestSuite() { peer_ = new peers::KubernetesPeer(PURSER_SOURCE_DIR); }
-  static void TearDownTestSuite() {
-    delete peer_;
-    peer_ = nullptr;
-  }
   void SetUp() override {
-    if (!peer_->why_not().empty()) GTEST_SKIP() << peer_->why_not();
-    transport_ = peers::KubernetesPeer::Transport();
-    ASSERT_NE(transport_, nullptr);
-    kubernetes_ = Make<KubernetesConnector>(
-        {{"clusters", {{"local", {{"kubeconfig", peer_->kubeconfig()}}}}}});
-    namespace_ = Make<NamespaceConnector>(Json::object());
-    flux_ = Make<FluxConnector>(Json::object());
+    ConnectorsOnPeer::SetUp();
+    if (!ready()) return;
+    namespace_ = Make<NamespaceConnector>();
+    flux_ = Make<FluxConnector>();
     ASSERT_NE(flux_, nullptr);
-  }
-  template <typename Type>
-  std::unique_ptr<Connector> Make(const Json& config) {
-    const ConnectorDependencies dependencies{
-        *transport_, base::Clock::System(), base::Rng::System(), {}, [this](absl::string_view) {
-          return kubernetes_.get();
-        }};
-    auto connector = Type::FromConfig("connector", config, dependencies);
-    EXPECT_TRUE(connector.ok()) << connector.status();
-    return connector.ok() ? *std::move(connector) : nullptr;
-  }
-  // Calls and observes until ready or an error, at most a minute.
-  absl::StatusOr<CallResult> Run(Connector& connector, const char* operation, const Json& input) {
-    absl::StatusOr<CallResult> result = connector.Call(operation, input, context_);
-    for (int i = 0; i < 300 && result.ok() && !result->ready; ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(200));
-      result = connector.Observe(operation, input, *result, context_);
-    }
-    return result;
   }
   static Json ConfigMap(const char* name, const char* value) {
     return {{"apiVersion", "v1"},
@@ -82,10 +51,6 @@ class TypedPeerTest : public ::testing::Test {
             {"data", {{"k", value}}}};
   }
 
-  static inline peers::KubernetesPeer* peer_ = nullptr;
-  FakeCallContext context_;
-  std::unique_ptr<http::Transport> transport_;
-  std::unique_ptr<Connector> kubernetes_;
   std::unique_ptr<Connector> namespace_;
   std::unique_ptr<Connector> flux_;
 };
