@@ -182,7 +182,7 @@ function charge(below, day, named, extra) {
   const id = extra ? `urn:demo:${account[0]}:left-running` : named ? named.id : `urn:demo:${account[0]}:${name.toLowerCase().replaceAll(' ', '-')}:${number}`;
   const tags = named
     ? named.tags
-    : number % 5 === 0
+    : extra || number % 5 === 0
       ? {}
       : { team, environment: environments[number % 3], ...(number % 7 === 0 ? { temporary: true } : {}) };
   const credit = !named && !extra && below(200) === 0;
