@@ -8,6 +8,7 @@ import { after, test } from 'node:test';
 import { ingestBill, purser as cli, writeBill } from '../tools/lib/billing.mjs';
 import { browserMissing, openPage, signInAsGuest } from './lib/browser.mjs';
 import { until } from './lib/client.mjs';
+import { lastCompleteMonth, leaveOut, money, monthsOf, named, rowsOf } from './lib/costsPage.mjs';
 import { startPortal } from './lib/fixture.mjs';
 
 // The guest is one of the platform group here, who see all costs.
@@ -95,20 +96,111 @@ test('the re-statement says what it changed', async () => {
   assert.equal(items.filter(({ billingPeriod }) => billingPeriod.startsWith(month)).length, 2);
 });
 
-test('a person finds both by searching', { skip: browserMissing() }, async () => {
+const skip = browserMissing();
+const opened = skip ? undefined : await openPage();
+after(() => opened?.browser.close());
+
+async function shot(name) {
+  const file = path.join(mkdtempSync(path.join(os.tmpdir(), 'purser-shots-')), `${name}.png`);
+  await opened.page.screenshot({ path: file, fullPage: true });
+  process.stdout.write(`screenshot: ${file}\n`);
+}
+
+test('a person finds both by searching', { skip }, async () => {
   await until('the anomaly in search', async () => {
     const { results } = await client.get('/api/search/query?term=unusual');
     return results.some(({ type }) => type === 'purser-anomaly');
   });
-  const { browser, page } = await openPage();
-  after(() => browser.close());
+  const { page } = opened;
   await signInAsGuest(page, portal.baseUrl);
   await page.goto(`${portal.baseUrl}/search?query=unusual`);
   await page
     .getByText(/Unusual cost of/)
     .first()
     .waitFor();
-  const file = path.join(mkdtempSync(path.join(os.tmpdir(), 'purser-shots-')), 'costs.png');
-  await page.screenshot({ path: file, fullPage: true });
-  process.stdout.write(`screenshot: ${file}\n`);
+  await shot('search');
+});
+
+test(
+  'a person sees the year, the budget and the anomaly on the page of costs',
+  { skip },
+  async () => {
+    const { page } = opened;
+    const get = what => client.get(`/api/purser/v1/costs/${what}`);
+    const { from, to, title } = lastCompleteMonth(days.to);
+    await page.goto(`${portal.baseUrl}/costs`);
+    await page.getByText('Everything that was billed.').waitFor();
+    await named(page, 'Budgets', 'Platform');
+    await named(page, 'Unusual costs', 'Platform');
+
+    const months = await get(`query?from=${days.from}&to=${days.to}&groupBy=month`);
+    assert.deepEqual(
+      (await monthsOf(page)).map(([, billed]) => billed),
+      months.items.map(({ billedCost }) => money(billedCost)),
+    );
+    const top = await get(`top?dimension=entity&limit=10&from=${from}&to=${to}`);
+    assert.deepEqual(
+      (await rowsOf(page, `Largest entities of ${title}`)).map(([, billed]) => billed),
+      top.rows.map(({ billedCost }) => money(billedCost)),
+    );
+    const [budget] = (await get('budgets')).items;
+    const [shownBudget] = await rowsOf(page, 'Budgets');
+    assert.deepEqual(shownBudget.slice(0, 2), ['platform-month', 'Platform']);
+    assert.equal(shownBudget[4], money(budget.spent));
+    assert.match(shownBudget.at(-1), /^exceeded: \d+\.\d % used$/);
+    const [anomaly] = (await get('anomalies')).items.filter(({ of }) => of === platform);
+    const shownAnomaly = (await rowsOf(page, 'Unusual costs')).find(([of]) => of === 'Platform');
+    assert.deepEqual(shownAnomaly, [
+      'Platform',
+      days.to,
+      money(anomaly.cost),
+      money(anomaly.expected),
+      `Managed Notebooks, eu-west, ${anomaly.sku} (${money(anomaly.causeDifference)})`,
+      'Platform',
+    ]);
+    const [invoice] = (await get(`reconciliation?from=${from}&to=${to}`)).items;
+    assert.equal((await rowsOf(page, 'Where the invoices went'))[0][3], money(invoice.entities));
+    await shot('page');
+
+    await page.getByRole('link', { name: 'Platform' }).first().click();
+    const filter = encodeURIComponent(`group=${platform}`);
+    const group = await get(`query?from=${from}&to=${to}&groupBy=month&filter=${filter}`);
+    await page.getByText(`Billed in ${title}`).waitFor();
+    await page.getByText(money(group.items[0].billedCost), { exact: true }).waitFor();
+    await page.getByText('Budget platform-month').waitFor();
+    await shot('card');
+
+    // A month whose bill did not come is not one that cost nothing.
+    await leaveOut(page, months.items[4].keys[0]);
+    await page.goto(`${portal.baseUrl}/costs`);
+    assert.deepEqual(
+      (await monthsOf(page))[4].slice(1).filter(cell => cell !== '–'),
+      ['not delivered'],
+    );
+    assert.deepEqual(opened.errors, [], 'errors of the page scripts');
+  },
+);
+
+test('its owner finds one notification of the budget, and one of the anomaly with its cause', async () => {
+  const { alerts } = await purser('costs', 'alerts');
+  // Of several thresholds reached at once only the highest is told.
+  const toTell = alerts.filter(({ detail }) => detail.superseded !== true);
+  assert.deepEqual(toTell.map(({ kind }) => kind).sort(), ['anomaly', 'budget']);
+  // The portal looks for alerts once a minute.
+  const told = await until(
+    'the notifications',
+    async () => {
+      const { notifications } = await client.get(
+        '/api/notifications/notifications?topic=purser.costs',
+      );
+      return notifications.length >= toTell.length && notifications.map(({ payload }) => payload);
+    },
+    90,
+  );
+  assert.deepEqual(told.map(({ title }) => title.split(' is ')[0]).sort(), [
+    'Budget platform-month',
+    `Unusual cost of ${platform}`,
+  ]);
+  const { description } = told.find(({ title }) => title.startsWith('Unusual'));
+  assert.match(description, /mostly Managed Notebooks, SKU-2, eu-west \(/);
 });

@@ -59,7 +59,6 @@ export async function buildFrontend() {
         `${app}/package.json`,
         `${app}/public`,
         `${app}/src`,
-        'plugin/frontend',
         'plugin/common',
       ],
       `${app}/dist/index.html`,

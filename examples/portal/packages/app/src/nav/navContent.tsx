@@ -36,6 +36,7 @@ export const navContent = NavContentBlueprint.make({
           <SidebarGroup label="Menu" icon={<MenuIcon />}>
             {items.take('page:catalog')}
             {items.take('page:scaffolder')}
+            {items.take('page:costs')}
             {items.rest({ sortBy: 'title' })}
           </SidebarGroup>
           <SidebarSpace />

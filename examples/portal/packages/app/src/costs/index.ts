@@ -1,0 +1,1 @@
+export { costsPlugin } from './plugin';

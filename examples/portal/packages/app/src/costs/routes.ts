@@ -1,0 +1,4 @@
+import { createRouteRef } from '@backstage/frontend-plugin-api';
+
+/** The page of costs. */
+export const rootRouteRef = createRouteRef();
