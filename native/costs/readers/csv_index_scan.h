@@ -32,17 +32,20 @@ void ScanCsvAvx512(CsvScanState& state, const char* text, size_t from, size_t to
 
 namespace {
 
+// So many blocks are looked through before the places in them are written: both loops are short
+// enough for the processor's registers then.
+constexpr size_t kCsvRunBlocks = 64;
+
 // What a block of 64 bytes holds, one bit a byte.
 struct CsvMasks {
   uint64_t comma, feed, quote;
 };
 
 // `Block` finds the masks and spreads quotes; its Writer writes places, block after block, and its
-// Watch tells whether any byte of many blocks was high or NUL.
+// Watch tells whether any byte of many blocks was high or NUL. Returns the borders.
 template <typename Block>
-[[gnu::always_inline]] inline void CsvStep(CsvScanState& state, const char* text,
-                                           const CsvMasks& masks, uint64_t valid,
-                                           typename Block::Writer& writer, uint32_t*& out) {
+[[gnu::always_inline]] inline uint64_t CsvStep(CsvScanState& state, const char* text,
+                                               const CsvMasks& masks, uint64_t valid) {
   // Set from each opening quote up to the byte before its closing one.
   const uint64_t inside = Block::PrefixXor(masks.quote) ^ state.inside;
   state.inside = static_cast<uint64_t>(static_cast<int64_t>(inside) >> 63);
@@ -68,9 +71,7 @@ template <typename Block>
   state.after_return = close_return >> 63;
   state.records += static_cast<size_t>(__builtin_popcountll(feeds));
   state.quoted_feeds |= masks.feed & inside & valid;
-  const int count = __builtin_popcountll(borders);
-  writer.Write(borders, count, out);
-  out += count;
+  return borders;
 }
 
 template <typename Block>
@@ -80,12 +81,23 @@ template <typename Block>
   uint32_t* out = state.ends + state.count;
   typename Block::Watch watch;
   typename Block::Writer writer(static_cast<uint32_t>(from));
+  const auto write = [&](uint64_t borders) {
+    const int count = __builtin_popcountll(borders);
+    writer.Write(borders, count, out);
+    out += count;
+  };
   const char* at = text + from;
   const char* const whole = at + (to - from) / 64 * 64;
-  for (; at != whole; at += 64) {
-    const CsvMasks masks = Block::Find(at);
-    watch.See(at);
-    CsvStep<Block>(state, at, masks, ~uint64_t{0}, writer, out);
+  while (at != whole) {
+    uint64_t borders[kCsvRunBlocks];
+    const size_t left = static_cast<size_t>(whole - at) / 64;
+    const size_t blocks = left < kCsvRunBlocks ? left : kCsvRunBlocks;
+    for (size_t i = 0; i < blocks; ++i, at += 64) {
+      const CsvMasks masks = Block::Find(at);
+      watch.See(at);
+      borders[i] = CsvStep<Block>(state, at, masks, ~uint64_t{0});
+    }
+    for (size_t i = 0; i < blocks; ++i) write(borders[i]);
   }
   state.high |= watch.High();
   state.nul |= watch.Nul(text + from, static_cast<size_t>(whole - text) - from);
@@ -93,7 +105,7 @@ template <typename Block>
     const uint64_t valid = (uint64_t{1} << rest) - 1;
     CsvMasks masks = Block::Find(at);
     masks.quote &= valid;
-    CsvStep<Block>(state, at, masks, valid, writer, out);
+    write(CsvStep<Block>(state, at, masks, valid));
     for (size_t i = 0; i < rest; ++i) {
       state.high |= static_cast<unsigned char>(at[i]) >> 7;
       state.nul |= at[i] == '\0';
