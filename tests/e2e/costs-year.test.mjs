@@ -173,10 +173,7 @@ test(
     // A month whose bill did not come is not one that cost nothing.
     await leaveOut(page, months.items[4].keys[0]);
     await page.goto(`${portal.baseUrl}/costs`);
-    assert.deepEqual(
-      (await monthsOf(page))[4].slice(1).filter(cell => cell !== '–'),
-      ['not delivered'],
-    );
+    assert.deepEqual((await monthsOf(page))[4].slice(1, 3), ['–', 'not delivered']);
     assert.deepEqual(opened.errors, [], 'errors of the page scripts');
   },
 );

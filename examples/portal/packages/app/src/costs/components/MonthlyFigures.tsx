@@ -40,6 +40,7 @@ export function MonthlyFigures({ year, none }: { year: YearInCurrency; none: str
       isNumber: true,
       cell: ({ billed }) => (billed ? money(billed, currency) : '–'),
     },
+    { title: 'Bills', cell: ({ missing }) => missing ?? 'complete' },
     ...series.map(({ value, billed }) => ({
       title: value || none,
       header: <SubjectName value={value} none={none} />,
@@ -49,7 +50,6 @@ export function MonthlyFigures({ year, none }: { year: YearInCurrency; none: str
         return amount ? money(amount, currency) : '–';
       },
     })),
-    { title: 'Bills', cell: ({ missing }) => missing ?? 'complete' },
   ];
   return (
     <Accordion>
