@@ -14,29 +14,16 @@
 #include "base/strings.h"
 #include "costs/known_days.h"
 #include "costs/readers/days.h"
+#include "costs/robust.h"
 #include "document/yaml.h"
 
 namespace purser::costs {
 namespace {
 
-// A standard deviation is this many median absolute deviations of normally distributed values.
-constexpr double kDeviationPerMad = 1.4826;
 // Even a perfectly steady cost may change by this part without being strange.
 constexpr double kSteadyPart = 0.02;
 constexpr int kWeek = 7;
 constexpr int kDaysOfAnAnswer = 21;
-
-double Median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  const size_t middle = values.size() / 2;
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(middle),
-                   values.end());
-  const double upper = values[middle];
-  if (values.size() % 2 == 1) return upper;
-  return (upper +
-          *std::max_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(middle))) /
-         2;
-}
 
 // Of the values before the last one that are of the same weekday as value `at`.
 double SameWeekday(const std::vector<double>& series, size_t at) {

@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "absl/strings/str_cat.h"
+#include "costs/robust.h"
 
 namespace purser::costs {
 namespace {
@@ -112,19 +113,21 @@ Backtest Test(const Series& history, const std::function<Series(const Series&, i
 
 }  // namespace
 
-absl::StatusOr<Forecast> MakeForecast(const std::vector<double>& history, int days) {
+absl::StatusOr<Forecast> MakeForecast(const std::vector<double>& known, int days) {
   if (days < 1 || days > kMaxForecastDays) {
     return absl::InvalidArgumentError(
         absl::StrCat(days, " days ahead: 1 to ", kMaxForecastDays, " are possible"));
   }
-  if (history.size() > static_cast<size_t>(kMaxHistoryDays)) {
+  if (known.size() > static_cast<size_t>(kMaxHistoryDays)) {
     return absl::InvalidArgumentError(
         absl::StrCat("more than ", kMaxHistoryDays, " days of history (kMaxHistoryDays)"));
   }
-  if (history.size() < static_cast<size_t>(kMinForecastDays)) {
+  if (known.size() < static_cast<size_t>(kMinForecastDays)) {
     return absl::FailedPreconditionError(absl::StrCat(
-        "a forecast needs ", kMinForecastDays, " days of history, there are ", history.size()));
+        "a forecast needs ", kMinForecastDays, " days of history, there are ", known.size()));
   }
+  // What happened once does not go on.
+  const Series history = WithoutSpikes(known);
   const Backtest naive = Test(history, SeasonalNaive);
   const Backtest smooth = Test(history, HoltWintersForecast);
   // The simpler one unless the other is better.

@@ -31,7 +31,8 @@ struct Forecast {
   std::vector<ForecastPoint> days;  // the first one follows the history's last day
 };
 
-// `history` has one value per day, oldest first, days without charges as 0. FAILED_PRECONDITION
+// `history` has one value per day, oldest first, days without charges as 0. Single days out of line
+// are taken as what happened once (robust.h) and not expected again. FAILED_PRECONDITION
 // when there are fewer than kMinForecastDays; INVALID_ARGUMENT for `days` outside 1 to
 // kMaxForecastDays or too much history.
 absl::StatusOr<Forecast> MakeForecast(const std::vector<double>& history, int days);

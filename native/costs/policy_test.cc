@@ -393,28 +393,6 @@ TEST(BudgetFileTest, AllProblemsAreTold) {
             std::make_pair(absl::CivilDay(2026, 10, 1), absl::CivilDay(2026, 12, 31)));
 }
 
-TEST(ForecastTest, TheBetterMethodIsChosen) {
-  std::vector<double> weekly, growing;
-  for (int day = 0; day < 70; ++day) {
-    weekly.push_back(day % 7 < 5 ? 100 : 20);
-    growing.push_back(100 + 2 * day + (day % 7 < 5 ? 30 : 0));
-  }
-  const auto steady = MakeForecast(weekly, 14);
-  ASSERT_TRUE(steady.ok());
-  EXPECT_EQ(steady->method, "seasonal-naive");
-  EXPECT_NEAR(steady->days[0].expected, 100, 1e-9);
-  EXPECT_NEAR(steady->days[5].expected, 20, 1e-9);
-  EXPECT_NEAR(steady->error_percent, 0, 1e-9);
-  const auto trend = MakeForecast(growing, 7);
-  ASSERT_TRUE(trend.ok());
-  EXPECT_EQ(trend->method, "holt-winters");
-  EXPECT_LT(trend->error_percent, trend->other_error_percent);
-  EXPECT_GT(trend->days[0].expected, growing[63]);
-  EXPECT_LT(trend->days[0].low, trend->days[0].expected);
-  EXPECT_EQ(MakeForecast({1, 2, 3}, 1).status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(MakeForecast(weekly, 401).status().code(), absl::StatusCode::kInvalidArgument);
-}
-
 TEST(AnomalyTest, WeekdaysAreComparedWithTheirLike) {
   std::vector<double> series;
   for (int day = 0; day < 56; ++day) series.push_back(day % 7 < 5 ? 100 + day % 3 : 10);
