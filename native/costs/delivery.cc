@@ -1,8 +1,10 @@
 #include "costs/delivery.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <iterator>
 #include <system_error>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -19,6 +21,12 @@ std::vector<std::string> KeptColumns(const std::vector<std::string>& extra) {
   std::vector<std::string> columns(std::begin(kSubjectColumns), std::end(kSubjectColumns));
   columns.insert(columns.end(), extra.begin(), extra.end());
   return columns;
+}
+
+size_t GroupBytes() {
+  const size_t threads =
+      std::clamp<size_t>(std::thread::hardware_concurrency(), 1, kMaxScanThreads);
+  return std::max(kDeliveryGroupBytes, threads * kDeliveryGroupBytesOfThread);
 }
 
 }  // namespace
@@ -41,7 +49,7 @@ Delivery::Delivery(const IngestRequest& request, const std::vector<std::string>&
                    std::string duckdb_library, size_t group_bytes)
     : request_(request),
       duckdb_library_(std::move(duckdb_library)),
-      group_bytes_(group_bytes),
+      group_bytes_(group_bytes > 0 ? group_bytes : GroupBytes()),
       extra_columns_(absl::StrJoin(extra_columns, "\n")),
       sums_(KeptColumns(extra_columns)) {}
 

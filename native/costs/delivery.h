@@ -17,8 +17,9 @@
 namespace purser::costs {
 
 // Of a delivery's groups while its files are read, see ScanRequest: sorting them takes half as much
-// again.
-inline constexpr size_t kDeliveryGroupBytes = 48 << 20;
+// again. At least so much for each thread that few go to a file at once.
+inline constexpr size_t kDeliveryGroupBytes = 32 << 20;
+inline constexpr size_t kDeliveryGroupBytesOfThread = 2 << 20;
 
 struct Sums {
   base::Decimal billed;
@@ -33,9 +34,9 @@ struct Sums {
 class Delivery {
  public:
   // `extra_columns`: what is kept of a charge's subject beside kSubjectColumns; `duckdb_library`,
-  // `group_bytes`: see ScanRequest.
+  // `group_bytes`: see ScanRequest; 0: kDeliveryGroupBytes.
   Delivery(const IngestRequest& request, const std::vector<std::string>& extra_columns,
-           std::string duckdb_library, size_t group_bytes = kDeliveryGroupBytes);
+           std::string duckdb_library, size_t group_bytes = 0);
   Delivery(const Delivery&) = delete;
   Delivery& operator=(const Delivery&) = delete;
 

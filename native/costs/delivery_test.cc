@@ -32,7 +32,7 @@ class DeliveryTest : public testing::CostsOnDatabaseTest {
     return service_->Ingest(request);
   }
 };
-INSTANTIATE_TEST_SUITE_P(Databases, DeliveryTest, ::testing::Values("sqlite"),
+INSTANTIATE_TEST_SUITE_P(Databases, DeliveryTest, ::testing::Values("sqlite", "postgres"),
                          [](const auto& info) { return std::string(info.param); });
 
 const std::map<std::string, std::string> kMap = {

@@ -1,9 +1,12 @@
-// Measures what a store of one year of costs answers: costs_meaning_bench FOLDER [ENTITIES]
-// [MONTHS]
+// Measures what a store of one year of costs answers, and what a bill takes whose every row has a
+// resource of its own:
 //
-// Writes monthly bills (each entity charged daily by two services), reads them, then times one
-// day's re-statement, allocation of all history anew, a group's daily series and the top 20. One
-// JSON line.
+//   costs_meaning_bench FOLDER [ENTITIES] [MONTHS]
+//   costs_meaning_bench FOLDER resources ROWS
+//
+// The first writes monthly bills (each entity charged daily by two services), reads them, then
+// times one day's re-statement, allocation of all history anew, a group's daily series and the
+// top 20. One JSON line.
 #include <sys/resource.h>
 #include <time.h>
 
@@ -69,6 +72,23 @@ void WriteBill(const std::string& path, int month, int entities, int version) {
   }
 }
 
+void WriteResources(const std::string& path, int rows) {
+  std::ofstream file(path);
+  file << "BilledCost,EffectiveCost,BillingCurrency,BillingPeriodStart,ChargePeriodStart,"
+          "ChargeCategory,ServiceName,RegionId,ResourceId,SubAccountId,InvoiceId,Tags\n";
+  uint64_t id = 1;
+  for (int i = 0; i < rows; ++i) {
+    id = id * 6364136223846793005u + 1442695040888963407u;
+    const std::string cost = absl::StrCat(i % 97, ".", 100'000 + i % 900'000);
+    file << cost << ',' << cost << ",USD,2025-06-01,"
+         << absl::CivilDay(2025, 6, 1 + static_cast<int>(int64_t{i} * 30 / rows)) << ",Usage,Svc"
+         << i % 20 << ",eu-" << i % 3 << ",arn:aws:lambda:eu-west-1:123456789012:function/"
+         << absl::StrCat(absl::Hex(id, absl::kZeroPad16)) << '-' << i << ',' << i % 200
+         << ",inv-6,\"{\"\"entity\"\":\"\"component:default/c" << i % 50 << "\"\",\"\"run\"\":\"\""
+         << i << "\"\"}\"\n";
+  }
+}
+
 constexpr char kRules[] = R"(
 apiVersion: purser.dev/v1
 kind: CostAllocation
@@ -103,6 +123,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   const std::string folder = argv[1];
+  const bool of_resources = argc > 3 && std::string(argv[2]) == "resources";
   const int entities = argc > 2 ? std::atoi(argv[2]) : 10'000;
   const int months = argc > 3 ? std::atoi(argv[3]) : 12;
   std::filesystem::create_directories(folder);
@@ -120,7 +141,23 @@ int main(int argc, char** argv) {
     Check(service.status());
     return *std::move(service);
   };
+  const auto peak_rss = [] {
+    struct rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss / 1024;
+  };
   auto service = open(kRules);
+  if (of_resources) {
+    const std::string path = folder + "/resources.csv";
+    WriteResources(path, std::atoi(argv[3]));
+    const double start = Seconds();
+    Check(service->Ingest({.source = "cloud", .paths = {path}}).status());
+    std::cout << purser::json::Dump({{"rows", std::atoi(argv[3])},
+                                     {"ingestSeconds", Seconds() - start},
+                                     {"peakRssMiB", peak_rss()}})
+              << "\n";
+    return 0;
+  }
   std::vector<purser::costs::GraphEntity> graph;
   for (int i = 0; i < entities; ++i) {
     graph.push_back({.ref = absl::StrCat("component:default/c", i),
@@ -187,9 +224,7 @@ int main(int argc, char** argv) {
     Check(service->EntitySummary({.entity_ref = absl::StrCat("component:default/c", i % entities)})
               .status());
   });
-  struct rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  result["peakRssMiB"] = usage.ru_maxrss / 1024;
+  result["peakRssMiB"] = peak_rss();
   result["databaseMiB"] = std::filesystem::file_size(folder + "/bench.db") >> 20;
   std::cout << purser::json::Dump(result) << "\n";
   return 0;
