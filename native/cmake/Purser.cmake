@@ -139,8 +139,9 @@ function(purser_test name)
   endif()
   cmake_parse_arguments(arg "" "" "SRCS;DEPS;LABELS" ${ARGN})
   foreach(source ${arg_SRCS})
-    # Only these carry the path of the checkout, so that the compiler cache serves any checkout.
-    file(STRINGS ${source} uses REGEX PURSER_SOURCE_DIR LIMIT_COUNT 1)
+    # Only these carry the path of the checkout, so that the compiler cache serves any checkout. The
+    # header of tests at a peer has it start the peer's script.
+    file(STRINGS ${source} uses REGEX "PURSER_SOURCE_DIR|tests/peers/.*_peer[.]h" LIMIT_COUNT 1)
     if(uses)
       set_source_files_properties(${source} PROPERTIES COMPILE_DEFINITIONS
         PURSER_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
