@@ -1,8 +1,11 @@
 #include "costs/history.h"
 
 #include <algorithm>
+#include <functional>
+#include <map>
 #include <optional>
 #include <tuple>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -115,42 +118,42 @@ absl::StatusOr<ComparedDeliveries> Choose(const std::vector<StoredDelivery>& all
   return ComparedDeliveries{all[before], all[after]};
 }
 
-using RowKey = std::pair<int64_t, int64_t>;  // month, subject
-
-// What rows held before and after, of those that some delivery in between changed.
-absl::StatusOr<std::map<RowKey, std::pair<std::string, std::string>>> ChangedRows(
-    const QueryContext& context, const DiffRequest& request, const ComparedDeliveries& chosen) {
-  std::map<RowKey, std::pair<std::string, std::string>> rows;
-  const std::string period = DayText(request.billing_period);
-  // The oldest of what was replaced after `before` is what stood there.
+// Tells of each row of facts that some delivery between the two changed its month, and what it held
+// after the one and after the other. One at a time: there may be as many as resources.
+absl::Status ForEachChangedRow(
+    const QueryContext& context, const DiffRequest& request, const ComparedDeliveries& chosen,
+    const std::function<absl::Status(int64_t month, const std::string& before,
+                                     const std::string& after)>& on_row) {
+  struct {
+    int64_t month = 0;
+    int64_t subject = 0;
+    std::optional<std::string> before;  // set when it changed between the two
+    std::optional<std::string> after;   // set when it changed later
+    std::string now;
+  } at;
+  const auto tell = [&]() -> absl::Status {
+    return at.before.has_value() ? on_row(at.month, *at.before, at.after.value_or(at.now))
+                                 : absl::OkStatus();
+  };
+  // The oldest of what was replaced after a delivery is what stood there; what nobody replaced
+  // since is there now.
   PURSER_RETURN_IF_ERROR(context.connection.ForEach(
-      "SELECT r.month, r.subject, r.facts FROM cost_replaced_facts r JOIN cost_ingests i ON i.id = "
-      "r.ingest WHERE i.source = $1 AND r.billing_period = $2 AND r.ingest > $3 AND r.ingest <= $4 "
-      "ORDER BY r.ingest",
-      {request.source, period, chosen.before.id, chosen.after.id}, [&](const store::Row& row) {
-        rows.try_emplace({row.Int(0), row.Int(1)}, row.Text(2), "");
+      "SELECT r.month, r.subject, r.ingest, r.facts, f.facts FROM cost_replaced_facts r "
+      "JOIN cost_ingests i ON i.id = r.ingest LEFT JOIN cost_facts f ON f.source = i.source AND "
+      "f.billing_period = r.billing_period AND f.month = r.month AND f.subject = r.subject "
+      "WHERE i.source = $1 AND r.billing_period = $2 AND r.ingest > $3 "
+      "ORDER BY r.month, r.subject, r.ingest",
+      {request.source, DayText(request.billing_period), chosen.before.id},
+      [&](const store::Row& row) -> absl::Status {
+        if (row.Int(0) != at.month || row.Int(1) != at.subject) {
+          PURSER_RETURN_IF_ERROR(tell());
+          at = {row.Int(0), row.Int(1), std::nullopt, std::nullopt, row.Text(4)};
+        }
+        std::optional<std::string>& side = row.Int(2) > chosen.after.id ? at.after : at.before;
+        if (!side.has_value()) side = row.Text(3);
         return absl::OkStatus();
       }));
-  // Likewise after `after`; what nobody replaced since is there now.
-  std::set<RowKey> known;
-  PURSER_RETURN_IF_ERROR(context.connection.ForEach(
-      "SELECT r.month, r.subject, r.facts FROM cost_replaced_facts r JOIN cost_ingests i ON i.id = "
-      "r.ingest WHERE i.source = $1 AND r.billing_period = $2 AND r.ingest > $3 ORDER BY r.ingest",
-      {request.source, period, chosen.after.id}, [&](const store::Row& row) {
-        const RowKey key{row.Int(0), row.Int(1)};
-        const auto found = rows.find(key);
-        if (found != rows.end() && known.insert(key).second) found->second.second = row.Text(2);
-        return absl::OkStatus();
-      }));
-  PURSER_RETURN_IF_ERROR(context.connection.ForEach(
-      "SELECT month, subject, facts FROM cost_facts WHERE source = $1 AND billing_period = $2",
-      {request.source, period}, [&](const store::Row& row) {
-        const RowKey key{row.Int(0), row.Int(1)};
-        const auto found = rows.find(key);
-        if (found != rows.end() && !known.contains(key)) found->second.second = row.Text(2);
-        return absl::OkStatus();
-      }));
-  return rows;
+  return tell();
 }
 
 absl::Status CheckDimensions(const std::vector<Dimension>& group_by) {
@@ -276,12 +279,12 @@ void SortBySize(std::vector<DiffRow>& rows) {
 absl::StatusOr<DeliveryDiff> RunDiff(const QueryContext& context, const DiffRequest& request) {
   PURSER_ASSIGN_OR_RETURN(const ComparedDeliveries chosen,
                           ChooseDeliveries(context.connection, request));
-  PURSER_ASSIGN_OR_RETURN(const auto rows, ChangedRows(context, request, chosen));
   std::map<std::pair<std::string, std::vector<std::string>>, DiffRow> groups;
-  for (const auto& [row, facts] : rows) {
+  const auto add = [&](int64_t month, const std::string& facts_before,
+                       const std::string& facts_after) -> absl::Status {
     Sides sides;
-    PURSER_RETURN_IF_ERROR(AddSide(facts.first, false, sides));
-    PURSER_RETURN_IF_ERROR(AddSide(facts.second, true, sides));
+    PURSER_RETURN_IF_ERROR(AddSide(facts_before, false, sides));
+    PURSER_RETURN_IF_ERROR(AddSide(facts_after, true, sides));
     for (const auto& [key, both] : sides) {
       const auto& [before, after] = both;
       if (before.has_value() && after.has_value() && before->sums == after->sums) continue;
@@ -289,14 +292,16 @@ absl::StatusOr<DeliveryDiff> RunDiff(const QueryContext& context, const DiffRequ
       const ChargeItem& item = context.numbers.items[fact.item];
       std::vector<std::string> keys;
       for (const Dimension dimension : request.group_by) {
-        keys.push_back(dimension == Dimension::kDay ? DayText(DayOf(row.first, fact.day))
+        keys.push_back(dimension == Dimension::kDay ? DayText(DayOf(month, fact.day))
                        : IsOfItem(dimension)
                            ? ValueOf(item, dimension)
                            : ValueOf(context.numbers.bills[fact.bill], dimension));
       }
       PURSER_RETURN_IF_ERROR(AddChange(both, groups[{item.currency, std::move(keys)}]));
     }
-  }
+    return absl::OkStatus();
+  };
+  PURSER_RETURN_IF_ERROR(ForEachChangedRow(context, request, chosen, add));
   DeliveryDiff diff{chosen.before, chosen.after, {}};
   for (auto& [key, row] : groups) {
     std::tie(row.currency, row.keys) = key;

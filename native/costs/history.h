@@ -8,11 +8,8 @@
 #define PURSER_COSTS_HISTORY_H_
 
 #include <cstdint>
-#include <map>
 #include <optional>
-#include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
