@@ -16,7 +16,7 @@ const DAYS = 7;
 const columnsOf = (known: Set<string>): Array<FigureColumn<CostAnomaly>> => [
   { title: 'Of', cell: ({ of }) => <SubjectLink value={of} known={known} /> },
   { title: 'Day', cell: ({ day }) => day },
-  { title: 'Cost', isNumber: true, cell: ({ cost, currency }) => money(cost, currency) },
+  { title: 'Effective cost', isNumber: true, cell: ({ cost, currency }) => money(cost, currency) },
   {
     title: 'Expected',
     isNumber: true,
