@@ -7,6 +7,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "base/hash.h"
 #include "base/status.h"
 #include "costs/readers/days.h"
 #include "costs/readers/tags.h"
@@ -57,6 +58,16 @@ template <typename... Parts>
 absl::Status TooMany(const Parts&... what) {
   return absl::ResourceExhaustedError(
       absl::StrCat("the delivery has more than ", what..., ": deliver it in parts"));
+}
+
+// What is kept of a column. Of two long values that differ something else is kept: subjects are
+// told apart by it.
+std::string Kept(absl::string_view value) {
+  if (value.size() <= kMaxColumnBytes) return std::string(value);
+  constexpr size_t kHashDigits = 16;
+  size_t end = kMaxColumnBytes - kHashDigits - 1;
+  while ((value[end] & 0xc0) == 0x80) --end;  // not within a character of UTF-8
+  return absl::StrCat(value.substr(0, end), "#", base::Sha256Hex(value).substr(0, kHashDigits));
 }
 
 // A subject as a record: its texts, then its months, all behind their size.
@@ -150,8 +161,8 @@ class DeliveredSums::Taking {
   absl::Status StartSubject(const GroupTable::Row& row) {
     Tags kept;
     for (size_t i = 0; i < sums_.columns_.size(); ++i) {
-      const absl::string_view value = row.keys[kColumnParts + i].substr(0, kMaxColumnBytes);
-      if (!value.empty()) kept[sums_.columns_[i]] = std::string(value);
+      const absl::string_view value = row.keys[kColumnParts + i];
+      if (!value.empty()) kept[sums_.columns_[i]] = Kept(value);
     }
     PutBytes(row.keys[kResourcePart], record_);
     PutBytes(row.keys[kAccountPart], record_);

@@ -204,6 +204,20 @@ TEST_P(DeliveryTest, AResourcePerRowIsReadInBoundedMemory) {
                                        int64_t{kRows} * kRows / 2, " ", kRows)));
 }
 
+TEST_P(DeliveryTest, LongTextsAreKeptInPartAndToldApart) {
+  std::string bill =
+      "BilledCost,EffectiveCost,BillingCurrency,BillingPeriodStart,ChargePeriodStart,"
+      "ChargeCategory,ServiceName,ResourceName\n";
+  std::string name(1 + kMaxColumnBytes / 2, 'x');
+  for (int i = 0; i < 300; ++i) name += "ä";
+  for (const char* const end : {"a", "b", "c"}) {
+    absl::StrAppend(&bill, "1,1,EUR,2026-11-01,2026-11-02,Usage,S3,", name, end, "\n");
+  }
+  const auto report = Read(Write("bill.csv", bill));
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_THAT(Query({Dimension::kMonth}), ElementsAre("2026-11 EUR 3 3 3"));
+}
+
 // More subjects than are written together: some stay, some change, some go, some come.
 TEST_P(DeliveryTest, ARestatementOfManySubjects) {
   constexpr int kResources = 3 * static_cast<int>(kWrittenTogether) + 5;

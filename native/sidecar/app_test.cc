@@ -189,8 +189,10 @@ TEST_P(AnyStoreAppTest, ServesRequestsCostsAndHealthAndStops) {
 TEST_P(AnyStoreAppTest, SaysWhatCostsMean) {
   costs_ =
       ", allocation: rules.yaml, entities: graph.yaml, budgets: budgets.yaml, prices: "
-      "prices.yaml, metrics: metrics.csv, rates: rates.csv, suppress: suppress.yaml";
+      "prices.yaml, metrics: metrics.csv, rates: rates.csv, suppress: suppress.yaml, sources: "
+      "{local: {type: folder, path: later}}";
   WriteConfig("");
+  std::filesystem::create_directories(folder_ + "/billing/later");
   const auto file = [&](const std::string& name, absl::string_view text) {
     std::ofstream(folder_ + "/" + name) << text;
   };
@@ -249,6 +251,15 @@ TEST_P(AnyStoreAppTest, SaysWhatCostsMean) {
     purser::v1::StreamIngestResponse event;
     EXPECT_FALSE(refused->Read(&event));
     EXPECT_EQ(refused->Finish().error_code(), grpc::StatusCode::NOT_FOUND);
+    for (const char* const line :
+         {"purser_rpc_calls_total{method=\"IngestCosts\",code=\"OK\"} 1\n",
+          "purser_rpc_calls_total{method=\"StreamIngest\",code=\"OK\"} 1\n",
+          "purser_rpc_calls_total{method=\"StreamIngest\",code=\"NOT_FOUND\"} 1\n",
+          "purser_rpc_seconds_count{method=\"IngestCosts\"} 1\n",
+          "purser_cost_source_age_seconds{source=\"local\"} ",
+          "purser_cost_source_deliveries{source=\"local\",result=\"stored\"} "}) {
+      EXPECT_THAT(Get("/metrics"), HasSubstr(line));
+    }
   }
 
   purser::v1::TopCostsRequest top;
