@@ -257,11 +257,13 @@ absl::Status GroupTable::AddBlock(const Batch& batch, size_t first, size_t count
       word[i * words] |= static_cast<uint64_t>(codes[i]) << field.shift;
     }
   }
-  uint64_t hashes[kBlock] = {};
-  uint64_t* records[kBlock] = {};
+  uint64_t hashes[kBlock];
+  uint64_t* records[kBlock];
   Prefetch(keys, count, words, hashes, records);
+  const uint8_t* const skip = batch.skip.empty() ? nullptr : batch.skip.data() + first;
+  const std::vector<__int128>* const units = batch.units->data();
   for (size_t i = 0; i < count; ++i) {
-    if (!batch.skip.empty() && batch.skip[first + i] != 0) continue;
+    if (skip != nullptr && skip[i] != 0) continue;
     const uint64_t* const key = keys + i * words;
     uint64_t* record = records[i];
     const bool found = record != nullptr && (kOneWord ? record[0] == key[0] : SameKey(record, key));
@@ -269,7 +271,7 @@ absl::Status GroupTable::AddBlock(const Batch& batch, size_t first, size_t count
     uint64_t* sum = record + words;
     ++*sum++;
     for (size_t measure = 0; measure < measures_; ++measure, sum += 2) {
-      if (!AddUnits(sum, (*batch.units)[measure][first + i])) return Overflow();
+      if (!AddUnits(sum, units[measure][first + i])) return Overflow();
     }
   }
   return absl::OkStatus();

@@ -102,7 +102,7 @@ class GroupTable {
 
   static constexpr int kPageBits = 12;
   static constexpr size_t kSlabPages = 8;  // had at once by a table that is large already
-  static constexpr size_t kBlock = 64;
+  static constexpr size_t kBlock = 128;
 
   std::vector<TextDictionary> parts_;
   const size_t measures_;
