@@ -125,6 +125,9 @@ TEST_F(ProgressBarTest, IsOneLineOfATerminalWithRates) {
     out_.str("");
     bar.Show(6'300'000, 260'000'000, 1'000'000'000);
     EXPECT_EQ(out_.str(), "") << "not more often than a person can read";
+    bar.Show(6'300'000, 1'000'000'000, 1'000'000'000);
+    EXPECT_THAT(out_.str(), HasSubstr("] 100 %")) << "but the end";
+    out_.str("");
     clock_.Advance(absl::Seconds(2));
     bar.Show(999, 1'000'000'000, 1'000'000'000);
     EXPECT_EQ(out_.str(),

@@ -43,7 +43,9 @@ ProgressBar::~ProgressBar() {
 
 void ProgressBar::Show(int64_t rows, int64_t bytes, int64_t total_bytes) {
   const absl::Duration now = clock_.Monotonic();
-  if (!shown_ || now < next_) return;
+  // The end is shown at once: what follows, storing for example, may take long.
+  const bool ends = drawn_ && bytes >= total_bytes;
+  if (!shown_ || (now < next_ && !ends)) return;
   next_ = now + kPause;
   const double seconds = absl::ToDoubleSeconds(now - start_);
   const double share =
