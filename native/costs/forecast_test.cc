@@ -77,6 +77,10 @@ TEST(RobustTest, OnlySpikesAreTakenOut) {
   // Half of a week and more is a change.
   for (size_t day = 31; day < 35; ++day) days[day] = 400;
   EXPECT_GT(WithoutSpikes(days)[34], 300);
+  // What began lately is not taken for a few spikes over nothing.
+  std::vector<double> young(10, 0);
+  for (int day = 0; day < 20; ++day) young.push_back(day % 7 < 5 ? 100 : 20);
+  EXPECT_EQ(WithoutSpikes(young), young);
   // A bill once a month, and jobs that run now and then, are how it is.
   std::vector<double> monthly(180, 3);
   for (size_t day = 4; day < 180; day += 30) monthly[day] = 900;

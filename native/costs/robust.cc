@@ -39,8 +39,12 @@ double Median(std::vector<double> values) {
          2;
 }
 
-std::vector<double> WithoutSpikes(const std::vector<double>& days) {
-  if (days.size() < 2 * kWeek) return days;
+std::vector<double> WithoutSpikes(std::vector<double> all_days) {
+  // Nothing was usual before the first charge.
+  const auto first =
+      std::find_if(all_days.begin(), all_days.end(), [](double v) { return v != 0; });
+  const std::vector<double> days(first, all_days.end());
+  if (days.size() < 2 * kWeek) return all_days;
   std::vector<double> levels;
   std::vector<double> of_weekday[kWeek];
   for (size_t day = 0; day < days.size(); ++day) {
@@ -56,17 +60,17 @@ std::vector<double> WithoutSpikes(const std::vector<double>& days) {
     distances.push_back(std::fabs(days[day] - levels[day] - season[day % kWeek]));
   }
   const double deviation = kDeviationPerMad * Median(distances);
-  std::vector<double> usual = days;
-  size_t spikes = 0;
+  std::vector<size_t> spikes;
   for (size_t day = 0; day < days.size(); ++day) {
-    const double expected = levels[day] + season[day % kWeek];
     const double allowed =
         std::max(kSpikeDeviations * deviation, kSteadyPart * std::fabs(levels[day]));
-    if (distances[day] <= allowed) continue;
-    usual[day] = expected;
-    ++spikes;
+    if (distances[day] > allowed) spikes.push_back(day);
   }
-  return spikes <= std::max<size_t>(3, days.size() / kDaysPerSpike) ? usual : days;
+  if (spikes.size() > std::max<size_t>(3, days.size() / kDaysPerSpike)) return all_days;
+  for (const size_t day : spikes) {
+    *(first + static_cast<std::ptrdiff_t>(day)) = levels[day] + season[day % kWeek];
+  }
+  return all_days;
 }
 
 }  // namespace purser::costs

@@ -16,7 +16,7 @@ double Median(std::vector<double> values);
 // weekday put into line: what remains is what is usual. A change that lasts for most of a week
 // stays, and so does everything where such days are frequent. Series shorter than two weeks are
 // given back as they are.
-std::vector<double> WithoutSpikes(const std::vector<double>& days);
+std::vector<double> WithoutSpikes(std::vector<double> days);
 
 }  // namespace purser::costs
 
