@@ -120,6 +120,7 @@ absl::Status EngineCore::Beat() {
   const absl::Duration now = clock_.Monotonic();
   BeatState beat;
   beat.tells = now - beaten_ >= options_.beat;
+  beat.seeks_unknown = now - sought_unknown_ >= options_.lease;
   absl::Status status = database_.Transact([&](Connection& connection) {
     beat.dead.clear();
     beat.looks.clear();
@@ -130,6 +131,7 @@ absl::Status EngineCore::Beat() {
   NoteHealth(status);
   PURSER_RETURN_IF_ERROR(status);
   if (beat.tells) beaten_ = now;
+  if (beat.seeks_unknown) sought_unknown_ = now;
   KeepTime(now, beat);
   {
     base::MutexLock lock(mutex_);
@@ -189,17 +191,18 @@ absl::Status EngineCore::BeatIn(Connection& connection, absl::Duration now, Beat
         connection.ExecuteLater("DELETE FROM workflow_engine WHERE boot = $1", {boot}));
     PURSER_FAULT_POINT("recover.in-transaction");
   }
-  // Leases of engines that are not even known.
-  constexpr absl::string_view kUnknownBoot = "boot NOT IN (SELECT boot FROM workflow_engine)";
-  PURSER_ASSIGN_OR_RETURN(
-      const Rows unknown,
-      connection.Query(
-          absl::StrCat("SELECT 1 FROM workflow_lease WHERE ", kUnknownBoot, " LIMIT 1"), {}));
-  if (!unknown.empty()) PURSER_RETURN_IF_ERROR(TakeOver(connection, kUnknownBoot, {}));
+  if (beat.seeks_unknown) {
+    constexpr absl::string_view kUnknownBoot = "boot NOT IN (SELECT boot FROM workflow_engine)";
+    PURSER_ASSIGN_OR_RETURN(
+        const Rows unknown,
+        connection.Query(
+            absl::StrCat("SELECT 1 FROM workflow_lease WHERE ", kUnknownBoot, " LIMIT 1"), {}));
+    if (!unknown.empty()) PURSER_RETURN_IF_ERROR(TakeOver(connection, kUnknownBoot, {}));
+  }
   PURSER_ASSIGN_OR_RETURN(
       const Rows attention,
       connection.Query("SELECT r.id, l.run FROM workflow_lease l JOIN workflow_run r "
-                       "ON r.number = l.run WHERE l.boot = $1 AND l.attention <> 0",
+                       "ON r.number = l.run WHERE l.boot = $1 AND l.attention = 1",
                        {boot_}));
   for (const Row& row : attention) {
     beat.looks.push_back(row.Text(0));

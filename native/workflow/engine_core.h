@@ -231,6 +231,7 @@ class EngineCore {
   };
   struct BeatState {
     bool tells = false;                // that this engine lives
+    bool seeks_unknown = false;        // leases of engines that are not even known
     bool buried = false;               // others took it for dead
     std::optional<absl::Time> others;  // when it was buried: their latest time
     store::Rows engines;               // the others: boot, beats, at
@@ -252,6 +253,7 @@ class EngineCore {
   int64_t burials_ = 0;  // how often others took this engine for dead
   std::map<std::string, Neighbour> neighbours_;
   absl::Duration beaten_ = -absl::InfiniteDuration();
+  absl::Duration sought_unknown_ = -absl::InfiniteDuration();
   absl::Duration looked_ = -absl::InfiniteDuration();  // when the last Beat that succeeded began
 };
 

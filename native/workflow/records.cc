@@ -146,6 +146,11 @@ const std::vector<store::Migration>& WorkflowMigrations() {
        "  FROM workflow_event p WHERE p.run = workflow_event.run"
        "  AND p.sequence < workflow_event.sequence), 0);"
        "DROP INDEX workflow_event_run"},
+      // Leases come and go all the time, and between two of the server's cleanings what is gone
+      // lies between what is there: who asks every second must not read all of it.
+      {8, "what asks for attention is found by an index",
+       "/* postgres: CREATE INDEX workflow_lease_attention ON workflow_lease (boot)"
+       " WHERE attention = 1 */"},
   };
   return steps;
 }
