@@ -69,8 +69,10 @@ class CsvChunk {
   size_t rows() const { return rows_; }
   // The field with its quotes. `row` and `column` exist.
   absl::string_view Field(size_t row, size_t column) const { return Column(column)[row]; }
+  // Of a chunk without rows it has nothing that may be read.
   CsvColumn Column(size_t column) const {
-    return {bytes_.data(), index_ends_ + column, stride_, column + 1 == columns_};
+    return {bytes_.data(), rows_ == 0 ? nullptr : index_ends_ + column, stride_,
+            column + 1 == columns_};
   }
   absl::string_view Raw(size_t row) const;
   CsvPlace Place(size_t row) const;
