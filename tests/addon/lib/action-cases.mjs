@@ -22,6 +22,9 @@ function put(folder, name, content = '') {
 
 const ENDLESS = '{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}';
 const lines = (count, line) => Array.from({ length: count }, (_, i) => line(i)).join('');
+// 90,000 values, in as many objects as the documents' limit of members asks for.
+const LARGE_JSON = `{${lines(10, g => `"g${g}": {${lines(9_000, i => `"key${i}": "a value of the usual length",\n`)}"z": 1},\n`)}"z": 1}`;
+const LARGE_YAML = lines(10, g => `g${g}:\n${lines(9_000, i => `  key${i}: "a value of the usual length"\n`)}`);
 const CRD = {
   apiVersion: 'apiextensions.k8s.io/v1',
   kind: 'CustomResourceDefinition',
@@ -133,10 +136,10 @@ export const cases = {
     prepare: workspace => put(workspace, 'a.yaml', '# kept\na: 1\n'),
     input: () => ({ path: 'a.yaml', operations: [{ op: 'set', path: 'b', value: 2 }] }),
     work: {
-      prepare: workspace => put(workspace, 'a.yaml', lines(90_000, i => `key${i}: "a value of the usual length"\n`)),
+      prepare: workspace => put(workspace, 'a.yaml', LARGE_YAML),
       input: () => ({
         path: 'a.yaml',
-        operations: Array.from({ length: 50 }, (_, i) => ({ op: 'set', path: `key${i}`, value: i })),
+        operations: Array.from({ length: 50 }, (_, i) => ({ op: 'set', path: `g1.key${i}`, value: i })),
       }),
     },
   },
@@ -144,18 +147,18 @@ export const cases = {
     prepare: workspace => put(workspace, 'a.yaml', '# kept\na: 1\n'),
     input: () => ({ path: 'a.yaml', value: { b: { c: [1] } } }),
     work: {
-      prepare: workspace => put(workspace, 'a.yaml', lines(90_000, i => `key${i}: "a value of the usual length"\n`)),
-      input: () => ({ path: 'a.yaml', value: Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`key${i}`, i])) }),
+      prepare: workspace => put(workspace, 'a.yaml', LARGE_YAML),
+      input: () => ({ path: 'a.yaml', value: { g1: Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`key${i}`, i])) } }),
     },
   },
   'purser:files:json:edit': {
     prepare: workspace => put(workspace, 'a.json', '{ "a": 1 }\n'),
     input: () => ({ path: 'a.json', operations: [{ op: 'set', path: 'b', value: 2 }] }),
     work: {
-      prepare: workspace => put(workspace, 'a.json', `{${lines(90_000, i => `"key${i}": "a value of the usual length",\n`)}"z": 1}`),
+      prepare: workspace => put(workspace, 'a.json', LARGE_JSON),
       input: () => ({
         path: 'a.json',
-        operations: Array.from({ length: 50 }, (_, i) => ({ op: 'set', path: `key${i}`, value: i })),
+        operations: Array.from({ length: 50 }, (_, i) => ({ op: 'set', path: `g1.key${i}`, value: i })),
       }),
     },
   },
@@ -163,8 +166,8 @@ export const cases = {
     prepare: workspace => put(workspace, 'a.json', '{ "a": 1 }\n'),
     input: () => ({ path: 'a.json', value: { b: 2 } }),
     work: {
-      prepare: workspace => put(workspace, 'a.json', `{${lines(90_000, i => `"key${i}": "a value of the usual length",\n`)}"z": 1}`),
-      input: () => ({ path: 'a.json', value: Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`key${i}`, i])) }),
+      prepare: workspace => put(workspace, 'a.json', LARGE_JSON),
+      input: () => ({ path: 'a.json', value: { g1: Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`key${i}`, i])) } }),
     },
   },
   'purser:files:hcl:edit': {
