@@ -128,6 +128,12 @@ test(
     const { page } = opened;
     const get = what => client.get(`/api/purser/v1/costs/${what}`);
     const { from, to, title } = lastCompleteMonth(days.to);
+    // The portal tells purserd of its catalog soon after its start; before, systems have no owner.
+    await until('the costs of what the owner owns', async () => {
+      const owner = encodeURIComponent(`owner=${platform}`);
+      const { rows } = await get(`top?dimension=entity&from=${from}&to=${to}&filter=${owner}`);
+      return rows.length > 1;
+    });
     await page.goto(`${portal.baseUrl}/costs`);
     await page.getByText('Everything that was billed.').waitFor();
     await named(page, 'Budgets', 'Platform');

@@ -24,7 +24,10 @@ const ENDLESS = '{% for a in range(100000) %}{% for b in range(100000) %}{% endf
 const lines = (count, line) => Array.from({ length: count }, (_, i) => line(i)).join('');
 // 90,000 values, in as many objects as the documents' limit of members asks for.
 const LARGE_JSON = `{${lines(10, g => `"g${g}": {${lines(9_000, i => `"key${i}": "a value of the usual length",\n`)}"z": 1},\n`)}"z": 1}`;
-const LARGE_YAML = lines(10, g => `g${g}:\n${lines(9_000, i => `  key${i}: "a value of the usual length"\n`)}`);
+const LARGE_YAML = lines(
+  10,
+  g => `g${g}:\n${lines(9_000, i => `  key${i}: "a value of the usual length"\n`)}`,
+);
 const CRD = {
   apiVersion: 'apiextensions.k8s.io/v1',
   kind: 'CustomResourceDefinition',
@@ -125,7 +128,12 @@ export const cases = {
     ...reading(true, { values: { name: 'demo' } }),
     work: {
       prepare: (_, source) => put(source, 'endless', ENDLESS),
-      input: source => ({ url: './a', sourcePath: path.join(source, 'endless'), targetPath: 'out', values: {} }),
+      input: source => ({
+        url: './a',
+        sourcePath: path.join(source, 'endless'),
+        targetPath: 'out',
+        values: {},
+      }),
     },
   },
   'purser:files:zip': zip.pack,
@@ -139,7 +147,11 @@ export const cases = {
       prepare: workspace => put(workspace, 'a.yaml', LARGE_YAML),
       input: () => ({
         path: 'a.yaml',
-        operations: Array.from({ length: 50 }, (_, i) => ({ op: 'set', path: `g1.key${i}`, value: i })),
+        operations: Array.from({ length: 50 }, (_, i) => ({
+          op: 'set',
+          path: `g1.key${i}`,
+          value: i,
+        })),
       }),
     },
   },
@@ -148,7 +160,10 @@ export const cases = {
     input: () => ({ path: 'a.yaml', value: { b: { c: [1] } } }),
     work: {
       prepare: workspace => put(workspace, 'a.yaml', LARGE_YAML),
-      input: () => ({ path: 'a.yaml', value: { g1: Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`key${i}`, i])) } }),
+      input: () => ({
+        path: 'a.yaml',
+        value: { g1: Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`key${i}`, i])) },
+      }),
     },
   },
   'purser:files:json:edit': {
@@ -158,7 +173,11 @@ export const cases = {
       prepare: workspace => put(workspace, 'a.json', LARGE_JSON),
       input: () => ({
         path: 'a.json',
-        operations: Array.from({ length: 50 }, (_, i) => ({ op: 'set', path: `g1.key${i}`, value: i })),
+        operations: Array.from({ length: 50 }, (_, i) => ({
+          op: 'set',
+          path: `g1.key${i}`,
+          value: i,
+        })),
       }),
     },
   },
@@ -167,17 +186,33 @@ export const cases = {
     input: () => ({ path: 'a.json', value: { b: 2 } }),
     work: {
       prepare: workspace => put(workspace, 'a.json', LARGE_JSON),
-      input: () => ({ path: 'a.json', value: { g1: Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`key${i}`, i])) } }),
+      input: () => ({
+        path: 'a.json',
+        value: { g1: Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`key${i}`, i])) },
+      }),
     },
   },
   'purser:files:hcl:edit': {
     prepare: workspace => put(workspace, 'a.tf', 'locals {\n  a = 1\n}\n'),
-    input: () => ({ path: 'a.tf', operations: [{ op: 'set', block: 'locals', name: 'b', value: 2 }] }),
+    input: () => ({
+      path: 'a.tf',
+      operations: [{ op: 'set', block: 'locals', name: 'b', value: 2 }],
+    }),
     work: {
-      prepare: workspace => put(workspace, 'a.tf', `locals {\n${lines(90_000, i => `  key${i} = "a value of the usual length"\n`)}}\n`),
+      prepare: workspace =>
+        put(
+          workspace,
+          'a.tf',
+          `locals {\n${lines(90_000, i => `  key${i} = "a value of the usual length"\n`)}}\n`,
+        ),
       input: () => ({
         path: 'a.tf',
-        operations: Array.from({ length: 50 }, (_, i) => ({ op: 'set', block: 'locals', name: `key${i}`, value: i })),
+        operations: Array.from({ length: 50 }, (_, i) => ({
+          op: 'set',
+          block: 'locals',
+          name: `key${i}`,
+          value: i,
+        })),
       }),
     },
   },
@@ -185,8 +220,16 @@ export const cases = {
     prepare: workspace => put(workspace, 'k8s/kustomization.yaml', 'resources:\n  - a.yaml\n'),
     input: () => ({ path: 'k8s', resources: ['b.yaml'] }),
     work: {
-      prepare: workspace => put(workspace, 'k8s/kustomization.yaml', `resources:\n${lines(90_000, i => `  - some/folder/resource-${i}.yaml\n`)}`),
-      input: () => ({ path: 'k8s', resources: Array.from({ length: 100 }, (_, i) => `new-${i}.yaml`) }),
+      prepare: workspace =>
+        put(
+          workspace,
+          'k8s/kustomization.yaml',
+          `resources:\n${lines(90_000, i => `  - some/folder/resource-${i}.yaml\n`)}`,
+        ),
+      input: () => ({
+        path: 'k8s',
+        resources: Array.from({ length: 100 }, (_, i) => `new-${i}.yaml`),
+      }),
     },
   },
   'purser:manifest': {
@@ -198,9 +241,13 @@ export const cases = {
           const other = structuredClone(CRD);
           other.metadata.name = `others${i}.example.com`;
           other.spec.names = { kind: `Other${i}`, plural: `others${i}` };
-          other.spec.versions[0].schema.openAPIV3Schema.properties.spec.properties = Object.fromEntries(
-            Array.from({ length: 5_000 }, (_, j) => [`field${j}`, { type: 'string', description: 'What it is for.' }]),
-          );
+          other.spec.versions[0].schema.openAPIV3Schema.properties.spec.properties =
+            Object.fromEntries(
+              Array.from({ length: 5_000 }, (_, j) => [
+                `field${j}`,
+                { type: 'string', description: 'What it is for.' },
+              ]),
+            );
           put(workspace, `crds/other${i}.yaml`, JSON.stringify(other));
         }
         put(workspace, 'crds/claim.yaml', JSON.stringify(CRD));
@@ -226,10 +273,20 @@ export const cases = {
   },
   'purser:git:commit': {
     prepare: workspace => put(workspace, 'README.md', '# demo\n'),
-    input: (_, remoteUrl) => ({ remoteUrl, allowLocalRemotes: true, branch: 'main', gitCommitMessage: 'Add it' }),
+    input: (_, remoteUrl) => ({
+      remoteUrl,
+      allowLocalRemotes: true,
+      branch: 'main',
+      gitCommitMessage: 'Add it',
+    }),
     work: {
       prepare: workspace => put(workspace, 'noise', noise(48 << 20)),
-      input: (_, remoteUrl) => ({ remoteUrl, allowLocalRemotes: true, branch: 'main', gitCommitMessage: 'Add it' }),
+      input: (_, remoteUrl) => ({
+        remoteUrl,
+        allowLocalRemotes: true,
+        branch: 'main',
+        gitCommitMessage: 'Add it',
+      }),
     },
   },
 };
