@@ -51,6 +51,29 @@ absl::StatusOr<CallResult> WaitForRemoval(absl::string_view noun, const Json& in
   return WaitForMerge(input, std::move(proposed), now);
 }
 
+absl::StatusOr<Comparison> CompareProposal(absl::string_view noun, const Json& input,
+                                           const Json& now, absl::string_view branch,
+                                           const LookAtFile& look) {
+  const std::string state = now["state"].get<std::string>();
+  if (state == "closed") {
+    const absl::Status closed = NotMerged(noun, now["url"].get<std::string>());
+    return Comparison{Comparison::State::kGone, std::string(closed.message())};
+  }
+  if (state != "merged") return Comparison{};
+  FileComparison comparison(absl::StrCat("what was merged to branch ", branch));
+  for (const auto& [file, text] : input["files"].items()) {
+    PURSER_ASSIGN_OR_RETURN(const FileFound found, look(file, text.get_ref<const std::string&>()));
+    comparison.Note(file, found);
+  }
+  for (const Json& file : input["delete"]) {
+    if (input["files"].contains(file)) continue;
+    const std::string& path = file.get_ref<const std::string&>();
+    PURSER_ASSIGN_OR_RETURN(const FileFound found, look(path, ""));
+    if (found != FileFound::kMissing) comparison.Note(path, FileFound::kOther);
+  }
+  return comparison.Result();
+}
+
 absl::Status NotMerged(absl::string_view noun, absl::string_view url) {
   return absl::FailedPreconditionError(
       absl::StrCat(noun, " ", url, " was closed without being merged"));

@@ -2,6 +2,7 @@
 #ifndef PURSER_CONNECTORS_PROPOSAL_H_
 #define PURSER_CONNECTORS_PROPOSAL_H_
 
+#include <functional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -9,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "connectors/connector.h"
+#include "connectors/file_comparison.h"
 #include "nlohmann/json_fwd.hpp"
 
 namespace purser::connectors {
@@ -32,6 +34,15 @@ std::string RemovalBranch(absl::string_view branch, absl::string_view effect_key
 // request".
 absl::StatusOr<CallResult> WaitForRemoval(absl::string_view noun, const nlohmann::json& input,
                                           CallResult proposed, absl::Time now);
+
+// What has become of a proposal, for Connector::Compare. `now`: its outputs, of which `state` says
+// whether people have decided; once it is merged, `look` tells of each of the input's `files` what
+// `branch` holds of it, and of each of `delete` (with an empty text) whether it is there again.
+using LookAtFile =
+    std::function<absl::StatusOr<FileFound>(const std::string& file, const std::string& text)>;
+absl::StatusOr<Comparison> CompareProposal(absl::string_view noun, const nlohmann::json& input,
+                                           const nlohmann::json& now, absl::string_view branch,
+                                           const LookAtFile& look);
 
 // The error of a proposal that people closed.
 absl::Status NotMerged(absl::string_view noun, absl::string_view url);

@@ -1,12 +1,13 @@
 #include "connectors/github/pull_requests.h"
 
+#include <map>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "base/strings.h"
-#include "connectors/file_comparison.h"
 #include "connectors/github/branch_commit.h"
 #include "connectors/github/repository_path.h"
 #include "connectors/proposal.h"
@@ -260,31 +261,20 @@ absl::StatusOr<Comparison> PullRequests::Compare(const Json& input, const Json& 
                           api_.Json({.path = absl::StrCat(path, "/pulls/", number),
                                      .what = absl::StrCat("read pull request ", number)},
                                     context));
-  if (!pull.value("merged_at", Json()).is_string()) {
-    if (RestText(pull, {"state"}) == "open") return Comparison{};
-    return Comparison{
-        Comparison::State::kGone,
-        std::string(NotMerged("pull request", RestText(pull, {"html_url"})).message())};
-  }
   const std::string base = RestText(pull, {"base", "ref"});
-  PURSER_ASSIGN_OR_RETURN(const auto there, BlobsOf(api_, path, base, context));
-  FileComparison comparison(absl::StrCat("what was merged to branch ", base));
-  for (const auto& [file, text] : input["files"].items()) {
-    const auto found = there.find(file);
-    comparison.Note(
-        file,
-        found == there.end() ? FileFound::kMissing
-        : found->second ==
-                git::HashObject(git::ObjectType::kBlob, text.get_ref<const std::string&>()).ToHex()
-            ? FileFound::kSame
-            : FileFound::kOther);
-  }
-  for (const Json& file : input["delete"]) {
-    if (there.contains(file.get<std::string>()) && !input["files"].contains(file)) {
-      comparison.Note(file.get<std::string>(), FileFound::kOther);
-    }
-  }
-  return comparison.Result();
+  std::optional<std::map<std::string, std::string>> there;  // asked for when it is merged
+  return CompareProposal(
+      "pull request", input, ResultOf(input, pull, "").outputs, base,
+      [&](const std::string& file, const std::string& text) -> absl::StatusOr<FileFound> {
+        if (!there.has_value()) {
+          PURSER_ASSIGN_OR_RETURN(there, BlobsOf(api_, path, base, context));
+        }
+        const auto found = there->find(file);
+        if (found == there->end()) return FileFound::kMissing;
+        return found->second == git::HashObject(git::ObjectType::kBlob, text).ToHex()
+                   ? FileFound::kSame
+                   : FileFound::kOther;
+      });
 }
 
 absl::StatusOr<CallResult> PullRequests::Close(const Json& input, CallContext& context) const {

@@ -8,7 +8,6 @@
 #include "absl/strings/str_join.h"
 #include "base/status.h"
 #include "base/strings.h"
-#include "connectors/file_comparison.h"
 #include "connectors/gitlab/project_path.h"
 #include "connectors/proposal.h"
 #include "http/url.h"
@@ -283,28 +282,14 @@ absl::StatusOr<Comparison> MergeRequests::Compare(const Json& input, const Json&
                           api_.Json({.path = absl::StrCat(path, "/merge_requests/", iid),
                                      .what = absl::StrCat("read merge request ", iid)},
                                     context));
-  const std::string state = RestText(request, {"state"});
-  if (state == "closed") {
-    return Comparison{
-        Comparison::State::kGone,
-        std::string(NotMerged("merge request", RestText(request, {"web_url"})).message())};
-  }
-  if (state != "merged") return Comparison{};
   const std::string target = RestText(request, {"target_branch"});
-  FileComparison comparison(absl::StrCat("what was merged to branch ", target));
-  for (const auto& [file, text] : input["files"].items()) {
-    PURSER_ASSIGN_OR_RETURN(const RestAnswer now, ReadFile(path, file, target, context));
-    comparison.Note(file, now.status == 404                                ? FileFound::kMissing
-                          : Holds(now, text.get_ref<const std::string&>()) ? FileFound::kSame
-                                                                           : FileFound::kOther);
-  }
-  for (const Json& file : input["delete"]) {
-    if (input["files"].contains(file)) continue;
-    PURSER_ASSIGN_OR_RETURN(const RestAnswer now,
-                            ReadFile(path, file.get<std::string>(), target, context));
-    if (now.status != 404) comparison.Note(file.get<std::string>(), FileFound::kOther);
-  }
-  return comparison.Result();
+  return CompareProposal(
+      "merge request", input, ResultOf(input, request).outputs, target,
+      [&](const std::string& file, const std::string& text) -> absl::StatusOr<FileFound> {
+        PURSER_ASSIGN_OR_RETURN(const RestAnswer now, ReadFile(path, file, target, context));
+        if (now.status == 404) return FileFound::kMissing;
+        return Holds(now, text) ? FileFound::kSame : FileFound::kOther;
+      });
 }
 
 absl::StatusOr<CallResult> MergeRequests::Close(const Json& input, CallContext& context) const {
