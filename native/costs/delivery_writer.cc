@@ -7,18 +7,9 @@
 #include "absl/strings/str_join.h"
 #include "base/status.h"
 #include "costs/rollups.h"
+#include "store/placeholders.h"
 
 namespace purser::costs {
-namespace {
-
-// "$2,$3,…": the parameters of as many values behind `before` others.
-std::string Parameters(size_t before, size_t count) {
-  std::string text;
-  for (size_t i = 1; i <= count; ++i) absl::StrAppend(&text, i > 1 ? ",$" : "$", before + i);
-  return text;
-}
-
-}  // namespace
 
 absl::Status DeliveryWriter::Write() {
   for (const ChargeItem& item : sums_.items()) {
@@ -86,7 +77,7 @@ DeliveryWriter::FindPending() {
   static const std::string& kFind = *new std::string(
       absl::StrCat("SELECT subject_key, id, items, decisions FROM cost_subjects WHERE source = $1 "
                    "AND subject_key IN (",
-                   Parameters(1, kWrittenTogether), ")"));
+                   store::Placeholders(2, kWrittenTogether), ")"));
   std::vector<store::Value> values = {source_};
   for (const Pending& pending : pending_) values.emplace_back(pending.key);
   // Fewer than the statement has places for: one of them several times.
@@ -130,7 +121,7 @@ absl::Status DeliveryWriter::WriteFacts() {
   static const std::string& kFind = *new std::string(absl::StrCat(
       "SELECT subject, facts FROM cost_facts WHERE source = $1 AND billing_period = $2 "
       "AND month = $3 AND subject IN (",
-      Parameters(3, kWrittenTogether), ")"));
+      store::Placeholders(4, kWrittenTogether), ")"));
   std::map<Part, std::vector<std::pair<const Pending*, const std::string*>>> parts;
   for (const Pending& pending : pending_) {
     for (const auto& [part, facts] : pending.facts) parts[part].emplace_back(&pending, &facts);

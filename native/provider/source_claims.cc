@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "provider/source_log.h"
+#include "store/placeholders.h"
 
 namespace purser::provider {
 
@@ -60,7 +61,7 @@ absl::StatusOr<Claims> ClaimsOfOthers(Connection& connection, int64_t source,
                              "CASE WHEN e.position > s.applied THEN 1 ELSE 0 END, s.followed_at "
                              "FROM catalog_entity e JOIN catalog_source s ON s.id = e.source "
                              "WHERE e.source <> $1 AND e.ref IN (",
-                             Placeholders(2, piece.size()), ")"),
+                             store::Placeholders(2, piece.size()), ")"),
                 parameters));
         for (const Row& row : rows) {
           Claim claim;

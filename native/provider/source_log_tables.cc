@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "store/placeholders.h"
 
 namespace purser::provider {
 
@@ -44,16 +45,11 @@ const std::vector<store::Migration>& SourceLogMigrations() {
   return steps;
 }
 
-std::string Placeholders(size_t first, size_t count) {
-  std::string text;
-  for (size_t i = 0; i < count; ++i) absl::StrAppend(&text, i == 0 ? "$" : ",$", first + i);
-  return text;
-}
-
 std::string RowPlaceholders(size_t first, size_t rows, size_t columns) {
   std::string text;
   for (size_t i = 0; i < rows; ++i) {
-    absl::StrAppend(&text, i == 0 ? "(" : ",(", Placeholders(first + i * columns, columns), ")");
+    absl::StrAppend(&text, i == 0 ? "(" : ",(", store::Placeholders(first + i * columns, columns),
+                    ")");
   }
   return text;
 }

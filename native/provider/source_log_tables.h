@@ -43,8 +43,6 @@ absl::Status ForEachPiece(absl::Span<const Item> items,
   return absl::OkStatus();
 }
 
-// "$first,$first+1,…", `count` of them.
-std::string Placeholders(size_t first, size_t count);
 // "($1,$2),($3,$4),…": `rows` of `columns`, counted from `first`.
 std::string RowPlaceholders(size_t first, size_t rows, size_t columns);
 

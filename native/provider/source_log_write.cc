@@ -8,6 +8,7 @@
 #include "provider/source_claims.h"
 #include "provider/source_log.h"
 #include "provider/source_log_tables.h"
+#include "store/placeholders.h"
 
 namespace purser::provider {
 namespace {
@@ -67,7 +68,7 @@ absl::Status Bury(Connection& connection, int64_t source, absl::Span<const Place
     // What readers never saw needs no tombstone.
     PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
         absl::StrCat("DELETE FROM catalog_entity WHERE source = $1 AND state = 2 AND ref IN (",
-                     Placeholders(2, piece.size()), ")"),
+                     store::Placeholders(2, piece.size()), ")"),
         refs));
     return connection.ExecuteLater(
         absl::StrCat("WITH gone (ref, position) AS (VALUES ", rows,
@@ -132,7 +133,7 @@ absl::Status SourceLog::Hold(int64_t source, absl::string_view owner,
       return connection.ExecuteLater(
           absl::StrCat("UPDATE catalog_entity SET state = 1 WHERE source = $1 AND state = 0 AND "
                        "body IS NOT NULL AND ref IN (",
-                       Placeholders(2, piece.size()), ")"),
+                       store::Placeholders(2, piece.size()), ")"),
           parameters);
     });
   });
@@ -200,7 +201,7 @@ absl::Status Remember(Connection& connection, int64_t source,
         parameters.insert(parameters.end(), piece.begin(), piece.end());
         return connection.ExecuteLater(
             absl::StrCat("DELETE FROM catalog_memory WHERE source = $1 AND name IN (",
-                         Placeholders(2, piece.size()), ")"),
+                         store::Placeholders(2, piece.size()), ")"),
             parameters);
       }));
   return ForEachPiece<Item>(kept, [&](absl::Span<const Item> piece) {

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "store/placeholders.h"
 
 namespace purser::workflow {
 namespace {
@@ -160,12 +161,6 @@ namespace {
 // Rows of one query that names several keys.
 constexpr size_t kMaxKeysOfQuery = 32;
 
-std::string Places(size_t count) {
-  std::string places;
-  for (size_t i = 1; i <= count; ++i) absl::StrAppend(&places, i == 1 ? "$" : ", $", i);
-  return places;
-}
-
 std::string Text(absl::string_view text) { return std::string(text); }
 
 }  // namespace
@@ -239,7 +234,7 @@ absl::Status LoadOutputs(Connection& connection, std::vector<StepRecord*> wanted
         const Rows rows,
         connection.Query(absl::StrCat("SELECT sequence, outputs FROM workflow_event "
                                       "WHERE sequence IN (",
-                                      Places(keys.size()), ")"),
+                                      store::Placeholders(1, keys.size()), ")"),
                          keys));
     for (const Row& row : rows) {
       for (size_t i = begin; i < end; ++i) {
@@ -325,9 +320,9 @@ absl::StatusOr<std::vector<Run>> LoadRuns(Connection& connection,
     const std::vector<Value> keys(part.begin(), part.end());
     PURSER_ASSIGN_OR_RETURN(
         const Rows rows,
-        connection.Query(
-            absl::StrCat("SELECT ", kRunColumns, " WHERE r.number IN (", Places(keys.size()), ")"),
-            keys));
+        connection.Query(absl::StrCat("SELECT ", kRunColumns, " WHERE r.number IN (",
+                                      store::Placeholders(1, keys.size()), ")"),
+                         keys));
     for (const Row& row : rows) {
       PURSER_ASSIGN_OR_RETURN(found[places[row.Int(14)]], ToRun(row));
     }
