@@ -19,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "costs/budgets.h"
 #include "costs/service.h"
+#include "costs/testing/no_resources.h"
 #include "costs/watch.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -28,13 +29,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-class NoResources final : public ResourceIndex {
- public:
-  absl::StatusOr<std::optional<std::string>> EntityOf(absl::string_view) override {
-    return std::nullopt;
-  }
-};
 
 class DefectsTest : public ::testing::Test {
  protected:
@@ -93,7 +87,7 @@ class DefectsTest : public ::testing::Test {
   }
 
   std::string folder_;
-  NoResources resources_;
+  costs::testing::NoResources resources_;
   base::FakeClock clock_;
   std::unique_ptr<store::Database> database_;
   std::unique_ptr<CostService> service_;

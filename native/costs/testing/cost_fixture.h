@@ -18,6 +18,7 @@
 #include "costs/clickhouse/clickhouse_engine.h"
 #include "costs/clickhouse/testing/shared_clickhouse.h"
 #include "costs/service.h"
+#include "costs/testing/no_resources.h"
 #include "gtest/gtest.h"
 #include "http/beast_transport.h"
 #include "store/testing/shared_postgres.h"
@@ -50,13 +51,6 @@ inline std::string BillOf(const std::vector<Charge>& charges) {
   }
   return text;
 }
-
-class NoResources final : public ResourceIndex {
- public:
-  absl::StatusOr<std::optional<std::string>> EntityOf(absl::string_view) override {
-    return std::nullopt;
-  }
-};
 
 // The parameter says where costs are kept: "sqlite", "postgres", "clickhouse" (one server, beside
 // SQLite) or "cluster" (two servers).
