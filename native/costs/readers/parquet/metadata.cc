@@ -1,6 +1,8 @@
 #include "costs/readers/parquet/metadata.h"
 
+#include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "base/strings.h"
 #include "costs/readers/parquet/schema.h"
 #include "costs/readers/parquet/thrift.h"
 
@@ -81,6 +83,12 @@ absl::Status ReadGroup(ThriftReader& reader, int64_t file_bytes, Metadata& metad
       if (element != Type::kStruct || static_cast<size_t>(count) != metadata.leaves.size()) {
         return absl::InvalidArgumentError("a row group has another number of columns");
       }
+      if (metadata.leaves.size() * (metadata.groups.size() + 1) > kMaxColumnChunks) {
+        return absl::InvalidArgumentError(absl::StrCat("its row groups have more than ",
+                                                       kMaxColumnChunks,
+                                                       " columns together (kMaxColumnChunks)"));
+      }
+      group.chunks.reserve(metadata.leaves.size());
       for (int64_t i = 0; i < count && reader.ok(); ++i) {
         PURSER_RETURN_IF_ERROR(ReadChunk(reader, file_bytes, group.chunks.emplace_back()));
       }
@@ -93,6 +101,13 @@ absl::Status ReadGroup(ThriftReader& reader, int64_t file_bytes, Metadata& metad
   if (group.rows < 0 || group.chunks.size() != metadata.leaves.size() ||
       __builtin_add_overflow(metadata.rows, group.rows, &metadata.rows)) {
     return absl::InvalidArgumentError("a row group is not described");
+  }
+  for (size_t i = 0; i < group.chunks.size(); ++i) {
+    // Of a list or a map there may be any number in a row.
+    if (metadata.leaves[i].max_repetition > 0 || group.chunks[i].values == group.rows) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "column ", base::EscapeForDisplay(metadata.leaves[i].path, 120), " has ",
+        group.chunks[i].values, " values, its row group ", group.rows, " rows: it is damaged"));
   }
   group.first_row = metadata.rows - group.rows;
   metadata.groups.push_back(std::move(group));
@@ -112,6 +127,7 @@ absl::StatusOr<Metadata> ParseMetadata(absl::string_view footer, int64_t file_by
   ThriftReader reader(footer);
   Metadata metadata;
   bool has_schema = false;
+  int64_t rows = -1;
   {
     ThriftReader::Struct fields(reader);
     int id;
@@ -121,6 +137,8 @@ absl::StatusOr<Metadata> ParseMetadata(absl::string_view footer, int64_t file_by
         PURSER_RETURN_IF_ERROR(ReadSchema(reader, metadata));
         if (!reader.ok()) break;
         has_schema = true;
+      } else if (id == 3 && type == Type::kI64) {
+        rows = reader.Integer();
       } else if (id == 4 && type == Type::kList && has_schema) {
         Type element;
         const int64_t count = reader.ListSize(&element);
@@ -135,6 +153,11 @@ absl::StatusOr<Metadata> ParseMetadata(absl::string_view footer, int64_t file_by
   }
   if (!reader.ok() || !has_schema) {
     return absl::InvalidArgumentError("the footer is cut or damaged");
+  }
+  if (rows != metadata.rows) {
+    return absl::InvalidArgumentError(absl::StrCat("the footer counts ", rows,
+                                                   " rows, its row groups have ", metadata.rows,
+                                                   ": it is damaged"));
   }
   return metadata;
 }

@@ -14,6 +14,11 @@ namespace purser::costs::parquet {
 inline constexpr size_t kMaxFooterBytes = 64 << 20;
 inline constexpr size_t kMaxColumns = 10'000;
 inline constexpr size_t kMaxRowGroups = 1'000'000;
+// A footer of few bytes may claim what takes gigabytes: columns in groups, their names, and what
+// is said of each column in each row group.
+inline constexpr size_t kMaxSchemaEntries = 4 * kMaxColumns;
+inline constexpr size_t kMaxPathBytes = 1 << 10;
+inline constexpr size_t kMaxColumnChunks = 2'000'000;
 
 enum class PhysicalType {
   kBoolean = 0,

@@ -209,6 +209,11 @@ class SchemaReader {
     }
     const Element& element = elements_[next_++];
     absl::StrAppend(&levels.path, levels.path.empty() ? "" : ".", element.name);
+    if (levels.path.size() > kMaxPathBytes) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("column ", base::EscapeForDisplay(levels.path, 120),
+                       " has a name of more than ", kMaxPathBytes, " bytes (kMaxPathBytes)"));
+    }
     if (element.repetition != kRequired) ++levels.definition;
     if (element.repetition == kRepeated) {
       ++levels.repetition;
@@ -274,6 +279,10 @@ absl::Status ReadSchema(ThriftReader& reader, Metadata& metadata) {
   Type element;
   const int64_t count = reader.ListSize(&element);
   if (element != Type::kStruct) reader.Fail();
+  if (static_cast<size_t>(count) > kMaxSchemaEntries) {
+    return absl::InvalidArgumentError(absl::StrCat("the schema has more than ", kMaxSchemaEntries,
+                                                   " entries (kMaxSchemaEntries)"));
+  }
   for (int64_t i = 0; i < count && reader.ok(); ++i) elements.push_back(ReadElement(reader));
   return reader.ok() ? SchemaReader(elements).Read(metadata) : absl::OkStatus();
 }
