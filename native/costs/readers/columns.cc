@@ -34,15 +34,17 @@ class Binder {
 
   absl::StatusOr<Binding> Bind() {
     for (size_t i = 0; i < columns_.size(); ++i) {
-      const std::string name = NormalisedColumn(columns_[i]);
-      if (index_.emplace(name, static_cast<int>(i)).second) continue;
-      return absl::InvalidArgumentError(
-          absl::StrCat(file_, ": column ", base::EscapeForDisplay(columns_[i]), " is there twice"));
+      index_[NormalisedColumn(columns_[i])].push_back(static_cast<int>(i));
     }
     ChooseFormat();
     for (const std::string& name : wanted_.texts) binding_.wanted.push_back(Text(name));
     for (const std::string& name : wanted_.amounts) binding_.amounts.push_back(Amount(name));
     binding_.money = {ColumnOf("BilledCost"), ColumnOf("BillingCurrency")};
+    if (twice_ != kNoColumn) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          file_, ": column ", base::EscapeForDisplay(columns_[static_cast<size_t>(twice_)]),
+          " is there twice"));
+    }
     if (missing_.empty()) return std::move(binding_);
     std::vector<std::string> missing;
     for (const std::string& name : missing_) {
@@ -71,9 +73,21 @@ class Binder {
     }
   }
   bool Has(absl::string_view name) const { return index_.contains(NormalisedColumn(name)); }
-  int Find(absl::string_view name) const {
+  // Of columns whose names differ in their spelling only (tags and custom columns have such) the
+  // one that is spelt like this.
+  int Find(absl::string_view name) {
     const auto found = index_.find(NormalisedColumn(name));
-    return found == index_.end() ? kNoColumn : found->second;
+    if (found == index_.end()) return kNoColumn;
+    const std::vector<int>& alike = found->second;
+    if (alike.size() == 1) return alike[0];
+    int same = kNoColumn;
+    for (const int column : alike) {
+      if (columns_[static_cast<size_t>(column)] != name) continue;
+      if (same != kNoColumn) twice_ = column;
+      same = column;
+    }
+    if (same == kNoColumn) twice_ = alike[1];
+    return same == kNoColumn ? alike[0] : same;
   }
 
   // The entry of the format's table for a column, in any of its names.
@@ -90,7 +104,7 @@ class Binder {
     return nullptr;
   }
 
-  int ColumnOf(absl::string_view name) const {
+  int ColumnOf(absl::string_view name) {
     if (const BillFormat::Column* entry = Entry(name)) {
       // Asked for by the name it has in the file: 1.3 has a provider's old name and its new one.
       for (const absl::string_view other : entry->names) {
@@ -186,7 +200,7 @@ class Binder {
   }
 
   // "a + b - c", of the columns that the file has; those it lacks are 0.
-  AmountSource::Terms Terms(absl::string_view sum) const {
+  AmountSource::Terms Terms(absl::string_view sum) {
     AmountSource::Terms terms;
     bool minus = false;
     for (const absl::string_view word : absl::StrSplit(sum, ' ', absl::SkipEmpty())) {
@@ -228,7 +242,8 @@ class Binder {
   const std::vector<std::string>& columns_;
   const Wanted& wanted_;
   const std::vector<int>& maps_;
-  absl::flat_hash_map<std::string, int> index_;
+  absl::flat_hash_map<std::string, std::vector<int>> index_;  // by normalised name
+  int twice_ = kNoColumn;  // asked for, and not the only one of its name
   std::vector<std::string> missing_;
   Binding binding_;
 };

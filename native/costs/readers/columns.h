@@ -81,7 +81,7 @@ struct Binding {
 };
 
 // `maps` are the numbers of the columns whose values can be taken key by key. INVALID_ARGUMENT
-// names the columns of the file that come twice, or all that are wanted and missing.
+// names a wanted column that the file has twice, or all that are wanted and missing.
 absl::StatusOr<Binding> Bind(const std::string& file, const std::vector<std::string>& columns,
                              const Wanted& wanted, const std::vector<int>& maps = {});
 

@@ -63,8 +63,35 @@ TEST(ColumnsTest, MissingAndDoubleColumnsAreNamed) {
       HasSubstr("b.csv: not a FOCUS file: column BillingCurrency (FOCUS section \"Billing "
                 "Currency\"), EffectiveCost (FOCUS section \"Effective Cost\") are missing; it "
                 "has BilledCost, ServiceName"));
-  EXPECT_THAT(std::string(Bind("b.csv", {"BilledCost", "billed_cost"}, {}).status().message()),
-              HasSubstr("column billed_cost is there twice"));
+  for (const char* first : {"billed cost", "billed_cost"}) {
+    EXPECT_THAT(std::string(Bind("b.csv", {first, "billed_cost"}, {}).status().message()),
+                HasSubstr("column billed_cost is there twice"));
+  }
+}
+
+// Keys of tags and custom columns may differ in what the names of columns do not.
+TEST(ColumnsTest, NamesThatAreAlikeAreToldApartByTheirSpelling) {
+  const std::vector<std::string> columns = {"lineItem/LineItemType",
+                                            "lineItem/UnblendedCost",
+                                            "resourceTags/user:Team",
+                                            "resourceTags/user:team",
+                                            "x_Note",
+                                            "x_note",
+                                            "Comment",
+                                            "Comment"};
+  const auto binding =
+      Bind("b.csv", columns, {.texts = {"tag:team", "tag:Team", "x_note", "x_Note"}});
+  ASSERT_TRUE(binding.ok()) << binding.status();
+  std::vector<int> found;
+  for (const Binding::Text& text : binding->wanted) {
+    found.push_back(binding->texts[static_cast<size_t>(text.source)].column);
+  }
+  EXPECT_THAT(found, ElementsAre(3, 2, 5, 4));
+  for (const char* name : {"X_NOTE", "Comment"}) {
+    EXPECT_THAT(std::string(Bind("b.csv", columns, {.texts = {name}}).status().message()),
+                HasSubstr("is there twice"))
+        << name;
+  }
 }
 
 TEST(DaysTest, Days) {
