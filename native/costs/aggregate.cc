@@ -56,14 +56,14 @@ absl::Status Plan(const AggregateRequest& request, ScanRequest& scan) {
 absl::Status AggregateResult::ForEach(
     const std::function<absl::Status(const AggregateRow&)>& on_row) const {
   AggregateRow row;
-  const auto give = [&](const GroupTable::Row& group) {
+  const auto give = [&](const GroupRow& group) {
     row.keys.assign(group.keys.begin(), group.keys.end() - 1);
     row.currency = group.keys.back();
     row.sums = group.sums;
     row.charges = group.charges;
     return on_row(row);
   };
-  return runs != nullptr ? runs->ForEachSorted(give) : table->ForEachSorted(give);
+  return groups->ForEachSorted(give);
 }
 
 absl::StatusOr<AggregateResult> Aggregate(const AggregateRequest& request) {
@@ -95,8 +95,7 @@ absl::StatusOr<AggregateResult> Aggregate(const AggregateRequest& request) {
   result.rows_read = scanned.rows_added + scanned.rows_bad;
   result.rows_bad = scanned.rows_bad;
   result.rounded_numbers = scanned.rounded;
-  result.runs = std::move(scanned.runs);
-  result.table = std::move(scanned.table);
+  result.groups = std::move(scanned.groups);
   std::sort(problems.begin(), problems.end());
   for (auto& [file, row, text] : problems) result.problems.push_back(std::move(text));
   return result;

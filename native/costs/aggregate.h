@@ -15,7 +15,6 @@
 
 #include "absl/status/statusor.h"
 #include "costs/bill_scan.h"
-#include "costs/group_table.h"
 
 namespace purser::costs {
 
@@ -57,8 +56,7 @@ struct AggregateResult {
   // several threads at once.
   absl::Status ForEach(const std::function<absl::Status(const AggregateRow&)>& on_row) const;
 
-  std::shared_ptr<const GroupTable> table;  // of the keys, then the currency
-  std::shared_ptr<GroupRuns> runs;          // in place of it when it did not fit into memory
+  std::shared_ptr<const ScannedGroups> groups;  // of the keys, then the currency
 };
 
 // Only columns that are asked for, and BillingCurrency, are looked at. Memory does not

@@ -368,7 +368,7 @@ TEST_F(AggregateFilesTest, GroupsThatDoNotFitIntoMemory) {
   request.group_bytes = 400'000;
   const auto result = Aggregate(request);
   ASSERT_TRUE(result.ok()) << result.status();
-  ASSERT_NE(result->runs, nullptr);
+  ASSERT_NE(result->groups->runs, nullptr);
   EXPECT_EQ(Shown(result), expected);
   EXPECT_EQ(Shown(result), expected);
   request.group_by = {"tag:n"};

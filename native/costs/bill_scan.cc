@@ -245,15 +245,12 @@ class Scan {
   absl::StatusOr<ScanResult> Finish(std::vector<std::unique_ptr<Grouper>>& groupers)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     ScanResult result;
+    result.groups = std::make_unique<ScannedGroups>();
     for (const std::unique_ptr<Grouper>& grouper : groupers) {
       if (HaveRuns()) {
         PURSER_RETURN_IF_ERROR(MoveToRun(*grouper));
-        if (result.table == nullptr) result.table = grouper->TakeTable();
-      } else if (result.table == nullptr) {
-        result.table = grouper->TakeTable();
       } else {
-        PURSER_RETURN_IF_ERROR(result.table->Merge(grouper->table()));
-        grouper->table().Clear();
+        result.groups->tables.push_back(grouper->TakeTable());
       }
       for (const auto& [currency, total] : grouper->totals()) {
         ControlTotal& sum = result.totals[currency];
@@ -270,7 +267,7 @@ class Scan {
     }
     {
       base::MutexLock runs_lock(runs_mutex_);
-      result.runs = std::move(runs_);
+      result.groups->runs = std::move(runs_);
     }
     result.rows_bad = rows_bad_;
     if (request_.hash) {
@@ -305,6 +302,13 @@ class Scan {
 };
 
 }  // namespace
+
+absl::Status ScannedGroups::ForEachSorted(const OnGroup& on_group) const {
+  if (runs != nullptr) return runs->ForEachSorted(on_group);
+  std::vector<const GroupTable*> all;
+  for (const std::unique_ptr<GroupTable>& table : tables) all.push_back(table.get());
+  return purser::costs::ForEachSorted(all, on_group);
+}
 
 absl::StatusOr<ScanResult> ScanBills(const ScanRequest& request) { return Scan(request).Run(); }
 

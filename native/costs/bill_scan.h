@@ -12,11 +12,11 @@
 
 #include "absl/status/statusor.h"
 #include "costs/group_runs.h"
-#include "costs/group_table.h"
 #include "costs/grouper.h"
 #include "costs/readers/bad_row.h"
 #include "costs/readers/columns.h"
 #include "costs/readers/csv_chunk.h"
+#include "costs/sorted_groups.h"
 
 namespace purser::costs {
 
@@ -49,10 +49,18 @@ struct ScanRequest {
   std::stop_token stop = {};  // CANCELLED
 };
 
+// Where the groups are: a group may be in several tables or runs.
+struct ScannedGroups {
+  std::vector<std::unique_ptr<GroupTable>> tables;  // by thread; none when there are runs
+  std::unique_ptr<GroupRuns> runs;                  // null when all groups fit into memory
+
+  // By the texts of their parts. Not by several threads at once.
+  absl::Status ForEachSorted(const OnGroup& on_group) const;
+};
+
 struct ScanResult {
-  std::unique_ptr<GroupTable> table;           // empty when there are runs
-  std::unique_ptr<GroupRuns> runs;             // null when all groups fit into memory
-  std::map<std::string, ControlTotal> totals;  // by currency, of the rows in the table
+  std::unique_ptr<ScannedGroups> groups;
+  std::map<std::string, ControlTotal> totals;  // by currency, of the rows in the groups
   int64_t rows_added = 0;
   int64_t rows_bad = 0;
   int64_t rounded = 0;  // amounts that lost digits, in rows that were added

@@ -11,6 +11,7 @@
 #include "costs/grouper.h"
 #include "costs/readers/bill_file.h"
 #include "costs/readers/csv_chunk.h"
+#include "costs/sorted_groups.h"
 
 namespace purser::costs {
 namespace {
@@ -100,7 +101,7 @@ absl::StatusOr<std::map<std::string, std::string>> ReadChargeRow(const ChargeRow
     return absl::NotFoundError(absl::StrCat(request.path, " has no row ", request.row));
   }
   std::map<std::string, std::string> columns;
-  PURSER_RETURN_IF_ERROR(grouper.table().ForEachSorted([&](const GroupTable::Row& row) {
+  PURSER_RETURN_IF_ERROR(ForEachSorted({&grouper.table()}, [&](const GroupRow& row) {
     for (size_t i = 0; i < row.keys.size(); ++i) {
       const std::string value(row.keys[i]);
       if (!value.empty() && value != "{}") columns[wanted.texts[i]] = value;

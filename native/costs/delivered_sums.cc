@@ -107,7 +107,7 @@ class DeliveredSums::Taking {
   explicit Taking(DeliveredSums& sums)
       : sums_(sums), charge_parts_(kColumnParts + sums.columns_.size()) {}
 
-  absl::Status Add(const GroupTable::Row& row) {
+  absl::Status Add(const GroupRow& row) {
     const size_t charge = charge_parts_;
     if (row.same < charge) {
       PURSER_RETURN_IF_ERROR(FinishSubject());
@@ -158,7 +158,7 @@ class DeliveredSums::Taking {
     return day;
   }
 
-  absl::Status StartSubject(const GroupTable::Row& row) {
+  absl::Status StartSubject(const GroupRow& row) {
     Tags kept;
     for (size_t i = 0; i < sums_.columns_.size(); ++i) {
       const absl::string_view value = row.keys[kColumnParts + i];
@@ -172,7 +172,7 @@ class DeliveredSums::Taking {
     return absl::OkStatus();
   }
 
-  absl::Status FindItem(const GroupTable::Row& row, bool negative) {
+  absl::Status FindItem(const GroupRow& row, bool negative) {
     const auto text = [&](ChargePart part) { return std::string(row.keys[charge_parts_ + part]); };
     negative_ = negative;
     item_ = items_.NumberOf(
@@ -234,13 +234,11 @@ void DeliveredSums::Want(ScanRequest& scan) const {
 
 absl::Status DeliveredSums::Take(ScanResult& scanned) {
   Taking taking(*this);
-  const auto add = [&](const GroupTable::Row& row) { return taking.Add(row); };
-  PURSER_RETURN_IF_ERROR(scanned.runs != nullptr ? scanned.runs->ForEachSorted(add)
-                                                 : scanned.table->ForEachSorted(add));
+  const auto add = [&](const GroupRow& row) { return taking.Add(row); };
+  PURSER_RETURN_IF_ERROR(scanned.groups->ForEachSorted(add));
   PURSER_RETURN_IF_ERROR(taking.Finish());
   // Everything is here now.
-  scanned.runs = nullptr;
-  scanned.table = nullptr;
+  scanned.groups = nullptr;
   return absl::OkStatus();
 }
 

@@ -71,7 +71,7 @@ class Merge {
     row_.keys.resize(parts);
   }
 
-  absl::Status Run(const std::function<absl::Status(const GroupTable::Row&)>& on_row) {
+  absl::Status Run(const OnGroup& on_group) {
     for (size_t run = 0; run < runs_.size(); ++run) {
       std::rewind(runs_[run]);
       PURSER_RETURN_IF_ERROR(AdvanceOther(run));
@@ -88,7 +88,7 @@ class Merge {
           PURSER_RETURN_IF_ERROR(AddEqual());
           shared = heap_.empty() ? 0 : FirstDifferent(lead.keys, next_[heap_.front()].keys, 0);
         }
-        PURSER_RETURN_IF_ERROR(Tell(on_row));
+        PURSER_RETURN_IF_ERROR(Tell(on_group));
         PURSER_ASSIGN_OR_RETURN(const bool more, Advance(runs_[lead_], lead));
         if (!more) break;
         row_.same = lead.same;
@@ -133,7 +133,7 @@ class Merge {
       const size_t run = Take();
       for (size_t i = 0; i < lead.sums.size(); ++i) {
         if (__builtin_add_overflow(lead.sums[i], next_[run].sums[i], &lead.sums[i])) {
-          return absl::OutOfRangeError("a sum of costs does not fit into ±170141183460469231731");
+          return SumOverflow();
         }
       }
       PURSER_RETURN_IF_ERROR(AdvanceOther(run));
@@ -141,7 +141,7 @@ class Merge {
     return absl::OkStatus();
   }
 
-  absl::Status Tell(const std::function<absl::Status(const GroupTable::Row&)>& on_row) {
+  absl::Status Tell(const OnGroup& on_group) {
     const Next& lead = next_[lead_];
     for (size_t part = row_.same; part < last_.size(); ++part) {
       last_[part] = lead.keys[part];
@@ -152,7 +152,7 @@ class Merge {
     for (size_t i = 0; i < row_.sums.size(); ++i) {
       row_.sums[i] = base::Decimal::FromUnits(lead.sums[1 + i]);
     }
-    return on_row(row_);
+    return on_group(row_);
   }
 
   const std::vector<std::FILE*> runs_;
@@ -161,7 +161,7 @@ class Merge {
   size_t lead_ = 0;
   bool any_ = false;               // whether a row was told
   std::vector<std::string> last_;  // its keys
-  GroupTable::Row row_;
+  GroupRow row_;
 };
 
 }  // namespace
@@ -175,29 +175,29 @@ absl::Status GroupRuns::Add(const GroupTable& table) {
   if (file == nullptr) return CannotWrite();
   std::FILE* const to = file.get();
   std::vector<__int128> sums(1 + measures_);
-  PURSER_RETURN_IF_ERROR(table.ForEachSorted([&](const GroupTable::Row& row) -> absl::Status {
-    const auto same = static_cast<uint32_t>(row.same);
-    bool good = Write(to, &same, sizeof same);
-    for (size_t part = row.same; part < row.keys.size(); ++part) {
-      const absl::string_view key = row.keys[part];
-      const auto size = static_cast<uint32_t>(key.size());
-      good = good && Write(to, &size, sizeof size) && Write(to, key.data(), size);
-    }
-    sums[0] = row.charges;
-    for (size_t i = 0; i < measures_; ++i) sums[1 + i] = row.sums[i].units();
-    good = good && Write(to, sums.data(), sums.size() * sizeof(__int128));
-    return good ? absl::OkStatus() : CannotWrite();
-  }));
+  PURSER_RETURN_IF_ERROR(
+      purser::costs::ForEachSorted({&table}, [&](const GroupRow& row) -> absl::Status {
+        const auto same = static_cast<uint32_t>(row.same);
+        bool good = Write(to, &same, sizeof same);
+        for (size_t part = row.same; part < row.keys.size(); ++part) {
+          const absl::string_view key = row.keys[part];
+          const auto size = static_cast<uint32_t>(key.size());
+          good = good && Write(to, &size, sizeof size) && Write(to, key.data(), size);
+        }
+        sums[0] = row.charges;
+        for (size_t i = 0; i < measures_; ++i) sums[1 + i] = row.sums[i].units();
+        good = good && Write(to, sums.data(), sums.size() * sizeof(__int128));
+        return good ? absl::OkStatus() : CannotWrite();
+      }));
   if (std::fflush(to) != 0) return CannotWrite();
   runs_.push_back(std::move(file));
   return absl::OkStatus();
 }
 
-absl::Status GroupRuns::ForEachSorted(
-    const std::function<absl::Status(const GroupTable::Row&)>& on_row) {
+absl::Status GroupRuns::ForEachSorted(const OnGroup& on_group) {
   std::vector<std::FILE*> runs;
   for (const File& run : runs_) runs.push_back(run.get());
-  return Merge(std::move(runs), parts_, measures_).Run(on_row);
+  return Merge(std::move(runs), parts_, measures_).Run(on_group);
 }
 
 }  // namespace purser::costs

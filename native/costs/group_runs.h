@@ -5,12 +5,11 @@
 
 #include <cstddef>
 #include <cstdio>
-#include <functional>
 #include <memory>
 #include <vector>
 
 #include "absl/status/status.h"
-#include "costs/group_table.h"
+#include "costs/sorted_groups.h"
 
 namespace purser::costs {
 
@@ -28,7 +27,7 @@ class GroupRuns {
 
   // By the texts of the parts, equal keys as one row. The row is valid during the call; an error
   // ends it. May be called again.
-  absl::Status ForEachSorted(const std::function<absl::Status(const GroupTable::Row&)>& on_row);
+  absl::Status ForEachSorted(const OnGroup& on_group);
 
  private:
   struct Close {

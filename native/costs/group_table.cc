@@ -12,48 +12,34 @@ namespace purser::costs {
 namespace {
 
 constexpr size_t kFirstSlots = 4096;
-constexpr size_t kLineWords = 8;  // of the cache
 // Numbers grow: a part gets more bits than it needs now.
 constexpr int kFirstWidth = 6;
 constexpr int kSpareBits = 2;
 
+}  // namespace
+
 int BitsFor(size_t values) { return values < 2 ? 1 : static_cast<int>(std::bit_width(values - 1)); }
 
-// A group by its (first) word of ranks.
-struct Place {
-  uint64_t key;
-  uint32_t index;
-};
-
-// By the keys' bits from `low` on: digit after digit, the lowest first, which looks at each place a
-// few times only.
-void SortPlaces(LargeArray<Place>& places, int low) {
-  constexpr int kDigitBits = 11;
-  constexpr size_t kDigits = size_t{1} << kDigitBits;
-  LargeArray<Place> sorted(places.size());
-  for (int shift = low; shift < 64; shift += kDigitBits) {
-    const auto digit = [&](const Place& place) { return place.key >> shift & (kDigits - 1); };
-    std::vector<uint32_t> next(kDigits);
-    for (const Place& place : places) ++next[digit(place)];
-    uint32_t begin = 0;
-    for (uint32_t& count : next) begin += std::exchange(count, begin);
-    for (const Place& place : places) sorted[next[digit(place)]++] = place;
-    places.swap(sorted);
+std::vector<KeyField> LayOut(const std::vector<int>& widths, size_t* words) {
+  std::vector<KeyField> fields;
+  size_t word = 0;
+  int used = 0;
+  for (const int width : widths) {
+    if (used + width > 64) {
+      ++word;
+      used = 0;
+    }
+    used += width;
+    fields.push_back({word, 64 - used, width});
   }
+  *words = word + 1;
+  return fields;
 }
 
-// A group's words: a small one is in one line of the cache.
-size_t StrideOf(size_t key_words, size_t measures) {
-  const size_t words = key_words + 1 + 2 * measures;
-  return words <= kLineWords ? std::bit_ceil(words) : words;
-}
-
-absl::Status Overflow() {
+absl::Status SumOverflow() {
   return absl::OutOfRangeError(
       "a sum of costs does not fit into ±170141183460469231731: is an amount in the file wrong?");
 }
-
-}  // namespace
 
 GroupTable::GroupTable(size_t parts, size_t measures)
     : parts_(parts), measures_(measures), slots_(0) {
@@ -77,21 +63,10 @@ size_t GroupTable::bytes() const {
   return bytes;
 }
 
-std::vector<GroupTable::Field> GroupTable::LayOut(const std::vector<int>& widths, size_t* words) {
-  std::vector<Field> fields;
-  size_t word = 0;
-  int used = 0;
-  // Earlier parts in higher bits, so that packed ranks compare as the parts do.
-  for (const int width : widths) {
-    if (used + width > 64) {
-      ++word;
-      used = 0;
-    }
-    used += width;
-    fields.push_back({word, 64 - used, width});
-  }
-  *words = word + 1;
-  return fields;
+// A small group is in one line of the cache.
+size_t GroupTable::StrideOf(size_t key_words, size_t measures) {
+  const size_t words = key_words + 1 + 2 * measures;
+  return words <= kLineWords ? std::bit_ceil(words) : words;
 }
 
 uint64_t GroupTable::HashOf(const uint64_t* key, size_t words) {
@@ -111,21 +86,12 @@ bool GroupTable::SameKey(const uint64_t* record, const uint64_t* key) const {
   return true;
 }
 
-__int128 GroupTable::UnitsOf(const uint64_t* sum) {
-  return static_cast<__int128>(static_cast<unsigned __int128>(sum[1]) << 64 | sum[0]);
-}
-
 bool GroupTable::AddUnits(uint64_t* sum, __int128 units) {
   __int128 total;
   if (__builtin_add_overflow(UnitsOf(sum), units, &total)) return false;
   sum[0] = static_cast<uint64_t>(total);
   sum[1] = static_cast<uint64_t>(static_cast<unsigned __int128>(total) >> 64);
   return true;
-}
-
-uint32_t GroupTable::CodeIn(const uint64_t* record, const Field& field) const {
-  return static_cast<uint32_t>(record[field.word] >> field.shift) &
-         static_cast<uint32_t>((uint64_t{1} << field.width) - 1);
 }
 
 uint64_t* GroupTable::FindOrAdd(const uint64_t* key, uint64_t hash) {
@@ -183,7 +149,7 @@ void GroupTable::FitFields() {
     widths.push_back(enough ? fields_[i].width : std::min(32, needed + kSpareBits));
   }
   if (fits) return;
-  const std::vector<Field> old_fields = std::move(fields_);
+  const std::vector<KeyField> old_fields = std::move(fields_);
   const size_t old_words = words_, old_stride = stride_;
   fields_ = LayOut(widths, &words_);
   stride_ = StrideOf(words_, measures_);
@@ -197,7 +163,7 @@ void GroupTable::FitFields() {
       uint64_t* const to = Record(i);
       std::fill(to, to + stride_, 0);
       for (size_t part = 0; part < fields_.size(); ++part) {
-        to[fields_[part].word] |= static_cast<uint64_t>(CodeIn(from, old_fields[part]))
+        to[fields_[part].word] |= static_cast<uint64_t>(old_fields[part].In(from))
                                   << fields_[part].shift;
       }
       std::memcpy(to + words_, from + old_words, (1 + 2 * measures_) * sizeof(uint64_t));
@@ -250,7 +216,7 @@ absl::Status GroupTable::AddBlock(const Batch& batch, size_t first, size_t count
   for (size_t i = 0; i < count * words; ++i) keys[i] = same_[kOneWord ? 0 : i % words];
   for (size_t part = 0; part < fields_.size(); ++part) {
     if (batch.same[part] != 0) continue;
-    const Field field = fields_[part];
+    const KeyField field = fields_[part];
     const uint32_t* const codes = batch.codes[part].data() + first;
     uint64_t* const word = keys + field.word;
     for (size_t i = 0; i < count; ++i) {
@@ -271,137 +237,10 @@ absl::Status GroupTable::AddBlock(const Batch& batch, size_t first, size_t count
     uint64_t* sum = record + words;
     ++*sum++;
     for (size_t measure = 0; measure < measures_; ++measure, sum += 2) {
-      if (!AddUnits(sum, units[measure][first + i])) return Overflow();
+      if (!AddUnits(sum, units[measure][first + i])) return SumOverflow();
     }
   }
   return absl::OkStatus();
-}
-
-absl::Status GroupTable::Merge(const GroupTable& other) {
-  std::vector<std::vector<uint32_t>> mine(parts_.size());
-  for (size_t part = 0; part < parts_.size(); ++part) {
-    const TextDictionary& texts = other.parts_[part];
-    mine[part].reserve(texts.size());
-    for (uint32_t code = 0; code < texts.size(); ++code) {
-      mine[part].push_back(parts_[part].CodeOf(texts.TextOf(code)));
-    }
-  }
-  FitFields();
-  keys_.resize(kBlock * words_);
-  uint64_t hashes[kBlock] = {};
-  uint64_t* records[kBlock] = {};
-  for (size_t first = 0; first < other.groups_; first += kBlock) {
-    const size_t count = std::min(kBlock, other.groups_ - first);
-    std::fill(keys_.begin(), keys_.end(), 0);
-    for (size_t i = 0; i < count; ++i) {
-      const uint64_t* const from = other.Record(first + i);
-      uint64_t* const key = keys_.data() + i * words_;
-      for (size_t part = 0; part < fields_.size(); ++part) {
-        key[fields_[part].word] |=
-            static_cast<uint64_t>(mine[part][other.CodeIn(from, other.fields_[part])])
-            << fields_[part].shift;
-      }
-    }
-    Prefetch(keys_.data(), count, words_, hashes, records);
-    for (size_t i = 0; i < count; ++i) {
-      const uint64_t* from = other.Record(first + i) + other.words_;
-      uint64_t* to = FindOrAdd(keys_.data() + i * words_, hashes[i]) + words_;
-      *to++ += *from++;
-      for (size_t measure = 0; measure < measures_; ++measure, to += 2, from += 2) {
-        if (!AddUnits(to, UnitsOf(from))) return Overflow();
-      }
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status GroupTable::ForEachSorted(
-    const std::function<absl::Status(const Row&)>& on_row) const {
-  // The rank of each text among those of its part.
-  std::vector<std::vector<uint32_t>> ranks(parts_.size());
-  std::vector<int> widths;
-  for (size_t part = 0; part < parts_.size(); ++part) {
-    const TextDictionary& texts = parts_[part];
-    std::vector<uint32_t> order(texts.size());
-    std::iota(order.begin(), order.end(), 0);
-    std::sort(order.begin(), order.end(),
-              [&](uint32_t a, uint32_t b) { return texts.TextOf(a) < texts.TextOf(b); });
-    ranks[part].resize(order.size());
-    for (uint32_t rank = 0; rank < order.size(); ++rank) ranks[part][order[rank]] = rank;
-    widths.push_back(BitsFor(texts.size()));
-  }
-  size_t words = 0;
-  const std::vector<Field> fields = LayOut(widths, &words);
-  // Of groups, the words of their ranks one behind the other, of which most have only one.
-  std::vector<uint64_t> keys(words == 1 ? 0 : groups_ * words);
-  LargeArray<Place> order(groups_);
-  for (size_t i = 0; i < groups_; ++i) {
-    const uint64_t* const record = Record(i);
-    order[i] = {0, static_cast<uint32_t>(i)};
-    uint64_t* const key = words == 1 ? &order[i].key : &keys[i * words];
-    for (size_t part = 0; part < fields.size(); ++part) {
-      key[fields[part].word] |= static_cast<uint64_t>(ranks[part][CodeIn(record, fields_[part])])
-                                << fields[part].shift;
-    }
-    order[i].key = key[0];
-  }
-  if (words == 1) {
-    SortPlaces(order, fields.back().shift);
-  } else {
-    std::sort(order.begin(), order.end(), [&](const Place& a, const Place& b) {
-      if (a.key != b.key) return a.key < b.key;
-      const uint64_t* const x = keys.data() + a.index * words;
-      const uint64_t* const y = keys.data() + b.index * words;
-      return std::lexicographical_compare(x, x + words, y, y + words);
-    });
-  }
-  Row row;
-  row.keys.resize(parts_.size());
-  row.sums.resize(measures_);
-  std::vector<uint32_t> codes(parts_.size(), ~uint32_t{0});  // of the row before
-  for (size_t i = 0; i < groups_; ++i) {
-    constexpr size_t kAhead = 16;  // records on their way from memory
-    if (i + kAhead < groups_) {
-      const uint64_t* const later = Record(order[i + kAhead].index);
-      for (size_t word = 0; word < stride_; word += kLineWords) __builtin_prefetch(later + word);
-    }
-    const uint64_t* const record = Record(order[i].index);
-    row.same = parts_.size();
-    for (size_t part = 0; part < parts_.size(); ++part) {
-      const uint32_t code = CodeIn(record, fields_[part]);
-      if (code == codes[part]) continue;
-      row.same = std::min(row.same, part);
-      row.keys[part] = parts_[part].TextOf(codes[part] = code);
-    }
-    row.charges = static_cast<int64_t>(record[words_]);
-    for (size_t measure = 0; measure < measures_; ++measure) {
-      row.sums[measure] = base::Decimal::FromUnits(UnitsOf(record + words_ + 1 + 2 * measure));
-    }
-    PURSER_RETURN_IF_ERROR(on_row(row));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status GroupTable::ForEach(const std::function<absl::Status(const CodedRow&)>& on_row) const {
-  CodedRow row;
-  for (size_t i = 0; i < groups_; ++i) {
-    ReadRow(i, row);
-    PURSER_RETURN_IF_ERROR(on_row(row));
-  }
-  return absl::OkStatus();
-}
-
-void GroupTable::ReadRow(size_t index, CodedRow& row) const {
-  row.codes.resize(parts_.size());
-  row.sums.resize(measures_);
-  const uint64_t* const record = Record(index);
-  for (size_t part = 0; part < parts_.size(); ++part) {
-    row.codes[part] = CodeIn(record, fields_[part]);
-  }
-  row.charges = static_cast<int64_t>(record[words_]);
-  for (size_t measure = 0; measure < measures_; ++measure) {
-    row.sums[measure] = base::Decimal::FromUnits(UnitsOf(record + words_ + 1 + 2 * measure));
-  }
 }
 
 }  // namespace purser::costs
