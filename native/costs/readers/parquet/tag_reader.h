@@ -3,8 +3,11 @@
 #define PURSER_COSTS_READERS_PARQUET_TAG_READER_H_
 
 #include <algorithm>
+#include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -16,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "costs/readers/parquet/leaf_reader.h"
+#include "costs/readers/parquet/level_masks.h"
 #include "costs/readers/parquet/metadata.h"
 #include "costs/readers/parquet/page_numbers.h"
 #include "costs/readers/text_dictionary.h"
@@ -24,10 +28,6 @@ namespace purser::costs::parquet {
 
 // Of the texts that a reader keeps.
 inline constexpr size_t kMaxTagTextBytes = 16 << 20;
-
-inline size_t CountOfLevel(const uint8_t* levels, size_t count, uint8_t level) {
-  return static_cast<size_t>(std::count(levels, levels + count, level));
-}
 
 // A leaf with the place in its slice.
 struct TagSide {
@@ -56,8 +56,8 @@ struct TagSide {
 };
 
 // The asked tags' values of all rows, slice after slice. A row has a cell for each name of each
-// tag: the entries of a slice are put into them without a question, and what was found is looked at
-// afterwards.
+// tag (of the names that only users' tags have, once such are met): the entries of a slice are put
+// into them without a question, and what was found is looked at afterwards.
 class TagReader {
  public:
   // Numbers that texts() always has: of a tag that is missing, of one without a value, and of what
@@ -70,17 +70,17 @@ class TagReader {
         keys_(file, metadata.leaves[static_cast<size_t>(map.leaf)]),
         values_(file, metadata.leaves[static_cast<size_t>(map.value)]),
         tags_(keys.size()) {
-    for (size_t tag = 0; tag < keys.size(); ++tag) {
-      size_t name = 0;
-      for (const char* const mark : {"", "user:", "user_"}) {  // as FindTag
+    size_t name = 0;
+    for (const char* const mark : {"", "user:", "user_"}) {  // as FindTag
+      for (size_t tag = 0; tag < keys.size(); ++tag) {
         const auto next = static_cast<uint16_t>(cell_of_name_.size() + 1);
         const uint16_t cell =
             cell_of_name_.emplace(absl::StrCat(mark, keys[tag]), next).first->second;
         if (name > 0) marked_.insert(cell);
-        tags_[tag].cells[name++] = cell - 1;
+        tags_[tag].cells[name] = cell - 1;
       }
+      if (name++ == 0) cells_ = cell_of_name_.size();
     }
-    cells_ = cell_of_name_.size();
     NumberTexts();
   }
 
@@ -144,7 +144,7 @@ class TagReader {
     LookAtKeys(keys);
     LookAtValues(values);
     const size_t loaded = (open_ ? 1 : 0) + CountOfLevel(keys_.repetitions(), entries, 0);
-    if (!Scatter(entries, keys, loaded)) TellWrong(entries);
+    if (!Scatter(entries, loaded)) TellWrong(entries);
     TakeCells(loaded);
     keys_.entry += entries;
     keys_.value += keys;
@@ -176,7 +176,7 @@ class TagReader {
   // The cells that the next keys' values belong into: 0 of those not asked for.
   void LookAtKeys(size_t count) {
     const LeafReader& reader = keys_.reader;
-    key_cells_.resize(count + 1);  // one more may be read
+    key_cells_.resize(count + kMaskBits);  // which may be read
     if (!reader.uses_dictionary()) {
       for (size_t i = 0; i < count; ++i) key_cells_[i] = CellOf(reader.values(), keys_.value + i);
       return;
@@ -196,12 +196,16 @@ class TagReader {
     if (!TextOf(keys_.reader.leaf(), values, index, scratch_, &key)) return 0;
     const auto found = cell_of_name_.find(key);
     if (found == cell_of_name_.end()) return 0;
-    some_marked_ |= marked_.contains(found->second);
+    if (!some_marked_ && marked_.contains(found->second)) {
+      some_marked_ = true;
+      cells_ = cell_of_name_.size();
+      open_texts_.resize(cells_, kUnknown);
+    }
     return found->second;
   }
   void LookAtValues(size_t count) {
     const LeafReader& reader = values_.reader;
-    value_cells_.resize(count + 1);  // one more may be read
+    value_cells_.resize(count);
     if (reader.uses_dictionary()) {
       std::copy_n(reader.codes().begin() + static_cast<std::ptrdiff_t>(values_.value), count,
                   value_cells_.begin());
@@ -220,44 +224,53 @@ class TagReader {
 
   // Puts the values into the cells of `rows` rows, the first of which is the open one if there is
   // one. False when a row is wrong.
-  bool Scatter(size_t entries, size_t keys, size_t rows) {
-    // In front of the first row, a cell for all that is not asked for.
-    row_cells_.assign(1 + rows * cells_, missing_);
-    const uint8_t* const repetitions = keys_.repetitions();
+  bool Scatter(size_t entries, size_t rows) {
+    row_cells_.assign(rows * cells_, missing_);
+    const uint8_t key_full = keys_.full;
     const uint8_t* const key_levels = keys_.definitions();
-    const uint8_t* const value_levels = values_.definitions();
-    const uint8_t key_full = keys_.full, value_full = values_.full;
-    const size_t stride = cells_;
-    const Cell no_value = missing_ + 1;
-    Cell* const cells = row_cells_.data();
-    const uint16_t* next_key = key_cells_.data();
-    const Cell* next_value = value_cells_.data();
-    size_t row = open_ ? 0 : 0 - stride;  // the first entry begins a row
-    for (size_t i = 0; i < entries; ++i) {
-      row += repetitions[i] == 0 ? stride : 0;
-      const size_t has_key = key_levels[i] == key_full, has_value = value_levels[i] == value_full;
-      const size_t name = *next_key & (0 - has_key);
-      const Cell value = *next_value;
-      cells[name == 0 ? 0 : row + name] = has_value != 0 ? value : no_value;
-      next_key += has_key;
-      next_value += has_value;
+    const uint8_t* levels[] = {keys_.repetitions(), key_levels, values_.definitions()};
+    uint8_t rest[std::size(levels)][kMaskBits] = {};
+    uint8_t rows_upto[kMaskBits], keys_upto[kMaskBits], values_upto[kMaskBits];
+    // The rows begun, keys and values of the entries before; of rows without the first.
+    size_t row = open_ ? 0 : ~size_t{0}, key = 0, value = 0, put = 0;
+    for (size_t first = 0; first < entries; first += kMaskBits) {
+      const size_t count = std::min(kMaskBits, entries - first);
+      if (count < kMaskBits) {
+        for (size_t i = 0; i < std::size(levels); ++i) {
+          std::memcpy(rest[i], levels[i], count);
+          levels[i] = rest[i];
+        }
+      }
+      CountLevel(levels[0], 0, rows_upto);
+      const uint64_t with_key = CountLevel(levels[1], key_full, keys_upto) & LowBits(count);
+      CountLevel(levels[2], values_.full, values_upto);
+      const size_t keys = keys_upto[count - 1];
+      const uint64_t asked = MaskOfNotZero(key_cells_.data() + key) & LowBits(keys);
+      for (uint64_t left = SpreadOver(asked, with_key); left != 0; left &= left - 1) {
+        const auto i = static_cast<size_t>(std::countr_zero(left));
+        const size_t name = key_cells_[key + keys_upto[i] - 1];
+        const bool has_value = levels[2][i] == values_.full;
+        const Cell found = has_value ? value_cells_[value + values_upto[i] - 1] : missing_ + 1;
+        row_cells_[(row + rows_upto[i]) * cells_ + name - 1] = found;
+        ++put;
+      }
+      row += rows_upto[count - 1];
+      key += keys;
+      value += values_upto[count - 1];
+      for (const uint8_t*& next : levels) next += kMaskBits;
     }
-    cells[0] = missing_;
     // Each name has a cell of its own, or it is there twice; and each element has a key.
-    const auto put =
-        std::count_if(key_cells_.begin(), key_cells_.begin() + static_cast<std::ptrdiff_t>(keys),
-                      [](uint16_t name) { return name != 0; });
     const auto full = std::count_if(row_cells_.begin(), row_cells_.end(),
                                     [&](Cell cell) { return cell != missing_; });
-    bool good = put == full;
+    bool good = put == static_cast<size_t>(full);
     if (keys_.reader.leaf().element_definition < key_full) {
       const auto element = static_cast<uint8_t>(keys_.reader.leaf().element_definition);
       for (size_t i = 0; i < entries; ++i) {
         good &= (key_levels[i] < element) | (key_levels[i] == key_full);
       }
     }
-    for (size_t name = 1; open_ && name <= stride; ++name) {
-      good &= cells[name] == missing_ || open_texts_[name - 1] == kUnknown;
+    for (size_t name = 0; open_ && name < cells_; ++name) {
+      good &= row_cells_[name] == missing_ || open_texts_[name] == kUnknown;
     }
     return good;
   }
@@ -291,7 +304,7 @@ class TagReader {
   void TakeCells(size_t loaded) {
     const size_t begin = rows_ - (open_ ? 1 : 0);
     rows_ = begin + loaded;
-    const Cell* const cells = row_cells_.data() + 1;
+    const Cell* const cells = row_cells_.data();
     for (Tag& tag : tags_) {
       tag.texts.resize(rows_);
       uint32_t* const texts = tag.texts.data() + begin;
@@ -307,8 +320,9 @@ class TagReader {
     if (open_) {
       KeepOpen(cells);
       for (Tag& tag : tags_) {
-        const auto there = std::find_if(std::begin(tag.cells), std::end(tag.cells),
-                                        [&](size_t cell) { return open_texts_[cell] != kUnknown; });
+        const auto there = std::find_if(
+            std::begin(tag.cells), std::end(tag.cells),
+            [&](size_t cell) { return cell < cells_ && open_texts_[cell] != kUnknown; });
         tag.texts[begin] = there == std::end(tag.cells) ? kMissingText : open_texts_[*there];
       }
       if (loaded == 1) return;  // it goes on
@@ -320,7 +334,7 @@ class TagReader {
   // A tag's text: under its own name, else under that of a user's tag.
   uint32_t FirstText(const Tag& tag, const Cell* row) {
     for (const size_t cell : tag.cells) {
-      if (row[cell] != missing_) return TextOfCell(row[cell]);
+      if (cell < cells_ && row[cell] != missing_) return TextOfCell(row[cell]);
     }
     return kMissingText;
   }
@@ -372,13 +386,13 @@ class TagReader {
   const Column map_;
   TagSide keys_, values_;
   std::vector<Tag> tags_;
-  size_t cells_ = 0;                                         // of a row
+  size_t cells_ = 0;  // of a row: those of the tags' own names come first
   absl::flat_hash_map<std::string, uint16_t> cell_of_name_;  // from 1 on
   absl::flat_hash_set<uint16_t> marked_;                     // those of users' tags
-  bool some_marked_ = false;                                 // such have been met
-  size_t begin_ = 0;   // the row group's row that tags_ begin with
-  size_t rows_ = 0;    // that they have
-  bool open_ = false;  // the last one may go on
+  bool some_marked_ = false;  // such have been met: rows have cells for them too
+  size_t begin_ = 0;          // the row group's row that tags_ begin with
+  size_t rows_ = 0;           // that they have
+  bool open_ = false;         // the last one may go on
   bool ended_ = false;
   std::vector<uint16_t> key_cells_, dictionary_cells_;
   int64_t dictionary_ = kNoDictionary;  // of the keys
