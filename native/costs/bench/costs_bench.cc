@@ -21,6 +21,7 @@
 #include "costs/readers/byte_source.h"
 #include "costs/readers/parquet/leaf_reader.h"
 #include "costs/readers/parquet/metadata.h"
+#include "costs/readers/simd_level.h"
 
 namespace {
 
@@ -150,7 +151,8 @@ int main(int argc, char** argv) {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   const double cpu = CpuSeconds();
-  std::cout << "{\"rows\":" << result->rows_read << ",\"bad\":" << result->rows_bad
+  std::cout << "{\"simd\":\"" << purser::costs::SimdLevelName(purser::costs::UsedSimdLevel())
+            << "\",\"rows\":" << result->rows_read << ",\"bad\":" << result->rows_bad
             << ",\"groups\":" << groups << ",\"seconds\":" << seconds() << ",\"cpuSeconds\":" << cpu
             << ",\"readSeconds\":" << read_seconds << ",\"readCpuSeconds\":" << read_cpu
             << ",\"rowsPerCpuSecond\":" << static_cast<double>(result->rows_read) / cpu

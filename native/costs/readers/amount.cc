@@ -6,7 +6,6 @@
 
 #include "base/decimal.h"
 #include "costs/readers/amount_scan.h"
-#include "costs/readers/csv_index.h"
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -192,7 +191,7 @@ AmountKind ParseAmount(const char* text, size_t size, __int128* units) {
   return AmountKind::kExact;
 }
 
-size_t ParseAmountsPortable(const AmountColumn& column, __int128* units, uint32_t* others) {
+size_t ParseAmountsBaseline(const AmountColumn& column, __int128* units, uint32_t* others) {
   size_t count = 0;
   const uint32_t* end = column.ends;
   for (size_t row = 0; row < column.rows; ++row, end += column.stride) {
@@ -209,13 +208,15 @@ size_t ParseAmountsPortable(const AmountColumn& column, __int128* units, uint32_
   return count;
 }
 
-size_t ParseAmounts(const AmountColumn& column, __int128* units, uint32_t* others) {
+size_t ParseAmounts(const AmountColumn& column, __int128* units, uint32_t* others,
+                    SimdLevel level) {
 #if defined(__x86_64__)
-  // Compiled for the same processors.
-  static const bool has_avx512 = CsvIndexMethodWorksHere(CsvIndexMethod::kAvx512);
-  if (has_avx512) return ParseAmountsAvx512(column, units, others);
+  if (level == SimdLevel::kAvx512) return ParseAmountsAvx512(column, units, others);
+  if (level == SimdLevel::kAvx2) return ParseAmountsAvx2(column, units, others);
+#else
+  static_cast<void>(level);
 #endif
-  return ParseAmountsPortable(column, units, others);
+  return ParseAmountsBaseline(column, units, others);
 }
 
 std::string AmountProblem(absl::string_view text) {

@@ -8,6 +8,7 @@
 
 #include "absl/strings/string_view.h"
 #include "costs/readers/amount_scan.h"
+#include "costs/readers/simd_level.h"
 
 namespace purser::costs {
 
@@ -23,8 +24,10 @@ AmountKind ParseAmount(const char* text, size_t size, __int128* units);
 inline constexpr size_t kAmountPadding = 40;
 AmountKind ParsePaddedAmount(const char* text, size_t size, __int128* units);
 // Reads a column's amounts; those in unusual forms, and what is none, are left to ParseAmount, and
-// their rows written to `others`, which has room for all. How many these are.
-size_t ParseAmounts(const AmountColumn& column, __int128* units, uint32_t* others);
+// their rows written to `others`, which has room for all. How many these are. The machine has the
+// level.
+size_t ParseAmounts(const AmountColumn& column, __int128* units, uint32_t* others,
+                    SimdLevel level = UsedSimdLevel());
 // Why the text is none.
 std::string AmountProblem(absl::string_view text);
 

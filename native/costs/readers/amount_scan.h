@@ -1,4 +1,4 @@
-// The inside of ParseAmounts: what all its methods share. Included by a file compiled for certain
+// The inside of ParseAmounts: what all its levels share. Included by files compiled for certain
 // processors only, so everything here is plain data.
 #ifndef PURSER_COSTS_READERS_AMOUNT_SCAN_H_
 #define PURSER_COSTS_READERS_AMOUNT_SCAN_H_
@@ -38,9 +38,9 @@ struct AmountColumn {
 };
 
 // See ParseAmounts.
-using ParseAmountsFunction = size_t (*)(const AmountColumn&, __int128*, uint32_t*);
-size_t ParseAmountsPortable(const AmountColumn& column, __int128* units, uint32_t* others);
+size_t ParseAmountsBaseline(const AmountColumn& column, __int128* units, uint32_t* others);
 // On x86-64 only; for processors that have the instructions.
+size_t ParseAmountsAvx2(const AmountColumn& column, __int128* units, uint32_t* others);
 size_t ParseAmountsAvx512(const AmountColumn& column, __int128* units, uint32_t* others);
 
 }  // namespace purser::costs

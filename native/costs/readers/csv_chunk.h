@@ -64,8 +64,6 @@ class CsvColumn {
 
 class CsvChunk {
  public:
-  explicit CsvChunk(CsvIndexMethod method = CsvIndexMethod::kBest) : index_(method) {}
-
   size_t rows() const { return rows_; }
   // The field with its quotes. `row` and `column` exist.
   absl::string_view Field(size_t row, size_t column) const { return Column(column)[row]; }

@@ -67,10 +67,8 @@ absl::StatusOr<bool> CsvFinder::Find(const CsvPlace& place, int64_t limit, CsvPl
   chunk_.index_ends_ = chunk_.index_.ends();
   chunk_.index_.ends()[-1] = static_cast<uint32_t>(chunk_.begin_) - 1;
   *next = {chunk_.base_ + static_cast<int64_t>(chunk_.end_),
-           place.row + static_cast<int64_t>(chunk_.rows_), place.line};
-  next->line += !chunk_.index_.has_quoted_feeds()
-                    ? static_cast<int64_t>(chunk_.rows_)
-                    : std::count(chunk_.text().begin(), chunk_.text().end(), '\n');
+           place.row + static_cast<int64_t>(chunk_.rows_),
+           place.line + static_cast<int64_t>(feeds_)};
   return true;
 }
 
@@ -105,15 +103,19 @@ bool CsvFinder::Index(size_t limit, size_t* used) {
     for (; looked_at < index.count(); ++looked_at) {
       if (text[ends[looked_at]] != '\n') continue;
       *used = looked_at + 1;
-      return Done();
+      return Done(*used, scanned);
     }
   }
   if (!chunk_.last_ || index.inside_quotes() || index.count() == 0) return false;
   *used = index.count();
-  return Done();
+  return Done(*used, scanned);
 }
 
-bool CsvFinder::Done() {
+bool CsvFinder::Done(size_t used, size_t scanned) {
+  const char* const text = chunk_.bytes_.data();
+  chunk_.end_ = chunk_.index_.ends()[used - 1] + 1;
+  feeds_ = chunk_.index_.feeds() -
+           static_cast<size_t>(std::count(text + chunk_.end_, text + scanned, '\n'));
   chunk_.may_be_no_text_ = chunk_.index_.has_high_bytes() || chunk_.index_.has_nul();
   chunk_.has_nul_ = chunk_.index_.has_nul();
   return true;
@@ -123,20 +125,21 @@ bool CsvFinder::Regular(size_t used) {
   const CsvIndex& index = chunk_.index_;
   if (index.irregular() || used % columns_ != 0) return false;
   const char* const text = chunk_.bytes_.data();
-  size_t records = index.records();
-  for (size_t i = used; i < index.count(); ++i) records -= text[index.ends()[i]] == '\n';
   const size_t rows = used / columns_;
-  if (records != rows) return false;
+  if (feeds_ != rows) {
+    // There are some inside quotes, or shorter records.
+    size_t records = 0;
+    for (size_t i = 0; i < used; ++i) records += text[index.ends()[i]] == '\n';
+    if (records != rows) return false;
+  }
   const uint32_t* end = index.ends() + columns_ - 1;
   // CsvScanner takes a carriage return where a record would begin for an empty line.
   bool regular = text[chunk_.begin_] != '\r';
   for (size_t row = 0; row < rows; ++row, end += columns_) {
     regular = regular && text[*end] == '\n' && text[*end + 1] != '\r';
   }
-  if (!regular) return false;
   // Nor may a line be empty: in a file of one column it would look like a record.
-  chunk_.end_ = index.ends()[used - 1] + 1;
-  return columns_ > 1;
+  return regular && columns_ > 1;
 }
 
 absl::StatusOr<bool> CsvFinder::Scan(const CsvPlace& place, int64_t limit, CsvPlace* next) {

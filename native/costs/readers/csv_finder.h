@@ -33,7 +33,8 @@ class CsvFinder {
   void Begin(const CsvPlace& place);
   // Looks for separators up to the first record end at or behind `limit`. False when there is none.
   bool Index(size_t limit, size_t* used);
-  bool Done();
+  // Of what was looked at up to `scanned`, the first `used` separators are our records'.
+  bool Done(size_t used, size_t scanned);
   // Whether `used` separators are rows of columns_ fields each.
   bool Regular(size_t used);
   // As Find, by CsvScanner.
@@ -45,6 +46,7 @@ class CsvFinder {
   const std::string& name_;
   const std::vector<std::string>& names_;
   const size_t columns_;
+  size_t feeds_ = 0;  // in our records, those inside quotes, too
 };
 
 }  // namespace purser::costs

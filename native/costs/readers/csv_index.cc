@@ -1,54 +1,76 @@
 #include "costs/readers/csv_index.h"
 
 #include <algorithm>
-#include <array>
-#include <cstring>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 namespace purser::costs {
 namespace {
 
-constexpr std::array<uint8_t, 256> kClasses = [] {
-  std::array<uint8_t, 256> classes{};
-  classes[','] = 1;
-  classes['\n'] = 2;
-  classes['"'] = 4;
-  return classes;
-}();
+// With what every processor has.
+struct BaselineBlock {
+  using Words [[gnu::vector_size(16)]] = uint64_t;
 
-struct PortableBlock {
-  static CsvMasks Find(const char* text) {
-    CsvMasks masks = {};
-    for (int i = 0; i < 64; ++i) {
-      const uint64_t kind = kClasses[static_cast<unsigned char>(text[i])];
-      masks.comma |= (kind & 1) << i;
-      masks.feed |= (kind >> 1 & 1) << i;
-      masks.quote |= (kind >> 2 & 1) << i;
+#if defined(__SSE2__)
+  static uint64_t Equal(const char* text, char c) {
+    uint64_t bits = 0;
+    for (int part = 0; part < 4; ++part) {
+      const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text + 16 * part));
+      const auto found =
+          static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(c))));
+      bits |= uint64_t{found} << 16 * part;
     }
-    return masks;
+    return bits;
   }
-  static uint64_t Carriages(const char* text) {
-    uint64_t mask = 0;
-    for (int i = 0; i < 64; ++i) mask |= static_cast<uint64_t>(text[i] == '\r') << i;
-    return mask;
+#else
+  // Eight bytes a time, in a word whose lowest byte is the first one.
+  static uint64_t Equal(const char* text, char c) {
+    constexpr uint64_t kOnes = 0x0101010101010101u, kLow = 0x7f * kOnes;
+    uint64_t bits = 0;
+    for (int part = 0; part < 8; ++part) {
+      uint64_t word = 0;
+      for (int i = 0; i < 8; ++i) {
+        word |= uint64_t{static_cast<unsigned char>(text[8 * part + i])} << 8 * i;
+      }
+      word ^= kOnes * static_cast<unsigned char>(c);
+      const uint64_t same = ~(((word & kLow) + kLow) | word | kLow) >> 7;  // a one in each
+      bits |= (same * 0x0102040810204080u >> 56) << 8 * part;
+    }
+    return bits;
   }
+#endif
+  static CsvMasks Find(const char* text) {
+    return {Equal(text, ',') | Equal(text, '\n'), Equal(text, '"')};
+  }
+  static Words Behind(Words bits, Words before) {
+    return bits << 1 | Words{before[1], bits[0]} >> 63;
+  }
+  static unsigned LastBits(Words words) {
+    return static_cast<unsigned>(words[0] >> 63 | words[1] >> 63 << 1);
+  }
+  static Words Spread(unsigned lanes) {
+    return Words{0 - uint64_t{lanes & 1}, 0 - uint64_t{lanes >> 1}};
+  }
+  static bool Any(Words words) { return (words[0] | words[1]) != 0; }
   class Watch {
    public:
     void See(const char* text) {
-      for (int i = 0; i < 64; ++i) {
-        high_ |= static_cast<unsigned char>(text[i]) >> 7;
-        nul_ |= text[i] == '\0';
-      }
+      Words words[4];
+      std::memcpy(words, text, sizeof(words));
+      any_ |= words[0] | words[1] | words[2] | words[3];
+      feeds_ += static_cast<size_t>(__builtin_popcountll(Equal(text, '\n')));
     }
-    bool High() const { return high_ != 0; }
-    bool Nul(const char*, size_t) const { return nul_ != 0; }
+    void EndRun() {}
+    size_t Feeds() const { return feeds_; }
+    bool High() const { return Any(any_ & (Words{} + 0x8080808080808080u)); }
+    bool Nul(const char* text, size_t size) const { return std::memchr(text, 0, size) != nullptr; }
 
    private:
-    unsigned high_ = 0, nul_ = 0;
+    Words any_ = {};
+    size_t feeds_ = 0;
   };
-  static uint64_t PrefixXor(uint64_t bits) {
-    for (int shift = 1; shift < 64; shift *= 2) bits ^= bits << shift;
-    return bits;
-  }
   class Writer {
    public:
     explicit Writer(uint32_t base) : base_(base) {}
@@ -66,38 +88,17 @@ struct PortableBlock {
 
 }  // namespace
 
-void ScanCsvPortable(CsvScanState& state, const char* text, size_t from, size_t to) {
-  CsvRun<PortableBlock>(state, text, from, to);
+void ScanCsvBaseline(CsvScanState& state, const char* text, size_t from, size_t to) {
+  ScanCsv<BaselineBlock>(state, text, from, to);
 }
 
-bool CsvIndexMethodWorksHere(CsvIndexMethod method) {
-#if defined(__x86_64__)
-  if (method == CsvIndexMethod::kAvx2) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("pclmul") &&
-           __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt");
-  }
-  if (method == CsvIndexMethod::kAvx512) {
-    return CsvIndexMethodWorksHere(CsvIndexMethod::kAvx2) && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-           __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512vpopcntdq");
-  }
-#endif
-  return method == CsvIndexMethod::kBest || method == CsvIndexMethod::kPortable;
-}
-
-CsvIndex::CsvIndex(CsvIndexMethod method) : scan_(ScanCsvPortable) {
+CsvIndex::CsvIndex(SimdLevel level) : scan_(ScanCsvBaseline) {
   MakeRoom(0);  // ends() has its sentinel's place from the beginning
 #if defined(__x86_64__)
-  const bool best = method == CsvIndexMethod::kBest;
-  if ((best || method == CsvIndexMethod::kAvx512) &&
-      CsvIndexMethodWorksHere(CsvIndexMethod::kAvx512)) {
-    scan_ = ScanCsvAvx512;
-  } else if ((best || method == CsvIndexMethod::kAvx2) &&
-             CsvIndexMethodWorksHere(CsvIndexMethod::kAvx2)) {
-    scan_ = ScanCsvAvx2;
-  }
+  if (level == SimdLevel::kAvx512) scan_ = ScanCsvAvx512;
+  if (level == SimdLevel::kAvx2) scan_ = ScanCsvAvx2;
 #else
-  static_cast<void>(method);
+  static_cast<void>(level);
 #endif
 }
 

@@ -1,118 +1,185 @@
-// The inside of CsvIndex: what all its methods share. Included by one file per method, each
-// compiled for its processors; so everything here is plain data or local to the including file.
+// The inside of CsvIndex: what all its levels share. Included by one file per level, each compiled
+// for its processors; so everything here is plain data or local to the including file.
 #ifndef PURSER_COSTS_READERS_CSV_INDEX_SCAN_H_
 #define PURSER_COSTS_READERS_CSV_INDEX_SCAN_H_
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace purser::costs {
 
 struct CsvScanState {
   uint32_t* ends = nullptr;  // with room for what comes, and for 64 more
   size_t count = 0;
-  size_t records = 0;
-  // Not zero when there is such a thing.
-  uint64_t quoted_feeds = 0;
-  uint64_t irregular = 0;
-  uint64_t high = 0;
-  uint64_t nul = 0;
-  // What the last byte leaves to the next one: all bits or none for `inside`, else bit 0.
-  uint64_t inside = 0;
-  uint64_t after_border = 1;  // behind a separator or a closing quote: a quote may open
-  uint64_t after_close = 0;   // behind a closing quote
-  uint64_t after_return = 0;  // behind a carriage return that follows a closing quote
+  size_t feeds = 0;
+  bool irregular = false;
+  bool high = false;
+  bool nul = false;
+  // What the last byte leaves to the next one.
+  bool inside = false;
+  bool after_structure = true;  // behind a separator or a quote: a quote may open
+  bool after_close = false;     // behind a closing quote
+  bool after_return = false;    // behind a carriage return that follows a closing quote
 };
 
 using CsvScanFunction = void (*)(CsvScanState&, const char*, size_t, size_t);
-void ScanCsvPortable(CsvScanState& state, const char* text, size_t from, size_t to);
+void ScanCsvBaseline(CsvScanState& state, const char* text, size_t from, size_t to);
 // On x86-64 only; for processors that have the instructions.
 void ScanCsvAvx2(CsvScanState& state, const char* text, size_t from, size_t to);
 void ScanCsvAvx512(CsvScanState& state, const char* text, size_t from, size_t to);
 
 namespace {
 
-// So many blocks are looked through before the places in them are written: both loops are short
-// enough for the processor's registers then.
+// So many blocks are looked through before the next step is done with all of them: each loop is
+// short enough for the processor's registers then, and does not wait for what was only just
+// written in other units.
 constexpr size_t kCsvRunBlocks = 64;
 
 // What a block of 64 bytes holds, one bit a byte.
 struct CsvMasks {
-  uint64_t comma, feed, quote;
+  uint64_t separators;  // commas and line feeds
+  uint64_t quotes;
 };
 
-// `Block` finds the masks and spreads quotes; its Writer writes places, block after block, and its
-// Watch tells whether any byte of many blocks was high or NUL. Returns the borders.
+// Which separators are borders, that is, outside quotes. As many blocks are looked at side by side
+// as a vector has words: Block::Words.
 template <typename Block>
-[[gnu::always_inline]] inline uint64_t CsvStep(CsvScanState& state, const char* text,
-                                               const CsvMasks& masks, uint64_t valid) {
-  // Set from each opening quote up to the byte before its closing one.
-  const uint64_t inside = Block::PrefixXor(masks.quote) ^ state.inside;
-  state.inside = static_cast<uint64_t>(static_cast<int64_t>(inside) >> 63);
-  const uint64_t feeds = masks.feed & ~inside & valid;
-  const uint64_t borders = (masks.comma & ~inside & valid) | feeds;
-  const uint64_t open = masks.quote & inside;
-  const uint64_t close = masks.quote & ~inside;
-  // A quote opens at the begin of a field or as the second one of a pair; behind a closing one
-  // stands a separator, a line end, or the second one of a pair.
-  const uint64_t behind_border = ((borders | close) << 1) | state.after_border;
-  const uint64_t behind_close = (close << 1) | state.after_close;
-  state.irregular |= open & ~behind_border & valid;
-  const uint64_t loose = behind_close & ~(borders | open) & valid;
-  uint64_t close_return = 0;
-  // Hardly ever, so that carriage returns are not looked for in vain.
-  if (__builtin_expect((loose | state.after_return) != 0, 0)) {
-    close_return = Block::Carriages(text) & behind_close;
-    const uint64_t behind_return = (close_return << 1) | state.after_return;
-    state.irregular |= (loose & ~close_return) | (behind_return & ~feeds & valid);
-  }
-  state.after_border = (borders | close) >> 63;
-  state.after_close = close >> 63;
-  state.after_return = close_return >> 63;
-  state.records += static_cast<size_t>(__builtin_popcountll(feeds));
-  state.quoted_feeds |= masks.feed & inside & valid;
-  return borders;
-}
+class CsvBorders {
+ public:
+  using Words = typename Block::Words;
+  static constexpr size_t kLanes = sizeof(Words) / sizeof(uint64_t);
 
+  explicit CsvBorders(const CsvScanState& state)
+      : inside_(state.inside ? kAll : 0),
+        returned_(state.after_return),
+        structure_(LastBit(state.after_structure)),
+        close_(LastBit(state.after_close)) {}
+
+  // Leaves the borders of the separators of kLanes blocks; `size` bytes of `text` are theirs.
+  void Find(const char* text, size_t size, uint64_t* separators, const uint64_t* quotes) {
+    Words separator, quote;
+    std::memcpy(&separator, separators, sizeof(Words));
+    std::memcpy(&quote, quotes, sizeof(Words));
+    const Words inside = Inside(quote);
+    const Words borders = separator & ~inside;
+    std::memcpy(separators, &borders, sizeof(Words));
+    // A quote opens at the begin of a field or as the second one of a pair; behind a closing one
+    // stands a separator, a line end, or the second one of a pair. A byte in front of a quote that
+    // opens is outside quotes, and one behind a quote that closes, too: they need not be told from
+    // the same ones inside.
+    const Words structure = separator | quote;
+    const Words close = quote & ~inside;
+    const Words loose = Block::Behind(close, close_) & ~structure;
+    irregular_ |= quote & inside & ~Block::Behind(structure, structure_);
+    structure_ = structure;
+    close_ = close;
+    // Hardly ever, so that carriage returns are not looked for in vain.
+    if (__builtin_expect(Block::Any(loose) || returned_, 0)) SeeReturns(text, size, loose);
+  }
+  bool inside() const { return inside_ != 0; }  // behind the last one
+  bool irregular() const { return Block::Any(irregular_) || irregular_return_; }
+
+ private:
+  static constexpr unsigned kAll = (1u << kLanes) - 1;
+  static Words LastBit(bool bit) {
+    Words words = {};
+    words[kLanes - 1] = uint64_t{bit} << 63;
+    return words;
+  }
+  // Set from each opening quote up to the byte before its closing one.
+  Words Inside(Words quotes) {
+    Words each = quotes;
+    each ^= each << 1;
+    each ^= each << 2;
+    each ^= each << 4;
+    each ^= each << 8;
+    each ^= each << 16;
+    each ^= each << 32;
+    // Blocks with an odd number of quotes turn those behind them over.
+    unsigned odd = Block::LastBits(each);
+    for (size_t lanes = 1; lanes < kLanes; lanes *= 2) odd ^= odd << lanes;
+    const unsigned turned = ((odd << 1) ^ inside_) & kAll;
+    inside_ ^= (odd >> (kLanes - 1) & 1) != 0 ? kAll : 0;
+    return each ^ Block::Spread(turned);
+  }
+  // Loose bytes are carriage returns in front of line feeds, or not what RFC 4180 allows.
+  [[gnu::noinline]] void SeeReturns(const char* text, size_t size, Words loose) {
+    for (size_t lane = 0; lane * 64 < size; ++lane) {
+      const char* const block = text + lane * 64;
+      const uint64_t valid = size - lane * 64 < 64 ? ~(~uint64_t{0} << size % 64) : ~uint64_t{0};
+      const uint64_t returns = loose[lane] & Block::Equal(block, '\r');
+      const uint64_t behind = (returns << 1 | uint64_t{returned_}) & valid;
+      irregular_return_ |= ((loose[lane] & ~returns) | (behind & ~Block::Equal(block, '\n'))) != 0;
+      returned_ = returns >> 63 != 0;
+    }
+  }
+
+  unsigned inside_;  // a bit for each lane, all or none
+  bool returned_;
+  bool irregular_return_ = false;
+  Words structure_, close_;  // of the blocks before
+  Words irregular_ = {};
+};
+
+// `Block` knows how to look at blocks with the instructions of its level; its Writer writes places,
+// block after block, and its Watch notes what kinds of bytes there were.
 template <typename Block>
-[[gnu::always_inline]] inline void CsvRun(CsvScanState& shared, const char* text, size_t from,
-                                          size_t to) {
-  CsvScanState state = shared;  // in registers
-  uint32_t* out = state.ends + state.count;
+[[gnu::always_inline]] inline void ScanCsv(CsvScanState& state, const char* text, size_t from,
+                                           size_t to) {
+  if (from == to) return;
+  CsvBorders<Block> finder(state);
   typename Block::Watch watch;
   typename Block::Writer writer(static_cast<uint32_t>(from));
+  uint32_t* out = state.ends + state.count;
+  alignas(64) uint64_t separators[kCsvRunBlocks], quotes[kCsvRunBlocks];
+  const auto look = [&](const char* block, size_t i) {
+    const CsvMasks masks = Block::Find(block);
+    watch.See(block);
+    separators[i] = masks.separators;
+    quotes[i] = masks.quotes;
+  };
   const auto write = [&](uint64_t borders) {
     const int count = __builtin_popcountll(borders);
     writer.Write(borders, count, out);
     out += count;
   };
-  const char* at = text + from;
-  const char* const whole = at + (to - from) / 64 * 64;
-  while (at != whole) {
-    uint64_t borders[kCsvRunBlocks];
-    const size_t left = static_cast<size_t>(whole - at) / 64;
-    const size_t blocks = left < kCsvRunBlocks ? left : kCsvRunBlocks;
-    for (size_t i = 0; i < blocks; ++i, at += 64) {
-      const CsvMasks masks = Block::Find(at);
-      watch.See(at);
-      borders[i] = CsvStep<Block>(state, at, masks, ~uint64_t{0});
+  for (size_t at = from; at < to;) {
+    constexpr size_t kMost = kCsvRunBlocks * 64;
+    const size_t bytes = to - at < kMost ? to - at : kMost;
+    const size_t whole = bytes / 64, rest = bytes % 64;
+    for (size_t i = 0; i < whole; ++i) look(text + at + i * 64, i);
+    size_t blocks = whole;
+    if (rest > 0) {
+      char tail[64];
+      std::memset(tail, ' ', sizeof(tail));
+      std::memcpy(tail, text + at + whole * 64, rest);
+      look(tail, blocks);
+      separators[blocks++] |= ~uint64_t{0} << rest;  // so that nothing there is loose
     }
-    for (size_t i = 0; i < blocks; ++i) write(borders[i]);
-  }
-  state.high |= watch.High();
-  state.nul |= watch.Nul(text + from, static_cast<size_t>(whole - text) - from);
-  if (const size_t rest = (to - from) % 64; rest > 0) {
-    const uint64_t valid = (uint64_t{1} << rest) - 1;
-    CsvMasks masks = Block::Find(at);
-    masks.quote &= valid;
-    write(CsvStep<Block>(state, at, masks, valid));
-    for (size_t i = 0; i < rest; ++i) {
-      state.high |= static_cast<unsigned char>(at[i]) >> 7;
-      state.nul |= at[i] == '\0';
+    for (; blocks % CsvBorders<Block>::kLanes != 0; ++blocks) {
+      separators[blocks] = ~uint64_t{0};
+      quotes[blocks] = 0;
     }
+    for (size_t i = 0; i < blocks; i += CsvBorders<Block>::kLanes) {
+      finder.Find(text + at + i * 64, bytes - i * 64, separators + i, quotes + i);
+    }
+    for (size_t i = 0; i < whole; ++i) write(separators[i]);
+    if (rest > 0) write(separators[whole] & ~(~uint64_t{0} << rest));
+    watch.EndRun();
+    at += bytes;
   }
   state.count = static_cast<size_t>(out - state.ends);
-  shared = state;
+  state.feeds += watch.Feeds();
+  state.irregular |= finder.irregular();
+  state.high |= watch.High();
+  state.nul |= watch.Nul(text + from, to - from);
+  state.inside = finder.inside();
+  const char last = text[to - 1];
+  const bool behind_close = to - from > 1 ? text[to - 2] == '"' : state.after_close;
+  state.after_return = last == '\r' && behind_close && !state.inside;
+  state.after_close = last == '"' && !state.inside;
+  state.after_structure = last == ',' || last == '\n' || last == '"';
 }
 
 }  // namespace

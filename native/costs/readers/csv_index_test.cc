@@ -17,23 +17,30 @@
 namespace purser::costs {
 namespace {
 
+// All that can be tested on this machine.
+std::vector<SimdLevel> LevelsHere() {
+  std::vector<SimdLevel> levels;
+  for (int level = 0; level <= static_cast<int>(MachineSimdLevel()); ++level) {
+    levels.push_back(static_cast<SimdLevel>(level));
+  }
+  return levels;
+}
+
 struct Found {
   std::vector<uint32_t> ends;
-  size_t records = 0;
-  bool quoted_feeds = false;
+  size_t feeds = 0;
   bool irregular = false, inside = false, high = false, nul = false;
   friend bool operator==(const Found&, const Found&) = default;
 };
 
-Found Index(CsvIndexMethod method, const std::string& text, size_t step) {
+Found Index(SimdLevel level, const std::string& text, size_t step) {
   const std::string padded = text + std::string(kCsvIndexSlack, '"');
-  CsvIndex index(method);
+  CsvIndex index(level);
   for (size_t at = 0; at < text.size(); at += step) {
     index.Scan(padded.data(), at, std::min(text.size(), at + step));
   }
   return {{index.ends(), index.ends() + index.count()},
-          index.records(),
-          index.has_quoted_feeds(),
+          index.feeds(),
           index.irregular(),
           index.inside_quotes(),
           index.has_high_bytes(),
@@ -49,10 +56,9 @@ Found Slowly(const std::string& text) {
     found.high |= (c & 0x80) != 0;
     found.nul |= c == '\0';
     if (c == '"') inside = !inside;
-    if (c == '\n' && inside) found.quoted_feeds = true;
+    found.feeds += c == '\n';
     if ((c != ',' && c != '\n') || inside) continue;
     found.ends.push_back(static_cast<uint32_t>(i));
-    found.records += c == '\n';
   }
   found.inside = inside;
   return found;
@@ -70,15 +76,13 @@ TEST(CsvIndexTest, AllMethodsFindTheSameAtEveryPlace) {
     const uint64_t most = rng.Below(8) == 0 ? 6'000 : 700;
     for (uint64_t size = rng.Below(most); size > 0; --size) text += alphabet[rng.Below(letters)];
     Found expected = Slowly(text);
-    const Found portable = Index(CsvIndexMethod::kPortable, text, 1 << 20);
-    expected.irregular = portable.irregular;
-    EXPECT_EQ(portable, expected);
-    for (const CsvIndexMethod method : {CsvIndexMethod::kPortable, CsvIndexMethod::kAvx2,
-                                        CsvIndexMethod::kAvx512, CsvIndexMethod::kBest}) {
-      if (!CsvIndexMethodWorksHere(method)) continue;
-      EXPECT_EQ(Index(method, text, 1 << 20), expected);
-      EXPECT_EQ(Index(method, text, 64), expected);
-      EXPECT_EQ(Index(method, text, 64 * (1 + rng.Below(20))), expected);
+    expected.irregular = Index(SimdLevel::kBaseline, text, 1 << 20).irregular;
+    for (const SimdLevel level : LevelsHere()) {
+      SCOPED_TRACE(SimdLevelName(level));
+      EXPECT_EQ(Index(level, text, 1 << 20), expected);
+      EXPECT_EQ(Index(level, text, 64), expected);
+      EXPECT_EQ(Index(level, text, 64 * (1 + rng.Below(20))), expected);
+      EXPECT_EQ(Index(level, text, 1 + rng.Below(200)), expected);
     }
   }
 }
@@ -105,15 +109,19 @@ TEST(CsvIndexTest, WhatIsIrregularIsWhatTheScannerObjectsTo) {
       if (!record.ok() || *record == nullptr) break;
     }
     const std::string behind(rng.Below(2) * 600, 'x');  // a record without an end
-    const Found found = Index(CsvIndexMethod::kBest, text + behind, 1 << 20);
-    const bool is_regular = !found.irregular && !found.inside;
-    if (is_regular) {
-      EXPECT_TRUE(fine) << text;
+    for (const SimdLevel level : LevelsHere()) {
+      SCOPED_TRACE(SimdLevelName(level));
+      const Found found =
+          Index(level, text + behind, rng.Below(2) == 0 ? 1 << 20 : 1 + rng.Below(200));
+      const bool is_regular = !found.irregular && !found.inside;
+      if (is_regular) {
+        EXPECT_TRUE(fine) << text;
+      }
+      if (fine && text.find('\r') == std::string::npos) {
+        EXPECT_TRUE(is_regular) << text;
+      }
+      regular += is_regular;
     }
-    if (fine && text.find('\r') == std::string::npos) {
-      EXPECT_TRUE(is_regular) << text;
-    }
-    regular += is_regular;
   }
   EXPECT_GT(regular, 1'000);
 }
@@ -245,10 +253,12 @@ TEST(AmountTest, ReadsColumns) {
     // No byte more than may be read.
     std::vector<char> bytes(text.begin(), text.end());
     bytes.resize(bytes.size() + kAmountPadding, '7');
-    for (const ParseAmountsFunction method : {ParseAmounts, ParseAmountsPortable}) {
+    for (const SimdLevel level : LevelsHere()) {
+      SCOPED_TRACE(SimdLevelName(level));
       std::vector<__int128> units(rows);
       std::vector<uint32_t> others(rows);
-      others.resize(method({bytes.data(), ends.data() + 1, 2, rows}, units.data(), others.data()));
+      others.resize(ParseAmounts({bytes.data(), ends.data() + 1, 2, rows}, units.data(),
+                                 others.data(), level));
       EXPECT_TRUE(std::is_sorted(others.begin(), others.end()));
       for (size_t row = 0; row < rows; ++row) {
         __int128 expected = 0;
