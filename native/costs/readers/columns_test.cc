@@ -120,6 +120,11 @@ TEST(TagsTest, Oddities) {
                           Pair("n", "4711"), Pair("z", "true")));
   EXPECT_THAT(*ParseTags(R"("k": "v","k2": ",NULL,NULL,")"),
               ElementsAre(Pair("k", "v"), Pair("k2", ",NULL,NULL,")));
+  // As they are written, whatever a number of the machine would make of them.
+  EXPECT_THAT(*ParseTags(R"({"version": 1.10, "centre": 12345678901234567890123, "z": 1E2})"),
+              ElementsAre(Pair("centre", "12345678901234567890123"), Pair("version", "1.10"),
+                          Pair("z", "1E2")));
+  EXPECT_TRUE(ParseTags("null")->empty());
   EXPECT_FALSE(ParseTags("{\"a\": {}}").ok());
   EXPECT_FALSE(ParseTags("[]").ok());
   EXPECT_FALSE(ParseTags("{\"a\": \"b\"").ok());

@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "costs/readers/json_row.h"
 #include "json/json.h"
 
 namespace purser::costs {
@@ -61,19 +62,23 @@ absl::StatusOr<Tags> ParseTags(absl::string_view text) {
   }
   if (text.front() == '{' && ReadPlainTags(text, tags)) return tags;
   tags.clear();
-  absl::StatusOr<nlohmann::json> value = json::Parse(text, {.max_depth = 4});
+  const absl::StatusOr<JsonNode> value = ParseJsonNode(text);
   if (!value.ok()) return base::Annotate(value.status(), "tags are no JSON object");
-  if (!value->is_object()) return absl::InvalidArgumentError("tags are no JSON object");
-  for (const auto& [key, entry] : value->items()) {
-    if (entry.is_structured()) {
-      return absl::InvalidArgumentError(absl::StrCat("tag \"", base::EscapeForDisplay(key),
-                                                     "\" has an object or a list for a value"));
+  if (value->kind == JsonNode::kNull) return tags;
+  if (value->kind != JsonNode::kObject) {
+    return absl::InvalidArgumentError("tags are no JSON object");
+  }
+  for (const auto& [key, entry] : value->members) {
+    const auto wrong = [&](absl::string_view what) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("tag \"", base::EscapeForDisplay(key), "\" ", what));
+    };
+    if (entry.kind == JsonNode::kObject || entry.kind == JsonNode::kArray) {
+      return wrong("has an object or a list for a value");
     }
-    if (entry.is_string()) {
-      tags[key] = entry.get<std::string>();
-    } else {
-      tags[key] = entry.is_null() ? "true" : json::Dump(entry);
-    }
+    const bool is_new =
+        tags.emplace(key, entry.kind == JsonNode::kNull ? "true" : entry.text).second;
+    if (!is_new) return wrong("is there twice");
   }
   return tags;
 }

@@ -15,9 +15,9 @@ using Tags = std::map<std::string, std::string>;
 
 inline constexpr size_t kMaxTagsBytes = 256 << 10;
 
-// Accepts the object, the object without its braces (Azure) and nothing at all. Keys stay as they
-// are, blanks included; a tag without a value (true, null) has the value "true", numbers keep their
-// digits. Values that are objects or lists are refused, as FOCUS does.
+// Accepts the object, the object without its braces (Azure) and nothing at all (also null). Keys
+// stay as they are, blanks included; a tag without a value (true, null) has the value "true",
+// numbers keep their digits. Values that are objects or lists are refused, as FOCUS does.
 absl::StatusOr<Tags> ParseTags(absl::string_view text);
 
 // Compact JSON, keys sorted.
