@@ -128,7 +128,8 @@ BillFormat AwsCur2() {
                   {"SavingsPlanNegation", ""},
                   {"SavingsPlanUpfrontFee", ""},
               },
-          .tag_prefixes = {},
+          // The legacy report as Parquet has these names, and a column for each tag.
+          .tag_prefixes = {"resource_tags_user_", "resource_tags_"},
           .empty_amounts = true};
 }
 
@@ -189,6 +190,9 @@ BillFormat Oci() {
                   {"ChargePeriodStart", {"lineItem/intervalUsageStart"}},
                   {"ChargePeriodEnd", {"lineItem/intervalUsageEnd"}},
                   {"ChargeCategory", {}, nullptr, "Usage"},
+                  {"ChargeClass",
+                   {"lineItem/isCorrection"},
+                   new ValueTable{{{"true", "Correction"}, {"false", ""}}, ""}},
                   {"ChargeDescription", {"product/Description"}},
                   {"ServiceName", {"product/service"}},
                   {"ResourceId", {"product/resourceId"}},

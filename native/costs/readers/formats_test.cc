@@ -141,7 +141,21 @@ TEST_F(FormatsTest, AzureInAnyLanguage) {
       expected);
 }
 
+TEST_F(FormatsTest, LegacyReportWithTheNamesOfItsParquet) {
+  const std::string text =
+      "line_item_line_item_type,line_item_unblended_cost,line_item_currency_code,"
+      "line_item_usage_start_date,resource_tags_user_team,resource_tags_aws_created_by\n"
+      "Usage,1.5,USD,2026-11-02 03:00:00,web,me\n";
+  EXPECT_THAT(Sum(text, {"tag:team", "tag:aws_created_by"}), ElementsAre("[web][me]USD 1.5 1.5 1"));
+}
+
 TEST_F(FormatsTest, OracleCostReport) {
+  EXPECT_THAT(Sum("lineItem/intervalUsageStart,product/service,cost/myCost,cost/currencyCode,"
+                  "lineItem/isCorrection,lineItem/backreferenceNo\r\n"
+                  "2023-08-02T21:00Z,COMPUTE,3,USD,false,\r\n"
+                  "2023-07-02T21:00Z,COMPUTE,-1,USD,true,77\r\n",
+                  {"day", "ChargeClass"}),
+              ElementsAre("[2023-07-02][Correction]USD -1 -1 1", "[2023-08-02][]USD 3 3 1"));
   EXPECT_THAT(
       Sum("lineItem/intervalUsageStart,product/service,product/resourceId,product/compartmentName,"
           "cost/myCost,cost/currencyCode,lineItem/isCorrection,tags/team,tags/"
