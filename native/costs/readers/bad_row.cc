@@ -19,4 +19,22 @@ std::string BadRow::ToString(absl::string_view file) const {
   return text;
 }
 
+void BadRow::ReadMoney(const Binding::Money& money,
+                       const std::function<std::string(int)>& text_of) {
+  const std::string unit = money.currency >= 0 ? text_of(money.currency) : money.same_currency;
+  if (money.billed.empty() || unit.size() != 3) return;
+  base::Decimal sum;
+  for (const AmountSource::Term& term : money.billed) {
+    const std::string text = text_of(term.column);
+    if (text.empty() && money.may_be_empty) continue;
+    const absl::StatusOr<base::Decimal> amount = base::Decimal::Parse(text);
+    if (!amount.ok()) return;
+    const bool fits = term.minus ? base::Decimal::Subtract(sum, *amount, &sum)
+                                 : base::Decimal::Add(sum, *amount, &sum);
+    if (!fits) return;
+  }
+  billed = sum;
+  currency = unit;
+}
+
 }  // namespace purser::costs

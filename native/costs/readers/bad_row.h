@@ -3,11 +3,13 @@
 #define PURSER_COSTS_READERS_BAD_ROW_H_
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
 #include "absl/strings/string_view.h"
 #include "base/decimal.h"
+#include "costs/readers/columns.h"
 
 namespace purser::costs {
 
@@ -25,6 +27,9 @@ struct BadRow {
 
   // "bill.csv:7: column BilledCost: value "abc": … (row 6, byte 1234)".
   std::string ToString(absl::string_view file) const;
+
+  // Sets currency and billed, when both can be read; `text_of` gives the row's text of a column.
+  void ReadMoney(const Binding::Money& money, const std::function<std::string(int)>& text_of);
 };
 
 }  // namespace purser::costs

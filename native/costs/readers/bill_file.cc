@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "costs/readers/byte_source.h"
 #include "costs/readers/csv_chunk.h"
@@ -15,6 +17,15 @@ namespace purser::costs {
 namespace {
 
 constexpr size_t kBytesThatTell = 64;
+constexpr absl::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
+// What a bill may be packed or written in that is not read, by its first bytes.
+constexpr struct {
+  absl::string_view begin;
+  absl::string_view name;
+} kNotRead[] = {{"PK\x03\x04", "a ZIP archive"}, {"\x28\xB5\x2F\xFD", "packed with zstd"},
+                {"BZh", "packed with bzip2"},    {"\xFD\x37zXZ", "packed with xz"},
+                {"\xFF\xFE", "UTF-16 text"},     {"\xFE\xFF", "UTF-16 text"}};
 
 // The first bytes, unpacked; zeros behind the end.
 struct Begin {
@@ -45,8 +56,7 @@ class CsvRowReader final : public RowReader {
   }
   const std::vector<BadRow>& broken() const override { return chunk_.broken(); }
   BadRow Describe(const RowProblem& problem) const override {
-    return DescribeRow(chunk_, file_.columns(), problem, binding_.money.billed,
-                       binding_.money.currency);
+    return DescribeRow(chunk_, file_.columns(), problem, binding_.money);
   }
   int64_t first_row() const override { return chunk_.first_row(); }
 
@@ -82,7 +92,13 @@ absl::StatusOr<std::unique_ptr<BillFile>> BillFile::Open(const std::string& path
   Begin begin;
   PURSER_RETURN_IF_ERROR(ReadBegin(path, begin));
   if (std::memcmp(begin.bytes, "PAR1", 4) == 0) return parquet::OpenParquet(path, options);
-  size_t first = 0;
+  const absl::string_view text(begin.bytes, kBytesThatTell);
+  for (const auto& [first, name] : kNotRead) {
+    if (!absl::StartsWith(text, first)) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        path, " is ", name, ": bills are CSV or JSON in UTF-8, plain or gzip, or Parquet"));
+  }
+  size_t first = absl::StartsWith(text, kByteOrderMark) ? kByteOrderMark.size() : 0;
   while (first + 1 < kBytesThatTell && absl::ascii_isspace(begin.bytes[first])) ++first;
   if (begin.bytes[first] == '{' || begin.bytes[first] == '[') return OpenJson(path, options);
   PURSER_ASSIGN_OR_RETURN(

@@ -39,7 +39,7 @@ class Binder {
     ChooseFormat();
     for (const std::string& name : wanted_.texts) binding_.wanted.push_back(Text(name));
     for (const std::string& name : wanted_.amounts) binding_.amounts.push_back(Amount(name));
-    binding_.money = {ColumnOf("BilledCost"), ColumnOf("BillingCurrency")};
+    FindMoney();
     if (twice_ != kNoColumn) {
       return absl::InvalidArgumentError(absl::StrCat(
           file_, ": column ", base::EscapeForDisplay(columns_[static_cast<size_t>(twice_)]),
@@ -213,17 +213,29 @@ class Binder {
     return terms;
   }
 
+  AmountSource::Terms TermsOf(absl::string_view name) {
+    AmountSource::Terms terms;
+    if (const BillFormat::Column* const entry = Entry(name)) {
+      for (const absl::string_view sum : entry->names) {
+        if (terms.empty()) terms = Terms(sum);
+      }
+    }
+    if (const int column = Find(name); terms.empty() && column >= 0) terms.push_back({column});
+    return terms;
+  }
+
+  void FindMoney() {
+    const BillFormat::Column* const currency = Entry("BillingCurrency");
+    binding_.money = {.billed = TermsOf("BilledCost"),
+                      .may_be_empty = format().empty_amounts,
+                      .currency = ColumnOf("BillingCurrency")};
+    if (currency != nullptr) binding_.money.same_currency = std::string(currency->constant);
+  }
+
   AmountSource Amount(const std::string& name) {
     AmountSource source;
     source.may_be_empty = format().empty_amounts || Optional(name) || MayBeNull(name);
-    if (const BillFormat::Column* const entry = Entry(name)) {
-      for (const absl::string_view sum : entry->names) {
-        if (source.terms.empty()) source.terms = Terms(sum);
-      }
-    }
-    if (const int column = Find(name); source.terms.empty() && column >= 0) {
-      source.terms.push_back({column});
-    }
+    source.terms = TermsOf(name);
     if (source.terms.empty()) {
       if (!Optional(name)) missing_.push_back(name);
       return source;

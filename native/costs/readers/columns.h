@@ -45,6 +45,7 @@ struct AmountSource {
   struct Term {
     int column = kNoColumn;
     bool minus = false;
+    friend bool operator==(const Term&, const Term&) = default;
   };
   using Terms = std::vector<Term>;
   Terms terms = {};
@@ -75,9 +76,11 @@ struct Binding {
   std::vector<AmountSource> amounts;  // by Wanted::amounts
   // Where a row that cannot be counted has its money.
   struct Money {
-    int billed = kNoColumn;
+    AmountSource::Terms billed = {};
+    bool may_be_empty = false;  // then it is 0
     int currency = kNoColumn;
-  } money;
+    std::string same_currency = {};  // of all rows, when there is no column
+  } money = {};
 };
 
 // `maps` are the numbers of the columns whose values can be taken key by key. INVALID_ARGUMENT

@@ -247,7 +247,7 @@ void CsvDecoder::DecodeAmount(const CsvChunk& chunk, const AmountSource& source,
 }
 
 BadRow DescribeRow(const CsvChunk& chunk, const std::vector<std::string>& columns,
-                   const RowProblem& problem, int billed, int currency) {
+                   const RowProblem& problem, const Binding::Money& money) {
   BadRow bad;
   const CsvPlace place = chunk.Place(problem.row);
   bad.line = place.line;
@@ -261,15 +261,9 @@ BadRow DescribeRow(const CsvChunk& chunk, const std::vector<std::string>& column
     // As it is meant; a NULL without quotes as it stands.
     bad.value = raw == "NULL" ? "NULL" : FieldValue(raw);
   }
-  if (billed >= 0 && currency >= 0) {
-    const auto amount =
-        base::Decimal::Parse(FieldValue(chunk.Field(problem.row, static_cast<size_t>(billed))));
-    const std::string unit = FieldValue(chunk.Field(problem.row, static_cast<size_t>(currency)));
-    if (amount.ok() && unit.size() == 3) {
-      bad.billed = *amount;
-      bad.currency = unit;
-    }
-  }
+  bad.ReadMoney(money, [&](int column) {
+    return FieldValue(chunk.Field(problem.row, static_cast<size_t>(column)));
+  });
   return bad;
 }
 

@@ -30,10 +30,9 @@ class CsvDecoder {
   std::vector<const AmountSource::Terms*> choice_;  // by code of the selector
 };
 
-// What stands in the chunk about a row that cannot be counted. `billed` and `currency` are the
-// columns of its money.
+// What stands in the chunk about a row that cannot be counted.
 BadRow DescribeRow(const CsvChunk& chunk, const std::vector<std::string>& columns,
-                   const RowProblem& problem, int billed, int currency);
+                   const RowProblem& problem, const Binding::Money& money);
 
 }  // namespace purser::costs
 

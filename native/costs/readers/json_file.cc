@@ -1,5 +1,6 @@
 #include "costs/readers/json_file.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <utility>
@@ -8,6 +9,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "base/strings.h"
 #include "costs/readers/amount.h"
 #include "costs/readers/byte_source.h"
 #include "costs/readers/csv_scanner.h"
@@ -58,6 +60,16 @@ constexpr absl::string_view kAllocationColumnsAtLeast[] = {"name",
                                                            "properties.labels",
                                                            "properties.providerID"};
 
+// A row as it stands in the file.
+struct JsonRecord {
+  JsonRow row = {};
+  std::string raw = {};      // the line; of a document the row as an object of its own
+  int64_t number = 0;        // from 1
+  int64_t line = 0;          // 0 in a document
+  int64_t offset = -1;       // -1 in a document
+  std::string problem = {};  // "", or why it is no row
+};
+
 class JsonBillFile final : public BillFile {
  public:
   JsonBillFile(std::string path, const Options& options)
@@ -73,17 +85,18 @@ class JsonBillFile final : public BillFile {
     const bool lines = first.ok() && first->kind == JsonNode::kObject &&
                        first->Find("data") == nullptr && (end != std::string::npos || ended_);
     if (lines) {
-      AddColumns(kColumnsAtLeast);
-      while (rows_.size() < kRowsForColumns) {
+      while (records_.size() < kRowsForColumns) {
         PURSER_ASSIGN_OR_RETURN(const bool more, ReadLine());
         if (!more) break;
       }
     } else {
       PURSER_RETURN_IF_ERROR(ReadDocument());
     }
-    for (const JsonRow& row : rows_) {
-      for (const auto& [name, value] : row) AddColumn(name);
+    for (const JsonRecord& record : records_) {
+      for (const auto& [name, value] : record.row) AddColumn(name);
     }
+    // What such bills may have and the first rows need not.
+    if (numbers_.contains("usage_start_time")) AddColumns(kColumnsAtLeast);
     return absl::OkStatus();
   }
 
@@ -97,17 +110,17 @@ class JsonBillFile final : public BillFile {
 
   // Only the first thread reads.
   bool Take() { return !taken_.exchange(true); }
-  // The next row in *row, which begins at *line (0 in a document). False at the end.
-  absl::StatusOr<bool> NextRow(JsonRow& row, int64_t* line) {
-    if (given_ == rows_.size()) {
-      rows_.clear();
-      row_lines_.clear();
+  // False at the end.
+  absl::StatusOr<bool> Next(JsonRecord& record) {
+    if (given_ == records_.size()) {
+      records_.clear();
       given_ = 0;
       PURSER_ASSIGN_OR_RETURN(const bool more, ReadLine());
       if (!more) return false;
     }
-    *line = row_lines_[given_];
-    row = std::move(rows_[given_++]);
+    record = std::move(records_[given_++]);
+    record.number = ++numbered_;
+    if (record.line == 0) record.raw = JsonOfRow(record.row);
     return true;
   }
   int ColumnOf(const std::string& name) const {
@@ -116,9 +129,6 @@ class JsonBillFile final : public BillFile {
   }
 
  private:
-  absl::Status Wrong(absl::string_view what) const {
-    return absl::InvalidArgumentError(absl::StrCat(path_, ":", line_ + 1, ": ", what));
-  }
   void AddColumn(const std::string& name) {
     if (numbers_.emplace(name, static_cast<int>(columns_.size())).second) columns_.push_back(name);
   }
@@ -146,31 +156,41 @@ class JsonBillFile final : public BillFile {
   absl::StatusOr<bool> ReadLine() {
     while (true) {
       const size_t end = text_.find('\n', at_);
+      const size_t bytes = std::min(end, text_.size()) - at_;
+      if (bytes > kMaxRecordBytes) {
+        return absl::ResourceExhaustedError(absl::StrCat(path_, ":", line_ + 1,
+                                                         ": a line has more than ", kMaxRecordBytes,
+                                                         " bytes (kMaxRecordBytes)"));
+      }
       if (end == std::string::npos && !ended_) {
-        if (text_.size() - at_ > kMaxRecordBytes) {
-          return absl::ResourceExhaustedError(
-              absl::StrCat(path_, ":", line_ + 1, ": a line has more than ", kMaxRecordBytes,
-                           " bytes (kMaxRecordBytes)"));
-        }
         text_.erase(0, at_);
         at_ = 0;
         PURSER_RETURN_IF_ERROR(Fill(kReadBytes));
         continue;
       }
       if (at_ == text_.size()) return false;
-      const absl::string_view line = absl::StripAsciiWhitespace(
-          absl::string_view(text_).substr(at_, end == std::string::npos ? end : end - at_));
-      at_ = end == std::string::npos ? text_.size() : end + 1;
-      if (line.empty()) {
-        ++line_;
-        continue;
-      }
-      const absl::StatusOr<JsonNode> node = ParseJsonNode(line);
-      if (!node.ok()) return Wrong(node.status().message());
-      if (node->kind != JsonNode::kObject) return Wrong("a line is no JSON object");
+      const bool whole = end != std::string::npos;
+      const absl::string_view line =
+          absl::StripAsciiWhitespace(absl::string_view(text_).substr(at_, bytes));
+      const int64_t offset = offset_;
+      at_ += bytes + (whole ? 1 : 0);
+      offset_ += static_cast<int64_t>(bytes + (whole ? 1 : 0));
       ++line_;
-      FlattenJson(*node, "", rows_.emplace_back());
-      row_lines_.push_back(line_);
+      if (line.empty()) continue;
+      JsonRecord record{.raw = std::string(line), .line = line_, .offset = offset};
+      const absl::StatusOr<JsonNode> node = ParseJsonNode(line);
+      if (!node.ok()) {
+        record.problem = std::string(node.status().message());
+        if (!whole) {
+          return absl::InvalidArgumentError(absl::StrCat(path_, ":", line_, ": ", record.problem,
+                                                         ", where the file ends: it is cut off"));
+        }
+      } else if (node->kind != JsonNode::kObject) {
+        record.problem = "the line is no JSON object";
+      } else {
+        FlattenJson(*node, "", record.row);
+      }
+      records_.push_back(std::move(record));
       return true;
     }
   }
@@ -186,27 +206,34 @@ class JsonBillFile final : public BillFile {
       }
       PURSER_RETURN_IF_ERROR(Fill(text_.size()));
     }
+    const auto wrong = [&](absl::string_view what) {
+      return absl::InvalidArgumentError(absl::StrCat(path_, ": ", what));
+    };
     const absl::StatusOr<JsonNode> document = ParseJsonNode(text_);
-    if (!document.ok()) return Wrong(document.status().message());
+    if (!document.ok()) return wrong(document.status().message());
     AddColumns(kAllocationColumnsAtLeast);
     const JsonNode* const data = document->Find("data");
     const JsonNode& sets = data != nullptr ? *data : *document;
-    const auto add = [&](const JsonNode& allocation) {
-      // Rows of an allocation have a window; sets of them are named by nothing but their names.
-      if (allocation.kind != JsonNode::kObject || allocation.Find("window") == nullptr) return;
-      FlattenJson(allocation, "", rows_.emplace_back());
-      row_lines_.push_back(0);
-    };
-    for (const auto& [name, set] : sets.members) {
-      add(set);
-      for (const auto& [key, allocation] : set.members) add(allocation);
+    if (data == nullptr && sets.kind != JsonNode::kArray) {
+      return wrong("neither one object a line nor the answer of an allocation API");
     }
-    if (rows_.empty() && !(sets.kind == JsonNode::kArray || data != nullptr)) {
-      return Wrong("neither one object a line nor the answer of an allocation API");
+    for (const auto& [name, set] : sets.members) {
+      if (Add(set)) continue;
+      for (const auto& [key, allocation] : set.members) {
+        if (Add(allocation)) continue;
+        return wrong(absl::StrCat("\"", base::EscapeForDisplay(key, 80),
+                                  "\" is no allocation: it has no window"));
+      }
     }
     text_.clear();
     at_ = 0;
     return absl::OkStatus();
+  }
+  // Rows of an allocation have a window; sets of them are named by nothing but their names.
+  bool Add(const JsonNode& allocation) {
+    if (allocation.kind != JsonNode::kObject || allocation.Find("window") == nullptr) return false;
+    FlattenJson(allocation, "", records_.emplace_back().row);
+    return true;
   }
 
   const std::string path_;
@@ -217,10 +244,11 @@ class JsonBillFile final : public BillFile {
   std::string text_;
   size_t at_ = 0;
   bool ended_ = false;
-  int64_t line_ = 0;
-  std::vector<JsonRow> rows_;
-  std::vector<int64_t> row_lines_;
+  int64_t line_ = 0;    // the last one read
+  int64_t offset_ = 0;  // of the next one
+  std::vector<JsonRecord> records_;
   size_t given_ = 0;
+  int64_t numbered_ = 0;
   std::vector<std::string> columns_;
   absl::flat_hash_map<std::string, int> numbers_;
   std::atomic<bool> taken_{false};
@@ -243,51 +271,77 @@ class JsonRowReader final : public RowReader {
     for (auto& codes : batch.codes) codes.clear();
     for (auto& units : batch.units) units.clear();
     for (SourceDictionary& dictionary : dictionaries_) dictionary.Trim();
-    first_row_ += static_cast<int64_t>(lines_.size());
-    lines_.clear();
+    broken_.clear();
+    records_.clear();
     values_.resize(file_.columns().size());
-    while (mine_ && batch.rows < kBatchRows) {
-      int64_t line;
-      PURSER_ASSIGN_OR_RETURN(const bool more, file_.NextRow(row_, &line));
+    size_t bytes = 0;
+    while (mine_ && batch.rows < kBatchRows && bytes < kReadBytes) {
+      JsonRecord record;
+      PURSER_ASSIGN_OR_RETURN(const bool more, file_.Next(record));
       if (!more) break;
-      for (std::string& value : values_) value.clear();
-      for (auto& [name, value] : row_) {
-        if (const int column = file_.ColumnOf(name); column >= 0) {
-          values_[static_cast<size_t>(column)] = std::move(value);
-        }
+      if (batch.rows == 0 && broken_.empty()) first_row_ = record.number;
+      bytes += record.raw.size();
+      if (!record.problem.empty()) {
+        broken_.push_back(Describe(record, record.problem));
+        continue;
       }
+      Place(record);
       AddRow(batch);
-      lines_.push_back(line);
+      records_.push_back(std::move(record));
       ++batch.rows;
     }
-    return batch.rows > 0;
+    return batch.rows > 0 || !broken_.empty();
   }
 
   const std::vector<BadRow>& broken() const override { return broken_; }
   int64_t first_row() const override { return first_row_; }
   BadRow Describe(const RowProblem& problem) const override {
-    BadRow bad;
-    bad.line = lines_[problem.row];
-    bad.row = first_row_ + problem.row;
-    bad.offset = -1;
-    bad.reason = problem.reason;
+    const JsonRecord& record = records_[problem.row];
+    BadRow bad = Describe(record, problem.reason);
     bad.value = problem.value;
     if (problem.column >= 0) bad.column = file_.columns()[static_cast<size_t>(problem.column)];
+    bad.ReadMoney(binding_.money, [&](int column) -> std::string {
+      for (const auto& [name, value] : record.row) {
+        if (file_.ColumnOf(name) == column) return value;
+      }
+      return "";
+    });
     return bad;
   }
 
  private:
+  static BadRow Describe(const JsonRecord& record, std::string reason) {
+    BadRow bad;
+    bad.line = record.line;
+    bad.row = record.number;
+    bad.offset = record.offset;
+    bad.raw = record.raw;
+    bad.reason = std::move(reason);
+    return bad;
+  }
+  void Place(const JsonRecord& record) {
+    for (absl::string_view& value : values_) value = absl::string_view();
+    for (const auto& [name, value] : record.row) {
+      if (const int column = file_.ColumnOf(name); column >= 0) {
+        values_[static_cast<size_t>(column)] = value;
+      }
+    }
+  }
   void AddRow(RowBatch& batch) {
     for (size_t i = 0; i < binding_.texts.size(); ++i) {
       const int column = binding_.texts[i].column;
-      batch.codes[i].push_back(dictionaries_[i].texts.CodeOf(
-          column < 0 ? absl::string_view() : values_[static_cast<size_t>(column)]));
+      const absl::string_view text =
+          column < 0 ? absl::string_view() : values_[static_cast<size_t>(column)];
+      batch.codes[i].push_back(dictionaries_[i].texts.CodeOf(text));
+      if (text.find('\0') == absl::string_view::npos) continue;
+      batch.problems.push_back(
+          {static_cast<uint32_t>(batch.rows), column, "the text holds NUL", std::string(text)});
     }
     for (size_t i = 0; i < binding_.amounts.size(); ++i) {
       const AmountSource& source = binding_.amounts[i];
       __int128 sum = 0;
       for (const AmountSource::Term& term : source.terms) {
-        const std::string& text = values_[static_cast<size_t>(term.column)];
+        const absl::string_view text = values_[static_cast<size_t>(term.column)];
         if (text.empty() && source.may_be_empty) continue;
         __int128 amount = 0;
         const AmountKind kind = ParseAmount(text.data(), text.size(), &amount);
@@ -297,10 +351,10 @@ class JsonRowReader final : public RowReader {
           batch.rounded_rows.push_back(row);
         }
         if (kind == AmountKind::kBad) {
-          batch.problems.push_back({row, term.column, AmountProblem(text), text});
+          batch.problems.push_back({row, term.column, AmountProblem(text), std::string(text)});
         } else if (__builtin_add_overflow(sum, term.minus ? -amount : amount, &sum)) {
           batch.problems.push_back(
-              {row, term.column, "the sum of the row's amounts does not fit", text});
+              {row, term.column, "the sum of the row's amounts does not fit", std::string(text)});
         }
       }
       batch.units[i].push_back(sum);
@@ -311,9 +365,8 @@ class JsonRowReader final : public RowReader {
   const Binding& binding_;
   std::vector<SourceDictionary>& dictionaries_;
   const bool mine_;
-  JsonRow row_;
-  std::vector<std::string> values_;  // of the row, by column
-  std::vector<int64_t> lines_;       // of the batch's rows
+  std::vector<absl::string_view> values_;  // of the row, by column
+  std::vector<JsonRecord> records_;        // the batch's rows
   int64_t first_row_ = 1;
   std::vector<BadRow> broken_;
 };

@@ -4,6 +4,7 @@
 #include "base/decimal.h"
 #include "base/strings.h"
 #include "json/json.h"
+#include "json/writer.h"
 
 namespace purser::costs {
 namespace {
@@ -146,6 +147,17 @@ void FlattenJson(const JsonNode& node, const std::string& path, JsonRow& row) {
       row.emplace_back(at, member.text);
     }
   }
+}
+
+std::string JsonOfRow(const JsonRow& row) {
+  std::string text = "{";
+  for (const auto& [name, value] : row) {
+    if (text.size() > 1) text += ',';
+    json::AppendQuoted(name, &text);
+    text += ':';
+    json::AppendQuoted(value, &text);
+  }
+  return text + "}";
 }
 
 }  // namespace purser::costs

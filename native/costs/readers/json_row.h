@@ -38,6 +38,9 @@ using JsonRow = std::vector<std::pair<std::string, std::string>>;  // flattened 
 // and lists of keys and values as one JSON object, credits as the exact sum of their amounts.
 void FlattenJson(const JsonNode& node, const std::string& path, JsonRow& row);
 
+// The row as one JSON object of texts.
+std::string JsonOfRow(const JsonRow& row);
+
 }  // namespace purser::costs
 
 #endif  // PURSER_COSTS_READERS_JSON_ROW_H_

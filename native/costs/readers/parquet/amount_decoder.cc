@@ -150,6 +150,24 @@ absl::Status AmountDecoder::Input::LoadLists() {
   return absl::OkStatus();
 }
 
+// As text, where it is one: of a list there is no single value.
+std::string AmountDecoder::Input::TextOfEntry(size_t entry) const {
+  const std::vector<uint8_t>& levels = reader.definitions();
+  const auto full = static_cast<uint8_t>(reader.leaf().max_definition);
+  if (reader.leaf().max_repetition > 0 || entry >= reader.entries()) return "";
+  if (!levels.empty()) {
+    entry = static_cast<size_t>(
+        std::count(levels.begin(), levels.begin() + static_cast<std::ptrdiff_t>(entry), full));
+  }
+  std::string scratch;
+  absl::string_view text;
+  const bool is_text =
+      reader.uses_dictionary()
+          ? TextOf(reader.leaf(), reader.dictionary(), reader.codes()[entry], scratch, &text)
+          : TextOf(reader.leaf(), reader.values(), entry, scratch, &text);
+  return is_text ? std::string(text) : std::string();
+}
+
 void AmountDecoder::Tell(const Input& input, size_t row, RowBatch& batch) const {
   switch (input.kinds[input.next + row]) {
     case kExact:
@@ -164,7 +182,8 @@ void AmountDecoder::Tell(const Input& input, size_t row, RowBatch& batch) const 
       return;
     default:
       batch.problems.push_back({static_cast<uint32_t>(row), input.column,
-                                "not an amount, or one beyond ±170141183460469231731", ""});
+                                "not an amount, or one beyond ±170141183460469231731",
+                                input.TextOfEntry(input.next + row)});
   }
 }
 

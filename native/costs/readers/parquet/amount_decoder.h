@@ -33,6 +33,8 @@ class AmountDecoder {
   struct Input {
     Input(int file, const Leaf& leaf, int column) : reader(file, leaf), column(column) {}
     absl::Status LoadSlice();
+    // What stands in an entry of the slice, for people; "" where that is no single text.
+    std::string TextOfEntry(size_t entry) const;
     LeafReader reader;
     const int column;
     // Of a list: the sum of its elements.

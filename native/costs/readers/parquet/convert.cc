@@ -151,7 +151,9 @@ bool TextOf(const Leaf& leaf, const Values& values, size_t index, std::string& s
   }
   if (IsBytes(leaf)) {
     *text = values.BytesAt(index);
-    if (leaf.meaning != Meaning::kUuid) return base::IsValidUtf8(*text);
+    if (leaf.meaning != Meaning::kUuid) {
+      return text->find('\0') == absl::string_view::npos && base::IsValidUtf8(*text);
+    }
     scratch.clear();
     for (size_t i = 0; i < text->size(); ++i) {
       if (i == 4 || i == 6 || i == 8 || i == 10) scratch += '-';

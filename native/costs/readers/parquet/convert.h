@@ -15,7 +15,8 @@ namespace purser::costs::parquet {
 // bytes.
 bool HasText(const Leaf& leaf);
 // The value as a CSV file would have it: dates and times as ISO 8601 in UTC, numbers as shortest
-// decimal. `scratch` holds it where it had to be made. False when it is not UTF-8 text.
+// decimal. `scratch` holds it where it had to be made. False when it is not UTF-8 text, or holds
+// NUL.
 bool TextOf(const Leaf& leaf, const Values& values, size_t index, std::string& scratch,
             absl::string_view* text);
 

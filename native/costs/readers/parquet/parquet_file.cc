@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "base/strings.h"
 #include "costs/readers/byte_source.h"
+#include "costs/readers/json_row.h"
 #include "costs/readers/parquet/amount_decoder.h"
 #include "costs/readers/parquet/column_decoder.h"
 #include "costs/readers/parquet/leaf_reader.h"
@@ -175,25 +176,53 @@ class ParquetRowReader final : public RowReader {
     bad.reason = problem.reason;
     bad.value = problem.value;
     if (problem.column >= 0) bad.column = file_.columns()[static_cast<size_t>(problem.column)];
-    for (size_t i = 0; i < binding_.amounts.size(); ++i) {
-      const AmountSource& amount = binding_.amounts[i];
-      if (amount.column() < 0 || amount.column() != binding_.money.billed ||
-          problem.column == amount.column()) {
-        continue;
-      }
-      for (size_t j = 0; j < binding_.texts.size(); ++j) {
-        if (binding_.texts[j].column != binding_.money.currency) continue;
-        const absl::string_view currency =
-            dictionaries_[j].texts.TextOf(batch_->codes[j][problem.row]);
-        if (currency.size() != 3) continue;
-        bad.currency = std::string(currency);
-        bad.billed = base::Decimal::FromUnits(batch_->units[i][problem.row]);
-      }
-    }
+    PutMoney(problem, bad);
+    bad.raw = WhatWasRead(problem.row);
     return bad;
   }
 
  private:
+  // Such a file has no text of a row: the columns that were asked for, as a JSON object.
+  std::string WhatWasRead(uint32_t row) const {
+    const std::vector<std::string>& names = file_.columns();
+    JsonRow values;
+    for (size_t i = 0; i < binding_.texts.size(); ++i) {
+      const TextSource& source = binding_.texts[i];
+      std::string name = source.column < 0 ? "Tags" : names[static_cast<size_t>(source.column)];
+      if (!source.tag.empty()) absl::StrAppend(&name, ".", source.tag);
+      values.emplace_back(std::move(name), dictionaries_[i].texts.TextOf(batch_->codes[i][row]));
+    }
+    for (size_t i = 0; i < binding_.amounts.size(); ++i) {
+      const int column = binding_.amounts[i].column();
+      if (column < 0) continue;
+      values.emplace_back(names[static_cast<size_t>(column)],
+                          base::Decimal::FromUnits(batch_->units[i][row]).ToString());
+    }
+    return JsonOfRow(values);
+  }
+
+  // The row's money, of what was read of it anyway.
+  void PutMoney(const RowProblem& problem, BadRow& bad) const {
+    const Binding::Money& money = binding_.money;
+    const auto billed = std::find_if(
+        binding_.amounts.begin(), binding_.amounts.end(), [&](const AmountSource& amount) {
+          return amount.selector < 0 && !amount.terms.empty() && amount.terms == money.billed;
+        });
+    if (billed == binding_.amounts.end()) return;
+    for (const AmountSource::Term& term : money.billed) {
+      if (term.column == problem.column) return;
+    }
+    std::string currency = money.same_currency;
+    for (size_t i = 0; money.currency >= 0 && i < binding_.texts.size(); ++i) {
+      if (binding_.texts[i].column != money.currency) continue;
+      currency = std::string(dictionaries_[i].texts.TextOf(batch_->codes[i][problem.row]));
+    }
+    if (currency.size() != 3) return;
+    const auto number = static_cast<size_t>(billed - binding_.amounts.begin());
+    bad.billed = base::Decimal::FromUnits(batch_->units[number][problem.row]);
+    bad.currency = std::move(currency);
+  }
+
   ParquetBillFile& file_;
   const Binding& binding_;
   std::vector<SourceDictionary>& dictionaries_;
