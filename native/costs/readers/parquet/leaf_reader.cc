@@ -212,6 +212,7 @@ absl::Status LeafReader::ReadDictionary(const PageHeader& header) {
   if (DecodeValues(body, leaf_, kPlain, dictionary_size_, dictionary_) != Decoded::kDone) {
     return Wrong("its dictionary is damaged");
   }
+  PURSER_RETURN_IF_ERROR(CheckTexts(dictionary_, body.size()));
   has_dictionary_ = true;
   ++dictionary_number_;
   return absl::OkStatus();
@@ -249,6 +250,8 @@ absl::Status LeafReader::ReadData(const PageHeader& header) {
   encoding_ = header.encoding;
   uses_dictionary_ = encoding_ == kRleDictionary || encoding_ == kPlainDictionary;
   plain_ = body;
+  // Of this encoding, texts grow out of those before them.
+  longest_text_ = encoding_ == kDeltaByteArray ? SIZE_MAX : body.size();
   page_left_ = entries;
   if (uses_dictionary_) {
     if (!has_dictionary_) return Wrong("it refers to a dictionary, and there is none");
@@ -283,6 +286,16 @@ absl::Status LeafReader::DecodeLevels(size_t count, size_t* present) {
   return absl::OkStatus();
 }
 
+absl::Status LeafReader::CheckTexts(const Values& values, size_t most) const {
+  if (most <= kMaxTextBytes) return absl::OkStatus();
+  for (const absl::string_view text : values.bytes) {
+    if (text.size() <= kMaxTextBytes) continue;
+    return absl::ResourceExhaustedError(absl::StrCat(Wrong("").message(), "a text has more than ",
+                                                     kMaxTextBytes, " bytes (kMaxTextBytes)"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status LeafReader::DecodeSlice() {
   // The others are decoded as a whole.
   const bool in_slices =
@@ -301,7 +314,7 @@ absl::Status LeafReader::DecodeSlice() {
             : DecodeValues(plain_, leaf_, encoding_, present, values_);
     switch (decoded) {
       case Decoded::kDone:
-        return absl::OkStatus();
+        return CheckTexts(values_, longest_text_);
       case Decoded::kDamaged:
         return Wrong(absl::StrCat("its values (", EncodingName(encoding_), ") are damaged"));
       case Decoded::kUnknown:

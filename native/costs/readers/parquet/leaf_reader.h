@@ -17,6 +17,7 @@ namespace purser::costs::parquet {
 
 inline constexpr int64_t kMaxPageBytes = 64 << 20;
 inline constexpr int64_t kMaxPageValues = 1 << 22;
+inline constexpr size_t kMaxTextBytes = 8 << 20;
 // Entries of a page that are decoded at a time: what is made of them stays in a core's cache.
 inline constexpr size_t kSliceEntries = 4096;
 
@@ -71,6 +72,8 @@ class LeafReader {
   absl::Status ReadData(const PageHeader& header);
   absl::Status DecodeSlice();
   absl::Status DecodeLevels(size_t count, size_t* present);
+  // RESOURCE_EXHAUSTED: a text is too long. `most` is what the longest may have.
+  absl::Status CheckTexts(const Values& values, size_t most) const;
 
   const int file_;
   const Leaf& leaf_;
@@ -82,6 +85,7 @@ class LeafReader {
   // What is left of the page.
   size_t page_left_ = 0;
   int encoding_ = 0;
+  size_t longest_text_ = 0;  // that the page may have
   absl::string_view plain_;
   RunReader definition_runs_, repetition_runs_, code_runs_;
   LargeBuffer packed_, page_, dictionary_page_;
