@@ -11,11 +11,10 @@
 #include "absl/strings/str_format.h"
 #include "base/hash.h"
 #include "base/status.h"
-#include "base/strings.h"
 #include "costs/known_days.h"
+#include "costs/page_token.h"
 #include "costs/readers/days.h"
 #include "costs/robust.h"
-#include "document/yaml.h"
 
 namespace purser::costs {
 namespace {
@@ -50,12 +49,14 @@ using SeriesKey = std::pair<std::string, std::string>;  // name, currency
 using BySource = std::map<std::string, Series>;
 
 // Fills in what caused it: the service, SKU and region with the largest difference.
-absl::Status FindCause(CostService& costs, Anomaly& anomaly, Measure measure) {
+absl::Status FindCause(CostService& costs, Anomaly& anomaly, Measure measure,
+                       const std::vector<Filter>& filters) {
   QueryRequest request{
       .from = anomaly.day - kAnomalyHistoryDays,
       .to = anomaly.day,
       .group_by = {Dimension::kService, Dimension::kSku, Dimension::kRegion, Dimension::kDay},
-      .filters = {{anomaly.dimension, {anomaly.of}}}};
+      .filters = filters};
+  request.filters.push_back({anomaly.dimension, {anomaly.of}});
   PURSER_ASSIGN_OR_RETURN(const std::vector<CostRow> rows, costs.Sums(request));
   std::map<std::tuple<std::string, std::string, std::string>, std::vector<double>> parts;
   const absl::CivilDay first = anomaly.day - kAnomalyHistoryDays;
@@ -79,12 +80,14 @@ absl::Status FindCause(CostService& costs, Anomaly& anomaly, Measure measure) {
   return absl::OkStatus();
 }
 
-bool IsSuppressed(const Anomaly& anomaly, const std::vector<Suppression>& suppressions) {
-  return std::any_of(suppressions.begin(), suppressions.end(), [&](const Suppression& known) {
-    return (known.of.empty() || absl::EqualsIgnoreCase(known.of, anomaly.of)) &&
-           (known.service.empty() || known.service == anomaly.service) &&
-           anomaly.day >= known.from && anomaly.day <= known.to;
-  });
+base::Decimal SizeOf(const Anomaly& anomaly) {
+  return anomaly.difference.IsNegative() ? -anomaly.difference : anomaly.difference;
+}
+
+// Largest difference first.
+bool IsLarger(const Anomaly& a, const Anomaly& b) {
+  const base::Decimal left = SizeOf(a), right = SizeOf(b);
+  return left != right ? left > right : std::tie(a.of, a.currency) < std::tie(b.of, b.currency);
 }
 
 }  // namespace
@@ -104,6 +107,12 @@ double RobustScore(const std::vector<double>& series, double* expected) {
   if (deviation > 0) return difference / deviation;
   // Nothing was ever charged on such a day: any cost is infinitely strange.
   return difference == 0 ? 0 : std::copysign(99.0, difference);
+}
+
+std::string AnomalyId(const Anomaly& anomaly, absl::CivilDay day) {
+  return base::Sha256Hex(absl::StrCat(DimensionName(anomaly.dimension), "\n", anomaly.of, "\n",
+                                      anomaly.currency, "\n", absl::FormatCivilTime(day)))
+      .substr(0, 16);
 }
 
 namespace {
@@ -139,11 +148,7 @@ class Finder {
       anomaly.day = day;
       if (Judge(sources, anomaly)) anomalies.push_back(std::move(anomaly));
     }
-    std::sort(anomalies.begin(), anomalies.end(), [](const Anomaly& a, const Anomaly& b) {
-      const base::Decimal left = a.difference.IsNegative() ? -a.difference : a.difference;
-      const base::Decimal right = b.difference.IsNegative() ? -b.difference : b.difference;
-      return left != right ? left > right : a.of < b.of;
-    });
+    std::sort(anomalies.begin(), anomalies.end(), IsLarger);
     return anomalies;
   }
 
@@ -170,15 +175,10 @@ class Finder {
     if (anomaly.score < 0 && may_go_on) return false;
     anomaly.expected = Rounded(expected);
     if (!base::Decimal::Subtract(anomaly.cost, anomaly.expected, &anomaly.difference)) return false;
-    const base::Decimal size =
-        anomaly.difference.IsNegative() ? -anomaly.difference : anomaly.difference;
-    if (size < options_.min_amount) return false;
+    if (SizeOf(anomaly) < options_.min_amount) return false;
     anomaly.dimension = options_.dimension;
     anomaly.owner = OwnerOf(graph_, options_.dimension, anomaly.of);
-    anomaly.id =
-        base::Sha256Hex(absl::StrCat(DimensionName(options_.dimension), "\n", anomaly.of, "\n",
-                                     anomaly.currency, "\n", absl::FormatCivilTime(anomaly.day)))
-            .substr(0, 16);
+    anomaly.id = AnomalyId(anomaly, anomaly.day);
     return true;
   }
 
@@ -198,85 +198,132 @@ class Finder {
   absl::flat_hash_map<SeriesKey, BySource> all_;
 };
 
-}  // namespace
-
-absl::StatusOr<std::vector<Anomaly>> FindAnomalies(CostService& costs, absl::CivilDay from,
-                                                   absl::CivilDay to, const AnomalyOptions& options,
-                                                   const std::vector<Suppression>& suppressions) {
-  if (to < from || to - from >= kMaxAnomalyDays) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("anomalies are looked for in 1 to ", kMaxAnomalyDays, " days"));
-  }
-  PURSER_ASSIGN_OR_RETURN(const KnownDays known, KnownDays::Of(costs));
-  const std::shared_ptr<const EntityGraph> graph = costs.graph();
-  Finder finder(from, to, options, *graph, known);
+// What Finder needs for the days, of all that the filters let through.
+absl::Status Fill(CostService& costs, absl::CivilDay from, absl::CivilDay to,
+                  const AnomalyOptions& options, const std::vector<Filter>& filters,
+                  Finder& finder) {
   // In pieces, so that an answer's limit is met with three times as many entities.
   for (absl::CivilDay first = from - kAnomalyHistoryDays; first <= to; first += kDaysOfAnAnswer) {
     PURSER_ASSIGN_OR_RETURN(
         const std::vector<CostRow> rows,
         costs.Sums({.from = first,
                     .to = std::min(to, first + (kDaysOfAnAnswer - 1)),
-                    .group_by = {options.dimension, Dimension::kSource, Dimension::kDay}}));
+                    .group_by = {options.dimension, Dimension::kSource, Dimension::kDay},
+                    .filters = filters}));
     for (const CostRow& row : rows) PURSER_RETURN_IF_ERROR(finder.Add(row));
   }
+  return absl::OkStatus();
+}
+
+absl::Status CheckDays(absl::CivilDay from, absl::CivilDay to) {
+  if (from <= to && to - from < kMaxAnomalyDays) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("anomalies are looked for in 1 to ", kMaxAnomalyDays,
+                   " days, the first not behind the last (kMaxAnomalyDays)"));
+}
+
+// Fills in the cause unless it is told anyway that the anomaly is known. Whether it is known.
+absl::StatusOr<bool> IsKnown(CostService& costs, Anomaly& anomaly, Measure measure,
+                             const std::vector<Filter>& filters,
+                             const std::vector<Suppression>& suppressions) {
+  const auto matches = [&](const Suppression& known) {
+    return (known.of.empty() || absl::EqualsIgnoreCase(known.of, anomaly.of)) &&
+           anomaly.day >= known.from && anomaly.day <= known.to;
+  };
+  const auto of_all = [&](const Suppression& known) {
+    return known.service.empty() && matches(known);
+  };
+  if (std::any_of(suppressions.begin(), suppressions.end(), of_all)) return true;
+  PURSER_RETURN_IF_ERROR(FindCause(costs, anomaly, measure, filters));
+  return std::any_of(suppressions.begin(), suppressions.end(), [&](const Suppression& known) {
+    return known.service == anomaly.service && matches(known);
+  });
+}
+
+std::string QuestionOf(const AnomalyQuery& query, const AnomalyOptions& options) {
+  return absl::StrCat(absl::FormatCivilTime(query.from), " ", absl::FormatCivilTime(query.to), " ",
+                      DimensionName(options.dimension), " ", query.of, TextOf(query.filters));
+}
+
+// An anomaly's place in a list, as a page token has it, and back.
+std::vector<std::string> PositionOf(const Anomaly& anomaly) {
+  return {absl::FormatCivilTime(anomaly.day), anomaly.difference.ToString(), anomaly.of,
+          anomaly.currency};
+}
+absl::StatusOr<Anomaly> ReadPosition(const std::string& token, const std::string& question) {
+  PURSER_ASSIGN_OR_RETURN(const std::vector<std::string> position,
+                          ReadPageToken(token, question, 4));
+  Anomaly anomaly;
+  PURSER_ASSIGN_OR_RETURN(anomaly.day, ParseDay(position[0]));
+  PURSER_ASSIGN_OR_RETURN(anomaly.difference, base::Decimal::Parse(position[1]));
+  anomaly.of = position[2];
+  anomaly.currency = position[3];
+  return anomaly;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Anomaly>> FindAnomalies(CostService& costs, absl::CivilDay from,
+                                                   absl::CivilDay to, const AnomalyOptions& options,
+                                                   const std::vector<Suppression>& suppressions,
+                                                   size_t limit) {
+  PURSER_RETURN_IF_ERROR(CheckDays(from, to));
+  PURSER_ASSIGN_OR_RETURN(const KnownDays known_days, KnownDays::Of(costs));
+  const std::shared_ptr<const EntityGraph> graph = costs.graph();
+  Finder finder(from, to, options, *graph, known_days);
+  PURSER_RETURN_IF_ERROR(Fill(costs, from, to, options, {}, finder));
   std::vector<Anomaly> told;
   for (absl::CivilDay day = from; day <= to; ++day) {
     const size_t before = told.size();
     for (Anomaly& anomaly : finder.Of(day)) {
-      if (told.size() - before == options.limit) break;
-      PURSER_RETURN_IF_ERROR(FindCause(costs, anomaly, options.measure));
-      if (!IsSuppressed(anomaly, suppressions)) told.push_back(std::move(anomaly));
+      if (told.size() - before == limit) break;
+      PURSER_ASSIGN_OR_RETURN(const bool known,
+                              IsKnown(costs, anomaly, options.measure, {}, suppressions));
+      if (!known) told.push_back(std::move(anomaly));
     }
   }
   return told;
 }
 
-absl::StatusOr<std::vector<Suppression>> ParseSuppressions(absl::string_view yaml,
-                                                           absl::string_view file) {
-  PURSER_ASSIGN_OR_RETURN(const document::Document document,
-                          document::ParseYamlDocument(yaml, file));
-  const nlohmann::json& root = document.value;
-  std::vector<Suppression> suppressions;
-  if (!root.is_object() || !root.contains("suppress") || !root["suppress"].is_array() ||
-      root["suppress"].size() > kMaxSuppressions) {
+absl::StatusOr<AnomalyPage> ListAnomalies(CostService& costs, const AnomalyQuery& query,
+                                          const AnomalyOptions& options,
+                                          const std::vector<Suppression>& suppressions) {
+  PURSER_RETURN_IF_ERROR(CheckDays(query.from, query.to));
+  if (query.page_size < 0 || query.page_size > kMaxAnomalyPage) {
     return absl::InvalidArgumentError(
-        absl::StrCat(document.Where(file, ""),
-                     ": the file has the form {suppress: [{of, service, "
-                     "from, to, reason}]}, at most ",
-                     kMaxSuppressions));
+        absl::StrCat("page size ", query.page_size, " is not 1 to ", kMaxAnomalyPage));
   }
-  for (size_t i = 0; i < root["suppress"].size(); ++i) {
-    const nlohmann::json& value = root["suppress"][i];
-    const std::string where = document.Where(file, absl::StrCat("/suppress/", i));
-    Suppression one;
-    std::string from, to;
-    size_t known = 0;
-    for (const auto& [name, out] :
-         {std::make_pair("of", &one.of), std::make_pair("service", &one.service),
-          std::make_pair("from", &from), std::make_pair("to", &to),
-          std::make_pair("reason", &one.reason)}) {
-      if (!value.is_object() || !value.contains(name)) continue;
-      if (!value[name].is_string()) {
-        return absl::InvalidArgumentError(absl::StrCat(where, ": ", name, " must be a text"));
+  const std::string question = QuestionOf(query, options);
+  std::optional<Anomaly> after;
+  if (!query.page_token.empty()) {
+    PURSER_ASSIGN_OR_RETURN(after, ReadPosition(query.page_token, question));
+  }
+  std::vector<Filter> filters = query.filters;
+  if (!query.of.empty()) filters.push_back({options.dimension, {query.of}});
+  PURSER_ASSIGN_OR_RETURN(const KnownDays known_days, KnownDays::Of(costs));
+  const std::shared_ptr<const EntityGraph> graph = costs.graph();
+  Finder finder(query.from, query.to, options, *graph, known_days);
+  PURSER_RETURN_IF_ERROR(Fill(costs, query.from, query.to, options, filters, finder));
+  const size_t size =
+      static_cast<size_t>(query.page_size == 0 ? kDefaultAnomalyPage : query.page_size);
+  AnomalyPage page;
+  for (absl::CivilDay day = query.to; day >= query.from; --day) {
+    if (after.has_value() && day > after->day) continue;
+    for (Anomaly& anomaly : finder.Of(day)) {
+      // A group's cost is that of the groups above it, too.
+      if (!query.of.empty() && !absl::EqualsIgnoreCase(query.of, anomaly.of)) continue;
+      if (after.has_value() && day == after->day && !IsLarger(*after, anomaly)) continue;
+      // Here, as causes are not found for nothing.
+      if (page.anomalies.size() == size) {
+        page.next_page_token = MakePageToken(question, PositionOf(page.anomalies.back()));
+        return page;
       }
-      *out = value[name].get<std::string>();
-      ++known;
+      PURSER_ASSIGN_OR_RETURN(
+          const bool known, IsKnown(costs, anomaly, options.measure, query.filters, suppressions));
+      if (!known) page.anomalies.push_back(std::move(anomaly));
     }
-    if (!value.is_object() || known != value.size()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(where, ": known fields are of, service, from, to, reason"));
-    }
-    const absl::StatusOr<absl::CivilDay> first = ParseDay(from);
-    const absl::StatusOr<absl::CivilDay> last = ParseDay(to);
-    if (!first.ok() || !last.ok()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(where, ": from and to are needed, days like 2026-11-01"));
-    }
-    one.from = *first;
-    one.to = *last;
-    suppressions.push_back(std::move(one));
   }
-  return suppressions;
+  return page;
 }
 
 }  // namespace purser::costs

@@ -11,13 +11,15 @@
 #include "absl/time/civil_time.h"
 #include "base/decimal.h"
 #include "costs/service.h"
+#include "costs/suppressions.h"
 
 namespace purser::costs {
 
-inline constexpr size_t kMaxSuppressions = 10'000;
 inline constexpr int kAnomalyHistoryDays = 56;  // eight of each weekday
 inline constexpr int kMinAnomalyHistoryDays = 14;
 inline constexpr int kMaxAnomalyDays = 31;  // looked at together
+inline constexpr int kDefaultAnomalyPage = 200;
+inline constexpr int kMaxAnomalyPage = 1'000;
 
 // Robust z-score of the last value of `series`: its distance from the median of the same weekdays,
 // in standard deviations as estimated from the median absolute deviation of all days from theirs.
@@ -30,7 +32,6 @@ struct AnomalyOptions {
   double min_score = 3.5;
   // Differences below this are nobody's business, in the currency of the bill.
   base::Decimal min_amount = base::Decimal::FromInteger(10);
-  size_t limit = 200;  // of a day
 };
 
 struct Anomaly {
@@ -51,26 +52,35 @@ struct Anomaly {
   base::Decimal cause_difference;  // rounded to two digits
 };
 
-// What is known and not to be told: an entity, a service of it or all of both in some days.
-//   suppress:
-//     - { of: component:default/shop, service: "Amazon EC2", from: 2026-11-20, to: 2026-11-30,
-//         reason: sale }
-struct Suppression {
-  std::string of;       // "" any
-  std::string service;  // "" any
-  absl::CivilDay from;
-  absl::CivilDay to;
-  std::string reason;
-};
-absl::StatusOr<std::vector<Suppression>> ParseSuppressions(absl::string_view yaml,
-                                                           absl::string_view file);
+// The id of an anomaly of the same as `anomaly` on `day`.
+std::string AnomalyId(const Anomaly& anomaly, absl::CivilDay day);
 
-// Anomalies of the days from `from` to `to`, by day, the largest difference first. Of a day only
-// those sources are compared, with their own past, whose data reaches it. On the last day that a
-// source has, which may not be over, less than usual is nothing to tell.
+// What is unlike the days before. Of a day only those sources are compared, with their own past,
+// whose data reaches it. On the last day that a source has, which may not be over, less than usual
+// is nothing to tell.
+//
+// The largest `limit` of each day from `from` to `to`, the days in their order.
 absl::StatusOr<std::vector<Anomaly>> FindAnomalies(CostService& costs, absl::CivilDay from,
                                                    absl::CivilDay to, const AnomalyOptions& options,
-                                                   const std::vector<Suppression>& suppressions);
+                                                   const std::vector<Suppression>& suppressions,
+                                                   size_t limit = 200);
+
+struct AnomalyQuery {
+  absl::CivilDay from = {};
+  absl::CivilDay to = {};  // at most kMaxAnomalyDays
+  std::string of = {};     // only of this entity, group …; "" of all
+  // Of the costs that are compared: with one on a service, days on which its cost was unusual.
+  std::vector<Filter> filters = {};
+  int page_size = 0;            // 1..kMaxAnomalyPage; 0: kDefaultAnomalyPage
+  std::string page_token = {};  // of the page before; "" for the first
+};
+struct AnomalyPage {
+  std::vector<Anomaly> anomalies;  // the latest day first; of a day, the largest difference
+  std::string next_page_token;     // "" on the last page
+};
+absl::StatusOr<AnomalyPage> ListAnomalies(CostService& costs, const AnomalyQuery& query,
+                                          const AnomalyOptions& options,
+                                          const std::vector<Suppression>& suppressions);
 
 }  // namespace purser::costs
 

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "costs/budgets.h"
 #include "costs/testing/policy_fixture.h"
@@ -14,6 +15,8 @@ namespace purser::costs {
 namespace {
 
 using costs::testing::Line;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -73,6 +76,130 @@ TEST_F(AnomaliesTest, AnAnomalyHasAnOwnerAndACause) {
   CostPolicy policy;
   EXPECT_EQ(*LookAtCosts(*service_, policy), 1);
   EXPECT_EQ(*LookAtCosts(*service_, policy), 0);
+}
+
+TEST_F(AnomaliesTest, WhatGoesOnIsToldOnceUntilItDoubles) {
+  PutGraph();
+  std::vector<Line> lines;
+  const auto charge = [&](int month, int day, const std::string& billed, const char* service) {
+    lines.push_back({billed, absl::StrFormat("2026-%02d-%02d", month, day),
+                     "purser.dev/entity=component:default/shop", service});
+  };
+  for (int day = 1; day <= 30; ++day) charge(11, day, "100", "EC2");
+  CostPolicy policy;
+  int told = 0;
+  // A second cluster that stays, looked at day by day.
+  for (int day = 1; day <= 28; ++day) {
+    charge(12, day, "200", "EC2");
+    Read(lines);
+    told += *LookAtCosts(*service_, policy);
+  }
+  EXPECT_EQ(told, 1);
+  const std::vector<CostAlert> alerts = *service_->Alerts(0, 100);
+  ASSERT_GT(alerts.size(), 7u) << "each day is on record";
+  EXPECT_THAT(alerts[0].detail, HasSubstr(R"("superseded":false)"));
+  EXPECT_THAT(alerts[1].detail,
+              AllOf(HasSubstr(R"("superseded":true)"), HasSubstr(R"("toldDifference":"100")")));
+  // Another cause is told for itself; so is what has grown much.
+  charge(12, 29, "200", "EC2");
+  charge(12, 29, "900", "S3");
+  Read(lines);
+  EXPECT_EQ(*LookAtCosts(*service_, policy), 1);
+  charge(12, 30, "200", "EC2");
+  charge(12, 30, "1000", "S3");
+  Read(lines);
+  EXPECT_EQ(*LookAtCosts(*service_, policy), 0);
+  charge(12, 31, "200", "EC2");
+  charge(12, 31, "5000", "S3");
+  Read(lines);
+  EXPECT_EQ(*LookAtCosts(*service_, policy), 1);
+}
+
+TEST_F(AnomaliesTest, SomethingNewIsToldOnce) {
+  PutGraph();
+  std::vector<Line> lines;
+  for (int day = 1; day <= 30; ++day) {
+    lines.push_back(
+        {"100", absl::StrFormat("2026-11-%02d", day), "purser.dev/entity=component:default/shop"});
+  }
+  CostPolicy policy;
+  int told = 0;
+  for (int day = 1; day <= 20; ++day) {
+    lines.push_back(
+        {"50", absl::StrFormat("2026-12-%02d", day), "purser.dev/entity=component:default/cart"});
+    lines.push_back(
+        {"100", absl::StrFormat("2026-12-%02d", day), "purser.dev/entity=component:default/shop"});
+    Read(lines);
+    told += *LookAtCosts(*service_, policy);
+  }
+  EXPECT_EQ(told, 1);
+}
+
+TEST_F(AnomaliesTest, AreListedByDaysFiltersAndPages) {
+  PutGraph();
+  std::vector<Line> lines;
+  for (int day = 1; day <= 28; ++day) {
+    const std::string date = absl::StrFormat("2026-11-%02d", day);
+    const auto add = [&](const char* entity, const std::string& billed, const char* service) {
+      lines.push_back(
+          {billed, date, absl::StrCat("purser.dev/entity=component:default/", entity), service});
+    };
+    add("shop", day == 25 ? "500" : "100", "EC2");
+    add("cart", day == 25 || day == 27 ? "200" : "100", "S3");
+    add("lake", day == 27 ? "400" : "100", "EC2");
+    add("lake", day == 26 ? "300" : "100", "S3");
+  }
+  Read(lines);
+  std::string token;
+  const auto list = [&](AnomalyQuery query, const std::vector<Suppression>& known = {}) {
+    query.from = absl::CivilDay(2026, 11, 1);
+    query.to = absl::CivilDay(2026, 11, 28);
+    const auto page = ListAnomalies(*service_, query, {}, known);
+    std::vector<std::string> texts;
+    if (!page.ok()) return std::vector<std::string>{std::string(page.status().message())};
+    for (const Anomaly& a : page->anomalies) {
+      texts.push_back(absl::StrCat(a.day.day(), " ", a.of.substr(18), " ", a.difference.ToString(),
+                                   " ", a.service));
+    }
+    token = page->next_page_token;
+    return texts;
+  };
+  const std::vector<std::string> all = list({});
+  EXPECT_THAT(all, ElementsAre("27 lake 300 EC2", "27 cart 100 S3", "26 lake 200 S3",
+                               "25 shop 400 EC2", "25 cart 100 S3"));
+  EXPECT_EQ(token, "");
+  // Page by page it is the same.
+  std::vector<std::string> paged;
+  do {
+    for (const std::string& text : list({.page_size = 2, .page_token = token})) {
+      paged.push_back(text);
+    }
+  } while (!token.empty() && paged.size() < 10);
+  EXPECT_EQ(paged, all);
+  list({.page_size = 2});
+  EXPECT_THAT(list({.of = "component:default/shop", .page_token = token})[0],
+              HasSubstr("does not belong to this query"));
+  EXPECT_THAT(list({.of = "Component:default/Cart"}),
+              ElementsAre("27 cart 100 S3", "25 cart 100 S3"));
+  // Of an owner with whom is below it; of a part of the cost.
+  EXPECT_THAT(list({.filters = {{Dimension::kGroup, {"group:default/data"}}}}),
+              ElementsAre("27 lake 300 EC2", "26 lake 200 S3"));
+  EXPECT_THAT(list({.filters = {{Dimension::kGroup, {"group:default/all"}}}}), SizeIs(5));
+  EXPECT_THAT(list({.filters = {{Dimension::kService, {"S3"}}}}),
+              ElementsAre("27 cart 100 S3", "26 lake 200 S3", "25 cart 100 S3"));
+  const auto known = ParseSuppressions(R"(
+suppress:
+  - { of: component:default/lake, from: 2026-11-27, to: 2026-11-27 }
+  - { service: S3, from: 2026-11-01, to: 2026-11-25 }
+)",
+                                       "s.yaml");
+  ASSERT_TRUE(known.ok()) << known.status();
+  EXPECT_THAT(list({}, *known), ElementsAre("27 cart 100 S3", "26 lake 200 S3", "25 shop 400 EC2"));
+  EXPECT_THAT(list({.page_size = 1'001})[0], HasSubstr("is not 1 to 1000"));
+  EXPECT_THAT(ParseSuppressions("suppress: [{from: 2026-11-02, to: 2026-11-01}]", "s.yaml")
+                  .status()
+                  .message(),
+              HasSubstr("s.yaml:1:12: to is before from"));
 }
 
 // A bill that comes later than another is no drop of costs, and no days without cost to forecasts.

@@ -221,11 +221,7 @@ absl::StatusOr<Spending> SpendingOf(CostService& costs, const Budget& budget, ab
   });
   if (foreign) {
     request.currency = budget.currency;
-    absl::StatusOr<std::vector<CostRow>> converted = costs.Sums(request);
-    if (!converted.ok()) {
-      return base::Annotate(converted.status(), absl::StrCat("budget ", budget.name));
-    }
-    rows = *std::move(converted);
+    PURSER_ASSIGN_OR_RETURN(rows, costs.Sums(request));
   }
   Spending spending;
   spending.days.resize(static_cast<size_t>(to - from) + 1);
@@ -233,7 +229,7 @@ absl::StatusOr<Spending> SpendingOf(CostService& costs, const Budget& budget, ab
     PURSER_ASSIGN_OR_RETURN(const absl::CivilDay day, ParseDay(row.keys[0]));
     base::Decimal& sum = spending.days[static_cast<size_t>(day - from)];
     if (!base::Decimal::Add(sum, MeasureOf(row, budget.measure), &sum)) {
-      return absl::OutOfRangeError(absl::StrCat("budget ", budget.name, ": the sum does not fit"));
+      return absl::OutOfRangeError("the sum of what is spent does not fit");
     }
     if (to - day < kEndedAfterDays) spending.sources.insert(row.keys[1]);
   }
@@ -267,14 +263,10 @@ void AddForecast(const Spending& spending, absl::CivilDay first, absl::CivilDay 
   state.forecast_method = forecast->method;
 }
 
-absl::StatusOr<BudgetState> StateOf(CostService& costs, const EntityGraph& graph,
-                                    const KnownDays& known, const Budget& budget,
-                                    absl::CivilDay as_of,
-                                    const std::pair<absl::CivilDay, absl::CivilDay>& data) {
-  BudgetState state;
-  state.budget = budget;
-  std::tie(state.from, state.to) = PeriodOf(budget.period, as_of);
-  state.owner = OwnerOf(graph, budget);
+// Fills in what is spent and expected in the state's period.
+absl::Status Judge(CostService& costs, const KnownDays& known, absl::CivilDay as_of,
+                   const std::pair<absl::CivilDay, absl::CivilDay>& data, BudgetState& state) {
+  const Budget& budget = state.budget;
   const absl::CivilDay until = std::min(as_of, data.second);
   const absl::CivilDay first =
       std::max(data.first, std::min(state.from, until - kForecastHistoryDays + 1));
@@ -285,7 +277,7 @@ absl::StatusOr<BudgetState> StateOf(CostService& costs, const EntityGraph& graph
   for (absl::CivilDay day = std::max(state.from, first); day <= until; ++day) {
     if (!base::Decimal::Add(state.spent, spending.days[static_cast<size_t>(day - first)],
                             &state.spent)) {
-      return absl::OutOfRangeError(absl::StrCat("budget ", budget.name, ": the sum does not fit"));
+      return absl::OutOfRangeError("the sum of what is spent does not fit");
     }
   }
   if (budget.amount.IsZero()) {
@@ -303,10 +295,10 @@ absl::StatusOr<BudgetState> StateOf(CostService& costs, const EntityGraph& graph
       state.crossed = threshold;
     }
   }
-  if (until < state.from) return state;
+  if (until < state.from) return absl::OkStatus();
   AddForecast(spending, first, std::min(until, known.Until(spending.sources).value_or(until)),
               state);
-  return state;
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -353,10 +345,21 @@ absl::StatusOr<std::vector<BudgetState>> BudgetStates(CostService& costs,
   const std::shared_ptr<const EntityGraph> graph = costs.graph();
   std::vector<BudgetState> states;
   for (const Budget& budget : budgets) {
+    BudgetState state;
+    state.budget = budget;
+    std::tie(state.from, state.to) = PeriodOf(budget.period, as_of);
+    state.owner = OwnerOf(*graph, budget);
+    BudgetState judged = state;
     // Without any data nothing is spent: the budgets are there all the same.
-    PURSER_ASSIGN_OR_RETURN(BudgetState state,
-                            StateOf(costs, *graph, known, budget, as_of,
-                                    data.value_or(std::make_pair(as_of + 1, as_of))));
+    const absl::Status status =
+        Judge(costs, known, as_of, data.value_or(std::make_pair(as_of + 1, as_of)), judged);
+    if (status.ok()) {
+      state = std::move(judged);
+    } else if (absl::IsFailedPrecondition(status) || absl::IsOutOfRange(status)) {
+      state.problem = std::string(status.message());
+    } else {
+      return status;
+    }
     states.push_back(std::move(state));
   }
   return states;

@@ -62,10 +62,13 @@ struct BudgetState {
   std::string forecast_method;
   std::string owner;  // who is told: the entity's or system's owner, the group itself; "" unknown
   std::optional<int> crossed;  // the highest threshold reached
+  // Why it is not known what is spent: there is no exchange rate, the sum does not fit. Then
+  // nothing of the above but the period and the owner is set.
+  std::string problem;
 };
 
-// The states of budgets on `as_of`. A budget whose currency cannot be reached by any rate is
-// FAILED_PRECONDITION naming it.
+// The states of budgets on `as_of`. One that has a problem does not keep the others from being
+// known.
 absl::StatusOr<std::vector<BudgetState>> BudgetStates(CostService& costs,
                                                       const std::vector<Budget>& budgets,
                                                       absl::CivilDay as_of);

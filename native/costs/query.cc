@@ -3,22 +3,16 @@
 #include <algorithm>
 #include <map>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "base/hash.h"
 #include "base/status.h"
-#include "base/strings.h"
 #include "catalog/entity.h"
+#include "costs/page_token.h"
 #include "costs/rollups.h"
 #include "costs/split.h"
-#include "json/json.h"
 
 namespace purser::costs {
 namespace {
-
-constexpr size_t kMaxTokenBytes = 16 << 10;
 
 bool RowLess(const CostRow& a, const CostRow& b) {
   return std::tie(a.keys, a.currency) < std::tie(b.keys, b.currency);
@@ -35,48 +29,28 @@ base::Decimal MeasureOf(const CostRow& row, Measure measure) {
   return Measures{row.billed, row.effective, row.list, row.contracted, row.charges}.Of(measure);
 }
 
-// What a page token must agree with: the request without its page.
-std::string Fingerprint(const QueryRequest& request) {
+// The request without its page.
+std::string QuestionOf(const QueryRequest& request) {
   std::string text = absl::StrCat(DayText(request.from), " ", DayText(request.to));
   for (const Dimension dimension : request.group_by) {
     absl::StrAppend(&text, " ", DimensionName(dimension));
   }
-  for (const Filter& filter : request.filters) {
-    absl::StrAppend(&text, "\n", DimensionName(filter.dimension));
-    for (const std::string& value : filter.values) absl::StrAppend(&text, "\t", value);
-  }
-  absl::StrAppend(&text, "\n", request.currency);
-  return base::Sha256Hex(text).substr(0, 16);
+  return absl::StrCat(text, TextOf(request.filters), "\n", request.currency);
 }
 
 std::string MakeToken(const QueryRequest& request, const CostRow& last) {
-  return absl::WebSafeBase64Escape(
-      json::Dump({{"q", Fingerprint(request)}, {"k", last.keys}, {"c", last.currency}}));
+  std::vector<std::string> position = last.keys;
+  position.push_back(last.currency);
+  return MakePageToken(QuestionOf(request), position);
 }
 
 // The row the page before ended with.
 absl::StatusOr<CostRow> ReadToken(const QueryRequest& request) {
-  const auto bad = [] {
-    return absl::InvalidArgumentError(
-        "the page token does not belong to this query: start again without one");
-  };
-  std::string text;
-  if (request.page_token.size() > kMaxTokenBytes ||
-      !absl::WebSafeBase64Unescape(request.page_token, &text)) {
-    return bad();
-  }
-  const absl::StatusOr<nlohmann::json> value = json::Parse(text);
-  if (!value.ok() || !value->is_object() || !value->contains("k") || !(*value)["k"].is_array() ||
-      (*value)["k"].size() != request.group_by.size() || !value->contains("c") ||
-      !(*value)["c"].is_string() || value->value("q", nlohmann::json()) != Fingerprint(request)) {
-    return bad();
-  }
   CostRow row;
-  for (const nlohmann::json& key : (*value)["k"]) {
-    if (!key.is_string()) return bad();
-    row.keys.push_back(key);
-  }
-  row.currency = (*value)["c"];
+  PURSER_ASSIGN_OR_RETURN(row.keys, ReadPageToken(request.page_token, QuestionOf(request),
+                                                  request.group_by.size() + 1));
+  row.currency = std::move(row.keys.back());
+  row.keys.pop_back();
   return row;
 }
 

@@ -329,7 +329,7 @@ struct CostAlert {
   int64_t sequence = 0;               // given by RecordAlert
   std::string kind;                   // "budget", "budget-forecast", "anomaly"
   std::string subject;                // the budget's name, the anomaly's id
-  std::string scope;                  // "2026-11-01 80": the period and the threshold
+  std::string scope;                  // see watch.h
   std::string detail;                 // JSON
   absl::Time at = absl::UnixEpoch();  // given by RecordAlert
 };
@@ -410,6 +410,10 @@ class CostService {
   // Remembers that something was told, durably: true for the first with this kind, subject and
   // scope.
   virtual absl::StatusOr<bool> RecordAlert(const CostAlert& alert) = 0;
+  // What was recorded with this kind, subject and scope.
+  virtual absl::StatusOr<std::optional<CostAlert>> FindAlert(const std::string& kind,
+                                                             const std::string& subject,
+                                                             const std::string& scope) = 0;
   // Recorded alerts behind `after`, oldest first, at most `limit`.
   virtual absl::StatusOr<std::vector<CostAlert>> Alerts(int64_t after, int limit) = 0;
 

@@ -21,6 +21,13 @@ constexpr char kStoreMetric[] =
     "of_file = excluded.of_file WHERE cost_metrics.value <> excluded.value "
     "OR cost_metrics.of_file <> excluded.of_file";
 
+constexpr char kAlertColumns[] = "id, kind, subject, scope, detail, at";
+
+CostAlert ReadAlert(const store::Row& row) {
+  return {row.Int(0),  row.Text(1), row.Text(2),
+          row.Text(3), row.Text(4), absl::FromUnixMicros(row.Int(5))};
+}
+
 std::vector<store::Value> MetricRow(const MetricValue& value, bool of_file) {
   return {value.metric, value.entity, DayText(value.day), value.value.ToString(),
           int64_t{of_file ? 1 : 0}};
@@ -195,6 +202,24 @@ absl::StatusOr<bool> StoredCostService::RecordAlert(const CostAlert& alert) {
   return first;
 }
 
+absl::StatusOr<std::optional<CostAlert>> StoredCostService::FindAlert(const std::string& kind,
+                                                                      const std::string& subject,
+                                                                      const std::string& scope) {
+  std::optional<CostAlert> alert;
+  PURSER_RETURN_IF_ERROR(
+      options_.database->Read([&](store::Connection& connection) -> absl::Status {
+        PURSER_ASSIGN_OR_RETURN(
+            const store::Rows rows,
+            connection.Query(absl::StrCat("SELECT ", kAlertColumns,
+                                          " FROM cost_alerts WHERE kind = $1 AND subject = $2 "
+                                          "AND scope = $3"),
+                             {kind, subject, scope}));
+        if (!rows.empty()) alert = ReadAlert(rows[0]);
+        return absl::OkStatus();
+      }));
+  return alert;
+}
+
 absl::StatusOr<std::vector<CostAlert>> StoredCostService::Alerts(int64_t after, int limit) {
   if (limit < 1 || limit > kMaxPageSize) {
     return absl::InvalidArgumentError(absl::StrCat("limit ", limit, " is not 1 to ", kMaxPageSize));
@@ -203,11 +228,10 @@ absl::StatusOr<std::vector<CostAlert>> StoredCostService::Alerts(int64_t after, 
   PURSER_RETURN_IF_ERROR(
       options_.database->Read([&](store::Connection& connection) -> absl::Status {
         return connection.ForEach(
-            "SELECT id, kind, subject, scope, detail, at FROM cost_alerts WHERE id > $1 "
-            "ORDER BY id LIMIT $2",
+            absl::StrCat("SELECT ", kAlertColumns,
+                         " FROM cost_alerts WHERE id > $1 ORDER BY id LIMIT $2"),
             {after, int64_t{limit}}, [&](const store::Row& row) {
-              alerts.push_back({row.Int(0), row.Text(1), row.Text(2), row.Text(3), row.Text(4),
-                                absl::FromUnixMicros(row.Int(5))});
+              alerts.push_back(ReadAlert(row));
               return absl::OkStatus();
             });
       }));

@@ -77,6 +77,9 @@ class StoredCostService final : public CostService {
   absl::StatusOr<std::optional<std::pair<absl::CivilDay, absl::CivilDay>>> DataDays() override;
   absl::StatusOr<std::vector<SourceFreshness>> Freshness() override;
   absl::StatusOr<bool> RecordAlert(const CostAlert& alert) override;
+  absl::StatusOr<std::optional<CostAlert>> FindAlert(const std::string& kind,
+                                                     const std::string& subject,
+                                                     const std::string& scope) override;
   absl::StatusOr<std::vector<CostAlert>> Alerts(int64_t after, int limit) override;
   absl::StatusOr<int64_t> Reallocate() override {
     base::MutexLock lock(allocation_mutex_);

@@ -24,14 +24,21 @@ struct CostPolicy {
 // Anomalies are looked for in the last days with data: what comes late is seen all the same.
 inline constexpr int kWatchedDays = 7;
 
-// Looks at the budgets of the period of the data's last day, and for anomalies of the last days (of
-// entities). Returns how many alerts are new. Alerts have the kinds
-//   "budget"           a threshold was reached; `scope` is "<period's first day> <percent>". When
-//                      several are reached at once, the lower ones are recorded with
-//                      "superseded": true in their detail;
+// Clouds deliver and correct a month for some two weeks after its end.
+inline constexpr int kLateDays = 14;
+
+// Looks at the budgets of the period of the data's last day, and of the period before it for
+// kLateDays; and for anomalies of the last days (of entities). Returns how many alerts are new.
+// Alerts have the kinds
+//   "budget"           a threshold was reached; `scope` is "<period's first day> <percent>", and
+//                      " of <amount> <currency>" behind it when the file named another amount or
+//                      subject before. When several are reached at once, the lower ones are
+//                      recorded with "superseded": true in their detail;
 //   "budget-forecast"  what is spent is below the amount, what is expected by the end is not;
-//   "anomaly"          `scope` is the day.
-// The detail is JSON with owner, amounts as decimal texts and what else there is to say.
+//   "anomaly"          `scope` is the day. What goes on as it was told for the same service in the
+//                      seven days before is recorded with "superseded": true, until it has doubled.
+// Who is to be told is not told of what is superseded. The detail is JSON with owner, amounts as
+// decimal texts and what else there is to say.
 absl::StatusOr<int> LookAtCosts(CostService& costs, const CostPolicy& policy);
 
 }  // namespace purser::costs
