@@ -398,7 +398,7 @@ TEST_F(AggregateFilesTest, NothingFitsWithoutLimit) {
       Aggregate({.paths = {Write("a.csv", text)}, .measures = {"BilledCost"}}).status().code(),
       absl::StatusCode::kOutOfRange);
   text = absl::StrCat("BilledCost,ServiceName,BillingCurrency\n1,s,USD\n1,\"",
-                      std::string(3 * kMaxRecordBytes, 'x'), "\",USD\n");
+                      std::string(kMaxRecordBytes, 'x'), "\",USD\n2,a,USD\n");
   const absl::Status large =
       Aggregate({.paths = {Write("b.csv", text)}, .measures = {"BilledCost"}}).status();
   EXPECT_EQ(large.code(), absl::StatusCode::kResourceExhausted);

@@ -138,6 +138,9 @@ bool CsvFinder::Regular(size_t used) {
   for (size_t row = 0; row < rows; ++row, end += columns_) {
     regular = regular && text[*end] == '\n' && text[*end + 1] != '\r';
   }
+  // A record may reach far behind its piece. What is too large for one is told by the scanner.
+  const size_t last = rows > 1 ? index.ends()[used - columns_ - 1] + 1 : chunk_.begin_;
+  regular = regular && index.ends()[used - 1] - last <= kMaxRecordBytes;
   // Nor may a line be empty: in a file of one column it would look like a record.
   return regular && columns_ > 1;
 }

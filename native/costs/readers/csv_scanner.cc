@@ -54,6 +54,11 @@ absl::Status CsvScanner::TooLarge(absl::string_view what) const {
                                                    "); is a quote missing its partner?"));
 }
 
+absl::Status CsvScanner::RecordTooLarge() const {
+  return TooLarge(
+      absl::StrCat("a record has more than ", kMaxRecordBytes, " bytes (kMaxRecordBytes)"));
+}
+
 absl::StatusOr<bool> CsvScanner::Fill() {
   if (ended_) return false;
   if (begin_ > 0) {
@@ -62,10 +67,7 @@ absl::StatusOr<bool> CsvScanner::Fill() {
     begin_ = 0;
   }
   if (end_ == buffer_.size()) {
-    if (buffer_.size() > kMaxRecordBytes) {
-      return TooLarge(
-          absl::StrCat("a record has more than ", kMaxRecordBytes, " bytes (kMaxRecordBytes)"));
-    }
+    if (buffer_.size() > kMaxRecordBytes) return RecordTooLarge();
     buffer_.resize(buffer_.size() * 2);
   }
   PURSER_ASSIGN_OR_RETURN(const size_t count,
@@ -202,6 +204,7 @@ absl::StatusOr<bool> CsvScanner::Scan() {
   }
   const char* const base = buffer_.data();
   record_.raw = {base + begin_, at - begin_};
+  if (record_.raw.size() > kMaxRecordBytes) return RecordTooLarge();
   record_.line = line_;
   record_.row = row_++;
   record_.offset = offset_;

@@ -71,6 +71,7 @@ class CsvScanner {
   bool ScanQuoted(size_t* at, size_t field_start);
   bool ScanPlain(size_t* at, size_t field_start);
   absl::Status TooLarge(absl::string_view what) const;
+  absl::Status RecordTooLarge() const;
 
   ByteSource& source_;
   std::string name_;
