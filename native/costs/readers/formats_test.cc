@@ -186,6 +186,17 @@ TEST_F(FormatsTest, GoogleCloudExportAsJsonLines) {
   EXPECT_THAT(Sum(text + "\nnot json\n", {})[0], HasSubstr("bill:4: not JSON at byte"));
 }
 
+TEST_F(FormatsTest, FocusAsJsonLines) {
+  EXPECT_THAT(
+      Sum(R"({"BilledCost":1.50,"EffectiveCost":"1E-3","BillingCurrency":"USD","ServiceName":"S3",)"
+          R"("ChargePeriodStart":"2026-11-01","Tags":{"team":"web","n":null}})"
+          "\n"
+          R"({"BilledCost":2,"EffectiveCost":2,"BillingCurrency":"USD","ServiceName":"S3",)"
+          R"("ChargePeriodStart":"2026-11-01","Tags":"{\"team\":\"data\"}"})",
+          {"day", "tag:team", "ServiceName"}),
+      ElementsAre("[2026-11-01][data][S3]USD 2 2 1", "[2026-11-01][web][S3]USD 1.5 0.001 1"));
+}
+
 TEST_F(FormatsTest, OpenCostAllocations) {
   EXPECT_THAT(
       Sum(R"({"code":200,"data":[{"prod/api":{"name":"prod/api","properties":{"cluster":"c1",)"

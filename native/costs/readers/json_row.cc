@@ -138,7 +138,7 @@ void FlattenJson(const JsonNode& node, const std::string& path, JsonRow& row) {
         row.emplace_back(at, TagsOf(member));
       }
     } else if (member.kind == JsonNode::kObject) {
-      if (name == "labels") {
+      if (name == "labels" || name == "Tags") {
         row.emplace_back(at, TagsOf(member));
       } else {
         FlattenJson(member, at, row);

@@ -34,8 +34,8 @@ absl::StatusOr<JsonNode> ParseJsonNode(absl::string_view text);
 
 using JsonRow = std::vector<std::pair<std::string, std::string>>;  // flattened name → value
 
-// Appends what an object holds: members of members by their path ("service.description"), labels
-// and lists of keys and values as one JSON object, credits as the exact sum of their amounts.
+// Appends what an object holds: members of members by their path ("service.description"), labels,
+// Tags and lists of keys and values as one JSON object, credits as the exact sum of their amounts.
 void FlattenJson(const JsonNode& node, const std::string& path, JsonRow& row);
 
 // The row as one JSON object of texts.
