@@ -1,6 +1,7 @@
 #include "costs/readers/csv_index.h"
 
 #include <algorithm>
+#include <cstring>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -11,18 +12,36 @@ namespace {
 
 // With what every processor has.
 struct BaselineBlock {
-  using Words [[gnu::vector_size(16)]] = uint64_t;
+  using Words = uint64_t;
 
 #if defined(__SSE2__)
-  static uint64_t Equal(const char* text, char c) {
+  // A block in quarters.
+  struct Bytes {
+    __m128i parts[4];
+    explicit Bytes(const char* text) {
+      for (int i = 0; i < 4; ++i) {
+        parts[i] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text + 16 * i));
+      }
+    }
+    __m128i Equal(int part, char c) const { return _mm_cmpeq_epi8(parts[part], _mm_set1_epi8(c)); }
+  };
+  // The bits of what `found` says of each quarter.
+  template <typename Found>
+  static uint64_t Bits(const Found& found) {
     uint64_t bits = 0;
-    for (int part = 0; part < 4; ++part) {
-      const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text + 16 * part));
-      const auto found =
-          static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(c))));
-      bits |= uint64_t{found} << 16 * part;
+    for (int i = 0; i < 4; ++i) {
+      bits |= uint64_t{static_cast<uint32_t>(_mm_movemask_epi8(found(i)))} << 16 * i;
     }
     return bits;
+  }
+  static uint64_t Equal(const char* text, char c) {
+    const Bytes bytes(text);
+    return Bits([&](int i) { return bytes.Equal(i, c); });
+  }
+  static CsvMasks Find(const char* text) {
+    const Bytes bytes(text);
+    return {Bits([&](int i) { return _mm_or_si128(bytes.Equal(i, ','), bytes.Equal(i, '\n')); }),
+            Bits([&](int i) { return bytes.Equal(i, '"'); })};
   }
 #else
   // Eight bytes a time, in a word whose lowest byte is the first one.
@@ -40,45 +59,49 @@ struct BaselineBlock {
     }
     return bits;
   }
-#endif
   static CsvMasks Find(const char* text) {
     return {Equal(text, ',') | Equal(text, '\n'), Equal(text, '"')};
   }
-  static Words Behind(Words bits, Words before) {
-    return bits << 1 | Words{before[1], bits[0]} >> 63;
-  }
-  static unsigned LastBits(Words words) {
-    return static_cast<unsigned>(words[0] >> 63 | words[1] >> 63 << 1);
-  }
-  static Words Spread(unsigned lanes) {
-    return Words{0 - uint64_t{lanes & 1}, 0 - uint64_t{lanes >> 1}};
-  }
-  static bool Any(Words words) { return (words[0] | words[1]) != 0; }
+#endif
+  static Words Behind(Words bits, Words before) { return bits << 1 | before >> 63; }
+  static unsigned LastBits(Words words) { return static_cast<unsigned>(words >> 63); }
+  static Words Spread(unsigned lanes) { return 0 - Words{lanes}; }
+  static bool Any(Words words) { return words != 0; }
   class Watch {
    public:
+    // The compiler makes vectors of it.
     void See(const char* text) {
-      Words words[4];
-      std::memcpy(words, text, sizeof(words));
-      any_ |= words[0] | words[1] | words[2] | words[3];
-      feeds_ += static_cast<size_t>(__builtin_popcountll(Equal(text, '\n')));
+      for (int i = 0; i < 64; ++i) {
+        any_[i] |= static_cast<uint8_t>(text[i]);
+        run_[i] += text[i] == '\n';
+      }
     }
-    void EndRun() {}
+    void EndRun() {
+      for (int i = 0; i < 64; ++i) {
+        feeds_ += run_[i];
+        run_[i] = 0;
+      }
+    }
     size_t Feeds() const { return feeds_; }
-    bool High() const { return Any(any_ & (Words{} + 0x8080808080808080u)); }
+    bool High() const {
+      return std::any_of(any_, any_ + 64, [](uint8_t bits) { return bits >> 7 != 0; });
+    }
     bool Nul(const char* text, size_t size) const { return std::memchr(text, 0, size) != nullptr; }
 
    private:
-    Words any_ = {};
+    uint8_t any_[64] = {};  // all bits there were, by place
+    uint8_t run_[64] = {};  // feeds by place, of at most kCsvRunBlocks blocks
     size_t feeds_ = 0;
   };
   class Writer {
    public:
     explicit Writer(uint32_t base) : base_(base) {}
-    void Write(uint64_t bits, int, uint32_t* out) {
+    uint32_t* Write(uint64_t bits, uint32_t* out) {
       for (; bits != 0; bits &= bits - 1) {
         *out++ = base_ + static_cast<uint32_t>(__builtin_ctzll(bits));
       }
       base_ += 64;
+      return out;
     }
 
    private:

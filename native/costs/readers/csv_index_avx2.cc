@@ -81,10 +81,12 @@ struct Avx2Block {
   class Writer {
    public:
     explicit Writer(uint32_t base) : base_(base) {}
-    void Write(uint64_t bits, int count, uint32_t* out) {
+    uint32_t* Write(uint64_t bits, uint32_t* out) {
+      uint32_t* const end = out + __builtin_popcountll(bits);
       WriteEight(bits, out);
-      for (; __builtin_expect(count > 8, 0); count -= 8) WriteEight(bits, out += 8);
+      while (__builtin_expect(bits != 0, 0)) WriteEight(bits, out += 8);
       base_ += 64;
+      return end;
     }
 
    private:

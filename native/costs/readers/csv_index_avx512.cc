@@ -59,7 +59,8 @@ struct Avx512Block {
   class Writer {
    public:
     explicit Writer(uint32_t base) : bases_(_mm512_set1_epi32(static_cast<int>(base))) {}
-    void Write(uint64_t bits, int count, uint32_t* out) {
+    uint32_t* Write(uint64_t bits, uint32_t* out) {
+      const int count = __builtin_popcountll(bits);
       const __m512i places = _mm512_maskz_compress_epi8(bits, _mm512_load_si512(kPlaces));
       const auto put = [&](int part, __m128i bytes) {
         _mm512_storeu_si512(out + part * 16, _mm512_add_epi32(bases_, _mm512_cvtepu8_epi32(bytes)));
@@ -71,6 +72,7 @@ struct Avx512Block {
         put(3, _mm512_extracti32x4_epi32(places, 3));
       }
       bases_ = _mm512_add_epi32(bases_, _mm512_set1_epi32(64));
+      return out + count;
     }
 
    private:

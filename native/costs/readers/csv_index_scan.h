@@ -43,7 +43,7 @@ struct CsvMasks {
 };
 
 // Which separators are borders, that is, outside quotes. As many blocks are looked at side by side
-// as a vector has words: Block::Words.
+// as Block::Words holds, which is a word or a vector of words.
 template <typename Block>
 class CsvBorders {
  public:
@@ -58,9 +58,7 @@ class CsvBorders {
 
   // Leaves the borders of the separators of kLanes blocks; `size` bytes of `text` are theirs.
   void Find(const char* text, size_t size, uint64_t* separators, const uint64_t* quotes) {
-    Words separator, quote;
-    std::memcpy(&separator, separators, sizeof(Words));
-    std::memcpy(&quote, quotes, sizeof(Words));
+    const Words separator = Load(separators), quote = Load(quotes);
     const Words inside = Inside(quote);
     const Words borders = separator & ~inside;
     std::memcpy(separators, &borders, sizeof(Words));
@@ -82,10 +80,15 @@ class CsvBorders {
 
  private:
   static constexpr unsigned kAll = (1u << kLanes) - 1;
-  static Words LastBit(bool bit) {
-    Words words = {};
-    words[kLanes - 1] = uint64_t{bit} << 63;
+  static Words Load(const uint64_t* from) {
+    Words words;
+    std::memcpy(&words, from, sizeof(Words));
     return words;
+  }
+  static Words LastBit(bool bit) {
+    uint64_t words[kLanes] = {};
+    words[kLanes - 1] = uint64_t{bit} << 63;
+    return Load(words);
   }
   // Set from each opening quote up to the byte before its closing one.
   Words Inside(Words quotes) {
@@ -104,7 +107,9 @@ class CsvBorders {
     return each ^ Block::Spread(turned);
   }
   // Loose bytes are carriage returns in front of line feeds, or not what RFC 4180 allows.
-  [[gnu::noinline]] void SeeReturns(const char* text, size_t size, Words loose) {
+  [[gnu::noinline]] void SeeReturns(const char* text, size_t size, Words words) {
+    uint64_t loose[kLanes];
+    std::memcpy(loose, &words, sizeof(loose));
     for (size_t lane = 0; lane * 64 < size; ++lane) {
       const char* const block = text + lane * 64;
       const uint64_t valid = size - lane * 64 < 64 ? ~(~uint64_t{0} << size % 64) : ~uint64_t{0};
@@ -123,7 +128,8 @@ class CsvBorders {
 };
 
 // `Block` knows how to look at blocks with the instructions of its level; its Writer writes places,
-// block after block, and its Watch notes what kinds of bytes there were.
+// block after block, and returns the end of what it wrote; its Watch notes what kinds of bytes
+// there were.
 template <typename Block>
 [[gnu::always_inline]] inline void ScanCsv(CsvScanState& state, const char* text, size_t from,
                                            size_t to) {
@@ -138,11 +144,6 @@ template <typename Block>
     watch.See(block);
     separators[i] = masks.separators;
     quotes[i] = masks.quotes;
-  };
-  const auto write = [&](uint64_t borders) {
-    const int count = __builtin_popcountll(borders);
-    writer.Write(borders, count, out);
-    out += count;
   };
   for (size_t at = from; at < to;) {
     constexpr size_t kMost = kCsvRunBlocks * 64;
@@ -164,8 +165,8 @@ template <typename Block>
     for (size_t i = 0; i < blocks; i += CsvBorders<Block>::kLanes) {
       finder.Find(text + at + i * 64, bytes - i * 64, separators + i, quotes + i);
     }
-    for (size_t i = 0; i < whole; ++i) write(separators[i]);
-    if (rest > 0) write(separators[whole] & ~(~uint64_t{0} << rest));
+    for (size_t i = 0; i < whole; ++i) out = writer.Write(separators[i], out);
+    if (rest > 0) out = writer.Write(separators[whole] & ~(~uint64_t{0} << rest), out);
     watch.EndRun();
     at += bytes;
   }
