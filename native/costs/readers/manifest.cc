@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 #include <system_error>
 
 #include "absl/strings/ascii.h"
@@ -120,12 +121,17 @@ absl::StatusOr<DeliveredFiles> ReadDelivered(const std::string& folder) {
   PURSER_ASSIGN_OR_RETURN(const ManifestFiles files, ParseManifest(text, delivered.manifest));
   delivered.rows = files.rows;
   std::vector<std::string> missing;
+  std::set<std::string> seen;
   for (const std::string& name : files.names) {
     // A name that leads elsewhere has no last part that is a file's.
     const std::string last = name.substr(name.rfind('/') + 1);
     if (last.empty() || last == "." || last == "..") {
       return absl::InvalidArgumentError(absl::StrCat(
           delivered.manifest, ": ", base::EscapeForDisplay(name, 200), " is no name of a file"));
+    }
+    if (!seen.insert(last).second) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          delivered.manifest, ": two of its files are called ", base::EscapeForDisplay(last, 200)));
     }
     const fs::path path = at / last;
     if (fs::is_regular_file(path, error)) {

@@ -74,6 +74,9 @@ TEST_F(ManifestTest, WhatIsWrongIsNamed) {
   EXPECT_THAT(Problem(), HasSubstr("it names no files"));
   Write("manifest.json", R"({"reportKeys":["a/.."]})");
   EXPECT_THAT(Problem(), HasSubstr("a/.. is no name of a file"));
+  // Its charges would count twice.
+  Write("manifest.json", R"({"reportKeys":["a/part.csv","b/part.csv"]})");
+  EXPECT_THAT(Problem(), HasSubstr("two of its files are called part.csv"));
   Write("manifest.json", R"({"blobCount":2,"blobs":[{"blobName":"a"}]})");
   EXPECT_THAT(Problem(), HasSubstr("it names 1 blobs and counts 2"));
   Write("other-Manifest.json", "{}");

@@ -246,6 +246,32 @@ TEST_P(FetchingTest, FaultsOfTheStoreAreOvercomeOrChangeNothing) {
   EXPECT_THAT(Query({}), ElementsAre("USD 3 3 1"));
 }
 
+// Keys with what lists, URLs and XML each write in a way of their own.
+TEST_P(FetchingTest, KeysAreReadAsTheStoreListsThem) {
+  const auto put = [&](const std::string& folder) {
+    const std::string data = folder + "data/BILLING_PERIOD=2026-11/a b+c%20&d.csv";
+    bucket_.Put(data, testing::BillOf({{.billed = "1"}}), clock_.Now());
+    bucket_.Put(folder + "metadata/BILLING_PERIOD=2026-11/a-Manifest.json",
+                absl::StrCat("{\"dataFiles\":[\"s3://bills/", data, "\"]}"), clock_.Now());
+    clock_.Advance(absl::Hours(2));
+  };
+  put("exports/one/");
+  EXPECT_THAT(Round(), ElementsAre(HasSubstr("stored 1")));
+  bucket_.ListPlainKeys();
+  put("exports/two/");
+  EXPECT_THAT(Round(), ElementsAre(HasSubstr("unchanged 1"), HasSubstr("stored 1")));
+}
+
+// More than a page of a real store has, and more than any cloud's export has of one month.
+TEST_P(FetchingTest, ManyKeysAreListedToTheLast) {
+  std::vector<std::string> bills;
+  for (int i = 0; i < 1'100; ++i) bills.push_back(testing::BillOf({{.billed = "0.01"}}));
+  PutExport(bills);
+  EXPECT_THAT(Round(), ElementsAre(HasSubstr("stored 1100")));
+  EXPECT_GT(bucket_.lists(), 500);
+  EXPECT_THAT(Query({}), ElementsAre("USD 11 11 1100"));
+}
+
 TEST_P(FetchingTest, LargeFilesComeInPartsAtOnce) {
   std::vector<testing::Charge> charges(1);
   charges[0].billed = "1";

@@ -1,6 +1,7 @@
 // Files at known URLs.
 #include <map>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -60,9 +61,10 @@ class HttpFiles final : public ObjectStore {
     return FetchByRanges(
         object, path, transport_,
         [&](http::Headers headers) -> absl::StatusOr<http::Request> {
-          // Without an ETag there is nothing to compare by.
-          if (object.etag.empty())
+          // A weak ETag matches nothing there (RFC 9110, 13.1.1); the answer's is compared anyway.
+          if (object.etag.empty() || absl::StartsWith(object.etag, "W/")) {
             std::erase_if(headers, [](auto& h) { return h.first == "If-Match"; });
+          }
           headers.insert(headers.end(), options_.headers.begin(), options_.headers.end());
           return http::Request{.url = url->second, .headers = std::move(headers)};
         },

@@ -27,7 +27,8 @@ std::optional<absl::string_view> Element(absl::string_view xml, absl::string_vie
   return xml.substr(begin + open.size(), end - begin - open.size());
 }
 
-// The five entities XML defines; encoding-type=url keeps all others out of keys.
+// The five entities XML defines; encoding-type=url, where it is known, keeps all others out of
+// keys.
 std::string Unescape(absl::string_view text) {
   static constexpr std::pair<absl::string_view, char> kEntities[] = {
       {"&quot;", '"'}, {"&amp;", '&'},   {"&lt;", '<'},
@@ -76,7 +77,7 @@ std::string EncodePath(absl::string_view key) {
   return path;
 }
 
-absl::StatusOr<ObjectInfo> ParseObject(absl::string_view contents) {
+absl::StatusOr<ObjectInfo> ParseObject(absl::string_view contents, bool encoded) {
   const auto key = Element(contents, "Key");
   const auto etag = Element(contents, "ETag");
   const auto size = Element(contents, "Size");
@@ -90,7 +91,10 @@ absl::StatusOr<ObjectInfo> ParseObject(absl::string_view contents) {
         absl::StrCat("the store's list has an object that is not understood: ",
                      base::EscapeForDisplay(contents.substr(0, 300), 300)));
   }
-  PURSER_ASSIGN_OR_RETURN(object.key, DecodeUrl(Unescape(*key)));
+  object.key = Unescape(*key);
+  if (encoded) {
+    PURSER_ASSIGN_OR_RETURN(object.key, DecodeUrl(object.key));
+  }
   object.etag = Unescape(*etag);
   return object;
 }
@@ -147,6 +151,8 @@ class S3Store final : public ObjectStore {
           absl::StrCat("the store's answer is no list of objects: ",
                        base::EscapeForDisplay(xml.substr(0, 300), 300)));
     }
+    // A store that does not know the parameter encodes nothing.
+    const bool encoded = Element(xml, "EncodingType") == "url";
     for (size_t at = xml.find("<Contents>"); at != absl::string_view::npos;
          at = xml.find("<Contents>", at + 1)) {
       const auto contents = Element(xml.substr(at), "Contents");
@@ -155,7 +161,7 @@ class S3Store final : public ObjectStore {
         return absl::ResourceExhaustedError(absl::StrCat(
             "there are more than ", kMaxObjects, " objects (kMaxObjects): name a longer prefix"));
       }
-      PURSER_ASSIGN_OR_RETURN(ObjectInfo object, ParseObject(*contents));
+      PURSER_ASSIGN_OR_RETURN(ObjectInfo object, ParseObject(*contents, encoded));
       objects.push_back(std::move(object));
     }
     return absl::OkStatus();

@@ -53,6 +53,11 @@ class FakeBucket {
     base::MutexLock lock(mutex_);
     before_[key] = std::move(work);
   }
+  // From now on it does not know encoding-type.
+  void ListPlainKeys() {
+    base::MutexLock lock(mutex_);
+    encodes_keys_ = false;
+  }
   int gets(const std::string& key) {
     base::MutexLock lock(mutex_);
     return gets_[key];
@@ -78,7 +83,8 @@ class FakeBucket {
     }
     if (request.path == "/bills/") return List(request);
     const std::string key =
-        absl::StrReplaceAll(request.path.substr(7), {{"%20", " "}, {"%3D", "="}});
+        absl::StrReplaceAll(request.path.substr(7),
+                            {{"%20", " "}, {"%3D", "="}, {"%2B", "+"}, {"%25", "%"}, {"%26", "&"}});
     std::function<void()> before;
     {
       base::MutexLock lock(mutex_);
@@ -103,6 +109,7 @@ class FakeBucket {
     base::MutexLock lock(mutex_);
     ++lists_;
     std::string xml = "<?xml version=\"1.0\"?>\n<ListBucketResult xmlns=\"x\">";
+    if (encodes_keys_) xml += "<EncodingType>url</EncodingType>";
     size_t count = 0;
     bool more = false;
     std::string last;
@@ -114,8 +121,11 @@ class FakeBucket {
       }
       ++count;
       last = key;
-      absl::StrAppend(&xml, "<Contents><Key>", absl::StrReplaceAll(key, {{" ", "+"}, {"=", "%3D"}}),
-                      "</Key><LastModified>",
+      const std::string shown =
+          encodes_keys_
+              ? absl::StrReplaceAll(key, {{" ", "+"}, {"=", "%3D"}, {"+", "%2B"}, {"%", "%25"}})
+              : absl::StrReplaceAll(key, {{"&", "&amp;"}});
+      absl::StrAppend(&xml, "<Contents><Key>", shown, "</Key><LastModified>",
                       absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", object.at, absl::UTCTimeZone()),
                       "</LastModified><ETag>",
                       absl::StrReplaceAll(object.etag(), {{"\"", "&quot;"}}), "</ETag><Size>",
@@ -153,6 +163,7 @@ class FakeBucket {
   std::map<std::string, std::function<void()>> before_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, int> gets_ ABSL_GUARDED_BY(mutex_);
   int lists_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool encodes_keys_ ABSL_GUARDED_BY(mutex_) = true;
   std::unique_ptr<http::Server> server_;
 };
 
