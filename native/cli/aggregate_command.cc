@@ -22,6 +22,7 @@
 #include "cli/progress_bar.h"
 #include "costs/aggregate.h"
 #include "costs/readers/column_map.h"
+#include "json/json.h"
 
 namespace purser::cli {
 namespace {
@@ -123,17 +124,18 @@ absl::Status PrintJsonRows(const costs::AggregateRequest& request,
   std::string& text = output.text();
   absl::StrAppend(&text, "{\"rowsRead\":", result.rows_read, ",\"rowsBad\":", result.rows_bad,
                   ",\"roundedNumbers\":", result.rounded_numbers,
-                  ",\"problems\":", nlohmann::json(result.problems).dump(),
-                  ",\"groupBy\":", nlohmann::json(request.group_by).dump(),
-                  ",\"measures\":", nlohmann::json(request.measures).dump(), ",\"rows\":[");
+                  ",\"problems\":", json::Dump(result.problems),
+                  ",\"groupBy\":", json::Dump(request.group_by),
+                  ",\"measures\":", json::Dump(request.measures), ",\"rows\":[");
   bool first = true;
   const absl::Status status = result.ForEach([&](const costs::AggregateRow& row) {
     nlohmann::json keys = nlohmann::json::array();
     for (const absl::string_view key : row.keys) keys.push_back(std::string(key));
     nlohmann::json sums = nlohmann::json::array();
     for (const base::Decimal sum : row.sums) sums.push_back(sum.ToString());
-    absl::StrAppend(&text, first ? "\n" : ",\n", "{\"keys\":", keys.dump(), ",\"currency\":\"",
-                    row.currency, "\",\"sums\":", sums.dump(), ",\"charges\":", row.charges, "}");
+    absl::StrAppend(&text, first ? "\n" : ",\n", "{\"keys\":", json::Dump(keys), ",\"currency\":\"",
+                    row.currency, "\",\"sums\":", json::Dump(sums), ",\"charges\":", row.charges,
+                    "}");
     first = false;
     return output.WriteWhenLarge();
   });
@@ -169,6 +171,9 @@ absl::StatusOr<int> Aggregate(const Args& args) {
   }
   if (result->rows_bad > 0) {
     std::cerr << result->rows_bad << " of " << result->rows_read << " rows were left out\n";
+  }
+  if (result->rounded_numbers > 0) {
+    std::cerr << result->rounded_numbers << " numbers were rounded to 18 digits behind the point\n";
   }
   if (args.Has("json") || args.Has("out")) {
     PURSER_ASSIGN_OR_RETURN(const std::unique_ptr<Output> output, Output::Open(args.Get("out")));
