@@ -56,7 +56,8 @@ class CsvBorders {
         structure_(LastBit(state.after_structure)),
         close_(LastBit(state.after_close)) {}
 
-  // Leaves the borders of the separators of kLanes blocks; `size` bytes of `text` are theirs.
+  // Leaves the borders of the separators of kLanes blocks, which are the first ones of `size` bytes
+  // of `text`.
   void Find(const char* text, size_t size, uint64_t* separators, const uint64_t* quotes) {
     const Words separator = Load(separators), quote = Load(quotes);
     const Words inside = Inside(quote);
@@ -110,7 +111,7 @@ class CsvBorders {
   [[gnu::noinline]] void SeeReturns(const char* text, size_t size, Words words) {
     uint64_t loose[kLanes];
     std::memcpy(loose, &words, sizeof(loose));
-    for (size_t lane = 0; lane * 64 < size; ++lane) {
+    for (size_t lane = 0; lane < kLanes && lane * 64 < size; ++lane) {
       const char* const block = text + lane * 64;
       const uint64_t valid = size - lane * 64 < 64 ? ~(~uint64_t{0} << size % 64) : ~uint64_t{0};
       const uint64_t returns = loose[lane] & Block::Equal(block, '\r');
