@@ -120,10 +120,16 @@ absl::StatusOr<int> Budgets(const Args& args) {
   }
   std::vector<std::vector<std::string>> rows;
   for (const auto& b : response.budgets()) {
+    const std::string percent =
+        b.spent_percent().empty() ? "" : absl::StrCat(b.spent_percent(), " %");
     rows.push_back({b.name(), b.of(), absl::StrCat(b.from_day(), " ", b.period()), b.currency(),
-                    b.amount(), b.spent(), absl::StrCat(b.spent_percent(), " %"), b.forecast()});
+                    b.amount(), b.spent(), percent, b.forecast()});
   }
   PrintTable({"NAME", "OF", "PERIOD", "CURRENCY", "AMOUNT", "SPENT", "PERCENT", "FORECAST"}, rows);
+  for (const auto& b : response.budgets()) {
+    if (b.problem().empty()) continue;
+    std::cout << b.name() << ": " << base::EscapeForDisplay(b.problem(), 1000) << "\n";
+  }
   return kOk;
 }
 
@@ -141,6 +147,9 @@ absl::StatusOr<int> ForecastCommand(const Args& args) {
     PrintJson(ToJson(response));
     return kOk;
   }
+  if (response.forecasts_size() == 0) {
+    std::cout << "there is too little history for a forecast: 14 days of costs are needed\n";
+  }
   for (const auto& forecast : response.forecasts()) {
     std::cout << forecast.currency() << " by " << forecast.method() << ", mean error "
               << absl::StrFormat("%.1f", forecast.error_percent()) << " % (the other "
@@ -156,18 +165,29 @@ absl::StatusOr<int> ForecastCommand(const Args& args) {
 }
 
 absl::StatusOr<int> Anomalies(const Args& args) {
-  PURSER_RETURN_IF_ERROR(args.ExpectWords(0, 0, "costs anomalies [--day DAY]"));
+  PURSER_RETURN_IF_ERROR(
+      args.ExpectWords(0, 0, "costs anomalies [--day DAY | --from DAY [--to DAY]] [--filter …]"));
   purser::v1::ListAnomaliesRequest request;
   request.set_day(args.Get("day"));
+  request.set_from_day(args.Get("from"));
+  request.set_to_day(args.Get("to"));
+  request.set_of(args.Get("of"));
   request.set_dimension(args.Get("dimension"));
-  PURSER_ASSIGN_OR_RETURN(const purser::v1::ListAnomaliesResponse response,
-                          CallUnary(args, &CostService::Stub::ListAnomalies, request));
+  PURSER_RETURN_IF_ERROR(AddFilters(args, request.mutable_filters()));
+  purser::v1::ListAnomaliesResponse all;
+  do {
+    PURSER_ASSIGN_OR_RETURN(const purser::v1::ListAnomaliesResponse page,
+                            CallUnary(args, &CostService::Stub::ListAnomalies, request));
+    request.set_page_token(page.next_page_token());
+    all.MergeFrom(page);
+  } while (!request.page_token().empty());
+  all.clear_next_page_token();
   if (args.Has("json")) {
-    PrintJson(ToJson(response));
+    PrintJson(ToJson(all));
     return kOk;
   }
   std::vector<std::vector<std::string>> rows;
-  for (const auto& a : response.anomalies()) {
+  for (const auto& a : all.anomalies()) {
     rows.push_back({a.day(), a.of(), a.owner(), a.currency(), a.cost(), a.expected(),
                     a.difference(), absl::StrCat(a.service(), " ", a.sku(), " ", a.region())});
   }
@@ -279,7 +299,11 @@ std::vector<Entry> CostMeaningCommands() {
        Printing(ForecastCommand)},
       {{"costs anomalies", "", "what is unlike the days before",
         WithConnection({{"day", "DAY", "which (default: the last one with data)"},
-                        {"dimension", "NAME", "entity (default), owner, group, system, …"}})},
+                        {"from", "DAY", "or several: the first day"},
+                        {"to", "DAY", "the last one, inclusive (default: the last one with data)"},
+                        {"of", "REF", "only those of this entity, group, product …"},
+                        {"dimension", "NAME", "entity (default), owner, group, system, …"},
+                        filter})},
        Printing(Anomalies)},
       {{"costs statement", "OWNER", "what an owner is shown or charged for a period",
         WithConnection({from,

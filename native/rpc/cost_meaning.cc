@@ -57,8 +57,11 @@ void FillBudget(const costs::BudgetState& state, purser::v1::Budget& out) {
   out.set_period(std::string(costs::BudgetPeriodName(budget.period)));
   out.set_from_day(DayText(state.from));
   out.set_to_day(DayText(state.to));
-  out.set_spent(state.spent.ToString());
-  out.set_spent_percent(state.spent_percent.ToString());
+  out.set_problem(state.problem);
+  if (state.problem.empty()) {
+    out.set_spent(state.spent.ToString());
+    out.set_spent_percent(state.spent_percent.ToString());
+  }
   if (state.forecast.has_value()) out.set_forecast(state.forecast->ToString());
   out.set_forecast_method(state.forecast_method);
   for (const int threshold : budget.thresholds) out.add_thresholds(threshold);
@@ -289,26 +292,38 @@ grpc::Status CostService::ListAnomalies(grpc::ServerContext* context,
                                         const purser::v1::ListAnomaliesRequest* request,
                                         purser::v1::ListAnomaliesResponse* response) {
   return guard_.Run(*context, "ListAnomalies", [&]() -> absl::Status {
-    absl::CivilDay day;
-    if (request->day().empty()) {
-      const absl::StatusOr<absl::CivilDay> last = LastDay(service_);
-      if (absl::IsNotFound(last.status())) return absl::OkStatus();
-      PURSER_ASSIGN_OR_RETURN(day, last);
+    const bool is_range = !request->from_day().empty();
+    if (is_range ? !request->day().empty() : !request->to_day().empty()) {
+      return absl::InvalidArgumentError("either day, or from_day and to_day");
+    }
+    costs::AnomalyQuery query;
+    const std::string& last = is_range ? request->to_day() : request->day();
+    if (last.empty()) {
+      const absl::StatusOr<absl::CivilDay> known = LastDay(service_);
+      if (absl::IsNotFound(known.status())) return absl::OkStatus();
+      PURSER_ASSIGN_OR_RETURN(query.to, known);
     } else {
-      PURSER_ASSIGN_OR_RETURN(day, ParseDay(request->day(), "day"));
+      PURSER_ASSIGN_OR_RETURN(query.to, ParseDay(last, is_range ? "to_day" : "day"));
+    }
+    query.from = query.to;
+    if (is_range) {
+      PURSER_ASSIGN_OR_RETURN(query.from, ParseDay(request->from_day(), "from_day"));
     }
     costs::AnomalyOptions options = policy_.anomalies;
     if (!request->dimension().empty()) {
       PURSER_ASSIGN_OR_RETURN(options.dimension, costs::ParseDimension(request->dimension()));
     }
-    PURSER_ASSIGN_OR_RETURN(
-        const std::vector<costs::Anomaly> anomalies,
-        costs::FindAnomalies(service_, day, day, options, policy_.suppressions));
-    response->set_day(DayText(day));
-    for (const costs::Anomaly& anomaly : anomalies) {
-      if (!request->of().empty() && !absl::EqualsIgnoreCase(request->of(), anomaly.of)) continue;
+    query.of = request->of();
+    PURSER_ASSIGN_OR_RETURN(query.filters, Filters(request->filters()));
+    query.page_size = request->page_size();
+    query.page_token = request->page_token();
+    PURSER_ASSIGN_OR_RETURN(const costs::AnomalyPage page,
+                            costs::ListAnomalies(service_, query, options, policy_.suppressions));
+    response->set_day(DayText(query.to));
+    for (const costs::Anomaly& anomaly : page.anomalies) {
       FillAnomaly(anomaly, *response->add_anomalies());
     }
+    response->set_next_page_token(page.next_page_token);
     return absl::OkStatus();
   });
 }

@@ -343,6 +343,10 @@ TEST_P(AnyStoreAppTest, SaysWhatCostsMean) {
   call(&Stub::ListAnomalies, purser::v1::ListAnomaliesRequest(), &anomalies);
   EXPECT_EQ(anomalies.day(), "2026-11-20");
   EXPECT_EQ(anomalies.anomalies_size(), 0);
+  purser::v1::ListAnomaliesRequest month;
+  month.set_from_day("2026-11-01");
+  call(&Stub::ListAnomalies, month, &anomalies);
+  EXPECT_EQ(anomalies.day(), "2026-11-20") << "up to the last day with data";
 
   // Looked at after the ingest, by a thread of its own.
   purser::v1::ListCostAlertsResponse alerts;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "costs/budgets.h"
 
@@ -55,6 +56,10 @@ absl::StatusOr<std::vector<provisioning::BudgetLine>> CostAdvisor::BudgetsOf(
                           costs::BudgetStates(*costs_, budgets, today));
   std::vector<provisioning::BudgetLine> lines;
   for (const costs::BudgetState& state : states) {
+    if (!state.problem.empty()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("budget ", state.budget.name, ": ", state.problem));
+    }
     lines.push_back({state.budget.name, state.budget.currency, state.budget.amount,
                      std::max(state.spent, state.forecast.value_or(state.spent))});
   }

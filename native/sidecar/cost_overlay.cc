@@ -137,8 +137,9 @@ absl::StatusOr<std::map<std::string, std::string>> CostOverlay::BudgetTexts() {
   for (const costs::BudgetState& state : states) {
     std::string& text = texts[state.budget.of];
     absl::StrAppend(&text, text.empty() ? "" : ", ", state.budget.name, ": ",
-                    state.crossed.has_value() ? absl::StrCat(*state.crossed, " % reached")
-                                              : std::string("below"));
+                    !state.problem.empty()      ? "not known"
+                    : state.crossed.has_value() ? absl::StrCat(*state.crossed, " % reached")
+                                                : "below");
   }
   return texts;
 }

@@ -120,6 +120,7 @@ export interface CostBudget {
   period: string;
   fromDay: string;
   toDay: string;
+  /** "" when there is a problem, as are the percent and the forecast. */
   spent: string;
   spentPercent: string;
   /** At the period's end; "" when there is too little history. */
@@ -129,6 +130,8 @@ export interface CostBudget {
   /** The highest threshold reached; 0 for none. */
   crossed: number;
   measure: string;
+  /** Why it is not known what is spent; "" when it is. */
+  problem: string;
 }
 
 /** A day unlike those before. */

@@ -234,7 +234,7 @@ export function createRouter(context: CostSurfaceContext<Request>): Router {
     await authorize(req, [group]);
     const [budgets, { anomalies }] = await Promise.all([
       sidecar.costs.budgets({ owners: [group] }),
-      sidecar.costs.anomalies({}),
+      sidecar.costs.anomalies({ filters: [filterOf(group)] }),
     ]);
     const alerts: CostAlertData[] = [
       ...budgets
@@ -243,12 +243,10 @@ export function createRouter(context: CostSurfaceContext<Request>): Router {
           title: `Budget ${budget.name} is spent to ${budget.spentPercent} %`,
           subtitle: `${budget.spent} of ${budget.amount} ${budget.currency} from ${budget.fromDay} to ${budget.toDay}`,
         })),
-      ...anomalies
-        .filter(({ owner }) => owner === group)
-        .map(anomaly => ({
-          title: `Unusual cost of ${anomaly.of}`,
-          subtitle: `${anomaly.cost} ${anomaly.currency} on ${anomaly.day} instead of ${anomaly.expected}`,
-        })),
+      ...anomalies.map(anomaly => ({
+        title: `Unusual cost of ${anomaly.of}`,
+        subtitle: `${anomaly.cost} ${anomaly.currency} on ${anomaly.day} instead of ${anomaly.expected}`,
+      })),
     ];
     res.json(alerts);
   });

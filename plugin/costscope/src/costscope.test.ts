@@ -35,7 +35,7 @@ describe("Costscope's endpoints", () => {
         },
       ],
     };
-    answers.listAnomalies = { day: '2026-11-03', anomalies: [] };
+    answers.listAnomalies = { day: '2026-11-03', anomalies: [], nextPageToken: '' };
   });
   after(() => backend.stop());
 

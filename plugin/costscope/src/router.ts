@@ -234,7 +234,7 @@ export function createRouter({ sidecar, authorize }: CostSurfaceContext<Request>
     const of = filters[0]?.values[0] ?? '';
     const [budgets, { anomalies }] = await Promise.all([
       sidecar.costs.budgets({ of }),
-      sidecar.costs.anomalies({ of }),
+      sidecar.costs.anomalies({ filters }),
     ]);
     res.json([
       ...budgets

@@ -78,11 +78,32 @@ describe('the search module', () => {
           thresholds: [80],
           crossed: 80,
           measure: 'billed',
+          problem: '',
+        },
+        {
+          name: 'francs',
+          dimension: 'product',
+          of: 'shop',
+          owner: '',
+          amount: '100',
+          currency: 'CHF',
+          period: 'month',
+          fromDay: '2026-11-01',
+          toDay: '2026-11-30',
+          spent: '',
+          spentPercent: '',
+          forecast: '',
+          forecastMethod: '',
+          thresholds: [80],
+          crossed: 0,
+          measure: 'billed',
+          problem: 'there is no rate',
         },
       ],
     };
     sidecar.costs.answers.listAnomalies = {
       day: '2026-11-20',
+      nextPageToken: '',
       anomalies: [
         {
           id: 'a1',
@@ -102,7 +123,8 @@ describe('the search module', () => {
         },
       ],
     };
-    const [budget] = await collect('purser-budget');
+    const [budget, unknown] = await collect('purser-budget');
+    assert.match(unknown.text, /is not known \(there is no rate\)/);
     assert.equal(budget.location, '/catalog/default/group/web?budget=web');
     assert.match(budget.text, /80 of 100 EUR \(80 %\).*120 expected/);
     const [anomaly] = await collect('purser-anomaly');

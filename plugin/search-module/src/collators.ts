@@ -134,10 +134,15 @@ export interface PurserAnomalyDocument extends IndexableDocument {
   owner: string;
 }
 
+const spentOf = ({ amount, currency, problem, spent, spentPercent }: CostBudget) =>
+  problem
+    ? `what is spent of ${amount} ${currency} is not known (${problem})`
+    : `${spent} of ${amount} ${currency} (${spentPercent} %)`;
+
 export function budgetDocument(budget: CostBudget): PurserBudgetDocument {
   return {
     title: `Budget ${budget.name}`,
-    text: `${budget.of} ${budget.owner}: ${budget.spent} of ${budget.amount} ${budget.currency} (${budget.spentPercent} %) from ${budget.fromDay} to ${budget.toDay}${budget.forecast ? `, ${budget.forecast} expected` : ''}`,
+    text: `${budget.of} ${budget.owner}: ${spentOf(budget)} from ${budget.fromDay} to ${budget.toDay}${budget.forecast ? `, ${budget.forecast} expected` : ''}`,
     location: `${catalogPath(budget.of) ?? '/catalog'}?budget=${encodeURIComponent(budget.name)}`,
     budget: budget.name,
     owner: budget.owner,

@@ -149,8 +149,17 @@ export const costPaths = {
     'What is unlike the days before, with owner and cause.',
     [
       of,
-      query('day', 'The last one with data when absent.', daySchema),
+      query('day', 'One day; the last one with data when no days are named.', daySchema),
+      query('from', 'The first of at most 31 days, instead of day.', daySchema),
+      query('to', 'Last day, inclusive; the last one with data when absent.', daySchema),
       query('dimension', 'entity when absent.', ref('CostDimension')),
+      filter,
+      query('pageSize', 'At most 1000; 200 when absent.', {
+        type: 'integer',
+        minimum: 1,
+        maximum: 1_000,
+      }),
+      query('pageToken', 'From the answer before.', { type: 'string', maxLength: 65_536 }),
     ],
     'CostAnomalies',
   ),

@@ -5,21 +5,28 @@ const count = (description: string) => ({ type: 'integer', minimum: 0, descripti
 const list = (items: object) => ({ type: 'array', items });
 const row = { $ref: '#/components/schemas/CostRow' };
 
-function object(properties: Record<string, object>) {
+function object(properties: Record<string, object>, optional: Record<string, object> = {}) {
   return {
     type: 'object',
-    properties,
+    properties: { ...properties, ...optional },
     required: Object.keys(properties),
     additionalProperties: false,
   };
 }
 
 /** An object of texts. */
-const texts = (fields: Record<string, string>, more: Record<string, object> = {}) =>
-  object({
-    ...Object.fromEntries(Object.entries(fields).map(([name, about]) => [name, text(about)])),
-    ...more,
-  });
+const texts = (
+  fields: Record<string, string>,
+  more: Record<string, object> = {},
+  optional: Record<string, object> = {},
+) =>
+  object(
+    {
+      ...Object.fromEntries(Object.entries(fields).map(([name, about]) => [name, text(about)])),
+      ...more,
+    },
+    optional,
+  );
 
 const items = (schema: object) => object({ items: list(schema) });
 
@@ -167,17 +174,18 @@ export const costSchemas = {
         period: 'month, quarter, year.',
         fromDay: 'First day of the period.',
         toDay: 'Last day of the period.',
-        spent: 'Is spent.',
+        spent: 'Is spent; empty when there is a problem, as is the percent.',
         spentPercent: 'Of the amount.',
         forecast: "At the period's end; empty when there is too little history.",
         forecastMethod: 'How it was made.',
         measure: 'billed, effective, list, contracted.',
+        problem: 'Why it is not known what is spent; empty when it is.',
       },
       { thresholds: list(count('Percent.')), crossed: count('The highest one reached; 0: none.') },
     ),
   ),
   CostAnomalies: texts(
-    { day: 'The day looked at.' },
+    { day: 'The last day looked at; empty when there are no costs yet.' },
     {
       items: list(
         texts(
@@ -200,6 +208,7 @@ export const costSchemas = {
         ),
       ),
     },
+    { nextPageToken: text('For the next page; absent on the last one.') },
   ),
   EstimateCosts: {
     type: 'object',

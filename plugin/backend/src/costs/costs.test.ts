@@ -71,7 +71,10 @@ describe('costs over REST', () => {
     assert.equal(await status(`${top}&filter=service%3DEC2`), 403);
     assert.equal(await status('/v1/costs/budgets'), 403);
     assert.equal(await status('/v1/costs/budgets?of=group:default/analytics'), 200);
+    assert.equal(await status('/v1/costs/anomalies'), 403);
     assert.equal(await status('/v1/costs/anomalies?of=group:default/others'), 403);
+    assert.equal(await status('/v1/costs/anomalies?filter=owner%3Dgroup:default/analytics'), 200);
+    assert.equal(await status('/v1/costs/anomalies?filter=owner%3Dgroup:default/others'), 403);
     assert.equal(await status('/v1/costs/reconciliation?from=2026-11-01&to=2026-11-30'), 403);
     assert.equal(
       await status('/v1/costs/entities/resource/default/w/explanation?month=2026-11'),
@@ -197,6 +200,11 @@ describe('costs over REST', () => {
   });
 
   it('hands filters on as they are meant', async () => {
+    backend.sidecar.costs.answers.listAnomalies = {
+      day: '2026-11-20',
+      anomalies: [],
+      nextPageToken: 'more',
+    };
     await backend.fetch(
       `${top}&filter=group%3Dgroup:default/a&filter=group%3Dgroup:default/b&filter=service%3DA%3DB`,
     );
@@ -206,6 +214,22 @@ describe('costs over REST', () => {
       { dimension: 'group', values: ['group:default/a', 'group:default/b'] },
       { dimension: 'service', values: ['A=B'] },
     ]);
+    const anomalies = await (
+      await backend.fetch(
+        '/v1/costs/anomalies?from=2026-11-01&to=2026-11-20&filter=owner%3Dgroup:default/a&pageSize=5',
+      )
+    ).json();
+    assert.deepEqual(anomalies, { day: '2026-11-20', items: [], nextPageToken: 'more' });
+    assert.deepEqual(backend.sidecar.costs.questions.at(-1)?.request, {
+      day: '',
+      fromDay: '2026-11-01',
+      toDay: '2026-11-20',
+      dimension: '',
+      of: '',
+      filters: [{ dimension: 'owner', values: ['group:default/a'] }],
+      pageSize: 5,
+      pageToken: '',
+    });
     const bad = await backend.fetch(
       '/v1/costs/compare?from=2026-11-01&to=2026-11-20&dimension=service&beforeFrom=2026-10-01',
     );

@@ -49,6 +49,7 @@ describe('notifications of costs', () => {
           service: 'S3',
         }),
         alert(5, 'budget', { ...budget, owner: '' }),
+        alert(6, 'anomaly', { ...budget, day: '2026-11-21', superseded: true }),
       ],
     };
     await until(() => backend.sent.length === 3);
@@ -69,7 +70,7 @@ describe('notifications of costs', () => {
       backend.sent[2].payload.description!,
       /90 EUR on 2026-11-20 instead of 20; mostly S3/,
     );
-    await until(() => backend.published.length === 5);
+    await until(() => backend.published.length === 6);
     assert.deepEqual(
       backend.published.map(({ topic, metadata }) => `${topic} ${String(metadata?.kind)}`),
       [
@@ -78,6 +79,7 @@ describe('notifications of costs', () => {
         'purser.costs budget-forecast',
         'purser.costs anomaly',
         'purser.costs budget',
+        'purser.costs anomaly',
       ],
     );
     const [, { eventPayload }] = backend.published as [unknown, { eventPayload: object }];
@@ -89,7 +91,7 @@ describe('notifications of costs', () => {
     });
     await new Promise(resolve => setTimeout(resolve, 100));
     assert.equal(backend.sent.length, 3);
-    assert.equal(backend.published.length, 5);
+    assert.equal(backend.published.length, 6);
     // A new store begins again at 1: what is new there is told.
     backend.sidecar.costs.answers.listCostAlerts = {
       alerts: [{ ...alert(1, 'budget', budget), subject: 'anew' }],

@@ -33,11 +33,11 @@ export function messageOf(
 ): { title: string; description: string; severity: 'normal' | 'high' } | undefined {
   const detail = alert.detail;
   const text = (name: string) => textOf(detail[name]);
+  if (detail.superseded === true) {
+    return undefined;
+  }
   switch (alert.kind) {
     case 'budget':
-      if (detail.superseded === true) {
-        return undefined;
-      }
       return {
         title: `Budget ${alert.subject} is spent to ${text('spentPercent')} %`,
         description: `${text('spent')} of ${text('amount')} ${text('currency')} for ${text('of')}, ${text('from')} to ${text('to')}; the threshold is ${String(detail.threshold)} %.`,

@@ -65,7 +65,12 @@ export interface BudgetsInput {
 export interface AnomaliesInput {
   of?: string;
   day?: string;
+  from?: string;
+  to?: string;
   dimension?: CostDimension;
+  filter?: string[];
+  pageSize?: number;
+  pageToken?: string;
 }
 
 export interface ExplainEntityInput {
@@ -176,11 +181,17 @@ export const costOperations = {
     }),
   }),
 
-  listAnomalies: operation<AnomaliesInput, { day: string; items: CostAnomaly[] }>({
-    access: byName<AnomaliesInput>(),
-    async run({ purser, signal }, input) {
-      const { day, anomalies } = await purser.sidecar.costs.anomalies(input, { signal });
-      return { day, items: anomalies };
+  listAnomalies: operation<
+    AnomaliesInput,
+    { day: string; items: CostAnomaly[]; nextPageToken?: string }
+  >({
+    access: costsOf<AnomaliesInput>(({ of, filter }) => (of ? [of] : entitiesOfFilters(filter))),
+    async run({ purser, signal }, { from, to, filter, ...rest }) {
+      const { day, anomalies, nextPageToken } = await purser.sidecar.costs.anomalies(
+        { fromDay: from ?? '', toDay: to ?? '', filters: parseFilters(filter), ...rest },
+        { signal },
+      );
+      return { day, items: anomalies, ...(nextPageToken ? { nextPageToken } : {}) };
     },
   }),
 

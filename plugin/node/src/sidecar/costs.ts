@@ -72,6 +72,20 @@ export interface ForecastCostsOptions {
   currency?: string;
 }
 
+export interface AnomaliesOptions {
+  /** One day, instead of a range; without either the last one with data. */
+  day?: string;
+  fromDay?: string;
+  toDay?: string;
+  /** entity when absent. */
+  dimension?: CostDimension;
+  of?: string;
+  /** Of the costs that are compared. */
+  filters?: CostFilterOption[];
+  pageSize?: number;
+  pageToken?: string;
+}
+
 /** What costs mean, over gRPC. */
 export interface CostsClient {
   top(options: TopCostsOptions, call?: CallOptions): Promise<TopCosts>;
@@ -101,9 +115,9 @@ export interface CostsClient {
     call?: CallOptions,
   ): Promise<CostBudget[]>;
   anomalies(
-    options: { day?: string; dimension?: CostDimension; of?: string },
+    options: AnomaliesOptions,
     call?: CallOptions,
-  ): Promise<{ day: string; anomalies: CostAnomaly[] }>;
+  ): Promise<{ day: string; anomalies: CostAnomaly[]; nextPageToken: string }>;
   alerts(
     options: { afterSequence: number; limit?: number },
     call?: CallOptions,
@@ -230,7 +244,17 @@ export function createCostsClient(
       const { costs, unary } = bind();
       return unary(
         costs.listAnomalies.bind(costs),
-        { day: '', dimension: '', of: '', ...given },
+        {
+          day: '',
+          fromDay: '',
+          toDay: '',
+          dimension: '',
+          of: '',
+          filters: [],
+          pageSize: 0,
+          pageToken: '',
+          ...given,
+        },
         options(call),
       );
     },

@@ -107,7 +107,7 @@ export class TestCosts {
       ),
       listAnomalies: method<costs.ListAnomaliesRequest, costs.ListAnomaliesResponse>(
         'listAnomalies',
-        () => answers.listAnomalies ?? { anomalies: [], day: '' },
+        () => answers.listAnomalies ?? { anomalies: [], day: '', nextPageToken: '' },
       ),
       listCostAlerts: this.#calls.unary<costs.ListCostAlertsRequest, costs.ListCostAlertsResponse>(
         'ListCostAlerts',

@@ -36,21 +36,8 @@ export class CostsClient {
   }
 
   /** Sums by the dimensions; all pages of them. */
-  async query(days: Days, groupBy: CostDimension[], filter: Filters): Promise<CostRow[]> {
-    const rows: CostRow[] = [];
-    let pageToken: string | undefined;
-    do {
-      const page = await this.#get<{ items: CostRow[]; nextPageToken?: string }>('query', {
-        ...days,
-        groupBy,
-        filter,
-        pageSize: '5000',
-        ...(pageToken ? { pageToken } : {}),
-      });
-      rows.push(...page.items);
-      pageToken = page.nextPageToken;
-    } while (pageToken);
-    return rows;
+  query(days: Days, groupBy: CostDimension[], filter: Filters): Promise<CostRow[]> {
+    return this.#all<CostRow>('query', { ...days, groupBy, filter, pageSize: '5000' });
   }
 
   /** The largest of a dimension, of each currency. */
@@ -75,15 +62,29 @@ export class CostsClient {
     return (await this.#get<{ items: CostBudget[] }>('budgets', of ? { of } : {})).items;
   }
 
-  /** What is unlike the days before: of all entities, or of what one owner owns. */
-  async anomalies(day: string, owner?: string): Promise<CostAnomaly[]> {
-    const whose = owner ? { dimension: 'owner', of: owner } : undefined;
-    return (await this.#get<{ items: CostAnomaly[] }>('anomalies', { day, ...whose })).items;
+  /** Entities whose cost is unlike the days before, the latest day first. */
+  anomalies(days: Days, filter: Filters): Promise<CostAnomaly[]> {
+    return this.#all<CostAnomaly>('anomalies', { ...days, filter });
   }
 
   /** Invoices of billing periods that begin in these days, and where they went. */
   async invoices(days: Days): Promise<ReconciledInvoice[]> {
     return (await this.#get<{ items: ReconciledInvoice[] }>('reconciliation', { ...days })).items;
+  }
+
+  /** The items of all pages. */
+  async #all<T>(what: string, query: Record<string, string | string[]>): Promise<T[]> {
+    const items: T[] = [];
+    let pageToken: string | undefined;
+    do {
+      const page: { items: T[]; nextPageToken?: string } = await this.#get(what, {
+        ...query,
+        ...(pageToken ? { pageToken } : {}),
+      });
+      items.push(...page.items);
+      pageToken = page.nextPageToken;
+    } while (pageToken);
+    return items;
   }
 
   async #get<T>(what: string, query: Record<string, string | string[]>): Promise<T> {

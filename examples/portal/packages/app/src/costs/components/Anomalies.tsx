@@ -2,7 +2,7 @@ import { useApi } from '@backstage/frontend-plugin-api';
 import { catalogApiRef } from '@backstage/plugin-catalog-react';
 import type { CostAnomaly, CostStatus } from '@purser/plugin-purser-common';
 import useAsyncRetry from 'react-use/esm/useAsyncRetry';
-import { type CostAccess, forOwners } from '../access';
+import { type CostAccess, ownerFilters } from '../access';
 import { costsApiRef } from '../costsApi';
 import { money } from '../format';
 import { addDays } from '../months';
@@ -38,11 +38,8 @@ export function Anomalies({ access, status }: { access: CostAccess; status: Cost
   const client = useApi(costsApiRef);
   const catalogApi = useApi(catalogApiRef);
   const state = useAsyncRetry(async () => {
-    const days = Array.from({ length: DAYS }, (_, i) => addDays(status.lastDay, -i));
-    const found = await Promise.all(
-      days.map(day => forOwners(access, owner => client.anomalies(day, owner))),
-    );
-    const rows = found.flat();
+    const days = { from: addDays(status.lastDay, 1 - DAYS), to: status.lastDay };
+    const rows = await client.anomalies(days, ownerFilters(access));
     const known = await findKnown(
       catalogApi,
       rows.flatMap(({ of, owner }) => [of, owner]),

@@ -36,11 +36,16 @@ const columnsOf = (known: Set<string>): Array<FigureColumn<CostBudget>> => [
   { title: 'Of', cell: ({ of }) => <SubjectLink value={of} known={known} /> },
   { title: 'Period', cell: ({ period, toDay }) => `${period} until ${toDay}` },
   { title: 'Amount', isNumber: true, cell: ({ amount, currency }) => money(amount, currency) },
-  { title: 'Spent', isNumber: true, cell: ({ spent, currency }) => money(spent, currency) },
+  {
+    title: 'Spent',
+    isNumber: true,
+    cell: ({ spent, currency }) => (spent ? money(spent, currency) : 'not known'),
+  },
   {
     title: 'Forecast',
     isNumber: true,
-    cell: ({ forecast, currency }) => (forecast ? money(forecast, currency) : 'too little history'),
+    cell: ({ forecast, currency, problem }) =>
+      forecast ? money(forecast, currency) : problem ? 'not known' : 'too little history',
   },
   { title: 'State', cell: budget => <State budget={budget} /> },
 ];

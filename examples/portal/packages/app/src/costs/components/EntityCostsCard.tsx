@@ -35,7 +35,7 @@ function BudgetLine({ budget }: { budget: CostBudget }) {
   const { text, color } = budgetState(budget);
   return (
     <Text as="p" variant="body-small">
-      Budget {budget.name}: {money(budget.spent, budget.currency)} of{' '}
+      Budget {budget.name}: {budget.spent ? `${money(budget.spent, budget.currency)} of ` : ''}
       {money(budget.amount, budget.currency)},{' '}
       <Text as="span" variant="body-small" color={color}>
         {text}

@@ -4,7 +4,10 @@ import { percent } from '../format';
 
 /** How a budget stands, for people: the worst that can be said of it. */
 export function budgetState(budget: CostBudget): { text: string; color: TextColorStatus } {
-  const { amount, crossed, forecast, spent, spentPercent } = budget;
+  const { amount, crossed, forecast, problem, spent, spentPercent } = budget;
+  if (problem) {
+    return { text: `not known: ${problem}`, color: 'warning' };
+  }
   const used = `${percent(spentPercent)} used`;
   if (Number(spent) > Number(amount)) {
     return { text: `exceeded: ${used}`, color: 'danger' };
