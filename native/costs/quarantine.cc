@@ -4,10 +4,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <system_error>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "base/status.h"
@@ -16,9 +18,24 @@ namespace purser::costs {
 namespace {
 
 constexpr size_t kFlushBytes = 64 << 10;
+// A file that nobody wrote to for so long is what a process left that died.
+constexpr std::chrono::hours kAbandonedAfter{24};
 
 std::string Quoted(absl::string_view text) {
   return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\"", "\"\""}}), "\"");
+}
+
+void RemoveAbandoned(const std::string& folder) {
+  namespace fs = std::filesystem;
+  const auto before = fs::file_time_type::clock::now() - kAbandonedAfter;
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    const std::string name = at->path().filename().string();
+    if (!absl::StartsWith(name, ".") || !absl::EndsWith(name, ".new")) continue;
+    std::error_code gone;
+    const fs::file_time_type written = at->last_write_time(gone);
+    if (!gone && written < before) fs::remove(at->path(), gone);
+  }
 }
 
 }  // namespace
@@ -37,6 +54,7 @@ absl::Status Quarantine::Open() {
   if (error) {
     return base::ErrnoStatus(error.value(), absl::StrCat("make quarantine folder ", folder_));
   }
+  RemoveAbandoned(folder_);
   const std::string path = absl::StrCat(folder_, "/.", name_, ".new");
   fd_ = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd_ < 0) return base::ErrnoStatus(errno, absl::StrCat("open quarantine file ", path));

@@ -14,7 +14,7 @@ namespace purser::costs {
 
 // A CSV file: purser_file, purser_line, purser_row, purser_byte, purser_column, purser_value,
 // purser_reason, purser_raw (the row's text). Written under a temporary name, so that it appears
-// only when kept. One thread.
+// only when kept; what a process that died left under such a name goes a day later. One thread.
 class Quarantine {
  public:
   // The file `name` in `folder`, which is made (mode 0700) when there is a first row.

@@ -205,10 +205,10 @@ absl::StatusOr<IngestReport> StoredCostService::Ingest(const IngestRequest& requ
       }));
   // The side file of a delivery that is stored already is there already.
   if (report.unchanged) return report;
-  PURSER_ASSIGN_OR_RETURN(report.quarantine_path, quarantine.Keep());
   if (request.stop.stop_requested()) {
     return absl::CancelledError("the ingest was cancelled; nothing was stored");
   }
+  PURSER_ASSIGN_OR_RETURN(report.quarantine_path, quarantine.Keep());
   const absl::Status stored =
       engine_->Store(*graph(), {request, report, delivery.sums(), decisions});
   if (!stored.ok()) {

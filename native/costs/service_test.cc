@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -247,6 +248,21 @@ TEST_F(CostServiceTest, BadRowsAreSetAsideWithTheirMoney) {
     ++files;
   }
   EXPECT_EQ(files, 1);
+}
+
+TEST_F(CostServiceTest, WhatADeadProcessSetAsideGoes) {
+  namespace fs = std::filesystem;
+  const fs::path folder = folder_ + "/quarantine";
+  fs::create_directories(folder);
+  for (const char* const name : {".old-1.csv.new", ".young-1.csv.new", "kept-1.csv"}) {
+    std::ofstream(folder / name) << "row";
+    if (std::string(name) == ".young-1.csv.new") continue;
+    fs::last_write_time(folder / name, fs::file_time_type::clock::now() - std::chrono::hours(25));
+  }
+  ASSERT_TRUE(Ingest(Write("b.csv", absl::StrCat(kHeader, "1,2\n")), BadRows::kQuarantine).ok());
+  EXPECT_FALSE(fs::exists(folder / ".old-1.csv.new"));
+  EXPECT_TRUE(fs::exists(folder / ".young-1.csv.new")) << "somebody may be writing it";
+  EXPECT_TRUE(fs::exists(folder / "kept-1.csv"));
 }
 
 TEST_F(CostServiceTest, HistoryFollowsNewResourcesAndRules) {
