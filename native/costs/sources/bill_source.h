@@ -25,7 +25,7 @@ absl::string_view FetchResultName(FetchResult result);
 struct FetchedDelivery {
   std::string name = {};  // of the delivery: its period, as the source calls it
   FetchResult result = FetchResult::kUnchanged;
-  std::string detail = {};  // why it waits, was refused or failed
+  std::string detail = {};  // why it waits, was refused or failed; what was set aside
   int64_t rows = 0;         // stored
   absl::Time at = absl::UnixEpoch();
 };

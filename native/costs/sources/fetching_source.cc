@@ -88,15 +88,20 @@ absl::StatusOr<std::vector<FetchedDelivery>> FetchingSource::Round(bool force,
       continue;
     }
     FetchedDelivery outcome{.name = delivery.name, .at = clock_.Now()};
-    const absl::StatusOr<int64_t> rows = Fetch(delivery, by_key, stop);
+    const absl::StatusOr<IngestReport> report = Fetch(delivery, by_key, stop);
     if (stop.stop_requested()) return absl::CancelledError("the round was cancelled");
-    if (rows.ok()) {
+    if (report.ok()) {
       outcome.result = FetchResult::kStored;
-      outcome.rows = *rows;
+      outcome.rows = report->rows_stored;
+      if (report->rows_quarantined > 0) {
+        outcome.detail = absl::StrCat(
+            report->rows_quarantined, " of ", report->rows_read, " rows were set aside",
+            report->quarantine_path.empty() ? "" : ": ", report->quarantine_path);
+      }
     } else {
-      outcome.result = ResultOf(rows.status());
+      outcome.result = ResultOf(report.status());
       outcome.detail =
-          base::EscapeForDisplay(rows.status().message().substr(0, kShownBytes), kShownBytes);
+          base::EscapeForDisplay(report.status().message().substr(0, kShownBytes), kShownBytes);
     }
     PURSER_RETURN_IF_ERROR(log_.Write(options_.name, {version, outcome}));
     fetched.push_back(std::move(outcome));
@@ -104,22 +109,22 @@ absl::StatusOr<std::vector<FetchedDelivery>> FetchingSource::Round(bool force,
   return fetched;
 }
 
-absl::StatusOr<int64_t> FetchingSource::Fetch(const FoundDelivery& delivery, const ByKey& objects,
-                                              std::stop_token stop) {
+absl::StatusOr<IngestReport> FetchingSource::Fetch(const FoundDelivery& delivery,
+                                                   const ByKey& objects, std::stop_token stop) {
   const std::string folder = absl::StrCat(options_.spool_folder, "/", options_.name, "-",
                                           base::Sha256Hex(delivery.name).substr(0, 16));
   std::error_code error;
   fs::remove_all(folder, error);
   fs::create_directories(folder, error);
   if (error) return absl::InternalError(absl::StrCat(folder, ": ", error.message()));
-  absl::StatusOr<int64_t> rows = FetchInto(folder, delivery, objects, stop);
+  absl::StatusOr<IngestReport> report = FetchInto(folder, delivery, objects, stop);
   fs::remove_all(folder, error);
-  return rows;
+  return report;
 }
 
-absl::StatusOr<int64_t> FetchingSource::FetchInto(const std::string& folder,
-                                                  const FoundDelivery& delivery,
-                                                  const ByKey& objects, std::stop_token stop) {
+absl::StatusOr<IngestReport> FetchingSource::FetchInto(const std::string& folder,
+                                                       const FoundDelivery& delivery,
+                                                       const ByKey& objects, std::stop_token stop) {
   std::vector<const ObjectInfo*> files = delivery.files;
   if (delivery.manifest != nullptr) {
     // Under one name, whatever it was: a folder has one manifest.
@@ -147,8 +152,7 @@ absl::StatusOr<int64_t> FetchingSource::FetchInto(const std::string& folder,
     if (delivery.manifest == nullptr) request.paths.push_back(path);
   }
   if (delivery.manifest != nullptr) request.paths.push_back(folder);
-  PURSER_ASSIGN_OR_RETURN(const IngestReport report, costs_.Ingest(request));
-  return report.rows_stored;
+  return costs_.Ingest(request);
 }
 
 absl::StatusOr<std::vector<const ObjectInfo*>> FetchingSource::FilesOf(const ObjectInfo& manifest,

@@ -42,11 +42,11 @@ class FetchingSource final : public BillSource {
  private:
   using ByKey = std::map<std::string, const ObjectInfo*>;
 
-  // The rows stored. FAILED_PRECONDITION and ABORTED: it waits.
-  absl::StatusOr<int64_t> Fetch(const FoundDelivery& delivery, const ByKey& objects,
-                                std::stop_token stop);
-  absl::StatusOr<int64_t> FetchInto(const std::string& folder, const FoundDelivery& delivery,
-                                    const ByKey& objects, std::stop_token stop);
+  // FAILED_PRECONDITION and ABORTED: it waits.
+  absl::StatusOr<IngestReport> Fetch(const FoundDelivery& delivery, const ByKey& objects,
+                                     std::stop_token stop);
+  absl::StatusOr<IngestReport> FetchInto(const std::string& folder, const FoundDelivery& delivery,
+                                         const ByKey& objects, std::stop_token stop);
   // What the manifest names, in its order.
   absl::StatusOr<std::vector<const ObjectInfo*>> FilesOf(const ObjectInfo& manifest,
                                                          const std::string& path,

@@ -103,17 +103,20 @@ class FetchingTest : public testing::CostsOnDatabaseTest {
         http::RetryOptions{.base_delay = absl::Milliseconds(1)});
     Open();
   }
-  void Open(FinderOptions finder = {.prefix = "exports/"}) {
+  void Open(FinderOptions finder = {.prefix = "exports/"}, BadRows bad_rows = BadRows::kRefuse) {
     const auto log = FetchLog::Open(*database_);
     ASSERT_TRUE(log.ok()) << log.status();
-    source_ = std::make_unique<FetchingSource>(
-        FetchingOptions{.name = "aws", .finder = std::move(finder), .spool_folder = Spool()},
-        OpenS3({.url = bucket_.url(),
-                .region = "eu-central-1",
-                .prefix = "exports/",
-                .credentials = {"AKIDTEST", "secret", "token"}},
-               *transport_, clock_),
-        *service_, *log, clock_);
+    source_ =
+        std::make_unique<FetchingSource>(FetchingOptions{.name = "aws",
+                                                         .finder = std::move(finder),
+                                                         .bad_rows = bad_rows,
+                                                         .spool_folder = Spool()},
+                                         OpenS3({.url = bucket_.url(),
+                                                 .region = "eu-central-1",
+                                                 .prefix = "exports/",
+                                                 .credentials = {"AKIDTEST", "secret", "token"}},
+                                                *transport_, clock_),
+                                         *service_, *log, clock_);
   }
   std::string Spool() const { return folder_ + "/spool"; }
   // Data first, then the manifest, as exports are written.
@@ -297,6 +300,14 @@ TEST_P(FetchingTest, WhatIsRefusedIsNotReadAgainUntilItChanges) {
   EXPECT_EQ(bucket_.gets(kManifest), gets + 1);
   PutExport({testing::BillOf({{.billed = "1"}})});
   EXPECT_THAT(Round(), ElementsAre(HasSubstr("stored 1")));
+}
+
+TEST_P(FetchingTest, WhatIsSetAsideIsTold) {
+  Open({.prefix = "exports/"}, BadRows::kQuarantine);
+  PutExport({testing::BillOf({{.billed = "1"}, {.billed = "one"}})});
+  EXPECT_THAT(Round(), ElementsAre(HasSubstr("stored 1 1 of 2 rows were set aside: ")));
+  EXPECT_THAT(Round(), ElementsAre(HasSubstr("unchanged 1 1 of 2 rows were set aside: ")));
+  EXPECT_THAT(Query({}), ElementsAre("USD 1 1 1"));
 }
 
 TEST_P(FetchingTest, ReadsFoldersToo) {
