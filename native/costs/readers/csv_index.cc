@@ -11,88 +11,35 @@ namespace purser::costs {
 namespace {
 
 // With what every processor has.
-struct BaselineBlock {
+struct BaselineBytes {
+  using Bytes [[gnu::vector_size(16)]] = int8_t;
+
+  static uint64_t Bits(Bytes found) {
+#if defined(__SSE2__)
+    return static_cast<uint32_t>(_mm_movemask_epi8(reinterpret_cast<__m128i>(found)));
+#else
+    // Each byte keeps the bit of its place, and the highest byte of the product is their sum.
+    uint64_t halves[2];
+    std::memcpy(halves, &found, sizeof(halves));
+    const auto bits = [](uint64_t half) {
+      return (half & 0x8040201008040201u) * 0x0101010101010101u >> 56;
+    };
+    return bits(halves[0]) | bits(halves[1]) << 8;
+#endif
+  }
+  static Bytes Least(Bytes a, Bytes b) {
+    const Bytes less = a < b;
+    return (a & less) | (b & ~less);
+  }
+};
+
+struct BaselineBlock : CsvVectorBlock<BaselineBytes> {
   using Words = uint64_t;
 
-#if defined(__SSE2__)
-  // A block in quarters.
-  struct Bytes {
-    __m128i parts[4];
-    explicit Bytes(const char* text) {
-      for (int i = 0; i < 4; ++i) {
-        parts[i] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text + 16 * i));
-      }
-    }
-    __m128i Equal(int part, char c) const { return _mm_cmpeq_epi8(parts[part], _mm_set1_epi8(c)); }
-  };
-  // The bits of what `found` says of each quarter.
-  template <typename Found>
-  static uint64_t Bits(const Found& found) {
-    uint64_t bits = 0;
-    for (int i = 0; i < 4; ++i) {
-      bits |= uint64_t{static_cast<uint32_t>(_mm_movemask_epi8(found(i)))} << 16 * i;
-    }
-    return bits;
-  }
-  static uint64_t Equal(const char* text, char c) {
-    const Bytes bytes(text);
-    return Bits([&](int i) { return bytes.Equal(i, c); });
-  }
-  static CsvMasks Find(const char* text) {
-    const Bytes bytes(text);
-    return {Bits([&](int i) { return _mm_or_si128(bytes.Equal(i, ','), bytes.Equal(i, '\n')); }),
-            Bits([&](int i) { return bytes.Equal(i, '"'); })};
-  }
-#else
-  // Eight bytes a time, in a word whose lowest byte is the first one.
-  static uint64_t Equal(const char* text, char c) {
-    constexpr uint64_t kOnes = 0x0101010101010101u, kLow = 0x7f * kOnes;
-    uint64_t bits = 0;
-    for (int part = 0; part < 8; ++part) {
-      uint64_t word = 0;
-      for (int i = 0; i < 8; ++i) {
-        word |= uint64_t{static_cast<unsigned char>(text[8 * part + i])} << 8 * i;
-      }
-      word ^= kOnes * static_cast<unsigned char>(c);
-      const uint64_t same = ~(((word & kLow) + kLow) | word | kLow) >> 7;  // a one in each
-      bits |= (same * 0x0102040810204080u >> 56) << 8 * part;
-    }
-    return bits;
-  }
-  static CsvMasks Find(const char* text) {
-    return {Equal(text, ',') | Equal(text, '\n'), Equal(text, '"')};
-  }
-#endif
   static Words Behind(Words bits, Words before) { return bits << 1 | before >> 63; }
   static unsigned LastBits(Words words) { return static_cast<unsigned>(words >> 63); }
   static Words Spread(unsigned lanes) { return 0 - Words{lanes}; }
   static bool Any(Words words) { return words != 0; }
-  class Watch {
-   public:
-    // The compiler makes vectors of it.
-    void See(const char* text) {
-      for (int i = 0; i < 64; ++i) {
-        any_[i] |= static_cast<uint8_t>(text[i]);
-        run_[i] += text[i] == '\n';
-      }
-    }
-    void EndRun() {
-      for (int i = 0; i < 64; ++i) {
-        feeds_ += run_[i];
-        run_[i] = 0;
-      }
-    }
-    size_t Feeds() const { return feeds_; }
-    bool High() const {
-      return std::any_of(any_, any_ + 64, [](uint8_t bits) { return bits >> 7 != 0; });
-    }
-    bool Nul(const char* text, size_t size) const { return std::memchr(text, 0, size) != nullptr; }
-
-   private:
-    uint8_t any_[64] = {};  // all bits there were, by place
-    uint8_t run_[64] = {};  // feeds by place, of at most kCsvRunBlocks blocks
-    size_t feeds_ = 0;
-  };
   class Writer {
    public:
     explicit Writer(uint32_t base) : base_(base) {}

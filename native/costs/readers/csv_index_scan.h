@@ -23,6 +23,7 @@ struct CsvScanState {
   bool after_return = false;    // behind a carriage return that follows a closing quote
 };
 
+// Goes on with the bytes [from, to) of a text.
 using CsvScanFunction = void (*)(CsvScanState&, const char*, size_t, size_t);
 void ScanCsvBaseline(CsvScanState& state, const char* text, size_t from, size_t to);
 // On x86-64 only; for processors that have the instructions.
@@ -42,8 +43,19 @@ struct CsvMasks {
   uint64_t quotes;
 };
 
+// A level's Block has:
+//   Words          the masks of some blocks, side by side
+//   Behind(a, b)   a's bits one place on; the first one is the last one of b, which comes before
+//   LastBits(a)    a bit for each word: its last one
+//   Spread(bits)   the other way round: all bits of each word, or none
+//   Any(a)         whether any bit is set
+//   Equal(text, c) where a block of text has a byte
+//   Find(text)     its masks
+//   Watch          notes what kinds of bytes there were
+//   Writer         writes the places of the bits of block after block, and returns the end of them
+
 // Which separators are borders, that is, outside quotes. As many blocks are looked at side by side
-// as Block::Words holds, which is a word or a vector of words.
+// as Block::Words holds.
 template <typename Block>
 class CsvBorders {
  public:
@@ -128,9 +140,66 @@ class CsvBorders {
   Words irregular_ = {};
 };
 
-// `Block` knows how to look at blocks with the instructions of its level; its Writer writes places,
-// block after block, and returns the end of what it wrote; its Watch notes what kinds of bytes
-// there were.
+// What a Block looks at by vectors of bytes. Level::Bits gives a bit for each byte that is all ones
+// (the others are zero), Level::Least the lesser one of each two bytes.
+template <typename Level>
+struct CsvVectorBlock {
+  using Bytes = typename Level::Bytes;
+  static constexpr size_t kParts = 64 / sizeof(Bytes);
+
+  static Bytes Part(const char* text, size_t part) {
+    Bytes bytes;
+    std::memcpy(&bytes, text + part * sizeof(Bytes), sizeof(Bytes));
+    return bytes;
+  }
+  // A bit for each byte of a block of which `found` says all ones.
+  template <typename Found>
+  [[gnu::always_inline]] static uint64_t Bits(const char* text, const Found& found) {
+    uint64_t bits = 0;
+    for (size_t i = 0; i < kParts; ++i) {
+      bits |= Level::Bits(reinterpret_cast<Bytes>(found(Part(text, i)))) << i * sizeof(Bytes);
+    }
+    return bits;
+  }
+  static uint64_t Equal(const char* text, char c) {
+    return Bits(text, [&](Bytes bytes) { return bytes == c; });
+  }
+  static CsvMasks Find(const char* text) {
+    return {Bits(text, [](Bytes bytes) { return (bytes == ',') | (bytes == '\n'); }),
+            Equal(text, '"')};
+  }
+  class Watch {
+   public:
+    void See(const char* text) {
+      Bytes least = Part(text, 0);
+      for (size_t i = 0; i < kParts; ++i) {
+        const Bytes bytes = Part(text, i);
+        least = Level::Least(least, bytes);
+        run_[i % 2] -= reinterpret_cast<Bytes>(bytes == '\n');
+      }
+      least_ = Level::Least(least_, least);
+    }
+    void EndRun() {
+      uint8_t counts[sizeof(run_)];
+      std::memcpy(counts, run_, sizeof(run_));
+      for (const uint8_t count : counts) feeds_ += count;
+      run_[0] = run_[1] = Bytes{};
+    }
+    size_t Feeds() const { return feeds_; }
+    bool High() const { return Level::Bits(least_ < 0) != 0; }
+    bool Nul(const char* text, size_t size) const {
+      // High bytes are less than NUL here and may hide one.
+      return Level::Bits(least_ == 0) != 0 || (High() && std::memchr(text, 0, size) != nullptr);
+    }
+
+   private:
+    Bytes least_ = Bytes{} + 0x7f;
+    Bytes run_[2] = {};  // feeds by place, of at most kCsvRunBlocks blocks
+    size_t feeds_ = 0;
+  };
+};
+
+// See CsvScanFunction.
 template <typename Block>
 [[gnu::always_inline]] inline void ScanCsv(CsvScanState& state, const char* text, size_t from,
                                            size_t to) {

@@ -110,6 +110,14 @@ TEST(CsvIndexTest, AllLevelsFindTheSameAtEveryPlace) {
   EXPECT_GT(regular, 500);
 }
 
+TEST(SimdLevelTest, IsLoweredByName) {
+  EXPECT_LE(UsedSimdLevel(), MachineSimdLevel());
+  EXPECT_EQ(LimitedSimdLevel(SimdLevel::kAvx512, "avx2"), SimdLevel::kAvx2);
+  EXPECT_EQ(LimitedSimdLevel(SimdLevel::kAvx512, "baseline"), SimdLevel::kBaseline);
+  EXPECT_EQ(LimitedSimdLevel(SimdLevel::kAvx2, "avx512"), SimdLevel::kAvx2);
+  EXPECT_EQ(LimitedSimdLevel(SimdLevel::kAvx512, ""), SimdLevel::kAvx512);
+}
+
 // A regular text is one that the scanner of records has nothing to say against; and the other way
 // round, but for lone carriage returns, which the scanner skips where a record would begin.
 TEST(CsvIndexTest, WhatIsIrregularIsWhatTheScannerObjectsTo) {

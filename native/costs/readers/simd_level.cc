@@ -18,15 +18,17 @@ SimdLevel MachineSimdLevel() {
 #endif
 }
 
+SimdLevel LimitedSimdLevel(SimdLevel level, absl::string_view name) {
+  for (const SimdLevel lower : {SimdLevel::kBaseline, SimdLevel::kAvx2}) {
+    if (lower < level && name == SimdLevelName(lower)) return lower;
+  }
+  return level;
+}
+
 SimdLevel UsedSimdLevel() {
   static const SimdLevel used = [] {
-    const SimdLevel machine = MachineSimdLevel();
-    const char* const wanted = std::getenv("PURSER_SIMD");
-    if (wanted == nullptr) return machine;
-    for (const SimdLevel level : {SimdLevel::kBaseline, SimdLevel::kAvx2}) {
-      if (level < machine && wanted == SimdLevelName(level)) return level;
-    }
-    return machine;
+    const char* const name = std::getenv("PURSER_SIMD");
+    return LimitedSimdLevel(MachineSimdLevel(), name == nullptr ? "" : name);
   }();
   return used;
 }

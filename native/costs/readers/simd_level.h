@@ -11,11 +11,13 @@ enum class SimdLevel { kBaseline, kAvx2, kAvx512 };
 
 // The highest one the processor has.
 SimdLevel MachineSimdLevel();
-// The one in use: the machine's, or what PURSER_SIMD names ("baseline", "avx2" or "avx512") when
-// that is lower. The variable is read once.
+// The one in use: the machine's, or the lower one that PURSER_SIMD names. It is read once.
 SimdLevel UsedSimdLevel();
 
+// "baseline", "avx2" or "avx512".
 absl::string_view SimdLevelName(SimdLevel level);
+// The level of this name when it is lower than `level`, else that.
+SimdLevel LimitedSimdLevel(SimdLevel level, absl::string_view name);
 
 }  // namespace purser::costs
 
