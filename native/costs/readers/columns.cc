@@ -51,7 +51,8 @@ class Binder {
       missing.push_back(absl::StrCat(name, " (FOCUS section \"", SectionOf(name), "\")"));
     }
     return absl::InvalidArgumentError(absl::StrCat(
-        file_, ": not a ", format().name, " file: column ", absl::StrJoin(missing, ", "),
+        file_, ": not ", absl::StrContains("AEIOU", format().name.substr(0, 1)) ? "an " : "a ",
+        format().name, " file: column ", absl::StrJoin(missing, ", "),
         missing.size() == 1 ? " is" : " are", " missing; it has ",
         base::EscapeForDisplay(absl::StrJoin(columns_, ", "), 400)));
   }
@@ -117,11 +118,11 @@ class Binder {
     return Find(name);
   }
 
-  // FOCUS has NULL in amounts where there is nothing to measure; each charge has the four costs.
+  // FOCUS has NULL in amounts where there is nothing to measure, and real bills have it in list and
+  // contracted costs, too. What is billed, and what that comes to, each charge must have.
   static bool MayBeNull(absl::string_view name) {
     const std::string column = NormalisedColumn(name);
-    return column != "billedcost" && column != "effectivecost" && column != "listcost" &&
-           column != "contractedcost";
+    return column != "billedcost" && column != "effectivecost";
   }
 
   // What a row may always lack: charges without a resource, an account or tags are charges.

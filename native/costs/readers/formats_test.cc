@@ -312,6 +312,24 @@ TEST(RealSamplesTest, AreReadToTheLastDigit) {
     EXPECT_TRUE(status.ok());
     EXPECT_EQ(billed.ToString(), SlowSum(path, sample.cost)) << sample.file;
   }
+  // Seven of its charges have no contracted cost.
+  const auto measures =
+      Aggregate({.paths = {folder + "focus_sample.csv"},
+                 .measures = {"BilledCost", "EffectiveCost", "ListCost", "ContractedCost"}});
+  ASSERT_TRUE(measures.ok()) << measures.status();
+  std::vector<base::Decimal> sums(4);
+  EXPECT_TRUE(measures
+                  ->ForEach([&](const AggregateRow& row) {
+                    for (size_t i = 0; i < sums.size(); ++i) {
+                      EXPECT_TRUE(base::Decimal::Add(sums[i], row.sums[i], &sums[i]));
+                    }
+                    return absl::OkStatus();
+                  })
+                  .ok());
+  const char* const costs[] = {"BilledCost", "EffectiveCost", "ListCost", "ContractedCost"};
+  for (size_t i = 0; i < sums.size(); ++i) {
+    EXPECT_EQ(sums[i].ToString(), SlowSum(folder + "focus_sample.csv", costs[i])) << costs[i];
+  }
   const auto parquet = Aggregate({.paths = {folder + "focus_validator_sample.parquet"},
                                   .group_by = {"ChargeCategory"},
                                   .measures = {"BilledCost"}});
