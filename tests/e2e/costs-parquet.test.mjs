@@ -294,6 +294,41 @@ describe('Parquet as DuckDB writes it', () => {
     );
   });
 
+  test('bad rows are told with what stands in them', async () => {
+    const file = path.join(folder, 'bad.parquet');
+    const write = columns =>
+      connection.run(
+        `COPY (SELECT * REPLACE (${columns}) FROM bill LIMIT 3000) TO '${file}' (FORMAT parquet)`,
+      );
+    await write(`CASE WHEN rowid = 7 THEN 'NaN'::DOUBLE ELSE 0.5 END AS BilledCost`);
+    assert.match(
+      aggregate(file, 'day', 'BilledCost').error,
+      /bad\.parquet: column BilledCost: value \\?"nan\\?": not an amount.*\(row 8\)/,
+    );
+    await write(`CASE WHEN rowid = 7 THEN '1,5' WHEN rowid < 7 THEN NULL ELSE '1' END AS BilledCost,
+                 CASE WHEN rowid = 9 THEN 'a' || chr(0) ELSE 'b' END AS ServiceName`);
+    const { answer } = aggregate(file, 'day,ServiceName', 'BilledCost', ['--quarantine']);
+    assert.equal(answer.rowsBad, 9);
+    assert.match(answer.problems[7], /column BilledCost: value "1,5".*\(row 8\)/);
+    assert.match(answer.problems[8], /column ServiceName: .*the text is not UTF-8.*\(row 10\)/);
+  });
+
+  test('a text of ten megabytes is told', async () => {
+    const file = path.join(folder, 'long.parquet');
+    for (const other of ["'b'", 'ServiceName']) {
+      await connection.run(
+        `COPY (SELECT * REPLACE (CASE WHEN rowid = 7 THEN repeat('x', 10000000) ELSE ${other} END AS ServiceName)
+               FROM bill LIMIT 3000) TO '${file}' (FORMAT parquet, COMPRESSION zstd)`,
+      );
+      const long = aggregate(file, 'ServiceName', 'BilledCost');
+      assert.notEqual(long.status, 0);
+      assert.match(
+        long.error,
+        /row group 0, column ServiceName, page at byte \d+: .*kMaxTextBytes/,
+      );
+    }
+  });
+
   // Whatever is damaged, it ends in an error or an answer, not in a crash, and soon.
   test('damaged files', async () => {
     const whole = path.join(folder, 'whole.parquet');
@@ -356,6 +391,14 @@ describe('purser costs aggregate', () => {
       /CURRENCY\s+BilledCost\s+CHARGES\s+USD\s+1\.500000000000000002\s+2/,
     );
     assert.match(run('--by', 'Colour').stderr, /column Colour/);
+    writeFileSync(
+      bill,
+      Buffer.from('BilledCost,a\xff,BillingCurrency\n0.1234567890123456785,b,USD\n', 'latin1'),
+    );
+    const rounded = run('--json');
+    assert.equal(rounded.status, 0, rounded.stderr);
+    assert.match(rounded.stderr, /1 numbers were rounded to 18 digits/);
+    assert.equal(JSON.parse(rounded.stdout).roundedNumbers, 1);
     assert.equal(
       spawnSync(purser, ['costs', 'aggregate', '/nowhere.csv'], { encoding: 'utf8' }).status,
       5,
