@@ -8,12 +8,14 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "base/status.h"
+#include "base/strings.h"
 
 namespace purser::costs {
 namespace {
 
 constexpr char kField = '\x1f';
 constexpr char kRecord = '\x1e';
+constexpr char kAlike = '=';  // before what all of a subject's items have
 
 }  // namespace
 
@@ -81,11 +83,41 @@ bool Decisions::SameEntities(const Decisions& other, const std::set<uint32_t>& i
   });
 }
 
-void DecidedSubjects::Add(Decisions decisions) {
-  const auto [at, added] =
-      numbers_.try_emplace(decisions.ToText(), static_cast<uint32_t>(distinct_.size()));
-  if (added) distinct_.push_back(std::move(decisions));
-  of_subject_.push_back(at->second);
+absl::Status DecidedSubjects::Add(const Decisions& decisions) {
+  // All items in one place, whichever they are, is the same as elsewhere.
+  const auto& by_item = decisions.by_item_;
+  const bool is_alike =
+      !by_item.empty() && std::all_of(by_item.begin(), by_item.end(), [&](const auto& one) {
+        return one.second == by_item.begin()->second;
+      });
+  Decisions alike;
+  if (is_alike) alike.all_ = by_item.begin()->second;
+  std::string text =
+      is_alike ? absl::StrCat(absl::string_view(&kAlike, 1), alike.ToText()) : decisions.ToText();
+  auto known = numbers_.find(text);
+  if (known == numbers_.end()) {
+    if (distinct_.size() == kMaxDecisions) {
+      const Decision& last = by_item.empty() ? decisions.all_ : by_item.begin()->second;
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "the charges go to more than ", kMaxDecisions, " different places (kMaxDecisions), like ",
+          last.entity_ref, ": does the rule \"", base::EscapeForDisplay(last.rule, 80),
+          "\" make an entity of what every charge has of its own?"));
+    }
+    const auto number = static_cast<uint32_t>(distinct_.size());
+    known = numbers_.emplace(distinct_.emplace_back(std::move(text)), number).first;
+  }
+  of_subject_.push_back(known->second);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Decisions> DecidedSubjects::Of(uint32_t subject,
+                                              const std::set<uint32_t>& items) const {
+  const absl::string_view text = distinct_[of_subject_[subject]];
+  if (text[0] != kAlike) return Decisions::Parse(text);
+  PURSER_ASSIGN_OR_RETURN(const Decisions alike, Decisions::Parse(text.substr(1)));
+  Decisions decisions;
+  for (const uint32_t item : items) decisions.by_item_[item] = alike.all_;
+  return decisions;
 }
 
 const Decision& Decisions::Of(uint32_t item) const {

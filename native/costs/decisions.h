@@ -3,6 +3,7 @@
 #define PURSER_COSTS_DECISIONS_H_
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <set>
 #include <string>
@@ -36,22 +37,27 @@ class Decisions {
   const Decision& Of(uint32_t item) const;
 
  private:
+  friend class DecidedSubjects;
   Decision all_;
   std::map<uint32_t, Decision> by_item_;  // empty: all items have `all_`
 };
+
+// Different ones of one delivery, of 130 bytes each.
+inline constexpr size_t kMaxDecisions = 2'000'000;
 
 // What was decided of each subject of a delivery, by its number. Most subjects have what others
 // have as well, which stands once.
 class DecidedSubjects {
  public:
-  // Of the next subject.
-  void Add(Decisions decisions);
-  const Decisions& Of(uint32_t subject) const { return distinct_[of_subject_[subject]]; }
+  // Of the next subject. RESOURCE_EXHAUSTED beyond kMaxDecisions.
+  absl::Status Add(const Decisions& decisions);
+  // `items` are those that the subject has charges of.
+  absl::StatusOr<Decisions> Of(uint32_t subject, const std::set<uint32_t>& items) const;
   size_t size() const { return of_subject_.size(); }
 
  private:
-  absl::flat_hash_map<std::string, uint32_t> numbers_;  // by Decisions::ToText
-  std::vector<Decisions> distinct_;
+  std::deque<std::string> distinct_;
+  absl::flat_hash_map<absl::string_view, uint32_t> numbers_;  // of views into `distinct_`
   std::vector<uint32_t> of_subject_;
 };
 

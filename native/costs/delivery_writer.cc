@@ -39,14 +39,17 @@ absl::Status DeliveryWriter::Add(uint32_t number, const DeliveredSubject& subjec
   Pending& pending = pending_.emplace_back();
   pending.key = SubjectKey(subject);
   pending.subject = {subject.resource_id, subject.sub_account, subject.tags, subject.columns, {}};
-  pending.decisions = decisions_.Of(number).Renumbered(item_numbers_);
   std::vector<Fact> facts;
+  std::set<uint32_t> delivered_items;
   for (const DeliveredMonth& month : subject.months) {
     facts = month.facts;
     // Neighbours are mostly of one item and one bill.
     uint32_t item = kMaxItems, invoice = UINT32_MAX, bill = 0;
     for (Fact& fact : facts) {
-      if (fact.item != item) pending.items.insert(item_numbers_[item = fact.item]);
+      if (fact.item != item) {
+        delivered_items.insert(item = fact.item);
+        pending.items.insert(item_numbers_[item]);
+      }
       if (fact.bill != invoice) {
         bill = numbers_.bills.NumberOf({source_, month.billing_period, subject.sub_account,
                                         sums_.invoices()[invoice = fact.bill]});
@@ -57,6 +60,8 @@ absl::Status DeliveryWriter::Add(uint32_t number, const DeliveredSubject& subjec
     PURSER_RETURN_IF_ERROR(Normalise(facts));
     pending.facts.emplace_back(Part(month.billing_period, month.month), EncodeFacts(facts));
   }
+  PURSER_ASSIGN_OR_RETURN(const Decisions decisions, decisions_.Of(number, delivered_items));
+  pending.decisions = decisions.Renumbered(item_numbers_);
   return pending_.size() < kWrittenTogether ? absl::OkStatus() : WritePending();
 }
 

@@ -5,11 +5,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "costs/currencies.h"
+#include "costs/decisions.h"
 #include "costs/entity_graph.h"
 #include "costs/facts.h"
 #include "costs/metrics.h"
 #include "costs/month_allocator.h"
 #include "costs/split.h"
+#include "costs/testing/no_resources.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -271,6 +273,52 @@ TEST(MonthAllocatorTest, RandomHistoriesAddUpExactly) {
     ASSERT_EQ(owners, all) << round;
     ASSERT_EQ(systems, all) << round;
   }
+}
+
+TEST(MonthAllocatorTest, ARuleThatMakesEntitiesOfEverythingIsTold) {
+  const auto allocation = Allocation::Default();
+  const auto graph = EntityGraph::Empty();
+  const MetricSums metrics;
+  Numbers numbers;
+  MonthAllocator allocator(*allocation, *graph, metrics, numbers);
+  for (size_t i = 0; i <= kMaxMonthEntities; ++i) {
+    allocator.PlaceOf(absl::StrCat("component:default/request-", i));
+  }
+  const absl::Status status = allocator.Split();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(status.message(), HasSubstr("like component:default/request-1000000: does a rule"));
+}
+
+TEST(DecisionsTest, OfSubjectsWithManyItemsStandOnce) {
+  const auto allocation = Allocation::Parse(R"(
+apiVersion: purser.dev/v1
+kind: CostAllocation
+spec:
+  rules:
+    - { name: db, match: { ServiceName: RDS }, entity: component:default/db }
+    - { name: all, column: SubAccountId, entity: "component:default/{value}" }
+)",
+                                            "rules.yaml");
+  ASSERT_TRUE(allocation.ok()) << allocation.status();
+  costs::testing::NoResources resources;
+  Numbering<ChargeItem> items;
+  for (const char* service : {"EC2", "S3", "RDS"}) {
+    items.NumberOf({service, "", "", "Usage", "usage", "USD", ""});
+  }
+  const Tags tags;
+  DecidedSubjects decided;
+  const std::set<uint32_t> item_sets[] = {{0}, {0, 1}, {0, 1, 2}, {2}};
+  for (const std::set<uint32_t>& of : item_sets) {
+    ASSERT_TRUE(
+        decided.Add(*Decisions::Make(**allocation, resources, {"", "a", &tags}, of, items)).ok());
+  }
+  for (uint32_t subject = 0; subject < 4; ++subject) {
+    const auto made =
+        Decisions::Make(**allocation, resources, {"", "a", &tags}, item_sets[subject], items);
+    EXPECT_EQ(decided.Of(subject, item_sets[subject])->ToText(), made->ToText()) << subject;
+  }
+  EXPECT_EQ(decided.Of(2, item_sets[2])->Of(2).entity_ref, "component:default/db");
+  EXPECT_EQ(decided.Of(2, item_sets[2])->Of(1).entity_ref, "component:default/a");
 }
 
 TEST(MonthAllocatorTest, SplitsGiveWhatTheySay) {

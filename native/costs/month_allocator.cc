@@ -31,13 +31,18 @@ base::Decimal Plus(base::Decimal a, base::Decimal b) {
 }  // namespace
 
 uint32_t MonthAllocator::PlaceOf(const std::string& entity_ref) {
-  const auto [at, added] = places_.try_emplace(entity_ref, static_cast<uint32_t>(refs_.size()));
-  if (added) {
-    refs_.push_back(entity_ref);
-    facts_.emplace_back();
-    add_up_at_.push_back(kFirstAddedUp);
+  const auto known = places_.find(entity_ref);
+  if (known != places_.end()) return known->second;
+  if (refs_.size() == kMaxMonthEntities) {
+    // Told by Split; until then the memory stays what it is.
+    if (first_too_many_.empty()) first_too_many_ = entity_ref;
+    return 0;
   }
-  return at->second;
+  const auto place = static_cast<uint32_t>(refs_.size());
+  places_.emplace(refs_.emplace_back(entity_ref), place);
+  facts_.emplace_back();
+  add_up_at_.push_back(kFirstAddedUp);
+  return place;
 }
 
 void MonthAllocator::AddUp(uint32_t place) {
@@ -52,11 +57,21 @@ void MonthAllocator::AddUp(uint32_t place) {
 }
 
 absl::Status MonthAllocator::Split() {
+  const auto check_room = [&] {
+    return first_too_many_.empty()
+               ? absl::OkStatus()
+               : absl::ResourceExhaustedError(absl::StrCat(
+                     "more than ", kMaxMonthEntities,
+                     " entities have cost in one month (kMaxMonthEntities), like ", first_too_many_,
+                     ": does a rule make an entity of what every charge has of its own?"));
+  };
+  PURSER_RETURN_IF_ERROR(check_room());
   // Pools are split by direct cost only, so that their order makes no difference.
   const size_t direct = refs_.size();
   for (const Pool& pool : allocation_.pools()) {
     PURSER_RETURN_IF_ERROR(SplitPool(pool, direct));
   }
+  PURSER_RETURN_IF_ERROR(check_room());
   BillSums given;
   PURSER_RETURN_IF_ERROR(Normalise(given));
   if (!added_.fits() || !given.fits()) {

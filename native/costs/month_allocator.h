@@ -2,6 +2,7 @@
 #ifndef PURSER_COSTS_MONTH_ALLOCATOR_H_
 #define PURSER_COSTS_MONTH_ALLOCATOR_H_
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <string>
@@ -18,6 +19,9 @@ namespace purser::costs {
 
 // Metric → entity → the month's sum.
 using MetricSums = std::map<std::string, std::map<std::string, base::Decimal>>;
+
+// Entities with cost in one month, of some 700 bytes each: as many as a catalog may have.
+inline constexpr size_t kMaxMonthEntities = kMaxGraphEntities;
 
 // Use once: Add everything, then Split, then RollUp. Holds the month in the form in which it is
 // stored, and of what it rolls up to one node at a time. One thread; the arguments must outlive it.
@@ -36,7 +40,7 @@ class MonthAllocator {
   }
 
   // Splits the pools, and numbers in `numbers` whatever RollUp tells. INTERNAL when the sum of what
-  // entities got is not what was added.
+  // entities got is not what was added; RESOURCE_EXHAUSTED beyond kMaxMonthEntities.
   absl::Status Split();
   // `on_node` gets each node once, its facts in order.
   using OnNode = std::function<absl::Status(uint32_t node, const std::vector<Fact>& facts)>;
@@ -87,8 +91,9 @@ class MonthAllocator {
   const EntityGraph& graph_;
   const MetricSums& metrics_;
   Numbers& numbers_;
-  absl::flat_hash_map<std::string, uint32_t> places_;
-  std::vector<std::string> refs_;
+  std::deque<std::string> refs_;                             // by place
+  absl::flat_hash_map<absl::string_view, uint32_t> places_;  // of views into `refs_`
+  std::string first_too_many_;
   std::vector<FactList> facts_;    // by place
   std::vector<size_t> add_up_at_;  // by place: when it has this many bytes
   BillSums added_;

@@ -1,6 +1,8 @@
 #include "costs/rank.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cstring>
 #include <utility>
 
@@ -175,31 +177,54 @@ class RankReader {
 
 }  // namespace
 
+const __int128* RankWriter::Entry::OfDay(size_t day) const {
+  static constexpr __int128 kNothing[kMeasures] = {};
+  const uint32_t until = days & static_cast<uint32_t>((uint64_t{2} << day) - 1);
+  if (until == 0) return kNothing;
+  return sums.data() + (static_cast<size_t>(std::popcount(until)) - 1) * kMeasures;
+}
+
 absl::Status RankWriter::Add(uint32_t node, const std::vector<Fact>& facts,
                              const Numbers& numbers) {
-  std::map<absl::string_view, std::vector<__int128>> by_currency;
-  std::vector<__int128>* days = nullptr;
+  struct Month {
+    uint32_t days = 0;
+    std::array<__int128, kDays * kMeasures> sums = {};
+  };
+  std::map<absl::string_view, Month> by_currency;
+  Month* of_currency = nullptr;
   uint32_t item = 0;
   for (const Fact& fact : facts) {
-    if (days == nullptr || fact.item != item) {
-      days = &by_currency[numbers.items[item = fact.item].currency];
-      days->resize(kDays * kMeasures);
+    if (of_currency == nullptr || fact.item != item) {
+      of_currency = &by_currency[numbers.items[item = fact.item].currency];
     }
-    __int128* const sums = days->data() + (static_cast<size_t>(fact.day) - 1) * kMeasures;
+    const size_t day = static_cast<size_t>(fact.day) - 1;
+    of_currency->days |= 1u << day;
+    __int128* const sums = of_currency->sums.data() + day * kMeasures;
     if (__builtin_add_overflow(sums[0], fact.sums.billed.units(), &sums[0]) ||
         __builtin_add_overflow(sums[1], fact.sums.effective.units(), &sums[1])) {
       return DoesNotFit();
     }
   }
-  for (auto& [currency, sums] : by_currency) {
-    for (size_t at = kMeasures; at < sums.size(); ++at) {
-      if (__builtin_add_overflow(sums[at], sums[at - kMeasures], &sums[at])) return DoesNotFit();
+  for (const auto& [currency, month] : by_currency) {
+    // Most entities are charged on all days or on very few.
+    std::vector<__int128> sums;
+    sums.reserve(static_cast<size_t>(std::popcount(month.days)) * kMeasures);
+    for (size_t day = 0; day < kDays; ++day) {
+      if ((month.days >> day & 1) == 0) continue;
+      for (size_t i = 0; i < kMeasures; ++i) {
+        __int128 sum = month.sums[day * kMeasures + i];
+        if (sums.size() >= kMeasures &&
+            __builtin_add_overflow(sum, sums[sums.size() - kMeasures], &sum)) {
+          return DoesNotFit();
+        }
+        sums.push_back(sum);
+      }
     }
     auto entries = by_currency_.find(currency);
     if (entries == by_currency_.end()) {
       entries = by_currency_.emplace(std::string(currency), std::vector<Entry>()).first;
     }
-    entries->second.push_back({node, std::move(sums)});
+    entries->second.push_back({node, month.days, std::move(sums)});
   }
   return absl::OkStatus();
 }
@@ -241,15 +266,13 @@ absl::Status RankWriter::Store(store::Connection& connection) {
     sums.bytes.push_back(static_cast<char>(form.width));
     bool changed = day == 0;
     for (const Entry* entry : entries) {
-      const __int128* const of_day = entry->sums.data() + day * kMeasures;
+      const __int128* const of_day = entry->OfDay(day);
+      const __int128* const before = day == 0 ? of_day : entry->OfDay(day - 1);
       for (size_t i = 0; i < kMeasures; ++i) {
         // Little-endian, as every platform we build for: a narrow form is the wide one's beginning.
         const __int128 value = of_day[i] / form.factor;
         sums.bytes.append(reinterpret_cast<const char*>(&value), form.width);
-        changed =
-            changed ||
-            of_day[i] !=
-                of_day[static_cast<std::ptrdiff_t>(i) - static_cast<std::ptrdiff_t>(kMeasures)];
+        changed = changed || of_day[i] != before[i];
       }
     }
     if (!changed) continue;

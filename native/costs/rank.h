@@ -31,7 +31,11 @@ class RankWriter {
  private:
   struct Entry {
     uint32_t node;
-    std::vector<__int128> sums;  // by day: billed, effective; from the month's first day on
+    uint32_t days;  // bit 0 is the first day of the month: those with charges
+    // By these days: billed, effective; from the month's first day on.
+    std::vector<__int128> sums;
+    // The sums of a day, or those of the last one before with charges.
+    const __int128* OfDay(size_t day) const;
   };
   const NodeKind kind_;
   const int64_t month_;

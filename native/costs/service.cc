@@ -172,8 +172,7 @@ absl::StatusOr<DecidedSubjects> StoredCostService::Decide(const DeliveredSums& s
             if (allocated) PURSER_RETURN_IF_ERROR(total->allocated.Add(fact.sums));
           }
         }
-        decisions.Add(std::move(decided));
-        return absl::OkStatus();
+        return decisions.Add(decided);
       }));
   for (const auto& [key, total] : totals) {
     report.totals.push_back({key.first, key.second, total.all.billed, total.all.effective,

@@ -63,9 +63,9 @@ class ClickHouseEngine final : public Engine {
                              const std::vector<ChargeSegment>& segments);
   absl::Status Commit(store::Connection& connection, const ReadDelivery& read,
                       const std::vector<ChargeSegment>& segments, int64_t first_month) const;
-  // Which subjects of the month belong elsewhere than they did.
-  absl::StatusOr<std::set<std::string>> ChangedSubjects(const ClickHouseState& state,
-                                                        int64_t month) const;
+  // Which subjects of the month, of those in the range, belong elsewhere than they did.
+  absl::StatusOr<std::set<std::string>> ChangedSubjects(const ClickHouseState& state, int64_t month,
+                                                        const SubjectRange& range) const;
 
   const Options& options_;
   const ClickHouseClient client_;
@@ -204,22 +204,22 @@ absl::Status ClickHouseEngine::Commit(store::Connection& connection, const ReadD
 }
 
 absl::StatusOr<std::set<std::string>> ClickHouseEngine::ChangedSubjects(
-    const ClickHouseState& state, int64_t month) const {
+    const ClickHouseState& state, int64_t month, const SubjectRange& range) const {
   using Decided = std::map<std::string, std::set<std::pair<std::string, std::string>>>;
   Decided before, now;
   const auto segment = state.months.find(month);
   if (segment != state.months.end()) {
-    PURSER_RETURN_IF_ERROR(
-        client_.Select(absl::StrCat("SELECT DISTINCT subject, entity, rule FROM ",
-                                    client_.Everywhere(kDecisionsTable),
-                                    " WHERE segment = ", ClickHouseText(segment->second)),
-                       [&](const std::vector<std::string>& row) {
-                         before[row[0]].emplace(row[1], row[2]);
-                         return absl::OkStatus();
-                       }));
+    PURSER_RETURN_IF_ERROR(client_.Select(
+        absl::StrCat("SELECT DISTINCT subject, entity, rule FROM ",
+                     client_.Everywhere(kDecisionsTable),
+                     " WHERE segment = ", ClickHouseText(segment->second), range.condition),
+        [&](const std::vector<std::string>& row) {
+          before[row[0]].emplace(row[1], row[2]);
+          return absl::OkStatus();
+        }));
   }
   PURSER_RETURN_IF_ERROR(
-      DecideAnew(client_, options_, state, month, [&](const ChargeSubject& subject) {
+      DecideAnew(client_, options_, state, month, range, [&](const ChargeSubject& subject) {
         now[subject.key].emplace(subject.decision.entity_ref, subject.decision.rule);
         return absl::OkStatus();
       }));
@@ -232,14 +232,22 @@ absl::StatusOr<std::set<std::string>> ClickHouseEngine::ChangedSubjects(
 }
 
 absl::StatusOr<int64_t> ClickHouseEngine::Reallocate(const EntityGraph& graph) {
-  std::set<std::string> changed;
+  int64_t changed = 0;
   PURSER_RETURN_IF_ERROR(Repeat(graph, [&](const ClickHouseState& state) -> absl::Status {
-    changed.clear();
-    std::set<int64_t> months = state.stale;
-    for (const auto& [month, segment] : state.months) {
-      PURSER_ASSIGN_OR_RETURN(const std::set<std::string> of_month, ChangedSubjects(state, month));
-      if (!of_month.empty()) months.insert(month);
-      changed.insert(of_month.begin(), of_month.end());
+    changed = 0;
+    std::set<int64_t> months = state.stale, stored;
+    for (const auto& [month, segment] : state.months) stored.insert(month);
+    PURSER_ASSIGN_OR_RETURN(const std::vector<SubjectRange> ranges,
+                            SubjectRanges(client_, state, stored));
+    for (const SubjectRange& range : ranges) {
+      std::set<std::string> of_range;
+      for (const int64_t month : stored) {
+        PURSER_ASSIGN_OR_RETURN(const std::set<std::string> of_month,
+                                ChangedSubjects(state, month, range));
+        if (!of_month.empty()) months.insert(month);
+        of_range.insert(of_month.begin(), of_month.end());
+      }
+      changed += static_cast<int64_t>(of_range.size());
     }
     const std::string& rules = options_.allocation->fingerprint();
     if (months.empty()) {
@@ -254,7 +262,7 @@ absl::StatusOr<int64_t> ClickHouseEngine::Reallocate(const EntityGraph& graph) {
       return SetState(connection, "allocation", rules);
     });
   }));
-  return static_cast<int64_t>(changed.size());
+  return changed;
 }
 
 absl::Status ClickHouseEngine::AllocateMonths(const EntityGraph& graph) {

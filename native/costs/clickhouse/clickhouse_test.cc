@@ -185,6 +185,35 @@ TEST_P(ClickHouseTest, ProcessesThatWriteAtTheSameTimeAgree) {
   EXPECT_EQ(rows->size(), 2u);
 }
 
+// More than are read together.
+TEST_P(ClickHouseTest, AMonthOfManySubjectsIsAllocatedInRanges) {
+  constexpr int kSubjects = 120'000;
+  std::vector<testing::Charge> charges;
+  for (int i = 0; i < kSubjects; ++i) {
+    charges.push_back({.billed = "0.5",
+                       .resource = absl::StrCat("urn:", i),
+                       .account = i % 4 == 0 ? "43" : "42",
+                       .team = i % 2 == 0 ? "web" : "data"});
+  }
+  Deliver(charges);
+  EXPECT_THAT(Query({Dimension::kEntity}), ElementsAre("group:default/data USD 30000 30000 60000",
+                                                       "group:default/web USD 30000 30000 60000"));
+  EXPECT_EQ(*service_->Reallocate(), 0);
+  options_.allocation = *Allocation::Parse(
+      "apiVersion: purser.dev/v1\nkind: CostAllocation\nspec: {rules: ["
+      "{name: account, subAccount: ['43'], entity: 'group:default/data'},"
+      "{name: teams, tag: team, entity: 'group:default/{value}'}]}",
+      "rules.yaml");
+  const auto other = CostService::Open(options_);
+  ASSERT_TRUE(other.ok()) << other.status();
+  EXPECT_THAT(Query({Dimension::kEntity}), ElementsAre("group:default/data USD 45000 45000 90000",
+                                                       "group:default/web USD 15000 15000 30000"));
+  const auto parts = (*other)->ExplainEntity("group:default/data", 202611);
+  ASSERT_TRUE(parts.ok()) << parts.status();
+  ASSERT_EQ(parts->size(), 2u);
+  EXPECT_EQ((*parts)[0].subjects + (*parts)[1].subjects, 90'000);
+}
+
 TEST_P(ClickHouseTest, AnyTextIsKeptAndFound) {
   const std::string odd = "O'Reilly \\ \t tab";
   const std::string bill = absl::StrCat(

@@ -1,5 +1,6 @@
 #include "costs/clickhouse/segment_writer.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <tuple>
@@ -7,6 +8,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "base/id.h"
 #include "base/rng.h"
 #include "base/status.h"
@@ -20,6 +22,11 @@ namespace purser::costs {
 namespace {
 
 constexpr size_t kPieceBytes = 8 << 20;
+// Charges read together: what is known of their subjects is held, some 700 bytes of each.
+constexpr int64_t kChargesTogether = 100'000;
+// Of a subject's key, as many hexadecimal digits as ranges are told apart by.
+constexpr int kRangeDigits = 4;
+constexpr int64_t kRanges = 1 << (4 * kRangeDigits);
 
 // What a segment must hold when it arrived as a whole.
 struct Control {
@@ -95,9 +102,10 @@ class Decider {
 };
 
 std::string WhereCharges(const ClickHouseClient& client, const ClickHouseState& state,
-                         int64_t month) {
+                         int64_t month, const SubjectRange& range) {
   return absl::StrCat(" FROM ", client.Everywhere(kChargesTable), " WHERE segment IN ",
-                      ClickHouseTexts(state.ChargeIds(month)), " AND toYYYYMM(day) = ", month);
+                      ClickHouseTexts(state.ChargeIds(month)), " AND toYYYYMM(day) = ", month,
+                      range.condition);
 }
 
 // What a rule gave to an entity of a subject's charges in one currency.
@@ -116,19 +124,26 @@ class MonthWriter {
       : client_(client),
         month_(month),
         segment_(NewSegment(options)),
-        decider_(options),
+        options_(options),
+        decisions_(client, kDecisionsTable),
         allocator_(*options.allocation, graph, metrics, numbers_) {}
 
   const std::string& segment() const { return segment_; }
 
-  absl::Status Read(const ClickHouseState& state) {
-    return client_.Select(absl::StrCat("SELECT ", kChargeSubjectColumns, ", ", kItemColumns,
-                                       ", source, billing_period, invoice, day, ", kMeasureColumns,
-                                       WhereCharges(client_, state, month_)),
-                          [&](const std::vector<std::string>& row) { return Add(row); });
+  // A range of subjects after the other.
+  absl::Status Read(const ClickHouseState& state, const SubjectRange& range) {
+    Decider decider(options_);
+    Decided decided;
+    PURSER_RETURN_IF_ERROR(client_.Select(
+        absl::StrCat("SELECT ", kChargeSubjectColumns, ", ", kItemColumns,
+                     ", source, billing_period, invoice, day, ", kMeasureColumns,
+                     WhereCharges(client_, state, month_, range)),
+        [&](const std::vector<std::string>& row) { return Add(row, decider, decided); }));
+    return WriteDecisions(decided);
   }
 
   absl::Status Write() {
+    PURSER_RETURN_IF_ERROR(CheckDecisions());
     PURSER_RETURN_IF_ERROR(allocator_.Split());
     ShardedRows rollups(client_, kRollupsTable);
     Control sent;
@@ -146,15 +161,15 @@ class MonthWriter {
     PURSER_RETURN_IF_ERROR(rollups.Finish());
     PURSER_RETURN_IF_ERROR(
         CheckArrived(client_, kRollupsTable, segment_, "toInt64(sum(parts))", sent));
-    PURSER_RETURN_IF_ERROR(
-        CheckArrived(client_, kDailyTable, segment_, "toInt64(sum(parts))", sent));
-    return WriteDecisions();
+    return CheckArrived(client_, kDailyTable, segment_, "toInt64(sum(parts))", sent);
   }
 
  private:
-  absl::Status Add(const std::vector<std::string>& row) {
+  using Decided = std::map<DecidedKey, Measures>;
+
+  absl::Status Add(const std::vector<std::string>& row, Decider& decider, Decided& decided) {
     constexpr size_t kBill = kSubjectFields + kItemFields;
-    PURSER_ASSIGN_OR_RETURN(const Decision* const decision, decider_.Of(row));
+    PURSER_ASSIGN_OR_RETURN(const Decision* const decision, decider.Of(row));
     PURSER_ASSIGN_OR_RETURN(const absl::CivilDay period, ParseDay(row[kBill + 1]));
     PURSER_ASSIGN_OR_RETURN(const absl::CivilDay day, ParseDay(row[kBill + 3]));
     Fact fact;
@@ -164,7 +179,7 @@ class MonthWriter {
     PURSER_RETURN_IF_ERROR(ReadMeasures(row, kBill + 4, fact.sums));
     allocator_.Add(allocator_.PlaceOf(decision->entity_ref), fact);
     Measures& sums =
-        decided_[{decision->entity_ref, decision->rule, row[0], row[1], row[kBill - 1]}];
+        decided[{decision->entity_ref, decision->rule, row[0], row[1], row[kBill - 1]}];
     return sums.Add(fact.sums);
   }
 
@@ -179,16 +194,20 @@ class MonthWriter {
     row.Add(int64_t{1}).EndRow();
   }
 
-  absl::Status WriteDecisions() {
-    ShardedRows rows(client_, kDecisionsTable);
-    for (const auto& [key, sums] : decided_) {
-      TabSeparatedRows& row = rows.RowsOf(key.subject);
+  absl::Status WriteDecisions(const Decided& decided) {
+    for (const auto& [key, sums] : decided) {
+      TabSeparatedRows& row = decisions_.RowsOf(key.subject);
       row.Add(segment_).Add(month_).Add(key.entity).Add(key.rule).Add(key.subject);
       row.Add(key.resource).Add(key.currency).Add(sums.billed).Add(sums.effective).Add(int64_t{1});
       row.EndRow();
-      PURSER_RETURN_IF_ERROR(rows.Sent());
+      PURSER_RETURN_IF_ERROR(decisions_.Sent());
     }
-    PURSER_RETURN_IF_ERROR(rows.Finish());
+    decisions_sent_ += static_cast<int64_t>(decided.size());
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckDecisions() {
+    PURSER_RETURN_IF_ERROR(decisions_.Finish());
     int64_t arrived = 0;
     PURSER_RETURN_IF_ERROR(client_.Select(
         absl::StrCat("SELECT toInt64(sum(parts)) FROM ", client_.Everywhere(kDecisionsTable),
@@ -198,18 +217,19 @@ class MonthWriter {
                      ? absl::OkStatus()
                      : absl::DataLossError("ClickHouse gives no count");
         }));
-    if (arrived == static_cast<int64_t>(decided_.size())) return absl::OkStatus();
+    if (arrived == decisions_sent_) return absl::OkStatus();
     return absl::UnavailableError(absl::StrCat(
-        "of ", decided_.size(), " decisions ClickHouse holds ", arrived, "; nothing was stored"));
+        "of ", decisions_sent_, " decisions ClickHouse holds ", arrived, "; nothing was stored"));
   }
 
   const ClickHouseClient& client_;
   const int64_t month_;
   const std::string segment_;
-  Decider decider_;
+  const Options& options_;
+  ShardedRows decisions_;
+  int64_t decisions_sent_ = 0;
   Numbers numbers_;
   MonthAllocator allocator_;
-  std::map<DecidedKey, Measures> decided_;
 };
 
 // Writes the delivery's charges of one billing period as the segment, whose months it fills.
@@ -296,9 +316,15 @@ absl::StatusOr<std::string> WriteMonth(const ClickHouseClient& client, const Opt
     PURSER_ASSIGN_OR_RETURN(metrics, LoadMetrics(connection, month));
     return absl::OkStatus();
   }));
+  PURSER_ASSIGN_OR_RETURN(const std::vector<SubjectRange> ranges,
+                          SubjectRanges(client, state, {month}));
   MonthWriter writer(client, options, graph, metrics, month);
-  PURSER_RETURN_IF_ERROR(writer.Read(state));
-  const absl::Status written = writer.Write();
+  absl::Status written;
+  for (const SubjectRange& range : ranges) {
+    written = writer.Read(state, range);
+    if (!written.ok()) break;
+  }
+  if (written.ok()) written = writer.Write();
   if (!written.ok()) {
     RemoveSegments(client, {writer.segment()}).IgnoreError();
     return written;
@@ -306,12 +332,43 @@ absl::StatusOr<std::string> WriteMonth(const ClickHouseClient& client, const Opt
   return writer.segment();
 }
 
+absl::StatusOr<std::vector<SubjectRange>> SubjectRanges(const ClickHouseClient& client,
+                                                        const ClickHouseState& state,
+                                                        const std::set<int64_t>& months) {
+  int64_t charges = 0;
+  for (const int64_t month : months) {
+    PURSER_RETURN_IF_ERROR(client.Select(
+        absl::StrCat("SELECT toInt64(count())", WhereCharges(client, state, month, {})),
+        [&](const std::vector<std::string>& row) -> absl::Status {
+          int64_t of_month = 0;
+          if (!absl::SimpleAtoi(row[0], &of_month)) {
+            return absl::DataLossError("ClickHouse gives no count");
+          }
+          charges = std::max(charges, of_month);
+          return absl::OkStatus();
+        }));
+  }
+  const int64_t count = std::clamp<int64_t>(charges / kChargesTogether + 1, 1, kRanges);
+  std::vector<SubjectRange> ranges;
+  const auto bound = [&](int64_t i) {
+    return absl::StrFormat("%0*x", kRangeDigits, i * kRanges / count);
+  };
+  for (int64_t i = 0; i < count; ++i) {
+    SubjectRange& range = ranges.emplace_back();
+    if (i > 0) absl::StrAppend(&range.condition, " AND subject >= ", ClickHouseText(bound(i)));
+    if (i + 1 < count) {
+      absl::StrAppend(&range.condition, " AND subject < ", ClickHouseText(bound(i + 1)));
+    }
+  }
+  return ranges;
+}
+
 absl::Status DecideAnew(const ClickHouseClient& client, const Options& options,
-                        const ClickHouseState& state, int64_t month,
+                        const ClickHouseState& state, int64_t month, const SubjectRange& range,
                         const std::function<absl::Status(const ChargeSubject&)>& on_subject) {
   Decider decider(options);
   return client.Select(absl::StrCat("SELECT DISTINCT ", kChargeSubjectColumns, ", ", kItemColumns,
-                                    WhereCharges(client, state, month)),
+                                    WhereCharges(client, state, month, range)),
                        [&](const std::vector<std::string>& row) -> absl::Status {
                          PURSER_ASSIGN_OR_RETURN(const Decision* const decision, decider.Of(row));
                          return on_subject({row[0], *decision});

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,16 @@ absl::StatusOr<std::string> WriteMonth(const ClickHouseClient& client, const Opt
                                        const EntityGraph& graph, const ClickHouseState& state,
                                        int64_t month);
 
+// Some of the subjects: work that holds what it knows of subjects does a range after the other.
+struct SubjectRange {
+  std::string condition;  // " AND …" of the column `subject`, "" of all
+};
+// Ranges that all subjects lie in, by the largest of the months: about as many charges in each as
+// are read together, whatever the subjects are.
+absl::StatusOr<std::vector<SubjectRange>> SubjectRanges(const ClickHouseClient& client,
+                                                        const ClickHouseState& state,
+                                                        const std::set<int64_t>& months);
+
 // What stored charges of a month are about, to decide of them again: one call per subject, and per
 // item of it when the rules look at items.
 struct ChargeSubject {
@@ -53,7 +64,7 @@ struct ChargeSubject {
   Decision decision;
 };
 absl::Status DecideAnew(const ClickHouseClient& client, const Options& options,
-                        const ClickHouseState& state, int64_t month,
+                        const ClickHouseState& state, int64_t month, const SubjectRange& range,
                         const std::function<absl::Status(const ChargeSubject&)>& on_subject);
 
 }  // namespace purser::costs
