@@ -12,6 +12,7 @@
 #include "costs/bill_scan.h"
 #include "costs/readers/bad_row.h"
 #include "costs/readers/column_map.h"
+#include "costs/readers/json_row.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -121,13 +122,43 @@ TEST_F(BadRowsTest, OfAllocations) {
   // Objects that are no rows are no empty bill.
   for (const char* const text :
        {"[{\"cost\": 1}, {\"cost\": 2}]", "{\"data\":\n {\"a\": {\"cpuCost\": 1}}}",
-        "{\n\"code\": 500, \"message\": \"no\"}"}) {
+        "{\n\"code\": 500, \"message\": \"no\"}", "[1, 2]", "{\"data\": [1]}",
+        "{\"data\": \"none\"}",
+        "{\"data\": {\"sets\": [{\"window\": {}, \"x\": {\"cpuCost\": 1}}]}}"}) {
     EXPECT_EQ(Scan(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
   }
   for (const char* const text : {"{\"data\": []}", "{\"data\": [{}]}", "{\"data\": null}"}) {
     const auto none = Scan(text);
     EXPECT_TRUE(none.ok()) << text << none.status();
   }
+}
+
+// Values of JSON take far more memory than text.
+TEST_F(BadRowsTest, MemoryOfJsonIsBounded) {
+  std::string many = "[0";
+  for (size_t i = 0; i < kMaxJsonNodes; ++i) many += ",0";
+  many += "]";
+  const absl::Status document = Scan(many).status();
+  EXPECT_EQ(document.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(document.message()), HasSubstr("kMaxJsonNodes"));
+  const std::string line = Line("1");
+  EXPECT_THAT(
+      Bad(absl::StrCat(line, line.substr(0, line.size() - 2), ",\"more\":", many, "}\n"), 1),
+      ElementsAre(HasSubstr("2 2 ")));
+  EXPECT_THAT(bad_[0].reason, HasSubstr("kMaxJsonNodes"));
+  // What is taken is not held.
+  std::string text = "{\"data\": [{\"x\": null";
+  constexpr int kAllocations = 30'000;
+  for (int i = 0; i < kAllocations; ++i) {
+    absl::StrAppend(
+        &text, ", \"", i, "\": {\"name\": \"", i, "\", \"cpuCost\": 0.25, \"window\": ",
+        "{\"start\": \"2026-11-02T00:00:00Z\"}, \"more\": [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ",
+        "0, 0, 0, 0, 0]}");
+  }
+  text.replace(text.find("\"x\": null, "), 11, "");
+  const auto scanned = Scan(absl::StrCat(text, "}]}"));
+  ASSERT_TRUE(scanned.ok()) << scanned.status();
+  EXPECT_EQ(scanned->rows_added, kAllocations);
 }
 
 // Its cost may be a sum, its currency the same for all.

@@ -120,7 +120,6 @@ class JsonBillFile final : public BillFile {
     }
     record = std::move(records_[given_++]);
     record.number = ++numbered_;
-    if (record.line == 0) record.raw = JsonOfRow(record.row);
     return true;
   }
   int ColumnOf(const std::string& name) const {
@@ -178,6 +177,10 @@ class JsonBillFile final : public BillFile {
       ++line_;
       if (line.empty()) continue;
       JsonRecord record{.raw = std::string(line), .line = line_, .offset = offset};
+      if (is_document_) {
+        record.line = 0;
+        record.offset = -1;
+      }
       const absl::StatusOr<JsonNode> node = ParseJsonNode(line);
       if (!node.ok()) {
         record.problem = std::string(node.status().message());
@@ -204,36 +207,43 @@ class JsonBillFile final : public BillFile {
             absl::StrCat(path_, ": a JSON document has more than ", kMaxJsonDocumentBytes,
                          " bytes (kMaxJsonDocumentBytes); write one object a line"));
       }
-      PURSER_RETURN_IF_ERROR(Fill(text_.size()));
+      PURSER_RETURN_IF_ERROR(
+          Fill(std::min(text_.size(), kMaxJsonDocumentBytes + 1 - text_.size())));
     }
     const auto wrong = [&](absl::string_view what) {
       return absl::InvalidArgumentError(absl::StrCat(path_, ": ", what));
     };
-    const absl::StatusOr<JsonNode> document = ParseJsonNode(text_);
-    if (!document.ok()) return wrong(document.status().message());
     AddColumns(kAllocationColumnsAtLeast);
-    const JsonNode* const data = document->Find("data");
-    const JsonNode& sets = data != nullptr ? *data : *document;
-    if (data == nullptr && sets.kind != JsonNode::kArray) {
+    // As lines, of which one at a time is looked at.
+    std::string lines;
+    lines.reserve(text_.size());
+    const absl::StatusOr<JsonNode> rest = ParseJsonNode(text_, [&](const JsonNode& node) {
+      // Sets of allocations are named by nothing but their names.
+      if (node.Find("window") == nullptr || node.Find("cpuCost") == nullptr) return false;
+      JsonRow row;
+      FlattenJson(node, "", row);
+      for (const auto& [name, value] : row) AddColumn(name);
+      absl::StrAppend(&lines, JsonOfRow(row), "\n");
+      return true;
+    });
+    if (!rest.ok()) return wrong(rest.status().message());
+    const JsonNode* const data = rest->Find("data");
+    const JsonNode& sets = data != nullptr ? *data : *rest;
+    const bool is_list = sets.kind == JsonNode::kArray || sets.kind == JsonNode::kNull;
+    if (!is_list && (data == nullptr || sets.kind != JsonNode::kObject)) {
       return wrong("neither one object a line nor the answer of an allocation API");
     }
     for (const auto& [name, set] : sets.members) {
-      if (Add(set)) continue;
-      for (const auto& [key, allocation] : set.members) {
-        if (Add(allocation)) continue;
-        return wrong(absl::StrCat("\"", base::EscapeForDisplay(key, 80),
-                                  "\" is no allocation: it has no window"));
-      }
+      const bool is_set = set.kind == JsonNode::kObject || set.kind == JsonNode::kNull;
+      if (is_set && set.members.empty()) continue;
+      return wrong(absl::StrCat(
+          "\"", base::EscapeForDisplay(set.members.empty() ? name : set.members[0].name, 80),
+          "\" is no allocation: it has no window, or no cpuCost"));
     }
-    text_.clear();
+    text_ = std::move(lines);
     at_ = 0;
+    is_document_ = true;
     return absl::OkStatus();
-  }
-  // Rows of an allocation have a window; sets of them are named by nothing but their names.
-  bool Add(const JsonNode& allocation) {
-    if (allocation.kind != JsonNode::kObject || allocation.Find("window") == nullptr) return false;
-    FlattenJson(allocation, "", records_.emplace_back().row);
-    return true;
   }
 
   const std::string path_;
@@ -244,6 +254,7 @@ class JsonBillFile final : public BillFile {
   std::string text_;
   size_t at_ = 0;
   bool ended_ = false;
+  bool is_document_ = false;
   int64_t line_ = 0;    // the last one read
   int64_t offset_ = 0;  // of the next one
   std::vector<JsonRecord> records_;

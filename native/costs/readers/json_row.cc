@@ -12,6 +12,7 @@ namespace {
 // Builds a JsonNode from nlohmann's events, which give numbers as they are written.
 class Builder final : public nlohmann::json_sax<nlohmann::json> {
  public:
+  explicit Builder(const std::function<bool(const JsonNode&)>& take) : take_(take) {}
   bool null() override { return Add({}); }
   bool boolean(bool value) override {
     return Add({JsonNode::kTruth, value ? "true" : "false", {}});
@@ -46,10 +47,14 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
 
  private:
   bool Add(JsonNode node) {
+    if (++nodes_ > kMaxJsonNodes) {
+      problem_ = absl::StrCat("more than ", kMaxJsonNodes, " values (kMaxJsonNodes)");
+      return false;
+    }
     if (open_.empty()) {
       root = std::move(node);
     } else {
-      open_.back()->members.push_back({std::move(name_), std::move(node)});
+      open_.back().node->members.push_back({std::move(name_), std::move(node)});
       name_.clear();
     }
     return true;
@@ -59,19 +64,31 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
       problem_ = absl::StrCat("nested deeper than ", kMaxJsonDepth, " (kMaxJsonDepth)");
       return false;
     }
+    const size_t before = nodes_;
     JsonNode node;
     node.kind = kind;
-    Add(std::move(node));
+    if (!Add(std::move(node))) return false;
     // Members move when their list grows, but those of open objects are the last ones.
-    open_.push_back(open_.empty() ? &root : &open_.back()->members.back().node);
+    open_.push_back({open_.empty() ? &root : &open_.back().node->members.back().node, before});
     return true;
   }
   bool Close() {
+    const Container closed = open_.back();
     open_.pop_back();
+    if (take_ && !open_.empty() && closed.node->kind == JsonNode::kObject && take_(*closed.node)) {
+      open_.back().node->members.pop_back();
+      nodes_ = closed.nodes_before;
+    }
     return true;
   }
 
-  std::vector<JsonNode*> open_;
+  struct Container {
+    JsonNode* node;
+    size_t nodes_before;
+  };
+  const std::function<bool(const JsonNode&)>& take_;
+  size_t nodes_ = 0;  // held
+  std::vector<Container> open_;
   std::string name_;
   std::string problem_ = "not JSON";
 };
@@ -120,8 +137,9 @@ const JsonNode* JsonNode::Find(absl::string_view name) const {
   return nullptr;
 }
 
-absl::StatusOr<JsonNode> ParseJsonNode(absl::string_view text) {
-  Builder builder;
+absl::StatusOr<JsonNode> ParseJsonNode(absl::string_view text,
+                                       const std::function<bool(const JsonNode&)>& take) {
+  Builder builder(take);
   if (!nlohmann::json::sax_parse(text.begin(), text.end(), &builder)) {
     return absl::InvalidArgumentError(builder.problem());
   }

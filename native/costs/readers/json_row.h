@@ -2,6 +2,8 @@
 #ifndef PURSER_COSTS_READERS_JSON_ROW_H_
 #define PURSER_COSTS_READERS_JSON_ROW_H_
 
+#include <cstddef>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +14,8 @@
 namespace purser::costs {
 
 inline constexpr int kMaxJsonDepth = 32;
+// Held at a time: two bytes of text may be a value of a hundred in memory.
+inline constexpr size_t kMaxJsonNodes = 500'000;
 
 struct JsonMember;
 
@@ -29,8 +33,10 @@ struct JsonMember {
   JsonNode node;
 };
 
-// INVALID_ARGUMENT says where the text is no JSON, or that it is nested too deep.
-absl::StatusOr<JsonNode> ParseJsonNode(absl::string_view text);
+// INVALID_ARGUMENT says where the text is no JSON, that it is nested too deep or has too many
+// values. Each object within is given to `take` when it ends; what that takes (true) is not held.
+absl::StatusOr<JsonNode> ParseJsonNode(absl::string_view text,
+                                       const std::function<bool(const JsonNode&)>& take = nullptr);
 
 using JsonRow = std::vector<std::pair<std::string, std::string>>;  // flattened name → value
 
