@@ -6,6 +6,7 @@
 // PURSER_COSTS_ROWS   rows (10,000,000; continuous integration takes 1,250,000)
 // PURSER_COSTS_FOLDER where the files go (the system's temporary folder); about 14 GB at full size
 // PURSER_COSTS_KEEP   a folder whose files are written once and used again
+// PURSER_SIMD         avx2 or baseline: purser uses no vector instructions above that level
 //
 // The peers are installed into tests/bench/peers when they are not there. The sums of all engines must
 // be equal to the last digit, or the bench fails. CPU seconds are of the whole process.
@@ -111,6 +112,7 @@ const exact = text => {
   return BigInt(whole + fraction.padEnd(18, '0'));
 };
 let expected;
+let simd; // purser's level of vector instructions; PURSER_SIMD lowers it
 
 /** All engines on one format. */
 function compare(title, kind, list, engines, goals) {
@@ -118,6 +120,7 @@ function compare(title, kind, list, engines, goals) {
   const text = kind.startsWith('csv');
   const limit = best(2, () => ours(list, '--read-only', ...(text ? [] : ['--columns', columns])));
   const mine = best(3, () => ours(list, '--by', by));
+  simd = mine.simd;
   const figures = [['purser', mine]];
   for (const name of engines) {
     const few = name === 'csv-parse' && list.length > 2;
@@ -188,7 +191,7 @@ for (const kind of kinds) {
 
 console.log(
   JSON.stringify({
-    name: `costs (${rows} rows, ${round(bytes / 1e9)} GB of CSV, ${expected.groups} groups, ${threads} threads)`,
+    name: `costs (${rows} rows, ${round(bytes / 1e9)} GB of CSV, ${expected.groups} groups, ${threads} threads, ${simd})`,
     rows: result,
   }),
 );
