@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "costs/readers/parquet/leaf_reader.h"
 #include "costs/readers/parquet/page_numbers.h"
+#include "costs/readers/tags.h"
 #include "json/writer.h"
 
 namespace purser::costs::parquet {
@@ -15,6 +16,10 @@ namespace {
 
 // Of the texts and pairs that a map keeps.
 constexpr size_t kMaxMapBytes = 16 << 20;
+// Few bytes of a file may be many entries with long texts: of what is made of the rows of a batch,
+// and the entries of a row whose text is not too long in any case ("":"",).
+constexpr size_t kMaxMadeBytes = 64 << 20;
+constexpr size_t kMaxRowNumbers = 2 * (kMaxTagsBytes / 6);
 
 // The pairs of texts that a row has, numbered as a whole: their JSON is made once.
 class Pairs {
@@ -31,8 +36,10 @@ class Pairs {
     }
     if (epoch_ != dictionary.epoch) codes_.clear();
     epoch_ = dictionary.epoch;
+    made_ = 0;
   }
-  // `pair` is the numbers of key and value, of the value kUnknown when there is none.
+  // `pair` is the numbers of key and value, of the value kUnknown when there is none. kNoText when
+  // the text would be longer than tags may be.
   uint32_t CodeOf(const std::vector<uint32_t>& pairs, SourceDictionary& dictionary) {
     const uint32_t tuple = tuples_.CodeOf(reinterpret_cast<const char*>(pairs.data()),
                                           pairs.size() * sizeof(uint32_t));
@@ -40,6 +47,7 @@ class Pairs {
     if (codes_[tuple] != kUnknown) return codes_[tuple];
     std::string text = "{";
     for (size_t i = 0; i < pairs.size(); i += 2) {
+      if (text.size() > kMaxTagsBytes) return codes_[tuple] = kNoText;
       if (i > 0) text += ',';
       json::AppendQuoted(keys.TextOf(pairs[i]), &text);
       text += ':';
@@ -50,14 +58,22 @@ class Pairs {
       }
     }
     text += "}";
+    made_ += text.size();
     codes_[tuple] = dictionary.texts.CodeOf(text);
     return codes_[tuple];
+  }
+
+  absl::Status CheckMade() const {
+    if (made_ <= kMaxMadeBytes) return absl::OkStatus();
+    return absl::ResourceExhaustedError(absl::StrCat("the maps of few rows have more than ",
+                                                     kMaxMadeBytes, " bytes (kMaxMadeBytes)"));
   }
 
   TextDictionary keys, values;
   uint64_t generation = 0;
 
  private:
+  size_t made_ = 0;  // since Prepare
   TextDictionary tuples_;
   std::vector<uint32_t> codes_;
   uint64_t epoch_ = 0;
@@ -256,6 +272,7 @@ class MapText final : public TextDecoder {
     codes.resize(rows);
     size_t done = 0;
     while (done < rows) {
+      PURSER_RETURN_IF_ERROR(pairs_.CheckMade());
       while (done + block_.rows() < rows && block_.rows() < RowBlock::kRows &&
              block_.Take(keys_, values_)) {
       }
@@ -295,7 +312,7 @@ class MapText final : public TextDecoder {
             keys_.HasValue() ? keys_.Code(pairs_.keys, pairs_.generation) : kNoText;
         const uint32_t value =
             values_.HasValue() ? values_.Code(pairs_.values, pairs_.generation) : kUnknown;
-        good = good && key != kNoText && value != kNoText;
+        good = good && key != kNoText && value != kNoText && row_.size() < kMaxRowNumbers;
         if (good) row_.insert(row_.end(), {key, value});
       }
       keys_.Advance();
@@ -319,7 +336,10 @@ class MapText final : public TextDecoder {
     codes[row] = code == kNoText ? dictionary.texts.CodeOf("") : code;
     if (code != kNoText) return;
     batch.problems.push_back(
-        {static_cast<uint32_t>(row), column_, "a key is missing, or a text is not UTF-8", ""});
+        {static_cast<uint32_t>(row), column_,
+         absl::StrCat("a key is missing, a text is not UTF-8, or there are more than ",
+                      kMaxTagsBytes, " bytes (kMaxTagsBytes)"),
+         ""});
   }
 
   Cursor keys_, values_;
@@ -369,6 +389,12 @@ class MembersText final : public TextDecoder {
         cursors_[i].Advance();
       }
       codes[row] = pairs_.CodeOf(row_, dictionary);
+      PURSER_RETURN_IF_ERROR(pairs_.CheckMade());
+      if (codes[row] != kNoText) continue;
+      codes[row] = dictionary.texts.CodeOf("");
+      batch.problems.push_back(
+          {static_cast<uint32_t>(row), source_.members[0].second,
+           absl::StrCat("the tags have more than ", kMaxTagsBytes, " bytes (kMaxTagsBytes)"), ""});
     }
     return absl::OkStatus();
   }
