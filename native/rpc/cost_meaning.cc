@@ -101,9 +101,16 @@ grpc::Status CostService::TopCosts(grpc::ServerContext* context,
     top.limit = request->limit() == 0 ? kDefaultTop : request->limit();
     top.currency = request->currency();
     PURSER_ASSIGN_OR_RETURN(const costs::TopResult result, service_.Top(top));
-    for (const costs::CostRow& row : result.rows) FillRow(row, *response->add_rows());
-    for (const costs::CostRow& row : result.rest) FillRow(row, *response->add_rest());
-    for (const costs::CostRow& row : result.total) FillRow(row, *response->add_total());
+    const auto fill = [&](const costs::CostRow& row, purser::v1::CostRow& out) {
+      FillRow(row, out);
+      // Rankings do not have them: what is not known is not 0.
+      out.clear_charges();
+      if (top.measure != costs::Measure::kList) out.clear_list_cost();
+      if (top.measure != costs::Measure::kContracted) out.clear_contracted_cost();
+    };
+    for (const costs::CostRow& row : result.rows) fill(row, *response->add_rows());
+    for (const costs::CostRow& row : result.rest) fill(row, *response->add_rest());
+    for (const costs::CostRow& row : result.total) fill(row, *response->add_total());
     return absl::OkStatus();
   });
 }

@@ -271,6 +271,11 @@ TEST_P(AnyStoreAppTest, SaysWhatCostsMean) {
   ASSERT_EQ(largest.rows_size(), 1);
   EXPECT_EQ(largest.rows(0).keys(0), "group:default/web");
   EXPECT_EQ(largest.rows(0).billed_cost(), "100");
+  EXPECT_EQ(largest.rows(0).list_cost(), "") << "not known, which is not 0";
+  top.set_measure("list");
+  call(&Stub::TopCosts, top, &largest);
+  EXPECT_EQ(largest.rows(0).list_cost(), "0") << "the bill has no such column";
+  top.set_measure("");
   top.set_currency("EUR");
   largest.Clear();
   grpc::ClientContext context;

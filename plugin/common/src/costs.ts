@@ -6,14 +6,18 @@ export const costMeasures = ['billed', 'effective', 'list', 'contracted'] as con
 /** One of {@link costMeasures}. */
 export type CostMeasure = (typeof costMeasures)[number];
 
+/** What a value of a dimension cost: billed and effective, and what it is ranked by. */
+export type RankedCost = Pick<CostRow, 'keys' | 'currency' | 'billedCost' | 'effectiveCost'> &
+  Partial<Pick<CostRow, 'listCost' | 'contractedCost'>>;
+
 /** The largest of a dimension. Amounts are exact decimal texts, here and below. */
 export interface TopCosts {
   /** By currency, then largest first. */
-  rows: CostRow[];
+  rows: RankedCost[];
   /** Per currency: what is not among the rows. */
-  rest: CostRow[];
-  /** Per currency: everything. */
-  total: CostRow[];
+  rest: RankedCost[];
+  /** Per currency: all values. Groups and domains overlap: theirs is more than everything. */
+  total: RankedCost[];
 }
 
 /** Billed cost of two ranges of days. */

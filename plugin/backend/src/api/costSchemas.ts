@@ -3,7 +3,6 @@
 const text = (description: string) => ({ type: 'string', description });
 const count = (description: string) => ({ type: 'integer', minimum: 0, description });
 const list = (items: object) => ({ type: 'array', items });
-const row = { $ref: '#/components/schemas/CostRow' };
 
 function object(properties: Record<string, object>, optional: Record<string, object> = {}) {
   return {
@@ -40,6 +39,15 @@ const delivery = texts(
     ),
     current: { type: 'boolean', description: 'Its data is what is stored now.' },
     comparable: { type: 'boolean', description: 'It can be compared with the one before.' },
+  },
+);
+
+const ranked = texts(
+  { currency: 'ISO 4217.', billedCost: 'Billed.', effectiveCost: 'Effective.' },
+  { keys: list({ type: 'string' }) },
+  {
+    listCost: text('When it is what they are ranked by.'),
+    contractedCost: text('When it is what they are ranked by.'),
   },
 );
 
@@ -83,7 +91,7 @@ export const costSchemas = {
       },
     ),
   ),
-  TopCosts: object({ rows: list(row), rest: list(row), total: list(row) }),
+  TopCosts: object({ rows: list(ranked), rest: list(ranked), total: list(ranked) }),
   ComparedCosts: items(
     texts({
       key: 'Value of the dimension.',

@@ -10,6 +10,7 @@ import type {
   PurserRequest,
   PurserResource,
   PurserStep,
+  RankedCost,
   RequestKind,
   RequestPlan,
   RequestState,
@@ -255,6 +256,18 @@ export function fromCostRow(row: costs.CostRow): CostRow {
     charges: Number(row.charges),
     listCost: row.listCost,
     contractedCost: row.contractedCost,
+  };
+}
+
+export function fromRankedCost(row: costs.CostRow): RankedCost {
+  const { keys, currency, billedCost, effectiveCost, listCost, contractedCost } = row;
+  return {
+    keys,
+    currency,
+    billedCost,
+    effectiveCost,
+    ...(listCost ? { listCost } : {}),
+    ...(contractedCost ? { contractedCost } : {}),
   };
 }
 

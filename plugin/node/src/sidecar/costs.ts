@@ -21,7 +21,7 @@ import { randomUUID } from 'node:crypto';
 import type { CostDelivery as Delivery, CostServiceClient } from '../generated/purser/v1/costs';
 import type { CallOptions } from '../types';
 import type { SidecarChannel } from './channel';
-import { fromCostRow, parseJsonObject } from './convert';
+import { fromRankedCost, parseJsonObject } from './convert';
 
 /** Entities in one message of a graph: far below what a message may hold. */
 const GRAPH_PART = 5_000;
@@ -187,9 +187,9 @@ export function createCostsClient(
         options(call),
       );
       return {
-        rows: rows.map(fromCostRow),
-        rest: rest.map(fromCostRow),
-        total: total.map(fromCostRow),
+        rows: rows.map(fromRankedCost),
+        rest: rest.map(fromRankedCost),
+        total: total.map(fromRankedCost),
       };
     },
     async compare(given, call) {
