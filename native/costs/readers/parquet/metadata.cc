@@ -159,6 +159,11 @@ absl::StatusOr<Metadata> ParseMetadata(absl::string_view footer, int64_t file_by
                                                    " rows, its row groups have ", metadata.rows,
                                                    ": it is damaged"));
   }
+  if (rows > kFreeRows && rows / kMaxRowsPerByte > file_bytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("it claims ", rows, " rows, more than ", kMaxRowsPerByte,
+                     " for each of its bytes (kMaxRowsPerByte), as no billing file does"));
+  }
   return metadata;
 }
 

@@ -19,6 +19,10 @@ inline constexpr size_t kMaxRowGroups = 1'000'000;
 inline constexpr size_t kMaxSchemaEntries = 4 * kMaxColumns;
 inline constexpr size_t kMaxPathBytes = 1 << 10;
 inline constexpr size_t kMaxColumnChunks = 2'000'000;
+// A page of 30 bytes may be four million rows. Looked at beyond kFreeRows, since few rows that are
+// all alike are harmless.
+inline constexpr int64_t kMaxRowsPerByte = 1'000;
+inline constexpr int64_t kFreeRows = 1 << 28;
 
 enum class PhysicalType {
   kBoolean = 0,

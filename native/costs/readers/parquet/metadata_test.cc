@@ -96,6 +96,11 @@ TEST(MetadataTest, ClaimsAreBounded) {
       Problem(Footer(
           4, Group("root", 1) + Group(std::string(2'000, 'n'), 2) + Column("a") + Column("b"), 0)),
       HasSubstr("kMaxPathBytes"));
+  const auto rows = [](int64_t count) {
+    return Footer(3, TwoColumns(), count, 1, RowGroupOf(2, Chunk(count) + Chunk(count), count));
+  };
+  EXPECT_EQ(Problem(rows(kFreeRows)), "fine");
+  EXPECT_THAT(Problem(rows(kFreeRows + 1)), HasSubstr("kMaxRowsPerByte"));
   // Each group on its own is as good as another.
   const size_t groups = kMaxColumnChunks / kMaxColumns + 1;
   std::string columns, chunks, list;
