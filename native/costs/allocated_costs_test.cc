@@ -81,6 +81,30 @@ TEST_F(AllocatedCostsTest, CostsRollUpAndAddUp) {
               ElementsAre(" USD 65.6", "system:default/store USD 40.4"));
 }
 
+TEST_F(AllocatedCostsTest, WhatLeavesTheCatalogWasSomebodysAllTheSame) {
+  Read(Shop());
+  PutGraph();
+  // The lake, its owner's group and something without cost are deleted, the cart changes hands.
+  const auto graph =
+      EntityGraph::Create({{.ref = "component:default/shop", .owner = "group:default/web"},
+                           {.ref = "component:default/cart", .owner = "group:default/data"},
+                           {.ref = "group:default/web", .parent = "group:default/all"}});
+  ASSERT_TRUE(graph.ok()) << graph.status();
+  ASSERT_TRUE(service_->PutGraph(*graph).ok());
+  EXPECT_THAT(Sums({Dimension::kOwner}),
+              ElementsAre(" USD 5", "group:default/data USD 70.7", "group:default/web USD 30.3"));
+  EXPECT_THAT(Sums({Dimension::kGroup}),
+              ElementsAre("group:default/all USD 101", "group:default/data USD 70.7",
+                          "group:default/web USD 30.3"));
+  EXPECT_EQ(service_->graph()->Find("component:default/pond"), nullptr);
+  // The same again, and a restart, change nothing.
+  const int64_t version = *service_->DataVersion();
+  ASSERT_TRUE(service_->PutGraph(*graph).ok());
+  Start();
+  EXPECT_EQ(*service_->DataVersion(), version);
+  EXPECT_EQ(service_->graph()->Of("component:default/lake").owner, "group:default/data");
+}
+
 TEST_F(AllocatedCostsTest, RankingsAgreeWithSums) {
   std::vector<Line> lines;
   for (int i = 0; i < 40; ++i) {

@@ -390,6 +390,8 @@ class CostService {
   // FAILED_PRECONDITION: what came between them is no longer kept.
   virtual absl::StatusOr<DeliveryDiff> Diff(const DiffRequest& request) = 0;
   // Replaces what costs roll up along, durably; what is stored is rolled up anew when it differs.
+  // Entities that have cost, groups, systems and domains that `graph` no longer has keep what they
+  // rolled up to: what is deleted from a catalog was somebody's all the same.
   virtual absl::Status PutGraph(std::shared_ptr<const EntityGraph> graph) = 0;
   virtual std::shared_ptr<const EntityGraph> graph() = 0;
   // Replaces all metrics (for splits and unit costs) that were put so, durably; allocates anew when

@@ -49,12 +49,36 @@ absl::StatusOr<std::vector<AllocatedPart>> StoredCostService::ExplainEntity(
       [&](const CostReader& reader) { return reader.ExplainEntity(name, month); });
 }
 
+absl::StatusOr<std::shared_ptr<const EntityGraph>> StoredCostService::WithGone(
+    const std::shared_ptr<const EntityGraph>& graph, const EntityGraph& known) {
+  std::vector<GraphEntity> gone;
+  for (const auto& [ref, entity] : known.entities()) {
+    if (graph->Find(ref) == nullptr) gone.push_back(entity);
+  }
+  if (gone.empty()) return graph;
+  PURSER_ASSIGN_OR_RETURN(const auto days, DataDays());
+  std::set<std::string> charged;
+  if (days.has_value()) {
+    PURSER_ASSIGN_OR_RETURN(
+        const std::vector<CostRow> rows,
+        Sums({.from = days->first, .to = days->second, .group_by = {Dimension::kEntity}}));
+    for (const CostRow& row : rows) charged.insert(row.keys[0]);
+  }
+  std::erase_if(gone, [&](const GraphEntity& entity) {
+    const absl::string_view kind = KindOfRef(entity.ref);
+    return kind != "group" && kind != "system" && kind != "domain" && !charged.contains(entity.ref);
+  });
+  const size_t room = kMaxGraphEntities - graph->entities().size();
+  if (gone.empty() || gone.size() > room) return graph;
+  for (const auto& [ref, entity] : graph->entities()) gone.push_back(entity);
+  return EntityGraph::Create(std::move(gone));
+}
+
 absl::Status StoredCostService::PutGraph(std::shared_ptr<const EntityGraph> graph) {
   base::MutexLock allocation_lock(allocation_mutex_);
-  {
-    base::MutexLock lock(mutex_);
-    if (graph_->fingerprint() == graph->fingerprint()) return absl::OkStatus();
-  }
+  const std::shared_ptr<const EntityGraph> known = this->graph();
+  PURSER_ASSIGN_OR_RETURN(graph, WithGone(graph, *known));
+  if (known->fingerprint() == graph->fingerprint()) return absl::OkStatus();
   PURSER_RETURN_IF_ERROR(options_.database->Transact(
       [&](store::Connection& connection) { return StoreGraph(connection, *graph); }));
   {

@@ -99,6 +99,9 @@ class StoredCostService final : public CostService {
     }));
     return answer;
   }
+  // `graph` with those of `known` that it lacks and that costs still roll up along.
+  absl::StatusOr<std::shared_ptr<const EntityGraph>> WithGone(
+      const std::shared_ptr<const EntityGraph>& graph, const EntityGraph& known);
   // Whether allocation looks at metrics.
   bool SplitsByMetric() const;
   // Of each subject of the delivery, by the delivery's own numbers of items; fills report.totals.

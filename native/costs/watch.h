@@ -19,6 +19,8 @@ struct CostPolicy {
   AnomalyOptions anomalies;
   std::vector<Suppression> suppressions;
   PriceBook prices;
+  // A file says what costs roll up along: nobody else does.
+  bool has_relations = false;
 };
 
 // Anomalies are looked for in the last days with data: what comes late is seen all the same.

@@ -489,6 +489,11 @@ grpc::Status CostService::PutCostGraph(grpc::ServerContext* context,
                                        const purser::v1::PutCostGraphRequest* request,
                                        purser::v1::PutCostGraphResponse*) {
   return guard_.Run(*context, "PutCostGraph", [&]() -> absl::Status {
+    if (policy_.has_relations) {
+      return absl::FailedPreconditionError(
+          "purserd has what costs roll up along from the file of costs.entities: take it away, or "
+          "set purser.costs.graph.enabled: false in the portal");
+    }
     PURSER_ASSIGN_OR_RETURN(const std::shared_ptr<const costs::EntityGraph> graph,
                             AddToGraph(*request));
     return graph == nullptr ? absl::OkStatus() : service_.PutGraph(graph);

@@ -220,6 +220,7 @@ TEST_P(AnyStoreAppTest, SaysWhatCostsMean) {
   const auto costs = purser::v1::CostService::NewStub(Channel());
   const auto call = [&](auto method, const auto& request, auto* response) {
     grpc::ClientContext context;
+    context.set_wait_for_ready(true);
     const grpc::Status status = ((*costs).*method)(&context, request, response);
     EXPECT_TRUE(status.ok()) << status.error_message();
   };
@@ -363,13 +364,24 @@ TEST_P(AnyStoreAppTest, SaysWhatCostsMean) {
   ASSERT_EQ(alerts.alerts_size(), 2);
   EXPECT_EQ(alerts.alerts(1).scope(), "2026-11-01 100");
 
-  // The portal hands in its catalog in parts.
+  // What a file says nobody else does.
   purser::v1::PutCostGraphRequest graph;
+  purser::v1::PutCostGraphResponse put;
+  grpc::ClientContext refused;
+  EXPECT_EQ(costs->PutCostGraph(&refused, graph, &put).error_code(),
+            grpc::StatusCode::FAILED_PRECONDITION);
+  (*app)->Stop(absl::Seconds(5));
+  app->reset();
+  costs_.replace(costs_.find(", entities: graph.yaml"), 22, "");
+  WriteConfig("");
+  app = Start();
+  ASSERT_TRUE(app.ok()) << app.status();
+
+  // The portal hands in its catalog in parts.
   graph.set_transfer("t1");
   graph.set_more(true);
   graph.add_entities()->set_ref("component:default/shop");
   graph.mutable_entities(0)->set_owner("group:default/new");
-  purser::v1::PutCostGraphResponse put;
   call(&Stub::PutCostGraph, graph, &put);
   graph.clear_entities();
   graph.set_more(false);
@@ -377,7 +389,6 @@ TEST_P(AnyStoreAppTest, SaysWhatCostsMean) {
   graph.mutable_entities(0)->set_parent("group:default/all");
   call(&Stub::PutCostGraph, graph, &put);
   top.clear_currency();
-  largest.Clear();
   call(&Stub::TopCosts, top, &largest);
   ASSERT_EQ(largest.rows_size(), 2);
   EXPECT_EQ(largest.rows(0).keys(0), "group:default/all");

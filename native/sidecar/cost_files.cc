@@ -28,6 +28,7 @@ absl::StatusOr<CostFiles> LoadCostFiles(const Config& config) {
     PURSER_ASSIGN_OR_RETURN(const std::string text, read(config.cost_entities_file));
     PURSER_ASSIGN_OR_RETURN(files.graph,
                             costs::EntityGraph::Parse(text, config.cost_entities_file));
+    files.policy.has_relations = true;
   }
   if (!config.cost_rates_file.empty()) {
     PURSER_ASSIGN_OR_RETURN(const std::string text, read(config.cost_rates_file));

@@ -20,10 +20,14 @@ const FIELDS = ['kind', 'metadata.namespace', 'metadata.name', 'metadata.annotat
 
 /** An entity as costs roll up along it; undefined when nothing rolls up through it. */
 export function toGraphEntity(entity: Entity): CostGraphEntity | undefined {
+  // Of several the first by name, so that nothing moves from one to the other by itself.
   const target = (type: string, kind?: string) =>
-    entity.relations?.find(
-      relation => relation.type === type && (!kind || relation.targetRef.startsWith(`${kind}:`)),
-    )?.targetRef;
+    entity.relations
+      ?.filter(relation => relation.type === type)
+      .map(({ targetRef }) => targetRef)
+      .filter(ref => !kind || ref.startsWith(`${kind}:`))
+      .sort()
+      .at(0);
   const annotations = entity.metadata.annotations ?? {};
   const found: Omit<CostGraphEntity, 'ref'> = {
     owner: target(RELATION_OWNED_BY),
@@ -60,7 +64,7 @@ export class CostGraphFeeder {
           await this.feed();
         } catch (error) {
           const { message } = error as Error;
-          this.deps.logger.debug(`the relations for costs were not handed over: ${message}`);
+          this.deps.logger.warn(`the relations for costs were not handed over: ${message}`);
         }
       },
     });

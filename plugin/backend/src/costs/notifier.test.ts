@@ -124,6 +124,19 @@ describe('notifications of costs', () => {
       system: 'system:default/store',
       product: 'shop',
     });
+    assert.deepEqual(
+      toGraphEntity({
+        apiVersion: 'v1',
+        kind: 'Group',
+        metadata: { name: 'g' },
+        relations: ['z', 'a', 'b'].map(name => ({
+          type: 'childOf',
+          targetRef: `group:default/${name}`,
+        })),
+      }),
+      { ref: 'group:default/g', parent: 'group:default/a' },
+      'of several parents one, always the same',
+    );
     assert.equal(
       toGraphEntity({ apiVersion: 'v1', kind: 'User', metadata: { name: 'u' } }),
       undefined,
