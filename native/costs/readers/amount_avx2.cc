@@ -14,7 +14,6 @@ struct Avx2Amounts {
   static uint32_t UpTo(__m256i bytes, char most) {
     return Bits(_mm256_cmpeq_epi8(_mm256_min_epu8(bytes, _mm256_set1_epi8(most)), bytes));
   }
-  // The bits of the floating numbers.
   static Lanes AsFloats(Lanes lanes) {
     return reinterpret_cast<Lanes>(_mm256_cvtepi32_ps(reinterpret_cast<__m256i>(lanes)));
   }

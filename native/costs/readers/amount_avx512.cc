@@ -14,7 +14,6 @@ struct Avx512Amounts {
   static uint32_t UpTo(__m256i bytes, char most) {
     return _mm256_cmple_epu8_mask(bytes, _mm256_set1_epi8(most));
   }
-  // The bits of the floating numbers.
   static Lanes AsFloats(Lanes lanes) {
     return reinterpret_cast<Lanes>(_mm512_cvtepi32_ps(reinterpret_cast<__m512i>(lanes)));
   }

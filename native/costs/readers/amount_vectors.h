@@ -38,8 +38,12 @@ struct AmountForms {
   uint64_t usual = 0;                           // a bit for each amount
 };
 
-// `Level` knows how to look at bytes with the instructions of its level. As many amounts are
-// understood side by side as a vector has lanes: Level::Lanes.
+// A Level has what takes instructions of its own:
+//   Lanes            as many numbers as amounts are understood side by side
+//   Equal(bytes, c)  a bit for each byte that is c
+//   UpTo(bytes, c)   a bit for each byte that is at most c
+//   AsFloats(lanes)  the bits of the floating numbers that have these values
+//   LastBits(lanes)  a bit for each lane: its last one
 template <typename Level>
 class AmountParser {
  public:
