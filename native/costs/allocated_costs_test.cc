@@ -145,6 +145,25 @@ TEST_F(AllocatedCostsTest, RankingsAgreeWithSums) {
   EXPECT_THAT(compared.status().message(), HasSubstr("no rate from EUR to USD for 2026-09"));
 }
 
+TEST_F(AllocatedCostsTest, WhatFallsIsBelowZero) {
+  Read({{"-1", "2026-10-02", "", "NAT"},
+        {"-3", "2026-11-02", "", "NAT"},
+        {"4", "2026-10-02"},
+        {"5", "2026-11-02"},
+        {"6", "2026-11-02", "", "S3"}});
+  const auto compared = service_->Compare({.from = absl::CivilDay(2026, 11, 1),
+                                           .to = absl::CivilDay(2026, 11, 30),
+                                           .before_from = absl::CivilDay(2026, 10, 1),
+                                           .before_to = absl::CivilDay(2026, 10, 31)});
+  ASSERT_TRUE(compared.ok()) << compared.status();
+  std::vector<std::string> texts;
+  for (const ComparedRow& row : *compared) {
+    texts.push_back(
+        absl::StrCat(row.key, " ", row.change.ToString(), " ", row.change_percent.ToString()));
+  }
+  EXPECT_THAT(texts, ElementsAre("S3 6 0", "NAT -2 -200", "EC2 1 25"));
+}
+
 TEST_F(AllocatedCostsTest, MeasuresAndCurrencies) {
   Read({{"10", "2026-11-02", "", "EC2", "EUR"},
         {"-2", "2026-11-09", "", "EC2", "EUR", "Credit"},

@@ -138,14 +138,20 @@ class BookParser {
   std::map<std::string, Price> prices_;
 };
 
-// What `option` adds for the value; nothing when it has no price.
-absl::StatusOr<std::optional<EstimateLine>> LineOf(const std::string& name, const Price& price,
-                                                   const PriceOption& option,
-                                                   const nlohmann::json& value,
-                                                   const UnitCosts& units) {
+// What is left out of a sum is seen.
+EstimateLine WithoutPrice(const std::string& name, const nlohmann::json& value) {
+  return {
+      absl::StrCat(name, " = ", base::EscapeForDisplay(TextOf(value), 80), ": no price is known"),
+      {}};
+}
+
+// What `option` adds for the value.
+absl::StatusOr<EstimateLine> LineOf(const std::string& name, const Price& price,
+                                    const PriceOption& option, const nlohmann::json& value,
+                                    const UnitCosts& units) {
   if (!option.each.has_value() && option.metric.empty()) {
     const auto found = option.values.find(TextOf(value));
-    if (found == option.values.end()) return std::nullopt;
+    if (found == option.values.end()) return WithoutPrice(name, value);
     return EstimateLine{absl::StrCat(name, " = ", base::EscapeForDisplay(TextOf(value), 80)),
                         found->second};
   }
@@ -164,7 +170,7 @@ absl::StatusOr<std::optional<EstimateLine>> LineOf(const std::string& name, cons
       why = ", as of late";
     }
   }
-  if (!each.has_value()) return std::nullopt;
+  if (!each.has_value()) return WithoutPrice(name, value);
   base::Decimal paid, monthly;
   if (!base::Decimal::Subtract(*count, option.free, &paid)) {
     return absl::OutOfRangeError(absl::StrCat("parameter ", name, ": too large"));
@@ -284,9 +290,8 @@ absl::StatusOr<Estimate> PriceBook::Quote(absl::string_view product,
   for (const auto& [name, option] : price.options) {
     const nlohmann::json* value = Member(parameters, name);
     if (value == nullptr || value->is_null()) continue;
-    PURSER_ASSIGN_OR_RETURN(std::optional<EstimateLine> line,
-                            LineOf(name, price, option, *value, units));
-    if (line.has_value()) estimate.lines.push_back(*std::move(line));
+    PURSER_ASSIGN_OR_RETURN(EstimateLine line, LineOf(name, price, option, *value, units));
+    estimate.lines.push_back(std::move(line));
   }
   for (const EstimateLine& line : estimate.lines) {
     if (!base::Decimal::Add(estimate.monthly, line.monthly, &estimate.monthly)) {

@@ -44,6 +44,11 @@ prices:
                                      *json::Parse(R"({"size":"large","disk":{"sizeGb":120}})"));
   ASSERT_TRUE(estimate.ok()) << estimate.status();
   EXPECT_EQ(estimate->monthly.ToString(), "57.5");
+  const auto unpriced =
+      EstimateCost(*service_, *book, "lakes", *json::Parse(R"({"size":"medium"})"));
+  ASSERT_TRUE(unpriced.ok()) << unpriced.status();
+  ASSERT_THAT(unpriced->lines, SizeIs(2));
+  EXPECT_EQ(unpriced->lines[1].what, "size = medium: no price is known");
   ASSERT_THAT(estimate->observed, SizeIs(1));
   EXPECT_EQ(estimate->observed[0].entities, 1);  // the pond is younger than a month
   EXPECT_EQ(estimate->observed[0].median_monthly.ToString(), "60");

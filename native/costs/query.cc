@@ -273,7 +273,9 @@ absl::StatusOr<std::vector<ComparedRow>> RunCompare(const CostReader& reader,
     if (!base::Decimal::Subtract(row.after, row.before, &row.change)) {
       return absl::OutOfRangeError("a change of costs does not fit");
     }
-    if (!row.before.IsZero()) row.change_percent = Percent(row.change, row.before);
+    // Of its size: what falls is below zero, also from a credit to a larger one.
+    const base::Decimal size = row.before.IsNegative() ? -row.before : row.before;
+    if (!size.IsZero()) row.change_percent = Percent(row.change, size);
     result.push_back(std::move(row));
   }
   std::stable_sort(result.begin(), result.end(), [](const ComparedRow& a, const ComparedRow& b) {

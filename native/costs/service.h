@@ -245,7 +245,7 @@ struct ComparedRow {
   base::Decimal before;  // billed
   base::Decimal after;
   base::Decimal change;          // after - before
-  base::Decimal change_percent;  // of `before`, two digits; 0 when there was nothing before
+  base::Decimal change_percent;  // of the size of `before`, two digits; 0 when that is nothing
 };
 
 // One invoice of one billing period. billed = entities + shared + unallocated, to the last digit.
