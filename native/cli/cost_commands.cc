@@ -78,6 +78,14 @@ absl::StatusOr<int> Ingest(const Args& args) {
   for (const std::string& problem : response.problems()) {
     std::cout << "  " << base::EscapeForDisplay(problem, 1000) << "\n";
   }
+  for (const purser::v1::QuarantinedMoney& money : response.quarantined_money()) {
+    std::cout << "quarantined money: " << money.billed_cost() << " "
+              << base::EscapeForDisplay(money.currency()) << "\n";
+  }
+  if (response.quarantined_without_money() > 0) {
+    std::cout << "quarantined rows whose cost could not be read: "
+              << response.quarantined_without_money() << "\n";
+  }
   if (!response.quarantine_path().empty()) {
     std::cout << "quarantined rows: " << response.quarantine_path() << "\n";
   }

@@ -33,6 +33,12 @@ void FillReport(const costs::IngestReport& report, purser::v1::IngestCostsRespon
   }
   out.set_quarantine_path(report.quarantine_path);
   for (const std::string& problem : report.problems) out.add_problems(problem);
+  for (const costs::QuarantinedMoney& money : report.quarantined_money) {
+    purser::v1::QuarantinedMoney& added = *out.add_quarantined_money();
+    added.set_currency(money.currency);
+    added.set_billed_cost(money.billed.ToString());
+  }
+  out.set_quarantined_without_money(report.quarantined_without_money);
 }
 
 }  // namespace

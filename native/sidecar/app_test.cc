@@ -262,6 +262,21 @@ TEST_P(AnyStoreAppTest, SaysWhatCostsMean) {
       EXPECT_THAT(Get("/metrics"), HasSubstr(line));
     }
   }
+  // Rows that are set aside, with what they would have cost.
+  const std::string header = bill.substr(0, bill.find('\n') + 1);
+  file("billing/odd.csv", header +
+                              "7.5,7,USD,2026-11-01,someday,Usage,S3,shop\n"
+                              "x,1,USD,2026-11-01,2026-11-02,Usage,S3,shop\n");
+  ingest.set_source("odd");
+  ingest.set_path("odd.csv");
+  ingest.set_bad_rows(purser::v1::BAD_ROW_POLICY_QUARANTINE);
+  purser::v1::IngestCostsResponse set_aside;
+  call(&Stub::IngestCosts, ingest, &set_aside);
+  EXPECT_EQ(set_aside.rows_quarantined(), 2);
+  ASSERT_EQ(set_aside.quarantined_money_size(), 1);
+  EXPECT_EQ(set_aside.quarantined_money(0).currency(), "USD");
+  EXPECT_EQ(set_aside.quarantined_money(0).billed_cost(), "7.5");
+  EXPECT_EQ(set_aside.quarantined_without_money(), 1);
 
   purser::v1::TopCostsRequest top;
   top.set_from_day("2026-11-01");

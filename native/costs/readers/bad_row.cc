@@ -1,5 +1,8 @@
 #include "costs/readers/bad_row.h"
 
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
 
@@ -19,10 +22,16 @@ std::string BadRow::ToString(absl::string_view file) const {
   return text;
 }
 
+void BadRow::SetMoney(absl::string_view unit, base::Decimal amount) {
+  if (unit.size() != 3 || !std::all_of(unit.begin(), unit.end(), absl::ascii_isalpha)) return;
+  currency = std::string(unit);
+  billed = amount;
+}
+
 void BadRow::ReadMoney(const Binding::Money& money,
                        const std::function<std::string(int)>& text_of) {
   const std::string unit = money.currency >= 0 ? text_of(money.currency) : money.same_currency;
-  if (money.billed.empty() || unit.size() != 3) return;
+  if (money.billed.empty()) return;
   base::Decimal sum;
   for (const AmountSource::Term& term : money.billed) {
     const std::string text = text_of(term.column);
@@ -33,8 +42,7 @@ void BadRow::ReadMoney(const Binding::Money& money,
                                  : base::Decimal::Add(sum, *amount, &sum);
     if (!fits) return;
   }
-  billed = sum;
-  currency = unit;
+  SetMoney(unit, sum);
 }
 
 }  // namespace purser::costs

@@ -28,6 +28,8 @@ struct BadRow {
   // "bill.csv:7: column BilledCost: value "abc": … (row 6, byte 1234)".
   std::string ToString(absl::string_view file) const;
 
+  // Sets both, when the currency is three letters.
+  void SetMoney(absl::string_view unit, base::Decimal amount);
   // Sets currency and billed, when both can be read; `text_of` gives the row's text of a column.
   void ReadMoney(const Binding::Money& money, const std::function<std::string(int)>& text_of);
 };

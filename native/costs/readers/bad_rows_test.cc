@@ -181,10 +181,12 @@ TEST_F(BadRowsTest, OfFocus) {
                   "1,USD,2026-11-02,a\n"
                   "2,USD,2026-11-02\n"
                   "3,usd,2026-11-02,a\n"
-                  "\"4\",USD,today,a\n",
+                  "\"4\",USD,today,a\n"
+                  "5,\xff$1,today,a\n",
                   1),
               ElementsAre("3 2 76  \"\" -", "4 3 93 BillingCurrency \"usd\" 3usd",
-                          "5 4 112 ChargePeriodStart \"today\" 4USD"));
+                          "5 4 112 ChargePeriodStart \"today\" 4USD", HasSubstr("6 5 ")));
+  EXPECT_FALSE(bad_[3].billed.has_value()) << "of no currency";
   EXPECT_EQ(bad_[2].raw, "\"4\",USD,today,a");
 }
 

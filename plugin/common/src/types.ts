@@ -220,6 +220,10 @@ export interface IngestResult {
   quarantinePath?: string;
   /** The first problems, "file:line: column X: …". */
   problems: string[];
+  /** What the rows set aside cost, where that could be read. */
+  quarantinedMoney: Array<{ currency: string; billedCost: string }>;
+  /** Rows set aside whose cost or currency could not be read. */
+  quarantinedWithoutMoney: number;
 }
 
 /** What an operator may do with a source of the catalog. */

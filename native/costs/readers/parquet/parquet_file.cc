@@ -217,10 +217,8 @@ class ParquetRowReader final : public RowReader {
       if (binding_.texts[i].column != money.currency) continue;
       currency = std::string(dictionaries_[i].texts.TextOf(batch_->codes[i][problem.row]));
     }
-    if (currency.size() != 3) return;
     const auto number = static_cast<size_t>(billed - binding_.amounts.begin());
-    bad.billed = base::Decimal::FromUnits(batch_->units[number][problem.row]);
-    bad.currency = std::move(currency);
+    bad.SetMoney(currency, base::Decimal::FromUnits(batch_->units[number][problem.row]));
   }
 
   ParquetBillFile& file_;

@@ -190,6 +190,14 @@ export const schemas = {
       },
       quarantinePath: text('File with the rows set aside.'),
       problems: { type: 'array', items: { type: 'string' }, description: 'The first ones.' },
+      quarantinedMoney: {
+        type: 'array',
+        items: object({
+          currency: text('As in the file.'),
+          billedCost: decimal('Sum of BilledCost of rows set aside'),
+        }),
+      },
+      quarantinedWithoutMoney: count('Rows set aside whose cost could not be read.'),
     },
     ['quarantinePath'],
   ),

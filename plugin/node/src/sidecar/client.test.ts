@@ -301,6 +301,8 @@ describe('the sidecar client', () => {
     const ingest = await purser.sidecar.ingestCosts({ source: 's', path: 'a.csv' });
     assert.equal(ingest.rowsStored, 2);
     assert.equal(ingest.quarantinePath, undefined);
+    assert.deepEqual(ingest.quarantinedMoney, [{ currency: 'USD', billedCost: '7.5' }]);
+    assert.equal(ingest.quarantinedWithoutMoney, 1);
   });
 });
 

@@ -296,5 +296,7 @@ export function fromIngest(response: costs.IngestCostsResponse): IngestResult {
     totals: response.totals.map(total => ({ ...total })),
     quarantinePath: orUndefined(response.quarantinePath),
     problems: response.problems,
+    quarantinedMoney: response.quarantinedMoney.map(money => ({ ...money })),
+    quarantinedWithoutMoney: Number(response.quarantinedWithoutMoney),
   };
 }

@@ -44,13 +44,15 @@ export class TestCosts {
         this.ingested.push(request);
         return {
           unchanged: false,
-          rowsRead: 2n,
+          rowsRead: 4n,
           rowsStored: 2n,
-          rowsQuarantined: 0n,
+          rowsQuarantined: 2n,
           roundedNumbers: 0n,
           totals: [],
           quarantinePath: '',
           problems: [],
+          quarantinedMoney: [{ currency: 'USD', billedCost: '7.5' }],
+          quarantinedWithoutMoney: 1n,
         };
       }),
       queryCosts: this.#calls.unary('QueryCosts', request => {
