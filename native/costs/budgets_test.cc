@@ -14,6 +14,8 @@ namespace {
 using costs::testing::Line;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 class BudgetsTest : public costs::testing::PolicyFixture {};
@@ -102,8 +104,11 @@ budgets:
   - { name: dollars, entity: component:default/shop, amount: 11, currency: USD }
 )",
                                  "b.yaml");
-  EXPECT_EQ(*LookAtCosts(*service_, policy), 1);
+  std::vector<std::string> problems;
+  EXPECT_EQ(*LookAtCosts(*service_, policy, &problems), 1);
   EXPECT_EQ((*service_->Alerts(0, 10)).back().subject, "dollars");
+  ASSERT_THAT(problems, Not(IsEmpty()));
+  EXPECT_THAT(problems.back(), HasSubstr("budget francs of 2026-11-01: there is no rate"));
 }
 
 TEST_F(BudgetsTest, WhatComesLateForAMonthIsToldForTwoWeeks) {

@@ -94,7 +94,7 @@ absl::StatusOr<int> TellBudget(CostService& costs, const BudgetState& state, boo
 // The budgets' states in the period of the last day, and before them those of the period before
 // while bills of it still come in.
 absl::StatusOr<int> TellBudgets(CostService& costs, const std::vector<Budget>& budgets,
-                                absl::CivilDay last) {
+                                absl::CivilDay last, std::vector<std::string>* problems) {
   std::vector<BudgetState> states;
   for (const BudgetPeriod period :
        {BudgetPeriod::kMonth, BudgetPeriod::kQuarter, BudgetPeriod::kYear}) {
@@ -110,7 +110,13 @@ absl::StatusOr<int> TellBudgets(CostService& costs, const std::vector<Budget>& b
   std::move(current.begin(), current.end(), std::back_inserter(states));
   int told = 0;
   for (const BudgetState& state : states) {
-    if (!state.problem.empty()) continue;
+    if (!state.problem.empty()) {
+      if (problems != nullptr) {
+        problems->push_back(absl::StrCat("budget ", state.budget.name, " of ", DayText(state.from),
+                                         ": ", state.problem));
+      }
+      continue;
+    }
     PURSER_ASSIGN_OR_RETURN(const int more, TellBudget(costs, state, state.to < last));
     told += more;
   }
@@ -175,10 +181,11 @@ absl::StatusOr<int> TellAnomaly(CostService& costs, const Anomaly& anomaly) {
 
 }  // namespace
 
-absl::StatusOr<int> LookAtCosts(CostService& costs, const CostPolicy& policy) {
+absl::StatusOr<int> LookAtCosts(CostService& costs, const CostPolicy& policy,
+                                std::vector<std::string>* problems) {
   PURSER_ASSIGN_OR_RETURN(const auto days, costs.DataDays());
   if (!days.has_value()) return 0;
-  PURSER_ASSIGN_OR_RETURN(int told, TellBudgets(costs, policy.budgets, days->second));
+  PURSER_ASSIGN_OR_RETURN(int told, TellBudgets(costs, policy.budgets, days->second, problems));
   PURSER_ASSIGN_OR_RETURN(const std::vector<Anomaly> anomalies,
                           FindAnomalies(costs, days->second - (kWatchedDays - 1), days->second,
                                         policy.anomalies, policy.suppressions));

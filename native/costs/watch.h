@@ -3,6 +3,7 @@
 #ifndef PURSER_COSTS_WATCH_H_
 #define PURSER_COSTS_WATCH_H_
 
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -41,7 +42,10 @@ inline constexpr int kLateDays = 14;
 //                      seven days before is recorded with "superseded": true, until it has doubled.
 // Who is to be told is not told of what is superseded. The detail is JSON with owner, amounts as
 // decimal texts and what else there is to say.
-absl::StatusOr<int> LookAtCosts(CostService& costs, const CostPolicy& policy);
+//
+// `problems`, when given, gets why budgets cannot be judged: these are not told.
+absl::StatusOr<int> LookAtCosts(CostService& costs, const CostPolicy& policy,
+                                std::vector<std::string>* problems = nullptr);
 
 }  // namespace purser::costs
 

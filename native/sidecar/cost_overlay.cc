@@ -95,7 +95,11 @@ absl::Status CostOverlay::Update(std::string& position) {
   }
   if (!all && next.position == position) return absl::OkStatus();
   absl::Status updated = Rewrite(all, position);
-  if (all && updated.ok()) updated = costs::LookAtCosts(costs_, policy_).status();
+  if (all && updated.ok()) {
+    std::vector<std::string> problems;
+    updated = costs::LookAtCosts(costs_, policy_, &problems).status();
+    for (const std::string& problem : problems) spdlog::warn("nobody is told: {}", problem);
+  }
   if (all && !updated.ok()) {
     base::MutexLock lock(mutex_);
     ingested_ = true;
