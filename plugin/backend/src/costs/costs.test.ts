@@ -71,6 +71,7 @@ describe('costs over REST', () => {
     assert.equal(await status(`${top}&filter=service%3DEC2`), 403);
     assert.equal(await status('/v1/costs/budgets'), 403);
     assert.equal(await status('/v1/costs/budgets?of=group:default/analytics'), 200);
+    assert.equal(await status('/v1/costs/budgets?of=lakes'), 403, 'nobody owns a product');
     assert.equal(await status('/v1/costs/anomalies'), 403);
     assert.equal(await status('/v1/costs/anomalies?of=group:default/others'), 403);
     assert.equal(await status('/v1/costs/anomalies?filter=owner%3Dgroup:default/analytics'), 200);
