@@ -107,6 +107,20 @@ TEST_F(BadRowsTest, OfLinesOfJson) {
   EXPECT_THAT(std::string(cut.message()), HasSubstr("it is cut off"));
 }
 
+// The first rows name the columns: what only a later one has must not be lost.
+TEST_F(BadRowsTest, OfLinesWithColumnsOfTheirOwn) {
+  const std::string row =
+      R"({"BilledCost":1,"BillingCurrency":"USD","ChargePeriodStart":"2026-11-01","ServiceName":"a")";
+  std::string text;
+  for (int i = 0; i < 1'100; ++i) absl::StrAppend(&text, row, "}\n");
+  EXPECT_THAT(
+      Bad(absl::StrCat(text, row, R"(,"Tags":{"team":"web"}})", "\n", row, R"(,"x":null})"), 1'101),
+      ElementsAre(HasSubstr("1101 1101 ")));
+  EXPECT_THAT(bad_[0].reason, HasSubstr("\"Tags\" is in none of the first rows"));
+  EXPECT_THAT(Bad(absl::StrCat(row, R"(,"Tags":null})", "\n", text, row, R"(,"Tags":{}})"), 1'102),
+              ElementsAre());
+}
+
 TEST_F(BadRowsTest, OfAllocations) {
   const auto allocation = [](absl::string_view name, absl::string_view cost,
                              absl::string_view start) {

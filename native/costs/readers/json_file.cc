@@ -21,7 +21,8 @@ namespace {
 constexpr size_t kReadBytes = 256 << 10;
 constexpr size_t kBatchRows = 1024;
 // Rows whose members name the columns, beside those that every such bill may have.
-constexpr size_t kRowsForColumns = 100;
+constexpr size_t kRowsForColumns = 1'000;
+constexpr size_t kBytesForColumns = 4 << 20;  // then they are fewer
 
 constexpr absl::string_view kColumnsAtLeast[] = {"usage_start_time",
                                                  "usage_end_time",
@@ -85,9 +86,11 @@ class JsonBillFile final : public BillFile {
     const bool lines = first.ok() && first->kind == JsonNode::kObject &&
                        first->Find("data") == nullptr && (end != std::string::npos || ended_);
     if (lines) {
-      while (records_.size() < kRowsForColumns) {
+      size_t bytes = 0;
+      while (records_.size() < kRowsForColumns && bytes < kBytesForColumns) {
         PURSER_ASSIGN_OR_RETURN(const bool more, ReadLine());
         if (!more) break;
+        bytes += records_.back().raw.size();
       }
     } else {
       PURSER_RETURN_IF_ERROR(ReadDocument());
@@ -96,7 +99,9 @@ class JsonBillFile final : public BillFile {
       for (const auto& [name, value] : record.row) AddColumn(name);
     }
     // What such bills may have and the first rows need not.
-    if (numbers_.contains("usage_start_time")) AddColumns(kColumnsAtLeast);
+    const bool is_google = numbers_.contains("usage_start_time");
+    if (is_google) AddColumns(kColumnsAtLeast);
+    knows_columns_ = is_google || is_document_;
     return absl::OkStatus();
   }
 
@@ -122,6 +127,8 @@ class JsonBillFile final : public BillFile {
     record.number = ++numbered_;
     return true;
   }
+  // Whether a name that is no column is of no interest; else a row would lose what it says.
+  bool knows_columns() const { return knows_columns_; }
   int ColumnOf(const std::string& name) const {
     const auto found = numbers_.find(name);
     return found == numbers_.end() ? kNoColumn : found->second;
@@ -255,6 +262,7 @@ class JsonBillFile final : public BillFile {
   size_t at_ = 0;
   bool ended_ = false;
   bool is_document_ = false;
+  bool knows_columns_ = false;
   int64_t line_ = 0;    // the last one read
   int64_t offset_ = 0;  // of the next one
   std::vector<JsonRecord> records_;
@@ -296,7 +304,7 @@ class JsonRowReader final : public RowReader {
         broken_.push_back(Describe(record, record.problem));
         continue;
       }
-      Place(record);
+      Place(record, batch);
       AddRow(batch);
       records_.push_back(std::move(record));
       ++batch.rows;
@@ -330,11 +338,18 @@ class JsonRowReader final : public RowReader {
     bad.reason = std::move(reason);
     return bad;
   }
-  void Place(const JsonRecord& record) {
+  void Place(const JsonRecord& record, RowBatch& batch) {
     for (absl::string_view& value : values_) value = absl::string_view();
     for (const auto& [name, value] : record.row) {
       if (const int column = file_.ColumnOf(name); column >= 0) {
         values_[static_cast<size_t>(column)] = value;
+      } else if (!file_.knows_columns() && !value.empty()) {
+        batch.problems.push_back(
+            {static_cast<uint32_t>(batch.rows), kNoColumn,
+             absl::StrCat(
+                 "\"", base::EscapeForDisplay(name, 80),
+                 "\" is in none of the first rows, which name the columns; write null there"),
+             ""});
       }
     }
   }
