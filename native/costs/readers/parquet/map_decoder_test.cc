@@ -1,8 +1,6 @@
 #include "costs/readers/parquet/map_decoder.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -45,30 +43,10 @@ struct Read {
 
 // The rows of a map whose entries all have this key and this value.
 Read ReadRows(const std::string& key, const std::string& value, const std::vector<size_t>& rows) {
-  std::string bytes = "PAR1";
-  RowGroup group;
-  group.rows = static_cast<int64_t>(rows.size());
-  size_t entries = 0;
-  for (const size_t count : rows) entries += count;
-  for (const std::string* const text : {&key, &value}) {
-    ColumnChunk chunk;
-    chunk.values = static_cast<int64_t>(entries);
-    chunk.begin = static_cast<int64_t>(bytes.size());
-    bytes += Side(*text, rows);
-    chunk.bytes = static_cast<int64_t>(bytes.size()) - chunk.begin;
-    group.chunks.push_back(chunk);
-  }
-  const int file = memfd_create("map", MFD_CLOEXEC);
-  EXPECT_EQ(write(file, bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
-  Metadata metadata;
-  Leaf leaf;
-  leaf.path = "Tags.key_value.key";
-  leaf.max_definition = 3;
-  leaf.max_repetition = 1;
-  leaf.element_definition = 2;
-  metadata.leaves.assign(2, leaf);
-  const auto decoder = NewMapDecoder(file, metadata, {"Tags", 0, 1}, /*column=*/7);
-  decoder->Start(group, "bill.parquet");
+  const testing::MapFile file(rows.size(), std::accumulate(rows.begin(), rows.end(), size_t{0}),
+                              {Side(key, rows), Side(value, rows)});
+  const auto decoder = NewMapDecoder(file.descriptor, file.metadata, file.map, /*column=*/7);
+  decoder->Start(file.group, "bill.parquet");
   Read read;
   SourceDictionary dictionary;
   size_t count = rows.size();
@@ -78,7 +56,6 @@ Read ReadRows(const std::string& key, const std::string& value, const std::vecto
   for (size_t row = 0; read.status.ok() && row < count; ++row) {
     read.texts.emplace_back(dictionary.texts.TextOf(codes[row]));
   }
-  close(file);
   return read;
 }
 

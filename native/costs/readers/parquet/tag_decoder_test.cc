@@ -1,8 +1,5 @@
 #include "costs/readers/parquet/tag_decoder.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <bit>
 #include <cstdint>
@@ -116,31 +113,13 @@ class TagDecoderTest : public ::testing::Test {
 
   // Reads the rows in pieces of any size.
   void Check(base::Rng& rng) {
-    std::string bytes = "PAR1";
-    RowGroup group;
-    group.rows = static_cast<int64_t>(expected_.size());
-    for (const std::vector<Entry>* const entries : {&keys_, &values_}) {
-      ColumnChunk chunk;
-      chunk.values = static_cast<int64_t>(entries->size());
-      chunk.begin = static_cast<int64_t>(bytes.size());
-      bytes += Written(*entries, rng);
-      chunk.bytes = static_cast<int64_t>(bytes.size()) - chunk.begin;
-      group.chunks.push_back(chunk);
-    }
-    const int file = memfd_create("tags", MFD_CLOEXEC);
-    ASSERT_EQ(write(file, bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
-    Metadata metadata;
-    Leaf leaf;
-    leaf.path = "Tags.key_value.key";
-    leaf.max_definition = 3;
-    leaf.max_repetition = 1;
-    leaf.element_definition = 2;
-    metadata.leaves.assign(2, leaf);
+    const testing::MapFile file(expected_.size(), keys_.size(),
+                                {Written(keys_, rng), Written(values_, rng)});
     const auto decoders =
-        NewTagDecoders(file, metadata, {"Tags", 0, 1}, /*column=*/7, {"team", "app"});
+        NewTagDecoders(file.descriptor, file.metadata, file.map, /*column=*/7, {"team", "app"});
     SourceDictionary dictionaries[2];
     for (int times = 0; times < 2; ++times) {  // as two row groups
-      for (const auto& decoder : decoders) decoder->Start(group, "bill.parquet");
+      for (const auto& decoder : decoders) decoder->Start(file.group, "bill.parquet");
       for (size_t row = 0; row < expected_.size();) {
         size_t rows = std::min(expected_.size() - row, 1 + rng.Below(3'000));
         for (size_t i = 0; i < 2; ++i) {
@@ -171,7 +150,6 @@ class TagDecoderTest : public ::testing::Test {
       size_t rows = 1;
       EXPECT_FALSE(decoders[0]->Prepare(dictionaries[0], &rows).ok()) << "there are no more";
     }
-    close(file);
   }
 
   std::vector<Entry> keys_, values_;

@@ -2,11 +2,16 @@
 #ifndef PURSER_COSTS_READERS_PARQUET_TESTING_PAGES_H_
 #define PURSER_COSTS_READERS_PARQUET_TESTING_PAGES_H_
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "costs/readers/parquet/encodings.h"
+#include "costs/readers/parquet/metadata.h"
+#include "gtest/gtest.h"
 
 namespace purser::costs::parquet::testing {
 
@@ -74,6 +79,40 @@ inline std::string Page(int type, size_t values, int encoding, const std::string
   out += std::string(2, '\0');
   return out + body;
 }
+
+// A file in memory with a map as its only column, of one row group.
+class MapFile {
+ public:
+  // `sides`: the pages of its keys and of its values, with as many `entries` each.
+  MapFile(size_t rows, size_t entries, const std::vector<std::string>& sides)
+      : descriptor(memfd_create("map", MFD_CLOEXEC)) {
+    std::string bytes = "PAR1";
+    group.rows = static_cast<int64_t>(rows);
+    for (const std::string& side : sides) {
+      ColumnChunk chunk;
+      chunk.values = static_cast<int64_t>(entries);
+      chunk.begin = static_cast<int64_t>(bytes.size());
+      chunk.bytes = static_cast<int64_t>(side.size());
+      bytes += side;
+      group.chunks.push_back(chunk);
+    }
+    EXPECT_EQ(write(descriptor, bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+    Leaf leaf;
+    leaf.path = "Tags.key_value.key";
+    leaf.max_definition = 3;
+    leaf.max_repetition = 1;
+    leaf.element_definition = 2;
+    metadata.leaves.assign(sides.size(), leaf);
+  }
+  ~MapFile() { close(descriptor); }
+  MapFile(const MapFile&) = delete;
+  MapFile& operator=(const MapFile&) = delete;
+
+  const int descriptor;
+  const Column map = {"Tags", 0, 1};
+  Metadata metadata;
+  RowGroup group;
+};
 
 }  // namespace purser::costs::parquet::testing
 
