@@ -46,10 +46,18 @@ describe('the page of costs', { skip }, () => {
       rows.map(({ billedCost }, i) => [['Analytics', 'insight'][i], money(billedCost)]),
     );
     assert.deepEqual(
-      (await rowsOf(page, 'Budgets')).map(([name]) => name),
-      ['analytics-year'],
+      (await rowsOf(page, 'Budgets')).map(cells => [cells[0], cells.at(-1).split(':')[0]]),
+      [
+        ['analytics-month', 'exceeded'],
+        ['analytics-year', 'in budget'],
+      ],
     );
-    await page.getByText('There are none.').waitFor();
+    const unusual = await rowsOf(page, 'Unusual costs');
+    assert.deepEqual(
+      unusual.map(([of, day]) => [of, day]),
+      [['Analytics', lastDay]],
+    );
+    assert.match(unusual[0][4], /^Managed Notebooks, eu-west, /);
     assert.equal(await page.getByText('Where the invoices went').count(), 0);
   });
 
