@@ -58,10 +58,14 @@ absl::StatusOr<std::shared_ptr<const EntityGraph>> StoredCostService::WithGone(
   if (gone.empty()) return graph;
   PURSER_ASSIGN_OR_RETURN(const auto days, DataDays());
   std::set<std::string> charged;
-  if (days.has_value()) {
-    PURSER_ASSIGN_OR_RETURN(
-        const std::vector<CostRow> rows,
-        Sums({.from = days->first, .to = days->second, .group_by = {Dimension::kEntity}}));
+  // Asked for by name: they are few, and the history of all entities is long.
+  for (size_t first = 0; days.has_value() && first < gone.size(); first += kMaxFilterValues) {
+    QueryRequest request{.from = days->first, .to = days->second, .group_by = {Dimension::kEntity}};
+    Filter& names = request.filters.emplace_back(Filter{Dimension::kEntity, {}});
+    for (size_t i = first; i < std::min(gone.size(), first + kMaxFilterValues); ++i) {
+      names.values.push_back(gone[i].ref);
+    }
+    PURSER_ASSIGN_OR_RETURN(const std::vector<CostRow> rows, Sums(request));
     for (const CostRow& row : rows) charged.insert(row.keys[0]);
   }
   std::erase_if(gone, [&](const GraphEntity& entity) {
