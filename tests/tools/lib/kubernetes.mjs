@@ -90,7 +90,7 @@ export class Kubernetes {
     return { network: { allow: [`127.0.0.1:${this.#api}`] } };
   }
 
-  /** What kubectl would send; the answer's JSON. */
+  /** What kubectl would send; the answer's JSON. A refusal is an error with its `statusCode`. */
   send(method, where, body, type = 'application/json') {
     const text = body === undefined ? undefined : JSON.stringify(body);
     return new Promise((resolve, reject) => {
@@ -112,7 +112,12 @@ export class Kubernetes {
           response.on('end', () =>
             response.statusCode < 300
               ? resolve(JSON.parse(answer))
-              : reject(new Error(`${method} ${where} answered ${response.statusCode}: ${answer}`)),
+              : reject(
+                  Object.assign(
+                    new Error(`${method} ${where} answered ${response.statusCode}: ${answer}`),
+                    { statusCode: response.statusCode },
+                  ),
+                ),
           );
         },
       );

@@ -44,6 +44,21 @@ export function platformMissing() {
   );
 }
 
+/** To a controller's write: what it wrote about has gone or changed meanwhile; its next turn will see. */
+const GONE_OR_CHANGED = [404, 409];
+
+/** The API server's answer; undefined for a refusal with one of `codes`. */
+async function unlessAnswered(codes, answer) {
+  try {
+    return await answer;
+  } catch (error) {
+    if (codes.includes(error.statusCode)) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
 /** A definition that takes everything, for kinds whose own definition is not at hand. */
 const openDefinition = ([group, kind, plural, version]) => {
   const open = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
@@ -269,14 +284,7 @@ export class Platform {
 
   /** An object of the cluster, or undefined. */
   async object(kind, namespace, name) {
-    try {
-      return await this.#kubernetes.send('GET', this.#pathOf(kind, namespace, name));
-    } catch (error) {
-      if (/answered 404/.test(error.message)) {
-        return undefined;
-      }
-      throw error;
-    }
+    return unlessAnswered([404], this.#kubernetes.send('GET', this.#pathOf(kind, namespace, name)));
   }
 
   #pathOf(kind, namespace, name = '') {
@@ -312,11 +320,14 @@ export class Platform {
         lastTransitionTime: '2026-01-01T00:00:00Z',
       },
     ];
-    return this.#kubernetes.send(
-      'PATCH',
-      `${this.#pathOf(kind, namespace, name)}/status`,
-      { status: { conditions, ...status } },
-      'application/merge-patch+json',
+    return unlessAnswered(
+      GONE_OR_CHANGED,
+      this.#kubernetes.send(
+        'PATCH',
+        `${this.#pathOf(kind, namespace, name)}/status`,
+        { status: { conditions, ...status } },
+        'application/merge-patch+json',
+      ),
     );
   }
 
@@ -325,10 +336,13 @@ export class Platform {
     const { items } = await this.#kubernetes.send('GET', '/api/v1/namespaces');
     for (const namespace of items.filter(({ metadata }) => metadata.deletionTimestamp)) {
       const { name } = namespace.metadata;
-      await this.#kubernetes.send('PUT', `/api/v1/namespaces/${name}/finalize`, {
-        ...namespace,
-        spec: { finalizers: [] },
-      });
+      await unlessAnswered(
+        GONE_OR_CHANGED,
+        this.#kubernetes.send('PUT', `/api/v1/namespaces/${name}/finalize`, {
+          ...namespace,
+          spec: { finalizers: [] },
+        }),
+      );
     }
   }
 
