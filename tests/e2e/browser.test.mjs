@@ -60,7 +60,7 @@ test('a guest creates a workspace through the form and finds it in the catalog',
     fixture.client.entity(`resource:default/workspace-${name}`),
   );
   await link.click();
-  await page.getByText(`workspace-${name}`).first().waitFor();
+  await page.getByRole('heading', { name: `Analytics workspace ${name}` }).waitFor();
   await page.getByText('About', { exact: true }).waitFor();
   await page.getByRole('link', { name: /^Request/ }).waitFor();
   await shot('5-entity');

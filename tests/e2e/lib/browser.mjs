@@ -18,7 +18,7 @@ export async function openPage() {
   const page = await browser.newPage({ viewport: { width: 1280, height: 1000 } });
   const errors = [];
   page.on('pageerror', error => errors.push(error.message));
-  page.setDefaultTimeout(30_000);
+  page.setDefaultTimeout(60_000);
   return { browser, page, errors };
 }
 
