@@ -1,9 +1,6 @@
 // `purser costs aggregate`: sums of billing files, without purserd.
-#include <fcntl.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstdio>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -19,6 +16,7 @@
 #include "cli/commands.h"
 #include "cli/cost_options.h"
 #include "cli/output.h"
+#include "cli/output_file.h"
 #include "cli/progress_bar.h"
 #include "costs/aggregate.h"
 #include "costs/readers/column_map.h"
@@ -26,63 +24,6 @@
 
 namespace purser::cli {
 namespace {
-
-constexpr size_t kWriteBytes = 1 << 20;
-
-// Text to a file that appears only when it is whole, or to the standard output.
-class Output {
- public:
-  // "" is the standard output.
-  static absl::StatusOr<std::unique_ptr<Output>> Open(const std::string& path) {
-    auto output = std::make_unique<Output>(path);
-    if (path.empty()) return output;
-    output->fd_ = open(output->temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (output->fd_ < 0) return base::ErrnoStatus(errno, absl::StrCat("write ", path));
-    return output;
-  }
-  explicit Output(const std::string& path)
-      : path_(path), temporary_(absl::StrCat(path, ".", getpid(), ".new")) {}
-  ~Output() {
-    if (path_.empty() || fd_ < 0) return;
-    close(fd_);
-    unlink(temporary_.c_str());
-  }
-
-  std::string& text() { return text_; }
-  absl::Status WriteWhenLarge() { return text_.size() < kWriteBytes ? absl::OkStatus() : Write(); }
-  absl::Status Finish() {
-    PURSER_RETURN_IF_ERROR(Write());
-    if (path_.empty()) return absl::OkStatus();
-    const bool closed = close(fd_) == 0;
-    fd_ = -1;
-    if (!closed || rename(temporary_.c_str(), path_.c_str()) != 0) {
-      const absl::Status status = base::ErrnoStatus(errno, absl::StrCat("write ", path_));
-      unlink(temporary_.c_str());
-      return status;
-    }
-    return absl::OkStatus();
-  }
-
- private:
-  absl::Status Write() {
-    size_t written = 0;
-    while (written < text_.size()) {
-      const ssize_t count = write(fd_, text_.data() + written, text_.size() - written);
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0) {
-        return base::ErrnoStatus(errno, path_.empty() ? "write" : absl::StrCat("write ", path_));
-      }
-      written += static_cast<size_t>(count);
-    }
-    text_.clear();
-    return absl::OkStatus();
-  }
-
-  const std::string path_;
-  const std::string temporary_;
-  int fd_ = STDOUT_FILENO;
-  std::string text_;
-};
 
 // A cell of CSV. What a spreadsheet would take for a formula stays as it is: this is data.
 void AppendCell(std::string& out, absl::string_view value) {
@@ -94,7 +35,7 @@ void AppendCell(std::string& out, absl::string_view value) {
 }
 
 absl::Status PrintCsv(const costs::AggregateRequest& request, const costs::AggregateResult& result,
-                      Output& output) {
+                      OutputFile& output) {
   std::string& text = output.text();
   for (const std::string& name : request.group_by) {
     AppendCell(text, name);
@@ -120,7 +61,7 @@ absl::Status PrintCsv(const costs::AggregateRequest& request, const costs::Aggre
 
 // One object; rows as they come, so that their number does not matter.
 absl::Status PrintJsonRows(const costs::AggregateRequest& request,
-                           const costs::AggregateResult& result, Output& output) {
+                           const costs::AggregateResult& result, OutputFile& output) {
   std::string& text = output.text();
   absl::StrAppend(&text, "{\"rowsRead\":", result.rows_read, ",\"rowsBad\":", result.rows_bad,
                   ",\"roundedNumbers\":", result.rounded_numbers,
@@ -176,7 +117,8 @@ absl::StatusOr<int> Aggregate(const Args& args) {
     std::cerr << result->rounded_numbers << " numbers were rounded to 18 digits behind the point\n";
   }
   if (args.Has("json") || args.Has("out")) {
-    PURSER_ASSIGN_OR_RETURN(const std::unique_ptr<Output> output, Output::Open(args.Get("out")));
+    PURSER_ASSIGN_OR_RETURN(const std::unique_ptr<OutputFile> output,
+                            OutputFile::Open(args.Get("out")));
     PURSER_RETURN_IF_ERROR(args.Has("json") ? PrintJsonRows(request, *result, *output)
                                             : PrintCsv(request, *result, *output));
     PURSER_RETURN_IF_ERROR(output->Finish());

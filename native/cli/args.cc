@@ -7,6 +7,19 @@
 #include "absl/strings/str_cat.h"
 
 namespace purser::cli {
+namespace {
+
+constexpr char kUsageUrl[] = "purser.dev/usage";
+
+}  // namespace
+
+absl::Status UsageError(std::string message) {
+  absl::Status status = absl::InvalidArgumentError(message);
+  status.SetPayload(kUsageUrl, absl::Cord("1"));
+  return status;
+}
+
+bool IsUsageError(const absl::Status& status) { return status.GetPayload(kUsageUrl).has_value(); }
 
 absl::StatusOr<Args> Args::Parse(const Command& command, const std::vector<std::string>& words) {
   Args args;
@@ -71,7 +84,7 @@ absl::StatusOr<int64_t> Args::Int(absl::string_view name, int64_t otherwise, int
   if (!Has(name)) return otherwise;
   int64_t value = 0;
   if (!absl::SimpleAtoi(Get(name), &value) || value < low || value > high) {
-    return absl::InvalidArgumentError(
+    return UsageError(
         absl::StrCat("option --", name, ": must be a number from ", low, " to ", high));
   }
   return value;
@@ -79,7 +92,7 @@ absl::StatusOr<int64_t> Args::Int(absl::string_view name, int64_t otherwise, int
 
 absl::Status Args::ExpectWords(size_t low, size_t high, absl::string_view usage) const {
   if (words_.size() < low || words_.size() > high) {
-    return absl::InvalidArgumentError(absl::StrCat("usage: purser ", usage));
+    return UsageError(absl::StrCat("usage: purser ", usage));
   }
   return absl::OkStatus();
 }

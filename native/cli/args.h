@@ -29,6 +29,10 @@ struct Command {
   std::vector<Option> options;
 };
 
+// INVALID_ARGUMENT of the command line itself: exit code 2.
+absl::Status UsageError(std::string message);
+bool IsUsageError(const absl::Status& status);
+
 class Args {
  public:
   // INVALID_ARGUMENT for an unknown option, a missing value, or a value given twice. "--" ends

@@ -55,7 +55,7 @@ absl::StatusOr<int> Ingest(const Args& args) {
   PURSER_RETURN_IF_ERROR(args.ExpectWords(
       1, 1, "costs ingest FILE --source NAME [--quarantine] [--map COLUMN=NAME]…"));
   if (!args.Has("source")) {
-    return absl::InvalidArgumentError("--source is needed: the name of the bill, e.g. aws-main");
+    return UsageError("--source is needed: the name of the bill, e.g. aws-main");
   }
   purser::v1::IngestCostsRequest message;
   message.set_source(args.Get("source"));

@@ -46,11 +46,14 @@ absl::StatusOr<std::map<std::string, std::string>> ColumnsFrom(const Args& args,
 absl::StatusOr<int> ExplainCommand(const Args& args) {
   PURSER_RETURN_IF_ERROR(
       args.ExpectWords(0, 1, "costs explain [FILE --row N] [--column NAME=VALUE]… [--rules FILE]"));
+  if (args.words().empty() && !args.Has("entity") && !args.Has("column")) {
+    return UsageError("name a charge, by FILE or --column NAME=VALUE, or an --entity");
+  }
   purser::v1::ExplainCostsResponse response;
   if (args.Has("entity")) {
     purser::v1::ExplainCostsRequest request;
     request.set_entity_ref(args.Get("entity"));
-    request.set_month(args.Get("month"));
+    PURSER_ASSIGN_OR_RETURN(*request.mutable_month(), NeedMonth(args));
     PURSER_ASSIGN_OR_RETURN(response, CallUnary(args, &CostService::Stub::ExplainCosts, request));
   } else {
     std::shared_ptr<const costs::Allocation> rules;

@@ -9,6 +9,7 @@
 #include "base/strings.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/cost_options.h"
 #include "cli/output.h"
 #include "purser/v1/costs.grpc.pb.h"
 
@@ -52,13 +53,11 @@ absl::StatusOr<int> Deliveries(const Args& args) {
 
 absl::StatusOr<int> Diff(const Args& args) {
   PURSER_RETURN_IF_ERROR(args.ExpectWords(0, 0, "costs diff --source NAME --month 2026-11"));
-  if (!args.Has("source") || !args.Has("month")) {
-    return absl::InvalidArgumentError(
-        "--source and --month are needed: a bill and the month of its billing period");
-  }
+  if (!args.Has("source")) return UsageError("--source is needed: the name of the bill");
   purser::v1::DiffCostsRequest request;
   request.set_source(args.Get("source"));
-  request.set_billing_period(absl::StrCat(args.Get("month"), "-01"));
+  PURSER_ASSIGN_OR_RETURN(const std::string month, NeedMonth(args));
+  request.set_billing_period(absl::StrCat(month, "-01"));
   PURSER_ASSIGN_OR_RETURN(const int64_t before, args.Int("before", 0, 0, INT64_MAX));
   PURSER_ASSIGN_OR_RETURN(const int64_t after, args.Int("after", 0, 0, INT64_MAX));
   request.set_before(before);

@@ -1,6 +1,6 @@
 // `purser costs top|compare|reconcile|budgets|forecast|anomalies|statement|estimate|units`.
-#include <fstream>
 #include <iostream>
+#include <memory>
 #include <string>
 
 #include "absl/strings/ascii.h"
@@ -12,6 +12,7 @@
 #include "cli/commands.h"
 #include "cli/cost_options.h"
 #include "cli/output.h"
+#include "cli/output_file.h"
 #include "costs/service.h"
 #include "purser/v1/costs.grpc.pb.h"
 
@@ -206,14 +207,10 @@ absl::StatusOr<int> StatementCommand(const Args& args) {
   request.set_format(args.Has("json") ? "json" : args.Get("format", "csv"));
   PURSER_ASSIGN_OR_RETURN(const purser::v1::GetCostStatementResponse response,
                           CallUnary(args, &CostService::Stub::GetCostStatement, request));
-  if (args.Has("out")) {
-    std::ofstream file(args.Get("out"), std::ios::binary | std::ios::trunc);
-    file << response.text();
-    file.close();
-    if (!file) return absl::UnavailableError(absl::StrCat(args.Get("out"), " cannot be written"));
-    return kOk;
-  }
-  std::cout << response.text();
+  PURSER_ASSIGN_OR_RETURN(const std::unique_ptr<OutputFile> output,
+                          OutputFile::Open(args.Get("out")));
+  output->text() = response.text();
+  PURSER_RETURN_IF_ERROR(output->Finish());
   return kOk;
 }
 
@@ -248,7 +245,7 @@ absl::StatusOr<int> UnitsCommand(const Args& args) {
       args.ExpectWords(1, 1, "costs units REF --metric NAME --from DAY --to DAY"));
   PURSER_RETURN_IF_ERROR(NeedDays(args));
   if (!args.Has("metric")) {
-    return absl::InvalidArgumentError("--metric is needed: what the cost is divided by");
+    return UsageError("--metric is needed: what the cost is divided by");
   }
   purser::v1::GetUnitCostsRequest request;
   request.set_entity_ref(args.words()[0]);

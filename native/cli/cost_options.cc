@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "costs/readers/days.h"
 
 namespace purser::cli {
 
@@ -16,8 +17,7 @@ absl::Status AddFilters(const Args& args,
   for (const std::string& text : args.All("filter")) {
     const std::vector<std::string> parts = absl::StrSplit(text, absl::MaxSplits('=', 1));
     if (parts.size() != 2) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--filter ", text, ": must be DIMENSION=VALUE[,VALUE]…"));
+      return UsageError(absl::StrCat("--filter ", text, ": must be DIMENSION=VALUE[,VALUE]…"));
     }
     purser::v1::CostFilter& filter = *filters->Add();
     filter.set_dimension(parts[0]);
@@ -43,12 +43,10 @@ absl::StatusOr<std::map<std::string, std::string>> NamedValues(const Args& args,
   for (const std::string& text : args.All(option)) {
     const std::vector<std::string> parts = absl::StrSplit(text, absl::MaxSplits('=', 1));
     if (parts.size() != 2) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--", option, " ", text, ": must be NAME=VALUE"));
+      return UsageError(absl::StrCat("--", option, " ", text, ": must be NAME=VALUE"));
     }
     if (!values.emplace(parts[0], parts[1]).second) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--", option, " ", text, ": ", parts[0], " is given twice"));
+      return UsageError(absl::StrCat("--", option, " ", text, ": ", parts[0], " is given twice"));
     }
   }
   return values;
@@ -56,7 +54,13 @@ absl::StatusOr<std::map<std::string, std::string>> NamedValues(const Args& args,
 
 absl::Status NeedDays(const Args& args) {
   if (args.Has("from") && args.Has("to")) return absl::OkStatus();
-  return absl::InvalidArgumentError("--from and --to are needed, days like 2026-11-20");
+  return UsageError("--from and --to are needed, days like 2026-11-20");
+}
+
+absl::StatusOr<std::string> NeedMonth(const Args& args) {
+  std::string month = args.Get("month");
+  if (costs::ParseDay(absl::StrCat(month, "-01")).ok()) return month;
+  return UsageError("--month is needed, a month like 2026-11");
 }
 
 }  // namespace purser::cli

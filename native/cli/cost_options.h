@@ -32,6 +32,8 @@ absl::StatusOr<std::map<std::string, std::string>> NamedValues(const Args& args,
 
 // INVALID_ARGUMENT unless --from and --to are given.
 absl::Status NeedDays(const Args& args);
+// The value of --month; INVALID_ARGUMENT unless it is one.
+absl::StatusOr<std::string> NeedMonth(const Args& args);
 
 }  // namespace purser::cli
 

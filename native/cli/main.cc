@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
@@ -16,9 +17,8 @@ namespace purser::cli {
 
 namespace {
 
-int UsageError(const std::string& message) {
-  std::cerr << "purser: " << message << std::endl;
-  return kUsage;
+int WrongUsage(absl::string_view message) {
+  return PrintError(UsageError(std::string(message)), false);
 }
 
 void PrintHelp(const std::vector<Entry>& entries) {
@@ -28,9 +28,7 @@ void PrintHelp(const std::vector<Entry>& entries) {
                                  absl::StrCat(entry.command.name, " ", entry.command.arguments),
                                  entry.command.help);
   }
-  std::cout << absl::StrFormat("  %-38s %s\n", "completion bash|zsh|fish",
-                               "print a completion script for the shell")
-            << "\nexit codes: 0 done, 1 the request ended badly, 2 wrong usage, 3 purserd does not "
+  std::cout << "\nexit codes: 0 done, 1 the request ended badly, 2 wrong usage, 3 purserd does not "
                "answer,\n            4 refused, 5 not found, 6 internal error, 130 interrupted\n";
 }
 
@@ -45,7 +43,7 @@ void PrintCommandHelp(const Command& command) {
   }
 }
 
-int Run(const std::vector<std::string>& words) {
+int Run(std::vector<std::string> words) {
   std::vector<Entry> entries = RequestCommands();
   for (auto&& group :
        {HoldingCommands(), OperatorCommands(), BlueprintCommands(), CostCommands(),
@@ -53,7 +51,15 @@ int Run(const std::vector<std::string>& words) {
         RenderCommands(), TerraformCommands(), CatalogCommands()}) {
     entries.insert(entries.end(), group.begin(), group.end());
   }
-  if (words.empty() || words[0] == "--help" || words[0] == "help") {
+  // "help costs query" is "costs query --help".
+  if (!words.empty() && words[0] == "help") {
+    words.erase(words.begin());
+    words.push_back("--help");
+  }
+  if (words.empty() || words[0] == "--help") {
+    const Command completion{
+        "completion", "bash|zsh|fish", "print a completion script for the shell", {}};
+    entries.push_back({completion, nullptr});
     PrintHelp(entries);
     return words.empty() ? kUsage : kOk;
   }
@@ -64,7 +70,7 @@ int Run(const std::vector<std::string>& words) {
   if (words[0] == "completion") {
     const std::string script = CompletionScript(words.size() > 1 ? words[1] : "", entries);
     if (script.empty()) {
-      return UsageError("usage: purser completion bash|zsh|fish");
+      return WrongUsage("usage: purser completion bash|zsh|fish");
     }
     std::cout << script;
     return kOk;
@@ -75,16 +81,26 @@ int Run(const std::vector<std::string>& words) {
       continue;
     const absl::StatusOr<Args> args = Args::Parse(
         entry.command, {words.begin() + static_cast<std::ptrdiff_t>(name.size()), words.end()});
-    if (!args.ok()) return UsageError(std::string(args.status().message()));
+    if (!args.ok()) return WrongUsage(args.status().message());
     if (args->Has("help")) {
       PrintCommandHelp(entry.command);
       return kOk;
     }
     return entry.run(*args);
   }
-  return UsageError(absl::StrCat("no command \"", words[0],
-                                 words.size() > 1 ? absl::StrCat(" ", words[1]) : "",
-                                 "\"; purser --help lists them"));
+  // "costs" alone, or with what is none of its commands.
+  std::erase_if(entries, [&](const Entry& entry) {
+    return !absl::StartsWith(entry.command.name, absl::StrCat(words[0], " "));
+  });
+  const bool asks = words.size() == 1 || words[1] == "--help";
+  if (!entries.empty() && asks) {
+    PrintHelp(entries);
+    return words.size() == 1 ? kUsage : kOk;
+  }
+  return WrongUsage(absl::StrCat("no command \"", words[0], words.size() > 1 ? " " : "",
+                                 words.size() > 1 ? words[1] : "", "\"; purser ",
+                                 entries.empty() ? "" : words[0], entries.empty() ? "" : " ",
+                                 "--help lists them"));
 }
 
 }  // namespace
@@ -92,5 +108,10 @@ int Run(const std::vector<std::string>& words) {
 
 int main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
-  return purser::cli::Run(std::vector<std::string>(argv + 1, argv + argc));
+  const int code = purser::cli::Run(std::vector<std::string>(argv + 1, argv + argc));
+  std::cout.flush();
+  if (std::cout) return code;
+  // What was asked for is not where it was to go.
+  const absl::Status lost = absl::ResourceExhaustedError("the standard output cannot be written");
+  return std::max(code, purser::cli::PrintError(lost, false));
 }

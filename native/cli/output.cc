@@ -41,6 +41,7 @@ nlohmann::json Unwrap(const nlohmann::json& value) {
 }  // namespace
 
 int ExitCodeOf(const absl::Status& status) {
+  if (IsUsageError(status)) return kUsage;
   switch (status.code()) {
     case absl::StatusCode::kOk:
       return kOk;
