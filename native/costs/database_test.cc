@@ -196,5 +196,35 @@ TEST_P(DatabaseTest, WhatIsToldIsToldOnce) {
   EXPECT_THAT(*service_->Alerts(service_->Alerts(0, 10)->at(0).sequence, 10), IsEmpty());
 }
 
+TEST_P(DatabaseTest, ChargesDatedAheadCountButMakeNoDayKnown) {
+  clock_.JumpWallTime(absl::FromCivil(absl::CivilDay(2026, 11, 22), absl::UTCTimeZone()) -
+                      clock_.Now());
+  // As a commitment paid in advance may be dated.
+  const std::vector<testing::Charge> charges = {{.billed = "1", .day = 20, .team = "web"},
+                                                {.billed = "100", .day = 30, .team = "web"},
+                                                {.billed = "1000", .month = 12, .team = "web"}};
+  Deliver(charges);
+  EXPECT_EQ((*service_->DataDays())->second, absl::CivilDay(2026, 11, 20));
+  const auto summary = service_->EntitySummary({.entity_ref = "group:default/web", .days = 10});
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(*summary->to, absl::CivilDay(2026, 11, 20));
+  ASSERT_EQ(summary->sources.size(), 2u);
+  EXPECT_EQ(summary->sources[0].last_day, absl::CivilDay(2026, 11, 20));
+  EXPECT_EQ(summary->costs.back().billed.ToString(), "1");
+  EXPECT_THAT(Query({Dimension::kMonth, Dimension::kSource}),
+              ElementsAre("2026-10 cloud USD 15.000000000000000001 15.000000000000000001 3",
+                          "2026-11 cloud USD 101 101 2", "2026-11 other EUR 3 3 1",
+                          "2026-12 cloud USD 1000 1000 1"));
+  // Of a source that only charges ahead nothing is known.
+  Deliver({{.billed = "7", .month = 12}}, "ahead");
+  EXPECT_EQ(service_->Freshness()->size(), 2u);
+  // The same delivery says no more later; another one does.
+  clock_.Advance(absl::Hours(24 * 30));
+  Deliver(charges);
+  EXPECT_EQ((*service_->DataDays())->second, absl::CivilDay(2026, 11, 20));
+  Deliver({{.billed = "1", .day = 20}, {.billed = "100", .day = 30}});
+  EXPECT_EQ((*service_->DataDays())->second, absl::CivilDay(2026, 11, 30));
+}
+
 }  // namespace
 }  // namespace purser::costs

@@ -133,9 +133,11 @@ class DeliveredSums::Taking {
          invoice_,
          day.day(),
          {row.sums[0], row.sums[1], row.sums[2], row.sums[3], row.charges}});
-    const auto [days, added] = sums_.periods_.try_emplace(period_, day, day);
-    days->second.first = std::min(days->second.first, day);
-    days->second.second = std::max(days->second.second, day);
+    DeliveredDays& days =
+        sums_.periods_.try_emplace(period_, DeliveredDays{day, day, std::nullopt}).first->second;
+    days.first = std::min(days.first, day);
+    days.last = std::max(days.last, day);
+    if (day <= sums_.today_) days.known = std::max(days.known.value_or(day), day);
     if (++sums_.size_ > kMaxDeliverySums) {
       return TooMany(kMaxDeliverySums, " different sums (kMaxDeliverySums)");
     }

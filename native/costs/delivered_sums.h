@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -41,11 +42,22 @@ struct DeliveredSubject {
   std::vector<DeliveredMonth> months;  // in the order of billing periods, then months
 };
 
+// The days of a billing period's charges.
+struct DeliveredDays {
+  absl::CivilDay first;
+  absl::CivilDay last;
+  // The last one that is not ahead of the delivery: a charge may be dated ahead, as what is paid in
+  // advance is, and says nothing of the days until then.
+  std::optional<absl::CivilDay> known;
+};
+
 // One thread.
 class DeliveredSums {
  public:
-  // `columns`: what is kept of subjects beside resource, sub account and tags.
-  explicit DeliveredSums(std::vector<std::string> columns) : columns_(std::move(columns)) {}
+  // `columns`: what is kept of subjects beside resource, sub account and tags. `today`: of the
+  // delivery.
+  DeliveredSums(std::vector<std::string> columns, absl::CivilDay today)
+      : columns_(std::move(columns)), today_(today) {}
   DeliveredSums(const DeliveredSums&) = delete;
   DeliveredSums& operator=(const DeliveredSums&) = delete;
 
@@ -60,10 +72,8 @@ class DeliveredSums {
   using OnSubject = std::function<absl::Status(uint32_t number, const DeliveredSubject& subject)>;
   absl::Status ForEachSubject(const OnSubject& on_subject) const;
 
-  // Billing periods, with the first and the last day of their charges.
-  const std::map<absl::CivilDay, std::pair<absl::CivilDay, absl::CivilDay>>& periods() const {
-    return periods_;
-  }
+  // By billing period.
+  const std::map<absl::CivilDay, DeliveredDays>& periods() const { return periods_; }
   const std::vector<ChargeItem>& items() const { return items_; }
   const Numbering<std::string>& invoices() const { return invoices_; }
 
@@ -77,8 +87,9 @@ class DeliveredSums {
   class Taking;
 
   const std::vector<std::string> columns_;
+  const absl::CivilDay today_;
   Spool spool_{kHeldSumsBytes};  // of subjects
-  std::map<absl::CivilDay, std::pair<absl::CivilDay, absl::CivilDay>> periods_;
+  std::map<absl::CivilDay, DeliveredDays> periods_;
   std::vector<ChargeItem> items_;
   Numbering<std::string> invoices_;
   uint32_t subjects_ = 0;

@@ -46,12 +46,12 @@ absl::Status Sums::Add(base::Decimal more_billed, base::Decimal more_effective,
 }
 
 Delivery::Delivery(const IngestRequest& request, const std::vector<std::string>& extra_columns,
-                   std::string duckdb_library, size_t group_bytes)
+                   absl::CivilDay today, std::string duckdb_library, size_t group_bytes)
     : request_(request),
       duckdb_library_(std::move(duckdb_library)),
       group_bytes_(group_bytes > 0 ? group_bytes : GroupBytes()),
       extra_columns_(absl::StrJoin(extra_columns, "\n")),
-      sums_(KeptColumns(extra_columns)) {}
+      sums_(KeptColumns(extra_columns), today) {}
 
 absl::Status Delivery::Read(Quarantine& quarantine, IngestReport& report) {
   ScanRequest scan;

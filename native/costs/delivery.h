@@ -33,10 +33,10 @@ struct Sums {
 // temporary files. One thread, but for the reading, which uses all cores.
 class Delivery {
  public:
-  // `extra_columns`: what is kept of a charge's subject beside kSubjectColumns; `duckdb_library`,
-  // `group_bytes`: see ScanRequest; 0: kDeliveryGroupBytes.
+  // `extra_columns`: what is kept of a charge's subject beside kSubjectColumns; `today`: see
+  // DeliveredDays; `duckdb_library`, `group_bytes`: see ScanRequest; 0: kDeliveryGroupBytes.
   Delivery(const IngestRequest& request, const std::vector<std::string>& extra_columns,
-           std::string duckdb_library, size_t group_bytes = 0);
+           absl::CivilDay today, std::string duckdb_library, size_t group_bytes = 0);
   Delivery(const Delivery&) = delete;
   Delivery& operator=(const Delivery&) = delete;
 

@@ -131,7 +131,7 @@ TEST_P(DeliveryTest, SumsAreHeldInTheFormInWhichTheyAreStored) {
   std::vector<std::string> read;
   for (const size_t group_bytes : {kDeliveryGroupBytes, size_t{64 << 10}}) {
     const IngestRequest request{.source = "cloud", .paths = {path}};
-    Delivery delivery(request, {}, "", group_bytes);
+    Delivery delivery(request, {}, absl::CivilDay(2027, 1, 1), "", group_bytes);
     Quarantine quarantine(folder_ + "/q", "a");
     IngestReport report;
     ASSERT_TRUE(delivery.Read(quarantine, report).ok());
@@ -171,7 +171,7 @@ TEST_P(DeliveryTest, AResourcePerRowIsReadInBoundedMemory) {
   }
   const std::string path = Write("jobs.csv", bill);
   const IngestRequest request{.source = "cloud", .paths = {path}};
-  Delivery delivery(request, {}, "", /*group_bytes=*/1 << 20);
+  Delivery delivery(request, {}, absl::CivilDay(2027, 1, 1), "", /*group_bytes=*/1 << 20);
   Quarantine quarantine(folder_ + "/q", "a");
   IngestReport report;
   ASSERT_TRUE(delivery.Read(quarantine, report).ok());

@@ -108,7 +108,8 @@ absl::Status EmbeddedEngine::ForgetOldMonths(store::Connection& connection,
                                              const std::string& source) const {
   if (options_.keep_months == 0) return absl::OkStatus();
   PURSER_ASSIGN_OR_RETURN(const store::Rows rows,
-                          connection.Query("SELECT max(month) FROM cost_facts", {}));
+                          connection.Query("SELECT max(month) FROM cost_facts WHERE month <= $1",
+                                           {MonthOf(Today(options_))}));
   if (rows[0].IsNull(0)) return absl::OkStatus();
   const absl::CivilMonth newest(FirstDay(rows[0].Int(0)));
   const absl::CivilDay first(newest - (options_.keep_months - 1));

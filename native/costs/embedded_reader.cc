@@ -69,7 +69,7 @@ absl::StatusOr<std::vector<SourceFreshness>> EmbeddedReader::SourcesOf(
                                   }));
   for (const auto& [source, unused] : charging) {
     PURSER_ASSIGN_OR_RETURN(const std::optional<absl::CivilDay> day,
-                            LastStoredDay(context_.connection, source));
+                            LastKnownDay(context_.connection, source));
     if (day.has_value()) sources.push_back({source, *day});
   }
   return sources;

@@ -24,7 +24,7 @@ class EmbeddedReader final : public CostReader {
   absl::StatusOr<TopResult> TopNodes(NodeKind kind, const TopRequest& request) const override;
   absl::StatusOr<std::vector<SourceFreshness>> SourcesOf(const std::string& entity) const override;
   absl::StatusOr<std::optional<absl::CivilDay>> LastDay() const override {
-    return LastStoredDay(context_.connection, "");
+    return LastKnownDay(context_.connection, "");
   }
   absl::StatusOr<std::vector<ReconciledInvoice>> Reconcile(absl::CivilDay from,
                                                            absl::CivilDay to) const override;

@@ -53,6 +53,10 @@ absl::StatusOr<std::string> AllocationFingerprint(store::Connection& connection,
                                                   const Allocation& allocation,
                                                   const EntityGraph& graph);
 
+// By the clock, in UTC. Options::keep_months counts back from the newest month until then: charges
+// dated ahead push no month out.
+absl::CivilDay Today(const Options& options);
+
 // Keeps everything in the store. `options` outlives it.
 std::unique_ptr<Engine> MakeEmbeddedEngine(const Options& options);
 

@@ -257,13 +257,13 @@ absl::StatusOr<ComparedDeliveries> ChooseDeliveries(store::Connection& connectio
   return Choose(all, request);
 }
 
-absl::StatusOr<std::optional<absl::CivilDay>> LastStoredDay(store::Connection& connection,
-                                                            const std::string& source) {
+absl::StatusOr<std::optional<absl::CivilDay>> LastKnownDay(store::Connection& connection,
+                                                           const std::string& source) {
   PURSER_ASSIGN_OR_RETURN(
       const store::Rows rows,
-      source.empty()
-          ? connection.Query("SELECT max(last_day) FROM cost_periods", {})
-          : connection.Query("SELECT max(last_day) FROM cost_periods WHERE source = $1", {source}));
+      source.empty() ? connection.Query("SELECT max(known_day) FROM cost_periods", {})
+                     : connection.Query("SELECT max(known_day) FROM cost_periods WHERE source = $1",
+                                        {source}));
   if (rows[0].IsNull(0)) return std::optional<absl::CivilDay>();
   PURSER_ASSIGN_OR_RETURN(const absl::CivilDay day, ParseDay(rows[0].Text(0)));
   return std::optional<absl::CivilDay>(day);

@@ -40,9 +40,9 @@ absl::Status ForgetSubjects(store::Connection& connection, const std::string& so
 // As CostService::Deliveries, of any engine.
 absl::StatusOr<std::vector<StoredDelivery>> ListDeliveries(store::Connection& connection,
                                                            const std::string& source, int limit);
-// The last day of what is stored of a source, of all when ""; of any engine.
-absl::StatusOr<std::optional<absl::CivilDay>> LastStoredDay(store::Connection& connection,
-                                                            const std::string& source);
+// The last day that is known of a source, of all when "", see DeliveredDays; of any engine.
+absl::StatusOr<std::optional<absl::CivilDay>> LastKnownDay(store::Connection& connection,
+                                                           const std::string& source);
 
 // The two deliveries a request compares, of any engine. Refuses what cannot be compared, as
 // CostService::Diff says.

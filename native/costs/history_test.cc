@@ -215,5 +215,20 @@ TEST_P(HistoryTest, OldMonthsAreForgotten) {
               IsEmpty());
 }
 
+TEST_P(HistoryTest, AChargeDatedAheadPushesNoMonthOut) {
+  options_.keep_months = 2;
+  Start();
+  clock_.JumpWallTime(absl::FromCivil(absl::CivilDay(2026, 10, 20), absl::UTCTimeZone()) -
+                      clock_.Now());
+  Deliver({{.billed = "1", .month = 9}, {.billed = "2", .month = 10}});
+  Deliver({{.billed = "4", .month = 10}, {.billed = "8", .month = 12}}, "upfront");
+  EXPECT_THAT(Query({Dimension::kMonth}),
+              ElementsAre("2026-09 USD 1 1 1", "2026-10 USD 6 6 2", "2026-12 USD 8 8 1"));
+  clock_.Advance(absl::Hours(24 * 31));
+  Deliver({{.billed = "16", .month = 11}});
+  EXPECT_THAT(Query({Dimension::kMonth}),
+              ElementsAre("2026-10 USD 6 6 2", "2026-11 USD 16 16 1", "2026-12 USD 8 8 1"));
+}
+
 }  // namespace
 }  // namespace purser::costs

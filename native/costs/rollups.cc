@@ -65,10 +65,12 @@ absl::Status StorePeriods(store::Connection& connection, const std::string& sour
                           const DeliveredSums& sums, int64_t ingest) {
   for (const auto& [period, days] : sums.periods()) {
     PURSER_RETURN_IF_ERROR(connection.ExecuteLater(
-        "INSERT INTO cost_periods (source, billing_period, ingest, first_day, last_day) "
-        "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (source, billing_period) DO UPDATE SET "
-        "ingest = excluded.ingest, first_day = excluded.first_day, last_day = excluded.last_day",
-        {source, DayText(period), ingest, DayText(days.first), DayText(days.second)}));
+        "INSERT INTO cost_periods (source, billing_period, ingest, first_day, last_day, known_day) "
+        "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (source, billing_period) DO UPDATE SET "
+        "ingest = excluded.ingest, first_day = excluded.first_day, last_day = excluded.last_day, "
+        "known_day = excluded.known_day",
+        {source, DayText(period), ingest, DayText(days.first), DayText(days.last),
+         days.known.has_value() ? store::Value(DayText(*days.known)) : store::Value()}));
   }
   return absl::OkStatus();
 }

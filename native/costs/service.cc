@@ -78,6 +78,10 @@ absl::StatusOr<std::string> AllocationFingerprint(store::Connection& connection,
                       metrics);
 }
 
+absl::CivilDay Today(const Options& options) {
+  return absl::ToCivilDay(options.clock->Now(), absl::UTCTimeZone());
+}
+
 absl::Status StoredCostService::OpenEngine() {
   PURSER_RETURN_IF_ERROR(MigrateTables(*options_.database));
   if (options_.engine) {
@@ -192,7 +196,8 @@ absl::StatusOr<IngestReport> StoredCostService::Ingest(const IngestRequest& requ
       options_.quarantine_folder,
       absl::StrCat(SourceName(request.source), "-",
                    base::NewId("", *options_.clock, base::Rng::System()), ".csv"));
-  Delivery delivery(request, options_.allocation->extra_columns(), options_.duckdb_library);
+  Delivery delivery(request, options_.allocation->extra_columns(), Today(options_),
+                    options_.duckdb_library);
   PURSER_RETURN_IF_ERROR(delivery.Read(quarantine, report));
 
   base::MutexLock lock(allocation_mutex_);

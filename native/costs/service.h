@@ -182,7 +182,7 @@ struct QueryPage {
   std::string next_page_token;  // "" on the last page
 };
 
-// How far a source's data reaches.
+// How far a source's data reaches, charges dated ahead of their delivery aside.
 struct SourceFreshness {
   std::string source;  // see SourceOf
   absl::CivilDay last_day;
@@ -405,7 +405,8 @@ class CostService {
                                                            absl::CivilDay to) = 0;
   // Changes whenever answers may: an ETag is made of it and the query.
   virtual absl::StatusOr<int64_t> DataVersion() = 0;
-  // First and last day with data; nothing when there is none.
+  // First and last day with data; nothing when there is none. Days of charges that were dated ahead
+  // of their delivery do not count.
   virtual absl::StatusOr<std::optional<std::pair<absl::CivilDay, absl::CivilDay>>> DataDays() = 0;
   // How far the data of each source reaches, by its name and scope.
   virtual absl::StatusOr<std::vector<SourceFreshness>> Freshness() = 0;

@@ -14,6 +14,10 @@
 namespace purser::costs {
 namespace {
 
+// What the day of a charge may be.
+constexpr absl::CivilDay kFirstDay(1990, 1, 1);
+constexpr absl::CivilDay kLastDay(2199, 12, 31);
+
 // Changes no row of the same value.
 constexpr char kStoreMetric[] =
     "INSERT INTO cost_metrics (metric, entity, day, value, of_file) VALUES ($1, $2, $3, $4, $5) "
@@ -56,11 +60,11 @@ absl::StatusOr<std::shared_ptr<const EntityGraph>> StoredCostService::WithGone(
     if (graph->Find(ref) == nullptr) gone.push_back(entity);
   }
   if (gone.empty()) return graph;
-  PURSER_ASSIGN_OR_RETURN(const auto days, DataDays());
   std::set<std::string> charged;
-  // Asked for by name: they are few, and the history of all entities is long.
-  for (size_t first = 0; days.has_value() && first < gone.size(); first += kMaxFilterValues) {
-    QueryRequest request{.from = days->first, .to = days->second, .group_by = {Dimension::kEntity}};
+  // Asked for by name: they are few, and the history of all entities is long. Charges dated ahead
+  // count, too.
+  for (size_t first = 0; first < gone.size(); first += kMaxFilterValues) {
+    QueryRequest request{.from = kFirstDay, .to = kLastDay, .group_by = {Dimension::kEntity}};
     Filter& names = request.filters.emplace_back(Filter{Dimension::kEntity, {}});
     for (size_t i = first; i < std::min(gone.size(), first + kMaxFilterValues); ++i) {
       names.values.push_back(gone[i].ref);
@@ -182,8 +186,8 @@ StoredCostService::DataDays() {
   PURSER_RETURN_IF_ERROR(
       options_.database->Read([&](store::Connection& connection) -> absl::Status {
         return connection.ForEach(
-            "SELECT min(first_day), max(last_day) FROM cost_periods", {},
-            [&](const store::Row& row) -> absl::Status {
+            "SELECT min(first_day), max(known_day) FROM cost_periods WHERE known_day IS NOT NULL",
+            {}, [&](const store::Row& row) -> absl::Status {
               if (row.IsNull(0)) return absl::OkStatus();
               PURSER_ASSIGN_OR_RETURN(const absl::CivilDay first, ParseDay(row.Text(0)));
               PURSER_ASSIGN_OR_RETURN(const absl::CivilDay last, ParseDay(row.Text(1)));
@@ -200,8 +204,9 @@ absl::StatusOr<std::vector<SourceFreshness>> StoredCostService::Freshness() {
       options_.database->Read([&](store::Connection& connection) -> absl::Status {
         sources.clear();
         return connection.ForEach(
-            "SELECT source, max(last_day) FROM cost_periods GROUP BY source ORDER BY source", {},
-            [&](const store::Row& row) -> absl::Status {
+            "SELECT source, max(known_day) FROM cost_periods WHERE known_day IS NOT NULL "
+            "GROUP BY source ORDER BY source",
+            {}, [&](const store::Row& row) -> absl::Status {
               PURSER_ASSIGN_OR_RETURN(const absl::CivilDay last, ParseDay(row.Text(1)));
               sources.push_back({row.Text(0), last});
               return absl::OkStatus();

@@ -88,7 +88,11 @@ absl::Status MigrateTables(store::Database& database) {
          "ALTER TABLE cost_totals ADD COLUMN kept BIGINT NOT NULL DEFAULT 0;"
          "CREATE INDEX cost_ingests_source ON cost_ingests (source, id);"
          // 1: of a file, which is replaced as a whole; 0: added one by one.
-         "ALTER TABLE cost_metrics ADD COLUMN of_file BIGINT NOT NULL DEFAULT 1;"}}});
+         "ALTER TABLE cost_metrics ADD COLUMN of_file BIGINT NOT NULL DEFAULT 1;"},
+        {4, "charges dated ahead",
+         // The last day of the period's charges that was not ahead of the delivery, if any was.
+         "ALTER TABLE cost_periods ADD COLUMN known_day TEXT;"
+         "UPDATE cost_periods SET known_day = last_day;"}}});
 }
 
 }  // namespace purser::costs

@@ -1,6 +1,7 @@
 #include "costs/clickhouse/clickhouse_engine.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <utility>
@@ -173,13 +174,17 @@ absl::Status ClickHouseEngine::StoreSegments(const EntityGraph& graph, const Rea
       months.insert(segment.months.begin(), segment.months.end());
     }
     if (options_.keep_months > 0) {
+      const int64_t now = MonthOf(Today(options_));
       int64_t newest = 0;
       for (const ChargeSegment& segment : next.charges) {
-        if (!segment.months.empty()) newest = std::max(newest, *segment.months.rbegin());
+        const auto ahead = segment.months.upper_bound(now);
+        if (ahead != segment.months.begin()) newest = std::max(newest, *std::prev(ahead));
       }
-      const absl::CivilMonth first =
-          absl::CivilMonth(FirstDay(newest)) - (options_.keep_months - 1);
-      next.first_month = std::max(next.first_month, MonthOf(absl::CivilDay(first)));
+      if (newest > 0) {
+        const absl::CivilMonth first =
+            absl::CivilMonth(FirstDay(newest)) - (options_.keep_months - 1);
+        next.first_month = std::max(next.first_month, MonthOf(absl::CivilDay(first)));
+      }
     }
     return Replace(graph, next, months, [&](store::Connection& connection) {
       return Commit(connection, read, segments, next.first_month);

@@ -234,6 +234,25 @@ TEST_P(ClickHouseTest, AnyTextIsKeptAndFound) {
   EXPECT_EQ(parts->at(0).resource_id, "urn:'\\n");
 }
 
+TEST_P(ClickHouseTest, DaysThatDoNotFitAreErrors) {
+  const auto deliver = [&](const char* period, const char* day) {
+    const std::string bill = absl::StrCat(
+        "BilledCost,EffectiveCost,BillingCurrency,BillingPeriodStart,ChargePeriodStart,"
+        "ChargeCategory,ServiceName,ResourceId,SubAccountId,Tags\n1,1,USD,",
+        period, ",", day, ",Usage,S3,,42,\n");
+    return service_->Ingest({.source = "far", .paths = {Write("far.csv", bill)}}).status();
+  };
+  for (const auto& [period, day] :
+       {std::pair("2026-11-01", "2150-05-01"), std::pair("2150-05-01", "2026-11-02")}) {
+    const absl::Status status = deliver(period, day);
+    EXPECT_EQ(status.code(), absl::StatusCode::kOutOfRange) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("2150-05-01"));
+  }
+  EXPECT_THAT(Query({Dimension::kDay}), IsEmpty());
+  ASSERT_TRUE(deliver("2105-12-01", "2105-12-31").ok());
+  EXPECT_THAT(Query({Dimension::kBillingPeriod, Dimension::kDay}), IsEmpty()) << "until 2100";
+}
+
 TEST_P(ClickHouseTest, SumsThatDoNotFitAreErrors) {
   std::vector<testing::Charge> charges;
   for (int i = 0; i < 3; ++i) {

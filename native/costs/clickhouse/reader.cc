@@ -18,10 +18,6 @@
 namespace purser::costs {
 namespace {
 
-// The days a column of type Date can hold.
-constexpr absl::CivilDay kFirstDate(1970, 1, 1);
-constexpr absl::CivilDay kLastDate(2105, 12, 31);
-
 std::string NodesOf(NodeKind kind) {
   return absl::StrCat("node_kind = ", static_cast<int>(kind), " AND ");
 }
@@ -133,7 +129,7 @@ absl::StatusOr<std::vector<SourceFreshness>> ClickHouseReader::SourcesOf(
     sources.clear();
     for (const std::string& name : names) {
       PURSER_ASSIGN_OR_RETURN(const std::optional<absl::CivilDay> day,
-                              LastStoredDay(connection, name));
+                              LastKnownDay(connection, name));
       if (day.has_value()) sources.push_back({name, *day});
     }
     return absl::OkStatus();
@@ -144,7 +140,7 @@ absl::StatusOr<std::vector<SourceFreshness>> ClickHouseReader::SourcesOf(
 absl::StatusOr<std::optional<absl::CivilDay>> ClickHouseReader::LastDay() const {
   std::optional<absl::CivilDay> day;
   PURSER_RETURN_IF_ERROR(database_.Read([&](store::Connection& connection) -> absl::Status {
-    PURSER_ASSIGN_OR_RETURN(day, LastStoredDay(connection, ""));
+    PURSER_ASSIGN_OR_RETURN(day, LastKnownDay(connection, ""));
     return absl::OkStatus();
   }));
   return day;

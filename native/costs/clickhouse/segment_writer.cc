@@ -294,6 +294,12 @@ absl::StatusOr<std::vector<ChargeSegment>> WriteCharges(const ClickHouseClient& 
                                                         const Options& options,
                                                         const ReadDelivery& read) {
   const DeliveredSums& sums = read.sums;
+  for (const auto& [period, days] : sums.periods()) {
+    if (std::max(period, days.last) <= kLastDate) continue;
+    return absl::OutOfRangeError(
+        absl::StrCat("a charge of ", DayText(days.last), " in the billing period ", DayText(period),
+                     ": ClickHouse keeps dates until ", DayText(kLastDate)));
+  }
   // A statement writes to one partition, so that the server has no more of them than there are.
   std::vector<ChargeSegment> segments;
   std::set<std::string> begun;

@@ -25,6 +25,10 @@
 namespace purser::costs {
 
 // What was read: one row per day, subject, item and bill of a delivery.
+// The days a column of type Date can hold; it takes others for some of these.
+inline constexpr absl::CivilDay kFirstDate(1970, 1, 1);
+inline constexpr absl::CivilDay kLastDate(2105, 12, 31);
+
 inline constexpr char kChargesTable[] = "cost_charges";
 // What allocation made of it, for every node of the catalog, with its parts and by day.
 inline constexpr char kRollupsTable[] = "cost_rollups";

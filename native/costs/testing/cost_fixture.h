@@ -138,7 +138,8 @@ class CostsOnDatabaseTest : public ::testing::TestWithParam<const char*> {
       "entity: 'group:default/{value}'}]}";
   std::string folder_;
   NoResources resources_;
-  base::FakeClock clock_;
+  // Behind all charges.
+  base::FakeClock clock_{absl::FromCivil(absl::CivilDay(2028, 1, 1), absl::UTCTimeZone())};
   ClickHouseServers* servers_ = nullptr;  // where they keep the charges
   ClickHouseOptions clickhouse_;
   std::unique_ptr<http::Transport> transport_;

@@ -157,7 +157,8 @@ class PolicyFixture : public ::testing::Test {
 
   std::string folder_;
   NoResources resources_;
-  base::FakeClock clock_;
+  // Behind all charges.
+  base::FakeClock clock_{absl::FromCivil(absl::CivilDay(2028, 1, 1), absl::UTCTimeZone())};
   std::unique_ptr<store::Database> database_;
   std::unique_ptr<CostService> service_;
 };
