@@ -25,7 +25,8 @@ class Object {
     return Raw(name, average.ToRounded(kAverageDigits));
   }
   Object& Raw(absl::string_view name, absl::string_view json) {
-    absl::StrAppend(&text_, text_.empty() ? "{" : ",", "\"", name, "\":", json);
+    absl::StrAppend(&text_, text_.empty() ? "{" : ",",
+                    json::Dump(nlohmann::json(std::string(name))), ":", json);
     return *this;
   }
   std::string Done() const { return text_.empty() ? "{}" : text_ + "}"; }
@@ -66,6 +67,36 @@ Decimal TotalEfficiency(const PodCost& cost) {
   return total;
 }
 
+VolumePart SumOf(const std::vector<VolumePart>& volumes) {
+  VolumePart sum;
+  for (const VolumePart& volume : volumes) {
+    sum.byte_hours = Sum({sum.byte_hours, volume.byte_hours});
+    sum.cost = Sum({sum.cost, volume.cost});
+  }
+  return sum;
+}
+
+std::string VolumesOf(const std::string& cluster, const std::vector<VolumePart>& volumes) {
+  Object object;
+  for (const VolumePart& volume : volumes) {
+    object.Raw(absl::StrCat("cluster=", cluster, ":name=", volume.name),
+               Object().Number("byteHours", volume.byte_hours).Number("cost", volume.cost).Done());
+  }
+  return volumes.empty() ? "null" : object.Done();
+}
+
+std::string LoadBalancersOf(const std::string& cluster, const PodCost& cost) {
+  if (cost.service.empty()) return "null";
+  const std::string name = absl::StrCat(cost.pod.ns, "/", cost.service);
+  return Object()
+      .Raw(absl::StrCat(cluster, "/", name), Object()
+                                                 .Text("service", name)
+                                                 .Number("cost", cost.load_balancer_cost)
+                                                 .Number("hours", cost.load_balancer_hours)
+                                                 .Done())
+      .Done();
+}
+
 std::string Allocation(const std::string& name, const AllocationWindow& window, const PodCost& cost,
                        const PodFacts* facts) {
   Object properties;
@@ -75,6 +106,9 @@ std::string Allocation(const std::string& name, const AllocationWindow& window, 
   if (facts != nullptr && !facts->controller.empty()) {
     properties.Text("controllerKind", facts->controller_kind).Text("controller", facts->controller);
   }
+  if (!cost.service.empty()) {
+    properties.Raw("services", json::Dump(nlohmann::json::array({cost.service})));
+  }
   if (facts != nullptr && !facts->labels.empty()) {
     properties.Raw("labels", LabelsOf(facts->labels));
   }
@@ -83,7 +117,11 @@ std::string Allocation(const std::string& name, const AllocationWindow& window, 
   };
   Decimal hours;
   Divide(Decimal::FromInteger(cost.minutes), Decimal::FromInteger(60), &hours);
+  const VolumePart volumes = SumOf(cost.volumes);
   Object allocation;
+  const auto zeros = [&](std::initializer_list<absl::string_view> names) {
+    for (const absl::string_view name : names) allocation.Raw(name, "0");
+  };
   allocation.Text("name", name)
       .Raw("properties", properties.Done())
       .Raw("window", Object().Text("start", time(window.from)).Text("end", time(window.to)).Done())
@@ -93,27 +131,37 @@ std::string Allocation(const std::string& name, const AllocationWindow& window, 
       .Raw("minutes", absl::StrCat(cost.minutes))
       .Average("cpuCores", cost.cpu.allocated, hours)
       .Average("cpuCoreRequestAverage", cost.cpu.requested, hours)
+      .Average("cpuCoreLimitAverage", cost.cpu.limit, hours)
       .Average("cpuCoreUsageAverage", cost.cpu.used, hours)
       .Number("cpuCoreHours", cost.cpu.allocated)
       .Number("cpuCost", cost.cpu.cost)
       .Raw("cpuEfficiency", Efficiency(cost.cpu).ToRounded(kAverageDigits))
       .Average("ramBytes", cost.memory.allocated, hours)
       .Average("ramByteRequestAverage", cost.memory.requested, hours)
+      .Average("ramByteLimitAverage", cost.memory.limit, hours)
       .Average("ramByteUsageAverage", cost.memory.used, hours)
       .Number("ramByteHours", cost.memory.allocated)
       .Number("ramCost", cost.memory.cost)
       .Raw("ramEfficiency", Efficiency(cost.memory).ToRounded(kAverageDigits))
-      .Raw("gpuCost", "0")
-      .Average("pvBytes", cost.volume_byte_hours, hours)
-      .Number("pvByteHours", cost.volume_byte_hours)
-      .Number("pvCost", cost.volume_cost)
-      .Number("networkTransferBytes", cost.network_bytes)
+      .Average("gpuCount", cost.gpu.allocated, hours)
+      .Number("gpuHours", cost.gpu.allocated)
+      .Number("gpuCost", cost.gpu.cost)
+      .Average("pvBytes", volumes.byte_hours, hours)
+      .Number("pvByteHours", volumes.byte_hours)
+      .Number("pvCost", volumes.cost)
+      .Raw("pvs", VolumesOf(window.cluster, cost.volumes))
+      .Number("networkTransferBytes", cost.network_sent)
+      .Number("networkReceiveBytes", cost.network_received)
       .Number("networkCost", cost.network_cost)
-      .Raw("loadBalancerCost", "0")
-      .Raw("sharedCost", "0")
-      .Raw("externalCost", "0")
-      .Number("totalCost",
-              Sum({cost.cpu.cost, cost.memory.cost, cost.volume_cost, cost.network_cost}))
+      .Number("loadBalancerCost", cost.load_balancer_cost)
+      .Raw("lbAllocations", LoadBalancersOf(window.cluster, cost));
+  // What is not told apart here, or belongs to others than Prometheus; readers expect a number.
+  zeros({"cpuCostAdjustment", "ramCostAdjustment", "gpuCostAdjustment", "pvCostAdjustment",
+         "networkCostAdjustment", "loadBalancerCostAdjustment", "networkCrossZoneCost",
+         "networkCrossRegionCost", "networkInternetCost", "sharedCost", "externalCost"});
+  allocation
+      .Number("totalCost", Sum({cost.cpu.cost, cost.memory.cost, cost.gpu.cost, volumes.cost,
+                                cost.network_cost, cost.load_balancer_cost}))
       .Raw("totalEfficiency", TotalEfficiency(cost).ToRounded(kAverageDigits));
   return allocation.Done();
 }
@@ -125,9 +173,10 @@ std::string ToAllocationJson(const AllocationWindow& window, const std::vector<P
   std::string text = R"({"code":200,"data":[{)";
   bool first = true;
   for (const PodCost& cost : costs) {
-    const std::string name = cost.idle ? absl::StrCat("__idle__/", cost.pod.node)
-                                       : absl::StrCat(window.cluster, "/", cost.pod.node, "/",
-                                                      cost.pod.ns, "/", cost.pod.pod);
+    const std::string name =
+        cost.idle ? absl::StrCat("__idle__/", cost.pod.node)
+                  : absl::StrCat(window.cluster, "/", cost.pod.node, "/", cost.pod.ns, "/",
+                                 cost.pod.pod, cost.service.empty() ? "" : "/", cost.service);
     const auto found = facts.find({cost.pod.ns, cost.pod.pod});
     absl::StrAppend(
         &text, first ? "" : ",\n", json::Dump(nlohmann::json(name)), ":",

@@ -17,27 +17,20 @@
 #include "costs/sources/allocation_json.h"
 #include "costs/sources/bill_source.h"
 #include "costs/sources/cluster_day.h"
+#include "costs/sources/cluster_metrics.h"
 #include "costs/sources/prometheus_client.h"
 #include "store/store.h"
 
 namespace purser::costs {
-
-// A node's price by one of its labels, e.g. node.kubernetes.io/instance-type = m5.large.
-struct NodePrice {
-  std::string label = {};
-  std::string value = {};
-  base::Decimal hour = {};
-};
 
 struct KubernetesOptions {
   std::string name = {};     // of the source
   std::string cluster = {};  // as allocations name it
   std::string currency = "USD";
   ClusterPrices prices = {};
-  std::vector<NodePrice> nodes = {};
-  absl::Duration step = absl::Minutes(5);  // divides an hour
-  int days = 3;                            // looked back; days that are complete are asked for once
-  std::string spool_folder = {};           // made when needed
+  ClusterMetricsOptions metrics = {};
+  int days = 3;                   // looked back; days that are complete are asked for once
+  std::string spool_folder = {};  // made when needed
 };
 
 class KubernetesSource final : public BillSource {
@@ -55,26 +48,22 @@ class KubernetesSource final : public BillSource {
   KubernetesSource(KubernetesOptions options, PrometheusClient prometheus, CostService& costs,
                    store::Database& database, base::Clock& clock)
       : options_(std::move(options)),
-        prometheus_(std::move(prometheus)),
+        metrics_(options_.metrics, std::move(prometheus)),
         costs_(costs),
         database_(database),
         clock_(clock) {}
 
-  using Facts = std::map<std::pair<std::string, std::string>, PodFacts>;
-
   // The day's allocations as far as `until`. FAILED_PRECONDITION when nothing is known of it.
   absl::StatusOr<std::string> Allocate(absl::CivilDay day, absl::Time until, std::stop_token stop);
-  absl::Status AddHour(absl::Time from, absl::Time to, ClusterDay& day, Facts& facts,
-                       std::stop_token stop);
-  absl::Status AddNodes(absl::Time from, absl::Time to, ClusterDay& day, std::stop_token stop);
-  absl::Status AddVolumes(absl::Time from, absl::Time to, ClusterDay& day, std::stop_token stop);
-  absl::Status AddFacts(absl::Time from, absl::Time to, Facts& facts, std::stop_token stop);
   absl::StatusOr<std::set<absl::CivilDay>> CompleteDays();
   absl::Status Keep(absl::CivilDay day, bool complete, const std::string& allocations);
+  // Months with days that were kept, but not stored since.
+  absl::StatusOr<std::set<absl::CivilMonth>> MonthsToStore();
   absl::StatusOr<int64_t> StoreMonth(absl::CivilMonth month, std::stop_token stop);
+  absl::Status Forget(absl::CivilDay before);
 
   const KubernetesOptions options_;
-  PrometheusClient prometheus_;
+  ClusterMetrics metrics_;
   CostService& costs_;
   store::Database& database_;
   base::Clock& clock_;

@@ -2,6 +2,7 @@
 // Prometheus.
 #include "costs/sources/kubernetes_source.h"
 
+#include <limits>
 #include <map>
 #include <string>
 
@@ -20,6 +21,7 @@ namespace purser::costs {
 namespace {
 
 using base::Decimal;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -27,77 +29,11 @@ using ::testing::UnorderedElementsAre;
 
 Decimal D(absl::string_view text) { return *Decimal::Parse(text); }
 
-const ClusterPrices kPrices = {D("0.03"), D("0.004"), D("0.0001"), D("0.01")};
+const ClusterPrices kPrices = {.cpu_hour = D("0.03"),
+                               .memory_hour = D("0.004"),
+                               .storage_hour = D("0.0001"),
+                               .network_gib = D("0.01")};
 constexpr int64_t kGib = int64_t{1} << 30;
-
-Decimal Gib(int64_t count) { return Decimal::FromInteger(count * kGib); }
-
-std::string Money(const PodCost& cost) {
-  return absl::StrCat(cost.idle ? "idle" : cost.pod.ns + "/" + cost.pod.pod, " ",
-                      cost.cpu.cost.ToString(), " ", cost.memory.cost.ToString(), " ",
-                      cost.volume_cost.ToString(), " ", cost.network_cost.ToString());
-}
-std::vector<std::string> Finish(ClusterDay& day) {
-  const auto costs = day.Finish();
-  if (!costs.ok()) return {costs.status().ToString()};
-  std::vector<std::string> texts;
-  for (const PodCost& cost : *costs) texts.push_back(Money(cost));
-  return texts;
-}
-
-TEST(ClusterDayTest, APodTakesTheLargerOfRequestAndUseAtEveryMoment) {
-  ClusterDay day(kPrices, absl::Hours(1));
-  const PodKey a{"web", "a", "n1"};
-  for (int hour = 0; hour < 2; ++hour) {
-    const absl::Time at = absl::UnixEpoch() + absl::Hours(hour);
-    ASSERT_TRUE(day.AddCapacity("n1", ClusterResource::kCpu, D("4"), nullptr).ok());
-    ASSERT_TRUE(day.AddCapacity("n1", ClusterResource::kMemory, Gib(8), nullptr).ok());
-    ASSERT_TRUE(day.AddRequest(a, ClusterResource::kCpu, at, D("1")).ok());
-    // Idle in the first hour, beyond its request in the second: 1 + 3, not max(2, 3).
-    ASSERT_TRUE(day.AddUse(a, ClusterResource::kCpu, at, D(hour == 0 ? "0" : "3")).ok());
-    ASSERT_TRUE(day.AddRequest(a, ClusterResource::kMemory, at, Gib(2)).ok());
-  }
-  // CPU: 8 core-hours cost 0.24, half is taken. Memory: 16 GiB-hours cost 0.064, a quarter is.
-  EXPECT_THAT(Finish(day), ElementsAre("web/a 0.12 0.016 0 0", "idle 0.12 0.048 0 0"));
-}
-
-TEST(ClusterDayTest, IdleIsNeverNegativeAndPartsAddUp) {
-  ClusterDay day(kPrices, absl::Hours(1));
-  const absl::Time at = absl::UnixEpoch();
-  const Decimal price = D("0.1");
-  ASSERT_TRUE(day.AddCapacity("n1", ClusterResource::kCpu, D("1"), &price).ok());
-  // Measured beyond what there is, and in thirds.
-  for (const char* pod : {"a", "b", "c"}) {
-    ASSERT_TRUE(day.AddUse({"x", pod, "n1"}, ClusterResource::kCpu, at, D("0.5")).ok());
-  }
-  const auto costs = *day.Finish();
-  Decimal sum;
-  for (const PodCost& cost : costs) ASSERT_TRUE(Decimal::Add(sum, cost.cpu.cost, &sum));
-  EXPECT_EQ(sum.ToString(), "0.1");
-  EXPECT_TRUE(costs.back().idle);
-  EXPECT_TRUE(costs.back().cpu.cost.IsZero());
-  EXPECT_EQ(costs[0].cpu.cost.ToString(), "0.033333333333333334") << "the largest remainder";
-  EXPECT_EQ(costs[2].cpu.cost.ToString(), "0.033333333333333333");
-}
-
-TEST(ClusterDayTest, AMachinesPriceIsDividedAmongItsParts) {
-  ClusterDay day(kPrices, absl::Hours(1));
-  day.SetNodeHour("n1", D("1"));
-  ASSERT_TRUE(day.AddCapacity("n1", ClusterResource::kCpu, D("4"), nullptr).ok());
-  ASSERT_TRUE(day.AddCapacity("n1", ClusterResource::kMemory, Gib(10), nullptr).ok());
-  EXPECT_THAT(Finish(day), ElementsAre("idle 0.75 0.25 0 0")) << "0.12 to 0.04";
-}
-
-TEST(ClusterDayTest, VolumesGoToWhoMountsThem) {
-  ClusterDay day(kPrices, absl::Hours(1));
-  ASSERT_TRUE(day.AddVolume("x", "data", Gib(100), nullptr).ok());
-  ASSERT_TRUE(day.AddVolume("x", "old", Gib(10), nullptr).ok());
-  day.AddMount("x", "data", "a");
-  day.AddMount("x", "data", "b");
-  ASSERT_TRUE(day.AddNetwork("x", "a", Gib(3)).ok());
-  EXPECT_THAT(Finish(day),
-              ElementsAre("x/a 0 0 0.005 0.03", "x/b 0 0 0.005 0", "x/__unmounted__ 0 0 0.001 0"));
-}
 
 // Prometheus, as far as it is asked: series by a part of the query, each a constant.
 class FakePrometheus {
@@ -112,6 +48,7 @@ class FakePrometheus {
   };
   std::map<std::string, std::vector<Constant>> series;
   std::string trouble;  // an answer to everything, when not ""
+  int64_t trouble_before = std::numeric_limits<int64_t>::max();  // …that begins before, seconds
   int status = 200;
   int asked = 0;
   std::vector<std::string> queries;
@@ -119,7 +56,6 @@ class FakePrometheus {
  private:
   absl::StatusOr<http::Response> Answer(const http::Request& request) {
     ++asked;
-    if (!trouble.empty()) return http::Response{.status = status, .body = trouble};
     std::map<std::string, std::string> form;
     for (const absl::string_view part : absl::StrSplit(request.body, '&')) {
       const std::pair<std::string, std::string> pair =
@@ -130,6 +66,9 @@ class FakePrometheus {
     int64_t start = 0, end = 0, step = 1;
     EXPECT_TRUE(absl::SimpleAtoi(form["start"], &start) && absl::SimpleAtoi(form["end"], &end) &&
                 absl::SimpleAtoi(form["step"], &step));
+    if (!trouble.empty() && start < trouble_before) {
+      return http::Response{.status = status, .body = trouble};
+    }
     std::string result;
     for (const auto& [part, constants] : series) {
       if (!absl::StrContains(form["query"], part)) continue;
@@ -175,12 +114,12 @@ class KubernetesSourceTest : public testing::CostsOnDatabaseTest {
         absl::FromCivil(absl::CivilSecond(2026, 11, 20, 6, 12, 30), absl::UTCTimeZone()) -
         clock_.Now());
     prometheus_.series = {
-        {"kube_node_status_capacity{resource=\"cpu\"}", {{R"("node":"n1")", "4"}}},
-        {"kube_node_status_capacity{resource=\"memory\"}",
+        {"kube_node_status_capacity{resource=~\"cpu\"", {{R"("node":"n1")", "4"}}},
+        {"kube_node_status_capacity{resource=~\"memory\"",
          {{R"("node":"n1")", absl::StrCat(16 * kGib)}}},
         {"node_cpu_hourly_cost", {{R"("node":"n1")", "0.025"}}},
         {"node_ram_hourly_cost", {{R"("node":"n1")", "3.125E-3"}}},
-        {"kube_pod_container_resource_requests{resource=\"cpu\"}",
+        {"kube_pod_container_resource_requests{resource=~\"cpu\"",
          {{R"("namespace":"web","pod":"shop-1","node":"n1")", "1"},
           {R"("namespace":"data","pod":"etl-1","node":"n1")", "0.5"}}},
         {"container_memory_working_set_bytes",
@@ -201,8 +140,9 @@ class KubernetesSourceTest : public testing::CostsOnDatabaseTest {
                               .cluster = "eu",
                               .currency = "EUR",
                               .prices = kPrices,
-                              .days = 1,
-                              .spool_folder = folder_ + "/spool"};
+                              .metrics = {.match_labels = {{"cluster", "e\"u"}}},
+                              .days = days_,
+                              .spool_folder = spool_.empty() ? folder_ + "/spool" : spool_};
     auto source = KubernetesSource::Open(
         std::move(options), PrometheusClient({.url = "http://prometheus:9090/"}, transport_),
         *service_, *database_, clock_);
@@ -214,12 +154,15 @@ class KubernetesSourceTest : public testing::CostsOnDatabaseTest {
     if (!fetched.ok()) return {fetched.status().ToString()};
     std::vector<std::string> rows;
     for (const FetchedDelivery& delivery : *fetched) {
-      rows.push_back(
-          absl::StrCat(delivery.name, " ", FetchResultName(delivery.result), " ", delivery.rows));
+      rows.push_back(absl::StrCat(delivery.name, " ", FetchResultName(delivery.result), " ",
+                                  delivery.rows,
+                                  delivery.result == FetchResult::kFailed ? delivery.detail : ""));
     }
     return rows;
   }
 
+  int days_ = 1;
+  std::string spool_;
   http::FakeTransport transport_;
   FakePrometheus prometheus_{transport_};
   std::unique_ptr<KubernetesSource> source_;
@@ -273,6 +216,64 @@ TEST_P(KubernetesSourceTest, SilenceIsNoEmptyDay) {
   EXPECT_THAT(Query({}), ElementsAre("EUR 4.5 4.5 6"));
 }
 
+TEST_P(KubernetesSourceTest, ADayThatCannotBeAnsweredKeepsNoOtherWaiting) {
+  // "query processing would load too many samples": of yesterday, however often it is asked.
+  prometheus_.status = 422;
+  prometheus_.trouble = R"({"status":"error","errorType":"execution","error":"too many samples"})";
+  prometheus_.trouble_before =
+      absl::ToUnixSeconds(absl::FromCivil(absl::CivilDay(2026, 11, 20), absl::UTCTimeZone()));
+  EXPECT_THAT(Round(),
+              ElementsAre(HasSubstr("2026-11-19 failed 0Prometheus refuses"), "2026-11 stored 3"));
+  EXPECT_THAT(Query({}), ElementsAre("EUR 0.9 0.9 3"));
+}
+
+TEST_P(KubernetesSourceTest, WhatWasKeptIsStoredThoughTheRoundBeforeEnded) {
+  spool_ = "/dev/null/nowhere";
+  Open();
+  EXPECT_THAT(Round(), ElementsAre(HasSubstr("/dev/null/nowhere")));
+  spool_.clear();
+  Open();
+  // The 19th is complete and not asked for again, but not in the stored month either.
+  clock_.Advance(absl::Hours(18) + absl::Minutes(1));
+  prometheus_.series.clear();
+  EXPECT_THAT(Round(), Contains("2026-11 stored 6"));
+  EXPECT_THAT(Query({Dimension::kDay}), ElementsAre("2026-11-19 EUR 3.6 3.6 3", HasSubstr("")));
+}
+
+TEST_P(KubernetesSourceTest, MonthsOfALongLookBackAreAllStored) {
+  days_ = 150;
+  Open();
+  EXPECT_THAT(Round(), ElementsAre("2026-06 stored 24", "2026-07 stored 93", "2026-08 stored 93",
+                                   "2026-09 stored 90", "2026-10 stored 93", "2026-11 stored 60"));
+  const int asked = prometheus_.asked;
+  EXPECT_THAT(Round(), ElementsAre("2026-11 stored 60"));
+  EXPECT_LT(prometheus_.asked, asked + asked / 50) << "only today again";
+}
+
+TEST_P(KubernetesSourceTest, AllQueriesNameTheCluster) {
+  Round();
+  for (const std::string& query : prometheus_.queries) {
+    size_t series = 0, matched = 0;
+    for (size_t at = query.find('{'); at != std::string::npos; at = query.find('{', at + 1)) {
+      ++series;
+      matched += absl::StrContains(query.substr(at, query.find('}', at) - at), R"(cluster="e\"u")");
+    }
+    EXPECT_GT(series, 0u) << query;
+    EXPECT_EQ(series, matched) << query;
+    EXPECT_FALSE(absl::StrContains(query, '<')) << query;
+  }
+}
+
+TEST_P(KubernetesSourceTest, AUseWithoutANodeIsWhereThePodRuns) {
+  // Nothing is asked for: only kube_pod_info says where the pod runs.
+  prometheus_.series["kube_pod_info"] = {{R"("namespace":"web","pod":"free-1","node":"n1")", "1"}};
+  prometheus_.series["container_memory_working_set_bytes"] = {
+      {R"("namespace":"web","pod":"free-1")", absl::StrCat(4 * kGib)}};
+  Round();
+  EXPECT_THAT(Query({Dimension::kDay, Dimension::kEntity}),
+              Contains("2026-11-20 system:default/web EUR 0.075 0.075 1"));
+}
+
 TEST_P(KubernetesSourceTest, HasTheFieldsOfOpenCostsAllocationApi) {
   ClusterDay day(kPrices, absl::Hours(1));
   const PodKey pod{"web", "shop-1", "n1"};
@@ -281,7 +282,15 @@ TEST_P(KubernetesSourceTest, HasTheFieldsOfOpenCostsAllocationApi) {
     ASSERT_TRUE(day.AddCapacity("n1", ClusterResource::kCpu, D("4"), nullptr).ok());
     ASSERT_TRUE(day.AddRequest(pod, ClusterResource::kCpu, at, D("1")).ok());
     ASSERT_TRUE(day.AddUse(pod, ClusterResource::kCpu, at, D("0.25")).ok());
+    ASSERT_TRUE(day.AddLimit(pod, ClusterResource::kCpu, D("2")).ok());
+    ASSERT_TRUE(
+        day.AddVolume({"web", "data"}, "pv-1", at, Decimal::FromInteger(kGib), nullptr).ok());
+    day.AddMount({"web", "data"}, "shop-1", at);
   }
+  ASSERT_TRUE(day.AddSent("web", "shop-1", D("7")).ok());
+  ASSERT_TRUE(day.AddReceived("web", "shop-1", D("9")).ok());
+  const Decimal balancer_hour = D("0.025");
+  ASSERT_TRUE(day.AddLoadBalancer("web", "front", &balancer_hour).ok());
   const std::string text = ToAllocationJson(
       {"eu", "EUR", absl::UnixEpoch(), absl::UnixEpoch() + absl::Hours(2)}, *day.Finish(),
       {{{"web", "shop-1"}, {"deployment", "shop", {{"app", "shop"}}}}});
@@ -300,7 +309,45 @@ TEST_P(KubernetesSourceTest, HasTheFieldsOfOpenCostsAllocationApi) {
   EXPECT_EQ(shop["cpuCoreHours"], 2);
   EXPECT_EQ(shop["cpuEfficiency"], 0.25);
   EXPECT_EQ(shop["cpuCost"], 0.06);
-  EXPECT_EQ(shop["totalCost"], 0.06);
+  EXPECT_NEAR(shop["totalCost"], 0.0602, 1e-9) << "with the volume";
+  EXPECT_EQ(shop["cpuCoreLimitAverage"], 2);
+  EXPECT_EQ(shop["networkTransferBytes"], 7);
+  EXPECT_EQ(shop["networkReceiveBytes"], 9);
+  EXPECT_EQ(shop["pvByteHours"], 2 * kGib);
+  EXPECT_EQ(shop["pvs"], nlohmann::json::parse(
+                             R"({"cluster=eu:name=pv-1":{"byteHours":2147483648,"cost":0.0002}})"));
+  for (const char* field : {"gpuCount",
+                            "gpuHours",
+                            "gpuCost",
+                            "loadBalancerCost",
+                            "sharedCost",
+                            "externalCost",
+                            "cpuCostAdjustment",
+                            "ramCostAdjustment",
+                            "gpuCostAdjustment",
+                            "pvCostAdjustment",
+                            "networkCostAdjustment",
+                            "loadBalancerCostAdjustment",
+                            "networkCrossZoneCost",
+                            "networkCrossRegionCost",
+                            "networkInternetCost",
+                            "ramBytes",
+                            "ramByteRequestAverage",
+                            "ramByteLimitAverage",
+                            "ramByteUsageAverage",
+                            "ramByteHours",
+                            "ramCost",
+                            "ramEfficiency",
+                            "pvBytes",
+                            "networkCost",
+                            "totalEfficiency"}) {
+    EXPECT_TRUE(shop[field].is_number()) << field;
+  }
+  const nlohmann::json balancer = (*answer)["data"][0]["eu//web/__load_balancer__/front"];
+  EXPECT_EQ(balancer["loadBalancerCost"], 0.025);
+  EXPECT_EQ(balancer["properties"]["services"], nlohmann::json::array({"front"}));
+  EXPECT_EQ(balancer["lbAllocations"]["eu/web/front"],
+            nlohmann::json::parse(R"({"service":"web/front","cost":0.025,"hours":1})"));
   EXPECT_EQ((*answer)["data"][0]["__idle__/n1"]["cpuCost"], 0.18);
 }
 

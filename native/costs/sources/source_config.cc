@@ -53,8 +53,12 @@ Json MembersOf(const std::string& type) {
     members["cluster"] = Text("as allocations name it");
     members["currency"] = {{"type", "string"}, {"pattern", "^[A-Z]{3}$"}};
     members["step"] = Text("");
+    members["matchLabels"] = {{"type", "object"},
+                              {"propertyNames", {{"pattern", "^[a-zA-Z_][a-zA-Z0-9_]*$"}}},
+                              {"additionalProperties", {{"type", "string"}}}};
     Json prices = Json::object();
-    for (const char* name : {"cpuHour", "memoryGibHour", "storageGibHour", "networkGib"}) {
+    for (const char* name : {"cpuHour", "memoryGibHour", "gpuHour", "storageGibHour", "networkGib",
+                             "loadBalancerHour"}) {
       prices[name] = Price("");
     }
     members["prices"] = {
@@ -172,8 +176,10 @@ absl::StatusOr<ClusterPrices> PricesOf(const Entry& entry) {
   ClusterPrices out;
   PURSER_ASSIGN_OR_RETURN(out.cpu_hour, entry.Price(prices, "cpuHour", "0.031611"));
   PURSER_ASSIGN_OR_RETURN(out.memory_hour, entry.Price(prices, "memoryGibHour", "0.004237"));
+  PURSER_ASSIGN_OR_RETURN(out.gpu_hour, entry.Price(prices, "gpuHour", "0.95"));
   PURSER_ASSIGN_OR_RETURN(out.storage_hour, entry.Price(prices, "storageGibHour", "0.00005479452"));
   PURSER_ASSIGN_OR_RETURN(out.network_gib, entry.Price(prices, "networkGib", "0"));
+  PURSER_ASSIGN_OR_RETURN(out.load_balancer_hour, entry.Price(prices, "loadBalancerHour", "0"));
   return out;
 }
 
@@ -187,11 +193,14 @@ absl::StatusOr<std::unique_ptr<BillSource>> OpenKubernetes(const std::string& na
                             .days = entry.GetInt("days", 3),
                             .spool_folder = deps.spool_folder};
   PURSER_ASSIGN_OR_RETURN(options.prices, PricesOf(entry));
-  PURSER_ASSIGN_OR_RETURN(options.step, entry.Time("step", absl::Minutes(5), absl::Minutes(1)));
+  PURSER_ASSIGN_OR_RETURN(options.metrics.step,
+                          entry.Time("step", absl::Minutes(5), absl::Minutes(1)));
+  options.metrics.match_labels =
+      entry.config().value("matchLabels", Json::object()).get<std::map<std::string, std::string>>();
   for (const Json& node : entry.config().value("nodes", Json::array())) {
     NodePrice price{.label = node["label"], .value = node["value"], .hour = {}};
     PURSER_ASSIGN_OR_RETURN(price.hour, entry.Price(node, "hour", ""));
-    options.nodes.push_back(std::move(price));
+    options.metrics.nodes.push_back(std::move(price));
   }
   PURSER_ASSIGN_OR_RETURN(std::unique_ptr<KubernetesSource> source,
                           KubernetesSource::Open(std::move(options), std::move(prometheus),
