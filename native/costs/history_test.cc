@@ -2,6 +2,7 @@
 // is kept is bounded.
 #include "costs/history.h"
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 
@@ -213,6 +214,33 @@ TEST_P(HistoryTest, OldMonthsAreForgotten) {
   EXPECT_EQ(service_->Deliveries("", 10)->size(), 2u);
   EXPECT_THAT(*service_->Reconcile(absl::CivilDay(2026, 8, 1), absl::CivilDay(2026, 8, 31)),
               IsEmpty());
+}
+
+TEST_P(HistoryTest, WhatAForgottenDeliverySetAsideGoes) {
+  options_.keep_months = 2;
+  Start();
+  namespace fs = std::filesystem;
+  const auto deliver = [&](int month) {
+    const std::string bill =
+        testing::BillOf({{.billed = "1", .month = month}, {.billed = "x", .month = month}});
+    const auto report = service_->Ingest(
+        {.source = "cloud", .paths = {Write("cloud.csv", bill)}, .bad_rows = BadRows::kQuarantine});
+    EXPECT_TRUE(report.ok()) << report.status();
+    // As if it had been written long ago.
+    fs::last_write_time(report->quarantine_path,
+                        fs::file_time_type::clock::now() - std::chrono::hours(25));
+    return report->quarantine_path;
+  };
+  const std::string august = deliver(8), september = deliver(9);
+  const fs::path mine = fs::path(august).parent_path() / "cloud-notes.csv";
+  fs::copy_file(august, mine);
+  fs::last_write_time(mine, fs::last_write_time(august));
+  EXPECT_TRUE(fs::exists(august));
+  const std::string october = deliver(10);
+  EXPECT_FALSE(fs::exists(august));
+  EXPECT_TRUE(fs::exists(september));
+  EXPECT_TRUE(fs::exists(october));
+  EXPECT_TRUE(fs::exists(mine)) << "somebody else's";
 }
 
 TEST_P(HistoryTest, AChargeDatedAheadPushesNoMonthOut) {

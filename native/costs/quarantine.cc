@@ -3,19 +3,26 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
+#include <set>
 #include <system_error>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
 #include "base/status.h"
 
 namespace purser::costs {
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr size_t kFlushBytes = 64 << 10;
 // A file that nobody wrote to for so long is what a process left that died.
@@ -25,13 +32,21 @@ std::string Quoted(absl::string_view text) {
   return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\"", "\"\""}}), "\"");
 }
 
-void RemoveAbandoned(const std::string& folder) {
-  namespace fs = std::filesystem;
+// Whether it is named as a delivery's side file, see SideFileName.
+bool IsSideFile(absl::string_view name) {
+  constexpr size_t kIdCharacters = 26;  // of base::NewId
+  if (!absl::ConsumeSuffix(&name, ".csv") || name.size() < kIdCharacters + 2) return false;
+  const absl::string_view id = name.substr(name.size() - kIdCharacters);
+  return name[name.size() - kIdCharacters - 1] == '-' &&
+         std::all_of(id.begin(), id.end(), absl::ascii_isalnum);
+}
+
+// Removes files of the folder that nobody wrote to for so long and whose names `is_meant` takes.
+void RemoveOld(const std::string& folder, const std::function<bool(const std::string&)>& is_meant) {
   const auto before = fs::file_time_type::clock::now() - kAbandonedAfter;
   std::error_code error;
   for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
-    const std::string name = at->path().filename().string();
-    if (!absl::StartsWith(name, ".") || !absl::EndsWith(name, ".new")) continue;
+    if (!is_meant(at->path().filename().string())) continue;
     std::error_code gone;
     const fs::file_time_type written = at->last_write_time(gone);
     if (!gone && written < before) fs::remove(at->path(), gone);
@@ -39,6 +54,10 @@ void RemoveAbandoned(const std::string& folder) {
 }
 
 }  // namespace
+
+std::string SideFileName(absl::string_view source, absl::string_view id) {
+  return absl::StrCat(source, "-", id, ".csv");
+}
 
 Quarantine::~Quarantine() {
   if (fd_ < 0) return;
@@ -54,7 +73,9 @@ absl::Status Quarantine::Open() {
   if (error) {
     return base::ErrnoStatus(error.value(), absl::StrCat("make quarantine folder ", folder_));
   }
-  RemoveAbandoned(folder_);
+  RemoveOld(folder_, [](const std::string& name) {
+    return absl::StartsWith(name, ".") && absl::EndsWith(name, ".new");
+  });
   const std::string path = absl::StrCat(folder_, "/.", name_, ".new");
   fd_ = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd_ < 0) return base::ErrnoStatus(errno, absl::StrCat("open quarantine file ", path));
@@ -105,6 +126,13 @@ absl::StatusOr<std::string> Quarantine::Keep() {
   }
   close(folder);
   return path;
+}
+
+void RemoveForgotten(const std::string& folder, const std::vector<std::string>& known) {
+  std::set<std::string> names;
+  for (const std::string& path : known) names.insert(fs::path(path).filename().string());
+  RemoveOld(folder,
+            [&](const std::string& name) { return IsSideFile(name) && !names.contains(name); });
 }
 
 }  // namespace purser::costs

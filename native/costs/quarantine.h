@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -37,6 +38,13 @@ class Quarantine {
   std::string pending_;
   int fd_ = -1;
 };
+
+// Of a delivery of the source, by an id of base::NewId.
+std::string SideFileName(absl::string_view source, absl::string_view id);
+
+// Removes side files of `folder`, a day old or older, that are not among `known`: those of
+// deliveries that were forgotten. Paths are compared by their last part.
+void RemoveForgotten(const std::string& folder, const std::vector<std::string>& known);
 
 }  // namespace purser::costs
 

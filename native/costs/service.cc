@@ -192,10 +192,9 @@ absl::StatusOr<IngestReport> StoredCostService::Ingest(const IngestRequest& requ
                                                    " files, not ", request.paths.size()));
   }
   IngestReport report;
-  Quarantine quarantine(
-      options_.quarantine_folder,
-      absl::StrCat(SourceName(request.source), "-",
-                   base::NewId("", *options_.clock, base::Rng::System()), ".csv"));
+  Quarantine quarantine(options_.quarantine_folder,
+                        SideFileName(SourceName(request.source),
+                                     base::NewId("", *options_.clock, base::Rng::System())));
   Delivery delivery(request, options_.allocation->extra_columns(), Today(options_),
                     options_.duckdb_library);
   PURSER_RETURN_IF_ERROR(delivery.Read(quarantine, report));
@@ -219,7 +218,23 @@ absl::StatusOr<IngestReport> StoredCostService::Ingest(const IngestRequest& requ
     if (!report.quarantine_path.empty()) unlink(report.quarantine_path.c_str());
     return base::Annotate(stored, absl::StrCat("store the delivery of ", request.source));
   }
+  RemoveForgottenSideFiles();
   return report;
+}
+
+void StoredCostService::RemoveForgottenSideFiles() {
+  std::vector<std::string> known;
+  const absl::Status listed = options_.database->Read([&](store::Connection& connection) {
+    known.clear();
+    return connection.ForEach(
+        "SELECT quarantine_path FROM cost_ingests WHERE quarantine_path <> ''", {},
+        [&](const store::Row& row) {
+          known.push_back(row.Text(0));
+          return absl::OkStatus();
+        });
+  });
+  // Otherwise the next delivery does it.
+  if (listed.ok()) RemoveForgotten(options_.quarantine_folder, known);
 }
 
 absl::StatusOr<Explanation> ExplainCharge(const Allocation& allocation, ResourceIndex& resources,

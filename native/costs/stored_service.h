@@ -106,6 +106,8 @@ class StoredCostService final : public CostService {
   bool SplitsByMetric() const;
   // Of each subject of the delivery, by the delivery's own numbers of items; fills report.totals.
   absl::StatusOr<DecidedSubjects> Decide(const DeliveredSums& sums, IngestReport& report);
+  // What deliveries set aside that are not known any more.
+  void RemoveForgottenSideFiles();
 
   const Options options_;
   std::unique_ptr<Engine> engine_;  // set by Start
