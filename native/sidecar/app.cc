@@ -450,6 +450,8 @@ absl::StatusOr<std::unique_ptr<App>> App::Start(Config config) {
   return std::unique_ptr<App>(new App(std::move(parts)));
 }
 
+uint16_t App::http_port() const { return parts_->http->port(); }
+
 void App::Stop(absl::Duration grace) {
   if (std::exchange(parts_->stopped, true)) return;
   spdlog::info("purserd stops");

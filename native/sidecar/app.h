@@ -2,6 +2,7 @@
 #ifndef PURSER_SIDECAR_APP_H_
 #define PURSER_SIDECAR_APP_H_
 
+#include <cstdint>
 #include <memory>
 
 #include "absl/status/status.h"
@@ -23,6 +24,9 @@ class App {
 
   // Refuses new work, lets calls in flight end within `grace`, persists, joins. Idempotent.
   void Stop(absl::Duration grace);
+
+  // Where metrics and health are, also when the configuration asks for any free port.
+  uint16_t http_port() const;
 
  private:
   struct Parts;

@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
+#include "base/testing/eventually.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "purser/v1/costs.grpc.pb.h"
@@ -27,24 +28,11 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-int FreePort() {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof(address);
-  bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address));
-  getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length);
-  close(fd);
-  return ntohs(address.sin_port);
-}
-
 class AppTest : public ::testing::Test {
  protected:
   void SetUp() override {
     char pattern[] = "/tmp/purser-app-XXXXXX";
     folder_ = mkdtemp(pattern);
-    port_ = FreePort();
     std::filesystem::create_directories(folder_ + "/blueprints");
     std::filesystem::create_directories(folder_ + "/billing");
     std::ofstream(folder_ + "/blueprints/one.yaml") << R"(
@@ -66,8 +54,8 @@ spec:
 
   void WriteConfig(const std::string& more) {
     std::ofstream(folder_ + "/purserd.yaml")
-        << "state: state\nlisten: {unix: {path: run/s.sock}}\nhttp: {address: \"127.0.0.1:" << port_
-        << "\"}\nlog: {level: error}\nblueprints: [blueprints]\n"
+        << "state: state\nlisten: {unix: {path: run/s.sock}}\nhttp: {address: \"127.0.0.1:0\"}\n"
+        << "log: {level: error}\nblueprints: [blueprints]\n"
         << "connectors: {core: {}, files: {root: " << folder_ << "/out}}\n"
         << "costs: {folders: [billing]" << costs_ << "}\n"
         << store_ << more;
@@ -75,14 +63,16 @@ spec:
   absl::StatusOr<std::unique_ptr<App>> Start() {
     absl::StatusOr<Config> config = LoadConfig(folder_ + "/purserd.yaml");
     if (!config.ok()) return config.status();
-    return App::Start(*std::move(config));
+    absl::StatusOr<std::unique_ptr<App>> app = App::Start(*std::move(config));
+    if (app.ok()) port_ = (*app)->http_port();
+    return app;
   }
   std::string Get(const std::string& path) {
     const int fd = socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(static_cast<uint16_t>(port_));
+    address.sin_port = htons(port_);
     std::string answer;
     if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0) {
       const std::string request =
@@ -106,7 +96,7 @@ spec:
   std::string folder_;
   std::string costs_;  // further members of the configuration's costs
   std::string store_;  // the configuration's line about it
-  int port_ = 0;
+  uint16_t port_ = 0;  // of metrics and health of the app started last
 };
 
 // All that purserd keeps, on both databases.
@@ -371,11 +361,11 @@ TEST_P(AnyStoreAppTest, SaysWhatCostsMean) {
 
   // Looked at after the ingest, by a thread of its own.
   purser::v1::ListCostAlertsResponse alerts;
-  for (int i = 0; i < 200 && alerts.alerts_size() < 2; ++i) {
-    base::Clock::System().SleepFor(absl::Milliseconds(50), {});
+  ASSERT_TRUE(base::Eventually([&] {
     alerts.Clear();
     call(&Stub::ListCostAlerts, purser::v1::ListCostAlertsRequest(), &alerts);
-  }
+    return alerts.alerts_size() >= 2;
+  }));
   ASSERT_EQ(alerts.alerts_size(), 2);
   EXPECT_EQ(alerts.alerts(1).scope(), "2026-11-01 100");
 

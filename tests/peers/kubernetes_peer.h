@@ -3,10 +3,7 @@
 #ifndef PURSER_TESTS_PEERS_KUBERNETES_PEER_H_
 #define PURSER_TESTS_PEERS_KUBERNETES_PEER_H_
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -19,6 +16,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "base/testing/free_ports.h"
 #include "connectors/kubernetes/kubeconfig.h"
 #include "document/yaml.h"
 #include "gtest/gtest.h"
@@ -67,8 +65,13 @@ class KubernetesPeer {
     }
     std::string pattern = testing::TempDir() + "kube-peer-XXXXXX";
     folder_ = mkdtemp(pattern.data());
+    const auto ports = base::FreePorts(3);
+    if (!ports.ok()) {
+      why_not_ = absl::StrCat("SKIP ", ports.status().message());
+      return;
+    }
     const std::string command = absl::StrCat(
-        "ETCD_PORT=", FreePort(), " PEER_PORT=", FreePort(), " API_PORT=", FreePort(),
+        "ETCD_PORT=", (*ports)[0], " PEER_PORT=", (*ports)[1], " API_PORT=", (*ports)[2],
         " API_FLAGS='", flags, "' bash '", (source / "tests/peers/kube-apiserver.sh").string(),
         "' up '", folder_.string(), "' >'", folder_.string(), "/up.log' 2>&1");
     if (std::system(command.c_str()) != 0) {
@@ -114,18 +117,6 @@ class KubernetesPeer {
   }
 
  private:
-  static int FreePort() {
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(address);
-    bind(fd, reinterpret_cast<sockaddr*>(&address), size);
-    getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
-    close(fd);
-    return ntohs(address.sin_port);
-  }
-
   std::filesystem::path folder_;
   std::string why_not_;
 };

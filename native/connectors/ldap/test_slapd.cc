@@ -12,8 +12,8 @@
 #include <iterator>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
+#include "base/testing/eventually.h"
+#include "base/testing/free_ports.h"
 #include "http/socket.h"
 
 extern char** environ;
@@ -22,7 +22,6 @@ namespace purser::connectors {
 namespace {
 
 constexpr char kProgram[] = "/usr/sbin/slapd";
-constexpr absl::Duration kStartTime = absl::Seconds(30);
 
 constexpr char kConfig[] = R"(
 include /etc/ldap/schema/core.schema
@@ -52,11 +51,6 @@ std::string Read(const std::string& path) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
-uint16_t FreePort() {
-  const auto listener = http::TcpListener::Listen(*http::IpAddress::Parse("127.0.0.1"), 0);
-  return listener.ok() ? (*listener)->port() : 0;
-}
-
 bool Connects(uint16_t port) {
   const http::Deadline deadline(absl::Seconds(1), {});
   return http::TcpStream::Connect(*http::IpAddress::Parse("127.0.0.1"), port, deadline).ok();
@@ -83,8 +77,20 @@ std::string TestSlapd::Start(const std::string& ldif) {
   }
   ca_pem_ = Read(folder_ + "/slapd.crt");
   if (!shell("/usr/sbin/slapadd -q -f slapd.conf -l data.ldif")) return Read(folder_ + "/log");
-  port_ = FreePort();
-  tls_port_ = FreePort();
+  // A port may be taken between its choice and its use.
+  std::string why;
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    const auto ports = base::FreePorts(2);
+    if (!ports.ok()) return std::string(ports.status().message());
+    port_ = (*ports)[0];
+    tls_port_ = (*ports)[1];
+    why = Go();
+    if (why.empty() || pid_ > 0) break;
+  }
+  return why;
+}
+
+std::string TestSlapd::Go() {
   std::string listen =
       absl::StrCat("ldap://127.0.0.1:", port_, "/ ldaps://127.0.0.1:", tls_port_, "/");
   std::string file = folder_ + "/slapd.conf";
@@ -99,11 +105,14 @@ std::string TestSlapd::Start(const std::string& ldif) {
   const int failed = posix_spawn(&pid_, kProgram, &actions, nullptr, arguments, environ);
   posix_spawn_file_actions_destroy(&actions);
   if (failed != 0) return "slapd cannot be started";
-  for (const absl::Time end = absl::Now() + kStartTime; absl::Now() < end;) {
-    if (Connects(port_) && Connects(tls_port_)) return "";
-    absl::SleepFor(absl::Milliseconds(20));
-  }
-  return absl::StrCat("slapd does not listen: ", Read(log));
+  bool listens = false;
+  (void)base::Eventually([&] {
+    // One that has ended is none: somebody else may listen there.
+    if (waitpid(pid_, nullptr, WNOHANG) == pid_) pid_ = -1;
+    listens = pid_ > 0 && Connects(port_) && Connects(tls_port_);
+    return listens || pid_ < 0;
+  });
+  return listens ? "" : absl::StrCat("slapd does not listen: ", Read(log));
 }
 
 bool TestSlapd::Modify(const std::string& ldif) {

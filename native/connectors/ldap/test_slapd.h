@@ -24,6 +24,9 @@ class TestSlapd {
   const std::string& ca_pem() const { return ca_pem_; }
 
  private:
+  // Starts it on its ports; why it does not listen otherwise, without a process when it has ended.
+  std::string Go();
+
   std::string folder_;
   std::string ca_pem_;
   uint16_t port_ = 0;

@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/hash.h"
 #include "base/status.h"
+#include "base/testing/free_ports.h"
 
 namespace purser::costs::testing {
 namespace {
@@ -26,39 +27,13 @@ constexpr char kProgram[] = "/usr/sbin/clickhouse-server";
 constexpr uid_t kNobody = 65534;
 constexpr size_t kPortsOfServer = 3;
 
-sockaddr_in Loopback(uint16_t port) {
+bool Accepts(uint16_t port) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   address.sin_port = htons(port);
-  return address;
-}
-
-// Ports that were free just now, all of them at the same time.
-absl::StatusOr<std::vector<uint16_t>> FreePorts(size_t count) {
-  std::vector<int> sockets;
-  std::vector<uint16_t> ports;
-  for (size_t i = 0; i < count; ++i) {
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0) sockets.push_back(fd);
-    sockaddr_in address = Loopback(0);
-    socklen_t size = sizeof address;
-    if (fd < 0 || bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-        getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-      break;
-    }
-    ports.push_back(ntohs(address.sin_port));
-  }
-  const int error = errno;
-  for (const int fd : sockets) close(fd);
-  if (ports.size() < count) return base::ErrnoStatus(error, "a free port");
-  return ports;
-}
-
-bool Accepts(uint16_t port) {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return false;
-  sockaddr_in address = Loopback(port);
   const bool accepted = connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
   close(fd);
   return accepted;
@@ -94,7 +69,7 @@ absl::StatusOr<std::unique_ptr<ClickHouseServers>> ClickHouseServers::Start(size
   // A port may be taken between its choice and its use.
   absl::Status status;
   for (int attempt = 0; attempt < 3; ++attempt) {
-    PURSER_ASSIGN_OR_RETURN(servers->ports_, FreePorts(count * kPortsOfServer));
+    PURSER_ASSIGN_OR_RETURN(servers->ports_, base::FreePorts(count * kPortsOfServer));
     PURSER_RETURN_IF_ERROR(servers->Configure());
     status = absl::OkStatus();
     for (size_t i = 0; i < count && status.ok(); ++i) status = servers->Go(i);
