@@ -11,7 +11,7 @@
 #include <thread>
 #include <utility>
 
-#include "absl/time/clock.h"
+#include "base/testing/eventually.h"
 #include "connectors/kubernetes/fake_api_server.h"
 #include "gtest/gtest.h"
 #include "http/beast_transport.h"
@@ -69,16 +69,12 @@ class ClusterRun {
     return result_;
   }
 
-  // Until it holds; false after ten seconds.
+  // Until it holds; false when it does not.
   bool WaitFor(const std::function<bool(provider::FakeContext&)>& holds) {
-    for (int i = 0; i < 2000; ++i) {
-      {
-        base::MutexLock lock(context->mutex);
-        if (holds(*context)) return true;
-      }
-      absl::SleepFor(absl::Milliseconds(5));
-    }
-    return false;
+    return base::Eventually([&] {
+      base::MutexLock lock(context->mutex);
+      return holds(*context);
+    });
   }
   bool WaitForEvent(const std::string& event) {
     return WaitFor([&event](provider::FakeContext& told) {

@@ -16,7 +16,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "base/testing/eventually.h"
 #include "catalog-providers/keycloak/keycloak_provider.h"
 #include "catalog-providers/terraform/terraform_provider.h"
 #include "catalog/entity.h"
@@ -29,15 +29,8 @@
 namespace purser::catalog_providers {
 namespace {
 
+using base::Eventually;
 using Json = nlohmann::json;
-
-bool Eventually(const std::function<bool()>& holds) {
-  for (int i = 0; i < 3000; ++i) {
-    if (holds()) return true;
-    absl::SleepFor(absl::Milliseconds(10));
-  }
-  return false;
-}
 
 // A portal that follows one instance and keeps what it was told.
 class Portal {

@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "base/testing/eventually.h"
 #include "catalog-providers/kubernetes/kubernetes_provider.h"
 #include "catalog/entity.h"
 #include "connectors/kubernetes/fake_api_server.h"
@@ -77,13 +77,6 @@ class KubernetesHostTest : public ::testing::Test {
     host_.reset();
   }
 
-  static bool Eventually(const std::function<bool()>& holds) {
-    for (int i = 0; i < 2000; ++i) {
-      if (holds()) return true;
-      absl::SleepFor(absl::Milliseconds(10));
-    }
-    return false;
-  }
   size_t Size() {
     base::MutexLock lock(mutex_);
     return entities_.size();
@@ -112,58 +105,58 @@ class KubernetesHostTest : public ::testing::Test {
 };
 
 TEST_F(KubernetesHostTest, ChangesReachThePortalAsDeltas) {
-  ASSERT_TRUE(Eventually([this] { return Size() == 30; }));
+  ASSERT_TRUE(base::Eventually([this] { return Size() == 30; }));
   const int before = upserts();
   server_.Put(Deployment("new"));
-  ASSERT_TRUE(Eventually([this] { return Has("new"); }));
+  ASSERT_TRUE(base::Eventually([this] { return Has("new"); }));
   server_.Delete(Deployment("d0"));
-  ASSERT_TRUE(Eventually([this] { return !Has("d0"); }));
+  ASSERT_TRUE(base::Eventually([this] { return !Has("d0"); }));
   // What did not change was not sent again.
   EXPECT_EQ(upserts() - before, 1);
   // A change of nothing an entity shows is none.
   server_.Put(Deployment("d1", {{"unseen", "x"}}));
   server_.Put(Deployment("last"));
-  ASSERT_TRUE(Eventually([this] { return Has("last"); }));
+  ASSERT_TRUE(base::Eventually([this] { return Has("last"); }));
   EXPECT_EQ(upserts() - before, 2);
 }
 
 TEST_F(KubernetesHostTest, ARestartSendsOnlyWhatChangedMeanwhile) {
-  ASSERT_TRUE(Eventually([this] { return Size() == 30; }));
+  ASSERT_TRUE(base::Eventually([this] { return Size() == 30; }));
   Stop();
   const int before = upserts();
   server_.Delete(Deployment("d3"));
   server_.Put(Deployment("meanwhile"));
   Start();
-  ASSERT_TRUE(Eventually([this] { return Has("meanwhile") && !Has("d3"); }));
+  ASSERT_TRUE(base::Eventually([this] { return Has("meanwhile") && !Has("d3"); }));
   EXPECT_EQ(upserts() - before, 1);
 }
 
 TEST_F(KubernetesHostTest, AClusterThatIsAwayAtTheStartKeepsItsEntities) {
-  ASSERT_TRUE(Eventually([this] { return Size() == 30; }));
+  ASSERT_TRUE(base::Eventually([this] { return Size() == 30; }));
   Stop();
   server_.FailAlways(503);
   Start();
-  ASSERT_TRUE(Eventually([this] { return !Status().stats.degraded.empty(); }));
+  ASSERT_TRUE(base::Eventually([this] { return !Status().stats.degraded.empty(); }));
   EXPECT_EQ(Size(), 30u);
   server_.Delete(Deployment("d3"));
   server_.FailAlways(0);
-  ASSERT_TRUE(Eventually([this] { return Status().stats.degraded.empty() && !Has("d3"); }));
+  ASSERT_TRUE(base::Eventually([this] { return Status().stats.degraded.empty() && !Has("d3"); }));
   EXPECT_EQ(Size(), 29u);
 }
 
 TEST_F(KubernetesHostTest, AClusterThatIsSuddenlyEmptyIsHeld) {
-  ASSERT_TRUE(Eventually([this] { return Size() == 30; }));
+  ASSERT_TRUE(base::Eventually([this] { return Size() == 30; }));
   // Its store was lost: everything is gone, and so is the history.
   server_.FailAlways(503);
   server_.BreakWatches();
-  ASSERT_TRUE(Eventually([this] { return !Status().stats.degraded.empty(); }));
+  ASSERT_TRUE(base::Eventually([this] { return !Status().stats.degraded.empty(); }));
   for (int i = 0; i < 30; ++i) server_.Delete(Deployment(absl::StrCat("d", i)));
   server_.ForgetHistory();
   server_.FailAlways(0);
-  ASSERT_TRUE(Eventually([this] { return Status().stats.held == 30; }));
+  ASSERT_TRUE(base::Eventually([this] { return Status().stats.held == 30; }));
   EXPECT_EQ(Size(), 30u);
   ASSERT_TRUE(host_->Confirm("kubernetes/fleet").ok());
-  ASSERT_TRUE(Eventually([this] { return Size() == 0; }));
+  ASSERT_TRUE(base::Eventually([this] { return Size() == 0; }));
 }
 
 }  // namespace

@@ -1,3 +1,5 @@
+#include <stdlib.h>
+
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -11,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/rng.h"
+#include "base/testing/eventually.h"
 #include "connectors/core/core_connector.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -112,9 +115,8 @@ spec:
 class ServiceTest : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = testing::TempDir() + "/provisioning-" +
-              testing::UnitTest::GetInstance()->current_test_info()->name();
-    std::filesystem::create_directories(folder_);
+    std::string pattern = testing::TempDir() + "/purser-service-XXXXXX";
+    folder_ = mkdtemp(pattern.data());
     Write("bucket.yaml", kBucket);
     Write("held.yaml", kHeld);
     connectors_.emplace("cloud", std::make_unique<CloudConnector>());
@@ -159,14 +161,11 @@ class ServiceTest : public testing::Test {
 
   Request Settle(const std::string& id) {
     absl::StatusOr<Request> request = service_->Get(id);
-    for (int i = 0; i < 4000; ++i) {
-      if (!request.ok() || IsFinal(request->state) ||
-          request->state == RequestState::kNeedsOperator) {
-        break;
-      }
-      std::this_thread::sleep_for(std::chrono::milliseconds(3));
+    EXPECT_TRUE(base::Eventually([&] {
       request = service_->Get(id);
-    }
+      return !request.ok() || IsFinal(request->state) ||
+             request->state == RequestState::kNeedsOperator;
+    }));
     EXPECT_TRUE(request.ok()) << request.status();
     return *request;
   }

@@ -19,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "action/action.h"
 #include "base/metrics.h"
+#include "base/testing/eventually.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "http/transport.h"
@@ -464,7 +465,7 @@ class MutualTlsTest : public RpcTest {
     const auto stub = purser::v1::ProvisioningService::NewStub(grpc::CreateCustomChannel(
         absl::StrCat("127.0.0.1:", tls_server_->tcp_port()), grpc::SslCredentials(tls), arguments));
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+    context.set_deadline(absl::ToChronoTime(absl::Now() + base::kPatience));
     purser::v1::GetRequestRequest message;
     message.set_id("x");
     purser::v1::GetRequestResponse response;

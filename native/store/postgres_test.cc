@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "base/testing/eventually.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "store/postgres_text.h"
@@ -148,7 +149,7 @@ TEST_F(PostgresTest, SessionsThatTheServerEndsAreMadeAnew) {
 // be missing, nothing that failed may be there, nothing may be there twice.
 TEST_F(PostgresTest, RestartsLoseNothingAndDoubleNothing) {
   std::unique_ptr<Database> database = *OpenPostgres(
-      {.url = url_, .connect_timeout = absl::Seconds(2), .patience = absl::Seconds(20)});
+      {.url = url_, .connect_timeout = absl::Seconds(2), .patience = base::kPatience});
   ASSERT_TRUE(database
                   ->Migrate("test", {{{1, "items",
                                        "CREATE TABLE items (id BIGINT PRIMARY KEY, text TEXT)"}}})
@@ -197,7 +198,7 @@ TEST_F(PostgresTest, AServerThatIsAwayIsToldSoon) {
 }
 
 TEST_F(PostgresTest, StatementsThatTakeTooLongEnd) {
-  auto database = OpenPostgres({.url = url_, .statement_timeout = absl::Milliseconds(50)});
+  auto database = OpenPostgres({.url = url_, .statement_timeout = absl::Milliseconds(500)});
   ASSERT_TRUE(database.ok());
   const absl::Status status = (*database)->Transact(
       [](Connection& connection) { return connection.Query("SELECT pg_sleep(5)", {}).status(); });

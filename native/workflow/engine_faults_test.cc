@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "base/status.h"
+#include "base/testing/eventually.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "workflow/engine.h"
@@ -13,6 +14,7 @@
 namespace purser::workflow {
 namespace {
 
+using base::Eventually;
 using nlohmann::json;
 using store::Connection;
 using testing::HasSubstr;
@@ -87,14 +89,6 @@ class EngineFaultsTest : public testing::Test {
                     .ok());
     return count;
   }
-  template <typename Condition>
-  static bool Until(Condition condition) {
-    for (int i = 0; i < 4000; ++i) {
-      if (condition()) return true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    }
-    return false;
-  }
 
   base::SeededRng rng_{3};
   ScriptedExecutor executor_;
@@ -113,21 +107,21 @@ TEST_F(EngineFaultsTest, AFullDiskStopsEffectsKeepsResultsAndHeals) {
   };
   Open(base::Clock::System());
   ASSERT_TRUE(Begin("r1", "slow").ok());
-  ASSERT_TRUE(Until([&] { return calls == 1; }));
+  ASSERT_TRUE(Eventually([&] { return calls == 1; }));
   ASSERT_TRUE(Begin("r2", "slow").ok());
-  ASSERT_TRUE(Until([&] { return calls == 2; }));
+  ASSERT_TRUE(Eventually([&] { return calls == 2; }));
   database_.full = true;
   EXPECT_EQ(Begin("r3", "slow").code(), absl::StatusCode::kResourceExhausted);
   go = true;  // both effects have happened; their results cannot be stored
-  ASSERT_TRUE(Until([&] { return !engine_->Health().ok(); }));
+  ASSERT_TRUE(Eventually([&] { return !engine_->Health().ok(); }));
   EXPECT_THAT(std::string(engine_->Health().message()), HasSubstr("disk is full"));
   EXPECT_EQ(State("r1"), RunState::kRunning);
   EXPECT_EQ(calls, 2);
   database_.full = false;
-  ASSERT_TRUE(Until([&] { return State("r1") == RunState::kSucceeded; }));
-  ASSERT_TRUE(Until([&] { return State("r2") == RunState::kSucceeded; }));
+  ASSERT_TRUE(Eventually([&] { return State("r1") == RunState::kSucceeded; }));
+  ASSERT_TRUE(Eventually([&] { return State("r2") == RunState::kSucceeded; }));
   // The commit is seen a moment before the worker that made it says that all is well.
-  EXPECT_TRUE(Until([&] { return engine_->Health().ok(); }));
+  EXPECT_TRUE(Eventually([&] { return engine_->Health().ok(); }));
   EXPECT_EQ(calls, 2);
   EXPECT_GT(engine_->Stats().store_errors, 0);
 }
@@ -147,14 +141,14 @@ TEST_F(EngineFaultsTest, WallClockJumpsNeitherFireNorStarveTimers) {
   };
   Open(clock);
   ASSERT_TRUE(Begin("r1", "wait").ok());
-  ASSERT_TRUE(Until([&] { return State("r1") == RunState::kWaiting; }));
+  ASSERT_TRUE(Eventually([&] { return State("r1") == RunState::kWaiting; }));
   clock.JumpWallTime(absl::Hours(5));
   clock.Advance(absl::Minutes(59));
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   EXPECT_EQ(looks, 0);
   clock.JumpWallTime(absl::Hours(-10));
   // The timer thread may be between two looks at the clock: push until it has seen the hour.
-  ASSERT_TRUE(Until([&] {
+  ASSERT_TRUE(Eventually([&] {
     clock.Advance(absl::Seconds(30));
     return State("r1") == RunState::kSucceeded;
   }));
@@ -175,11 +169,11 @@ TEST_F(EngineFaultsTest, ACallPastItsDeadlineIsToldToStop) {
   base::FakeClock clock;
   Open(clock);
   ASSERT_TRUE(Begin("r1", "hang").ok());
-  ASSERT_TRUE(Until([&] {
+  ASSERT_TRUE(Eventually([&] {
     clock.Advance(absl::Minutes(1));
     return stopped.load();
   }));
-  ASSERT_TRUE(Until([&] { return State("r1") == RunState::kFailed; }));
+  ASSERT_TRUE(Eventually([&] { return State("r1") == RunState::kFailed; }));
   engine_->Stop();
 }
 
@@ -205,7 +199,7 @@ TEST_F(EngineFaultsTest, ADefinitionThatCannotBeReadDoesNotBlockTheOthers) {
                   .ok());
   executor_.operations["ok"] = {};
   ASSERT_TRUE(Begin("r1", "ok").ok());
-  EXPECT_TRUE(Until([&] { return State("r1") == RunState::kSucceeded; }));
+  EXPECT_TRUE(Eventually([&] { return State("r1") == RunState::kSucceeded; }));
 }
 
 // Who was taken for dead by one engine and has said since that it lives is not taken for dead by

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_split.h"
 #include "base/status.h"
+#include "base/testing/eventually.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "workflow/testing.h"
@@ -78,13 +79,13 @@ class EngineTest : public testing::Test {
   }
 
   RunState WaitFor(const std::string& id, const std::set<RunState>& wanted) {
-    for (int i = 0; i < 2000; ++i) {
-      const RunState state = Run(id).state;
-      if (wanted.contains(state)) return state;
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    ADD_FAILURE() << "run " << id << " stays " << ToString(Run(id).state);
-    return Run(id).state;
+    RunState state = RunState::kHeld;
+    EXPECT_TRUE(base::Eventually([&] {
+      state = Run(id).state;
+      return wanted.contains(state);
+    })) << "run "
+        << id << " stays " << ToString(state);
+    return state;
   }
 
   RunState Settle(const std::string& id) {
@@ -143,15 +144,11 @@ TEST_F(EngineTest, RunsStepsInOrderAndTellsEachTransitionOnce) {
 
 TEST_F(EngineTest, IndependentStepsRunSideBySide) {
   std::atomic<int> inside{0};
-  std::atomic<int> most{0};
-  executor_.operations["meet"].call = [&](const StepCall&, CallContext&) {
-    const int now = ++inside;
-    for (int i = 0; i < 2000 && inside < 2 && most < 2; ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    int seen = most;
-    while (seen < std::max(now, inside.load()) &&
-           !most.compare_exchange_weak(seen, std::max(now, inside.load()))) {
+  executor_.operations["meet"].call = [&](const StepCall&,
+                                          CallContext&) -> absl::StatusOr<CallResult> {
+    ++inside;
+    if (!base::Eventually([&] { return inside == 2; })) {
+      return absl::InvalidArgumentError("the other one did not come");
     }
     return CallResult();
   };
@@ -161,7 +158,6 @@ TEST_F(EngineTest, IndependentStepsRunSideBySide) {
                  {{"id", "b"}, {"uses", "meet"}},
                  {{"id", "c"}, {"needs", {"a", "b"}}}}}});
   EXPECT_EQ(Settle("r1"), RunState::kSucceeded);
-  EXPECT_EQ(most, 2);
   EXPECT_EQ(executor_.Calls().back(), "call c");
 }
 
@@ -460,9 +456,7 @@ TEST_F(EngineTest, AZombiesResultIsRefused) {
   ASSERT_TRUE(engine_->Start().ok());
   EXPECT_EQ(Settle("r1"), RunState::kSucceeded);
   go = true;
-  for (int i = 0; i < 2000 && zombie->Stats().refused_results == 0; ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
+  EXPECT_TRUE(base::Eventually([&] { return zombie->Stats().refused_results > 0; }));
   EXPECT_EQ(zombie->Stats().refused_results, 1);
   EXPECT_EQ(Run("r1").outputs, R"({"a":{"by":2}})");
   zombie->Stop();

@@ -1,11 +1,10 @@
 #include "workflow/lanes.h"
 
 #include <algorithm>
-#include <chrono>
 #include <string>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "base/testing/eventually.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "workflow/engine.h"
@@ -71,14 +70,6 @@ class LaneEngineTest : public testing::Test {
     const std::vector<RunState> states = observer_.States(id);
     return !states.empty() && states.back() == RunState::kSucceeded;
   }
-  // Until `done`, at most a minute.
-  template <typename Condition>
-  bool Until(Condition done) {
-    for (int i = 0; i < 12'000 && !done(); ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    return done();
-  }
 
   base::SeededRng rng_{7};
   ScriptedExecutor executor_;
@@ -96,13 +87,13 @@ TEST_F(LaneEngineTest, AFullLaneHoldsNobodyElseUp) {
   constexpr int kRuns = 10;
   for (int i = 0; i < kRuns; ++i) Begin(absl::StrCat("slow", i), "slow/call");
   ASSERT_TRUE(engine_->Start().ok());
-  ASSERT_TRUE(Until([&] {
+  ASSERT_TRUE(base::Eventually([&] {
     base::MutexLock lock(mutex_);
     return inside_ == kLimit;
   }));
   // More than there are workers left, behind all that wait.
   for (int i = 0; i < kRuns; ++i) Begin(absl::StrCat("quick", i), "quick/call");
-  ASSERT_TRUE(Until([&] {
+  ASSERT_TRUE(base::Eventually([&] {
     for (int i = 0; i < kRuns; ++i) {
       if (!Succeeded(absl::StrCat("quick", i))) return false;
     }
@@ -114,7 +105,7 @@ TEST_F(LaneEngineTest, AFullLaneHoldsNobodyElseUp) {
     open_ = true;
     gate_.NotifyAll();
   }
-  ASSERT_TRUE(Until([&] {
+  ASSERT_TRUE(base::Eventually([&] {
     for (int i = 0; i < kRuns; ++i) {
       if (!Succeeded(absl::StrCat("slow", i))) return false;
     }

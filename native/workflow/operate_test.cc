@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "base/testing/eventually.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "workflow/engine.h"
@@ -93,10 +94,12 @@ class OperateTest : public testing::Test {
   }
 
   RunState WaitFor(const std::set<RunState>& wanted) {
-    for (int i = 0; i < 2000 && !wanted.contains(Run().state); ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    return Run().state;
+    RunState state = RunState::kHeld;
+    EXPECT_TRUE(base::Eventually([&] {
+      state = Run().state;
+      return wanted.contains(state);
+    }));
+    return state;
   }
   RunState Settle() {
     return WaitFor(

@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/testing/eventually.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "json/json.h"
@@ -66,6 +67,7 @@ class FakeService final : public provisioning::UnimplementedService {
       if (!status.ok()) return status;
     }
     if (!hangs) return absl::OkStatus();
+    is_watched = true;
     while (!stop.stop_requested()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     return absl::CancelledError("stopped");
   }
@@ -73,6 +75,7 @@ class FakeService final : public provisioning::UnimplementedService {
   provisioning::RequestState end = provisioning::RequestState::kSucceeded;
   std::vector<std::string> events = {"request.created", "step.started", "request.succeeded"};
   std::atomic<bool> hangs{false};
+  std::atomic<bool> is_watched{false};
   std::vector<provisioning::CreateOptions> created;
   std::vector<std::string> cancelled_by;
 };
@@ -162,7 +165,7 @@ TEST(RequestActionTest, OnlyAPersonsCancellationCancelsTheRequest) {
     FakeContext context(nlohmann::json::object({{"blueprint", "b"}}));
     context.by_user = by_user;
     std::jthread stopper([&] {
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      EXPECT_TRUE(base::Eventually([&] { return service.is_watched.load(); }));
       context.stopper.request_stop();
     });
     EXPECT_EQ(action.Run(context).code(), absl::StatusCode::kCancelled);

@@ -7,6 +7,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/testing/eventually.h"
 #include "catalog-providers/cert-manager/cert_manager_provider.h"
 #include "catalog-providers/cluster_source.h"
 #include "catalog-providers/cluster_testing.h"
@@ -72,9 +73,7 @@ class CatalogPeerTest : public peers::OnKubernetesPeer {
                                 {{"type", "object"},
                                  {"x-kubernetes-preserve-unknown-fields", true}}}}}}})}}}});
     const std::string path = absl::StrCat("/apis/", group, "/", version, "/", plural);
-    for (int i = 0; i < 200 && peer_->Send("GET", path, kJson, {}) != 200; ++i) {
-      absl::SleepFor(absl::Milliseconds(100));
-    }
+    ASSERT_TRUE(base::Eventually([&] { return peer_->Send("GET", path, kJson, {}) == 200; }));
   }
 };
 
@@ -206,9 +205,7 @@ TEST_F(CatalogPeerTest, DefinitionsOfToday) {
     }
   }
   const auto create = [](const std::string& path, const char* text) {
-    for (int i = 0; i < 100 && peer_->Send("GET", path, kJson, {}) != 200; ++i) {
-      absl::SleepFor(absl::Milliseconds(100));
-    }
+    ASSERT_TRUE(base::Eventually([&] { return peer_->Send("GET", path, kJson, {}) == 200; }));
     Create(path, Parsed(text));
   };
   create("/apis/cert-manager.io/v1/namespaces/default/certificates",

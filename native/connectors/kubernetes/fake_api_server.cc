@@ -9,6 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/testing/eventually.h"
 
 namespace purser::connectors {
 namespace {
@@ -229,16 +230,14 @@ int FakeApiServer::open_watches() const {
 }
 
 bool FakeApiServer::WaitFor(const std::function<bool(const FakeApiServer&)>& done) const {
-  for (int i = 0; i < 1000; ++i) {
-    if (done(*this)) return true;
-    absl::SleepFor(absl::Milliseconds(10));
-  }
-  return false;
+  return base::Eventually([&] { return done(*this); });
 }
 
 http::ServerResponse FakeApiServer::Handle(const http::ServerRequest& request) {
+  int64_t breaks = 0;
   {
     base::MutexLock lock(mutex_);
+    breaks = breaks_;
     requests_.push_back(
         absl::StrCat(request.path, request.query.empty() ? "" : "?", request.query));
     if (!token_.empty() &&
@@ -256,7 +255,7 @@ http::ServerResponse FakeApiServer::Handle(const http::ServerRequest& request) {
       return response;
     }
   }
-  return Answer(request);
+  return Answer(request, breaks);
 }
 
 http::ServerResponse FakeApiServer::Discovery(const std::string& path) {
@@ -296,7 +295,7 @@ http::ServerResponse FakeApiServer::Discovery(const std::string& path) {
   return JsonResponse(200, {{"kind", "APIResourceList"}, {"resources", resources}});
 }
 
-http::ServerResponse FakeApiServer::Answer(const http::ServerRequest& request) {
+http::ServerResponse FakeApiServer::Answer(const http::ServerRequest& request, int64_t breaks) {
   const std::map<std::string, std::string> query = Parameters(request.query);
   Kind found;
   std::string namespace_name;
@@ -330,7 +329,7 @@ http::ServerResponse FakeApiServer::Answer(const http::ServerRequest& request) {
     if (!known) return Discovery(request.path);
     if (Parameter(query, "watch") != "1") return List(found, namespace_name, query);
   }
-  return Watch(found, namespace_name, query);
+  return Watch(found, namespace_name, query, breaks);
 }
 
 http::ServerResponse FakeApiServer::List(const Kind& kind, const std::string& namespace_name,
@@ -381,7 +380,8 @@ http::ServerResponse FakeApiServer::List(const Kind& kind, const std::string& na
 }
 
 http::ServerResponse FakeApiServer::Watch(const Kind& kind, const std::string& namespace_name,
-                                          const std::map<std::string, std::string>& query) {
+                                          const std::map<std::string, std::string>& query,
+                                          int64_t breaks) {
   int64_t from = 0;
   if (!absl::SimpleAtoi(Parameter(query, "resourceVersion"), &from)) {
     return Failure(400, "BadRequest", "resourceVersion is no number");
@@ -390,14 +390,13 @@ http::ServerResponse FakeApiServer::Watch(const Kind& kind, const std::string& n
   (void)absl::SimpleAtoi(Parameter(query, "timeoutSeconds"), &seconds);
   http::ServerResponse response;
   response.headers = {{"Content-Type", "application/json"}};
-  response.stream = [this, kind, namespace_name, query, from,
-                     seconds](const std::function<bool(absl::string_view)>& write) {
+  response.stream = [this, kind, namespace_name, query, from, seconds,
+                     breaks](const std::function<bool(absl::string_view)>& write) {
     const absl::Time end = absl::Now() + absl::Seconds(seconds);
     int64_t at = from;
     mutex_.Lock();
     ++open_watches_;
     changed_.NotifyAll();
-    const int64_t breaks = breaks_;
     int64_t bookmarks = bookmarks_;
     while (!closing_ && breaks_ == breaks && absl::Now() < end) {
       std::string out;

@@ -53,7 +53,7 @@ class FakeApiServer {
   void EndlessPages(bool endless);
   // Changes so far can no longer be watched: 410, in the stream.
   void ForgetHistory();
-  // Watches end at once, without a word.
+  // Watches end at once, without a word: also those that were asked for and have not begun.
   void BreakWatches();
   // Sends a bookmark to all watches.
   void Bookmark();
@@ -63,7 +63,7 @@ class FakeApiServer {
   // Requests seen whose target ("/path?query") begins with this.
   int Requests(absl::string_view begin) const;
   int open_watches() const;
-  // Blocks until `done` holds of the server; false after ten seconds.
+  // Blocks until `done` holds of the server; false when it does not.
   bool WaitFor(const std::function<bool(const FakeApiServer&)>& done) const;
 
  private:
@@ -80,12 +80,13 @@ class FakeApiServer {
   };
 
   http::ServerResponse Handle(const http::ServerRequest& request);
-  http::ServerResponse Answer(const http::ServerRequest& request);
+  // `breaks`: of breaks_, when the request came.
+  http::ServerResponse Answer(const http::ServerRequest& request, int64_t breaks);
   http::ServerResponse List(const Kind& kind, const std::string& namespace_name,
                             const std::map<std::string, std::string>& query)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   http::ServerResponse Watch(const Kind& kind, const std::string& namespace_name,
-                             const std::map<std::string, std::string>& query);
+                             const std::map<std::string, std::string>& query, int64_t breaks);
   http::ServerResponse Discovery(const std::string& path) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   mutable base::Mutex mutex_;

@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/testing/eventually.h"
 #include "connectors/kubernetes/fake_api_server.h"
 #include "connectors/kubernetes/hasty_clock.h"
 #include "connectors/kubernetes/http_kubernetes_client.h"
@@ -47,11 +48,7 @@ class Observer final : public KindObserver {
   }
 
   bool WaitFor(absl::string_view text) {
-    for (int i = 0; i < 2000; ++i) {
-      if (absl::StrContains(Text(), text)) return true;
-      absl::SleepFor(absl::Milliseconds(5));
-    }
-    return false;
+    return base::Eventually([&] { return absl::StrContains(Text(), text); });
   }
   std::string Text() {
     base::MutexLock lock(mutex_);
@@ -131,8 +128,7 @@ TEST_F(KindFollowerTest, ListsThenWatchesThroughBrokenConnections) {
   server_.Delete(Service("one"));
   ASSERT_TRUE(observer_.WaitFor("-one"));
   server_.Bookmark();
-  for (int i = 0; i < 1000 && observer_.alive() < 1; ++i) absl::SleepFor(absl::Milliseconds(5));
-  EXPECT_GE(observer_.alive(), 1);
+  EXPECT_TRUE(base::Eventually([&] { return observer_.alive() >= 1; }));
   Stop();
   EXPECT_EQ(result_.code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(observer_.Text(), "[ one ] +two +three -one");  // one list, nothing twice

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "base/testing/eventually.h"
 #include "connectors/fake_call_context.h"
 #include "connectors/kubernetes/fake_api_server.h"
 #include "connectors/kubernetes/hasty_clock.h"
@@ -34,15 +35,9 @@ class Count {
   void Add() {
     base::MutexLock lock(mutex_);
     ++count_;
-    changed_.NotifyAll();
   }
   bool Reaches(int count) {
-    const absl::Time end = absl::Now() + absl::Seconds(20);
-    base::MutexLock lock(mutex_);
-    while (count_ < count && absl::Now() < end) {
-      (void)changed_.WaitFor(mutex_, absl::Milliseconds(100));
-    }
-    return count_ >= count;
+    return base::Eventually([&] { return this->count() >= count; });
   }
   int count() {
     base::MutexLock lock(mutex_);
@@ -51,7 +46,6 @@ class Count {
 
  private:
   base::Mutex mutex_;
-  base::CondVar changed_;
   int count_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
@@ -85,8 +79,7 @@ class ObjectWatcherTest : public ::testing::Test {
   int Lists() const { return server_.Requests("/api/v1/namespaces/a/services?limit="); }
   int Watches() const { return server_.Requests("/api/v1/namespaces/a/services?watch="); }
   bool Ends() {
-    for (int i = 0; i < 4000 && watcher_->places() > 0; ++i) absl::SleepFor(absl::Milliseconds(5));
-    return watcher_->places() == 0;
+    return base::Eventually([&] { return watcher_->places() == 0; });
   }
 
   FakeApiServer server_;

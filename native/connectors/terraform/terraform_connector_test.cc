@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
 #include "base/rng.h"
+#include "base/testing/eventually.h"
 #include "connectors/fake_call_context.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -255,9 +256,7 @@ TEST_F(TerraformConnectorTest, AStopInterruptsInGoodOrder) {
   ASSERT_TRUE(plan.ok()) << plan.status();
   Fault("slow");
   std::thread stopper([this] {
-    for (int i = 0; i < 3000 && !fs::exists(folder_ / "running"); ++i) {
-      absl::SleepFor(absl::Milliseconds(10));
-    }
+    EXPECT_TRUE(base::Eventually([&] { return fs::exists(folder_ / "running"); }));
     context_.stopper.request_stop();
   });
   const auto stopped = Apply(*plan);

@@ -2,6 +2,8 @@
 #ifndef PURSER_PROVISIONING_TESTING_SERVICE_FIXTURE_H_
 #define PURSER_PROVISIONING_TESTING_SERVICE_FIXTURE_H_
 
+#include <stdlib.h>
+
 #include <atomic>
 #include <chrono>
 #include <filesystem>
@@ -20,6 +22,7 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "base/rng.h"
+#include "base/testing/eventually.h"
 #include "connectors/core/core_connector.h"
 #include "gtest/gtest.h"
 #include "provisioning/engine.h"
@@ -174,11 +177,9 @@ inline const Actor kBoss = {"user:default/boss", "looked at it", {}};
 class ServiceFixture : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = absl::StrCat(testing::TempDir(), "/provisioning-",
-                           testing::UnitTest::GetInstance()->current_test_info()->test_suite_name(),
-                           "-", testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_ + "/policies");
+    std::string pattern = testing::TempDir() + "/purser-service-XXXXXX";
+    folder_ = mkdtemp(pattern.data());
+    std::filesystem::create_directory(folder_ + "/policies");
     auto cloud = std::make_unique<MemoryCloud>();
     cloud_ = cloud.get();
     connectors_.emplace("cloud", std::move(cloud));
@@ -243,14 +244,13 @@ class ServiceFixture : public testing::Test {
   // Until `done`, or a test that hangs says where it stands.
   Request WaitFor(const std::string& id, const std::function<bool(const Request&)>& done) {
     absl::StatusOr<Request> request = service_->Get(id);
-    for (int i = 0; i < 5000 && request.ok() && !done(*request); ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    const bool ended = base::Eventually([&] {
       request = service_->Get(id);
-    }
+      return !request.ok() || done(*request);
+    });
     EXPECT_TRUE(request.ok()) << request.status();
     if (!request.ok()) return Request();
-    EXPECT_TRUE(done(*request)) << id << " is " << ToString(request->state) << ": "
-                                << request->message;
+    EXPECT_TRUE(ended) << id << " is " << ToString(request->state) << ": " << request->message;
     return *request;
   }
   Request Settle(const std::string& id) {
@@ -265,11 +265,11 @@ class ServiceFixture : public testing::Test {
   }
   // Moves the clock on, in steps so that all who sleep see it, until `done`.
   void AdvanceUntil(absl::Duration step, const std::function<bool()>& done) {
-    for (int i = 0; i < 2000 && !done(); ++i) {
+    EXPECT_TRUE(base::Eventually([&] {
+      if (done()) return true;
       clock_.Advance(step);
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    }
-    EXPECT_TRUE(done());
+      return false;
+    }));
   }
   std::vector<std::string> Events(const std::string& id) {
     std::vector<std::string> types;
