@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "base/strings.h"
 #include "base/testing/eventually.h"
+#include "base/transient.h"
 #include "gtest/gtest.h"
 
 namespace purser::base {
@@ -29,6 +30,8 @@ TEST(StatusTest, AnnotateKeepsCodeAndPayloads) {
 
 TEST(StatusTest, ErrnoBecomesWhatTheCallerCanDo) {
   EXPECT_EQ(ErrnoStatus(ENOSPC, "write a").code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(IsTransient(Annotate(ErrnoStatus(ENOSPC, "write a"), "store")));
+  EXPECT_FALSE(IsTransient(absl::ResourceExhaustedError("more than 8 MiB")));
   EXPECT_EQ(ErrnoStatus(ENOENT, "open a").code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(ErrnoStatus(ENOENT, "open a").message(), "open a: No such file or directory");
 }

@@ -8,11 +8,13 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/transient.h"
 
 namespace purser::base {
 namespace {
 constexpr char kRetryAfterUrl[] = "purser/retry-after-ms";
 constexpr char kOutcomeUnknownUrl[] = "purser/outcome-unknown";
+constexpr char kTransientUrl[] = "purser/transient";
 constexpr int64_t kMaxRetryAfterMillis = 86'400'000;
 
 absl::StatusCode CodeOfErrno(int error_number) {
@@ -65,8 +67,16 @@ absl::Status Annotate(const absl::Status& status, absl::string_view context) {
 }
 
 absl::Status ErrnoStatus(int error_number, absl::string_view what) {
-  return absl::Status(CodeOfErrno(error_number),
+  absl::Status status(CodeOfErrno(error_number),
                       absl::StrCat(what, ": ", std::generic_category().message(error_number)));
+  if (absl::IsResourceExhausted(status)) SetTransient(status);
+  return status;
+}
+
+void SetTransient(absl::Status& status) { status.SetPayload(kTransientUrl, absl::Cord("1")); }
+
+bool IsTransient(const absl::Status& status) {
+  return status.GetPayload(kTransientUrl).has_value();
 }
 
 void SetRetryAfterMillis(absl::Status& status, int64_t milliseconds) {

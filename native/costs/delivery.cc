@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "base/hash.h"
 #include "base/status.h"
+#include "base/transient.h"
 #include "costs/readers/formats.h"
 #include "costs/readers/manifest.h"
 
@@ -75,8 +76,10 @@ absl::Status Delivery::Read(Quarantine& quarantine, IngestReport& report) {
   }
   absl::StatusOr<ScanResult> scanned = ScanBills(scan);
   if (!scanned.ok()) {
-    return absl::Status(scanned.status().code(),
+    absl::Status status(scanned.status().code(),
                         absl::StrCat(scanned.status().message(), "; nothing was stored"));
+    if (base::IsTransient(scanned.status())) base::SetTransient(status);
+    return status;
   }
   report.rows_stored = scanned->rows_added;
   report.rows_quarantined = scanned->rows_bad;

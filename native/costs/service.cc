@@ -14,6 +14,7 @@
 #include "base/id.h"
 #include "base/rng.h"
 #include "base/strings.h"
+#include "base/transient.h"
 #include "costs/delivery.h"
 #include "costs/quarantine.h"
 #include "costs/readers/duckdb/duckdb_library.h"
@@ -50,6 +51,13 @@ absl::Status CheckSource(absl::string_view source) {
   return absl::InvalidArgumentError(absl::StrCat(
       "source \"", base::EscapeForDisplay(source, 80), "\": the scope behind the / is not 1 to ",
       kMaxScopeBytes, " of the characters a-z, A-Z, 0-9, ., _, =, / and -"));
+}
+
+// What was read is within its limits: what is beyond one now is what rules make of it, or the room
+// in the store, and may be another with the same delivery.
+absl::Status NotOfContent(absl::Status status) {
+  if (absl::IsResourceExhausted(status)) base::SetTransient(status);
+  return status;
 }
 
 }  // namespace
@@ -200,7 +208,8 @@ absl::StatusOr<IngestReport> StoredCostService::Ingest(const IngestRequest& requ
   PURSER_RETURN_IF_ERROR(delivery.Read(quarantine, report));
 
   base::MutexLock lock(allocation_mutex_);
-  PURSER_ASSIGN_OR_RETURN(const DecidedSubjects decisions, Decide(delivery.sums(), report));
+  const absl::StatusOr<DecidedSubjects> decisions = Decide(delivery.sums(), report);
+  if (!decisions.ok()) return NotOfContent(decisions.status());
   PURSER_RETURN_IF_ERROR(
       options_.database->Read([&](store::Connection& connection) -> absl::Status {
         PURSER_ASSIGN_OR_RETURN(report.unchanged, IsStored(connection, request.source, report));
@@ -213,10 +222,11 @@ absl::StatusOr<IngestReport> StoredCostService::Ingest(const IngestRequest& requ
   }
   PURSER_ASSIGN_OR_RETURN(report.quarantine_path, quarantine.Keep());
   const absl::Status stored =
-      engine_->Store(*graph(), {request, report, delivery.sums(), decisions});
+      engine_->Store(*graph(), {request, report, delivery.sums(), *decisions});
   if (!stored.ok()) {
     if (!report.quarantine_path.empty()) unlink(report.quarantine_path.c_str());
-    return base::Annotate(stored, absl::StrCat("store the delivery of ", request.source));
+    return base::Annotate(NotOfContent(stored),
+                          absl::StrCat("store the delivery of ", request.source));
   }
   RemoveForgottenSideFiles();
   return report;

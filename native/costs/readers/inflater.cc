@@ -4,6 +4,9 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <cerrno>
+
+#include "base/status.h"
 
 #if defined(__x86_64__) || defined(__aarch64__)
 #define PURSER_HAS_ISAL 1
@@ -119,7 +122,7 @@ absl::StatusOr<std::unique_ptr<Inflater>> NewInflater(InflateMethod method) {
 #endif
   if (method == InflateMethod::kIsal) return std::unique_ptr<Inflater>();
   auto inflater = std::make_unique<ZlibInflater>();
-  if (!inflater->Start()) return absl::ResourceExhaustedError("no memory to unpack gzip");
+  if (!inflater->Start()) return base::ErrnoStatus(ENOMEM, "unpack gzip");
   return inflater;
 }
 

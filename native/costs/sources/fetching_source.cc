@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/status.h"
 #include "base/strings.h"
+#include "base/transient.h"
 #include "costs/readers/formats.h"
 #include "costs/readers/manifest.h"
 
@@ -49,6 +50,8 @@ FetchResult ResultOf(const absl::Status& status) {
     case absl::StatusCode::kInvalidArgument:
     case absl::StatusCode::kOutOfRange:
       return FetchResult::kRefused;
+    case absl::StatusCode::kResourceExhausted:
+      return base::IsTransient(status) ? FetchResult::kFailed : FetchResult::kRefused;
     default:
       return FetchResult::kFailed;
   }

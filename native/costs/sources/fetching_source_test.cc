@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "base/rng.h"
+#include "costs/engine.h"
 #include "costs/sources/aws_signature.h"
 #include "costs/testing/cost_fixture.h"
 #include "costs/testing/fake_bucket.h"
@@ -300,6 +301,42 @@ TEST_P(FetchingTest, WhatIsRefusedIsNotReadAgainUntilItChanges) {
   EXPECT_EQ(bucket_.gets(kManifest), gets + 1);
   PutExport({testing::BillOf({{.billed = "1"}})});
   EXPECT_THAT(Round(), ElementsAre(HasSubstr("stored 1")));
+}
+
+TEST_P(FetchingTest, WhatIsBeyondALimitIsRefusedLikeOtherContent) {
+  PutExport({testing::BillOf({{.billed = "1", .resource = std::string(9 << 20, 'x')}})});
+  EXPECT_THAT(Round(), ElementsAre(HasSubstr("refused 0")));
+  const int gets = bucket_.gets(kManifest);
+  EXPECT_THAT(Round(), ElementsAre(HasSubstr("refused 0")));
+  EXPECT_EQ(bucket_.gets(kManifest), gets);
+}
+
+// An engine whose servers have no room.
+class FullEngine final : public Engine {
+ public:
+  absl::string_view name() const override { return "full"; }
+  absl::Status Read(const EntityGraph&,
+                    const std::function<absl::Status(const CostReader&)>&) override {
+    return absl::OkStatus();
+  }
+  absl::Status Store(const EntityGraph&, const ReadDelivery&) override {
+    return absl::ResourceExhaustedError("the disk is full");
+  }
+  absl::StatusOr<int64_t> Reallocate(const EntityGraph&) override { return 0; }
+  absl::Status AllocateMonths(const EntityGraph&) override { return absl::OkStatus(); }
+};
+
+TEST_P(FetchingTest, WhatFoundNoRoomIsReadAgain) {
+  options_.engine = [](const Options&) -> absl::StatusOr<std::unique_ptr<Engine>> {
+    return std::make_unique<FullEngine>();
+  };
+  Start();
+  Open();
+  PutExport({testing::BillOf({{.billed = "1"}})});
+  EXPECT_THAT(Round(), ElementsAre(HasSubstr("failed 0")));
+  const int gets = bucket_.gets(kManifest);
+  EXPECT_THAT(Round(), ElementsAre(HasSubstr("the disk is full")));
+  EXPECT_EQ(bucket_.gets(kManifest), gets + 1);
 }
 
 TEST_P(FetchingTest, WhatIsSetAsideIsTold) {

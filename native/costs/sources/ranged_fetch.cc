@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <cstring>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -21,10 +20,7 @@ namespace {
 constexpr absl::Duration kRangeTimeout = absl::Minutes(2);
 
 absl::Status Failed(const std::string& path, const char* what) {
-  const int error = errno;
-  const std::string text = absl::StrCat(path, ": ", what, ": ", std::strerror(error));
-  return error == ENOSPC || error == EDQUOT ? absl::ResourceExhaustedError(text)
-                                            : absl::InternalError(text);
+  return base::ErrnoStatus(errno, absl::StrCat(path, ": ", what));
 }
 
 class File {
