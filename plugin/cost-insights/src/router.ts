@@ -1,18 +1,20 @@
 import { InputError } from '@backstage/errors';
-import type { CostRow } from '@purser/plugin-purser-common';
 import {
   addDays,
-  type CostFilterOption,
+  allCosts,
+  costsInOneCurrency,
   type CostSurfaceContext,
   countDays,
+  dayOf,
+  filterOf,
+  inOneCurrency,
+  refOf,
   toNumber,
 } from '@purser/plugin-purser-node';
 import type { Request, Router } from 'express';
 import PromiseRouter from 'express-promise-router';
 import { parseIntervals, type Periods } from './intervals';
 import type { ChangeStatistic, Cost, CostAlertData, NamedRef, ProductInsight } from './types';
-
-const PAGE = 5_000;
 
 type Point = { date: string; amount: number };
 
@@ -54,21 +56,6 @@ export function toCost(id: string, amounts: Map<string, number>, periods: Period
   };
 }
 
-const refKind = (ref: string) => ref.split(':')[0];
-
-/** A ref as the filter that gives all that counts for it. */
-function filterOf(ref: string): CostFilterOption {
-  const kind = refKind(ref);
-  const dimension = ({ group: 'group', system: 'system', domain: 'domain' } as const)[kind];
-  return { dimension: dimension ?? 'entity', values: [ref] };
-}
-
-const refOf = (text: string, kind: string) =>
-  (text.includes(':')
-    ? text
-    : `${kind}:${text.includes('/') ? text : `default/${text}`}`
-  ).toLowerCase();
-
 export function createRouter(context: CostSurfaceContext<Request>): Router {
   const { sidecar, authorize, groupsOf } = context;
   const router = PromiseRouter();
@@ -76,33 +63,16 @@ export function createRouter(context: CostSurfaceContext<Request>): Router {
     res.json({ status: 'ok' });
   });
 
-  const rowsOf = async (
-    periods: Periods,
-    filters: CostFilterOption[],
-    groupBy: Parameters<typeof sidecar.queryCosts>[0]['groupBy'],
-  ): Promise<CostRow[]> => {
-    const rows: CostRow[] = [];
-    let pageToken: string | undefined;
-    do {
-      const page = await sidecar.queryCosts({
-        fromDay: periods.from,
-        toDay: periods.to,
-        groupBy,
-        filters,
-        pageSize: PAGE,
-        pageToken,
-      });
-      rows.push(...page.items);
-      pageToken = page.nextPageToken;
-    } while (pageToken);
-    return rows;
-  };
-
   /** Daily cost with one series per service. */
   const dailyCost = async (req: Request, ref: string, intervals: string): Promise<Cost> => {
     const periods = parseIntervals(intervals);
     await authorize(req, [ref]);
-    const rows = await rowsOf(periods, [filterOf(ref)], ['day', 'service']);
+    const { rows } = await costsInOneCurrency(sidecar, {
+      fromDay: periods.from,
+      toDay: periods.to,
+      groupBy: ['day', 'service'],
+      filters: [filterOf(ref)],
+    });
     const all = new Map<string, number>();
     const services = new Map<string, Map<string, number>>();
     for (const {
@@ -134,7 +104,8 @@ export function createRouter(context: CostSurfaceContext<Request>): Router {
   router.get('/v1/last-complete-billing-date', async (req, res) => {
     await context.credentials(req);
     const { lastDay } = await sidecar.costs.status();
-    res.json({ date: lastDay });
+    const yesterday = addDays(dayOf(Date.now()), -1);
+    res.json({ date: lastDay && lastDay < yesterday ? lastDay : yesterday });
   });
 
   router.get('/v1/groups', async (req, res) => {
@@ -150,14 +121,13 @@ export function createRouter(context: CostSurfaceContext<Request>): Router {
       res.json([]);
       return;
     }
-    const { items } = await sidecar.queryCosts({
+    const rows = await allCosts(sidecar, {
       fromDay: addDays(lastDay, -89),
       toDay: lastDay,
       groupBy: ['system'],
       filters: [{ dimension: 'group', values: [group] }],
-      pageSize: PAGE,
     });
-    const ids = [...new Set(items.map(({ keys }) => keys[0]).filter(Boolean))];
+    const ids = [...new Set(rows.map(({ keys }) => keys[0]).filter(Boolean))];
     res.json(ids.map((id): NamedRef => ({ id, name: id.split('/')[1] })));
   });
 
@@ -204,14 +174,17 @@ export function createRouter(context: CostSurfaceContext<Request>): Router {
     const periods = parseIntervals(String(intervals));
     await authorize(req, [ref]);
     const { product } = req.params;
-    const rows = await sidecar.costs.compare({
-      fromDay: periods.middle,
-      toDay: periods.to,
-      beforeFromDay: periods.from,
-      beforeToDay: addDays(periods.middle, -1),
-      dimension: 'entity',
-      filters: [filterOf(ref), { dimension: 'service', values: [product] }],
-    });
+    const { rows } = await inOneCurrency(sidecar, currency =>
+      sidecar.costs.compare({
+        fromDay: periods.middle,
+        toDay: periods.to,
+        beforeFromDay: periods.from,
+        beforeToDay: addDays(periods.middle, -1),
+        dimension: 'entity',
+        filters: [filterOf(ref), { dimension: 'service', values: [product] }],
+        currency,
+      }),
+    );
     const entities = rows.map(({ key, before, after }): ProductInsight => {
       const aggregation: [number, number] = [toNumber(before), toNumber(after)];
       return { id: key, aggregation, entities: {}, change: changeOf(...aggregation) };

@@ -12,6 +12,7 @@ describe("Costscope's endpoints", () => {
   before(async () => {
     backend = await CostSurfaceBackend.start(plugin, 'costscope');
     const { answers } = backend.sidecar.costs;
+    answers.topCosts = { rows: [], rest: [], total: [row([], '9'), row([], '1', 'USD')] };
     answers.getCostStatus = { firstDay: '2026-10-01', lastDay: '2026-11-03', dataVersion: 1n };
     answers.queryCosts = ({ groupBy }) => {
       switch (groupBy.join()) {
@@ -45,7 +46,7 @@ describe("Costscope's endpoints", () => {
         id: 'aws',
         displayName: 'aws',
         status: 'connected',
-        services: ['EC2', 'S3'],
+        services: 2,
         lastUpdated: '2026-11-03T00:00:00Z',
       },
     ]);
@@ -77,20 +78,62 @@ describe("Costscope's endpoints", () => {
       { dim: 'aws', cost: 12.5, deltaPct: 25 },
     ]);
     assert.deepEqual(await backend.json('/alerts'), []);
+    assert.deepEqual(await backend.json('/healthz'), { status: 'ok' });
+    assert.deepEqual(await backend.json('/datasets/search?limit=0'), []);
+    assert.equal((await backend.fetch('/datasets/search?limit=-1')).status, 400);
     const response = await backend.fetch('/alerts');
     assert.equal(response.headers.get('x-correlation-id'), 'abc-1');
   });
 
+  it("breaks down by what its pages call FOCUS's columns", async () => {
+    // This is what the overview asks for first; were it refused, the page would show nothing.
+    await backend.json('/breakdown?by=ServiceCategory&period=P30D');
+    const asked = () => backend.lastAsked('compareCosts').dimension;
+    assert.equal(asked(), 'service');
+    await backend.json('/breakdown?by=RegionId&period=P30D');
+    assert.equal(asked(), 'region');
+    assert.equal((await backend.fetch('/breakdown?by=constructor')).status, 400);
+  });
+
+  it('tells nobody of what is not his', async () => {
+    backend.seesAll = false;
+    try {
+      for (const path of [
+        '/providers',
+        '/datasets',
+        '/costs/daily',
+        '/costs/summary',
+        '/breakdown',
+      ]) {
+        assert.equal((await backend.fetch(path)).status, 403, path);
+        backend.sidecar.costs.questions.length = 0;
+        assert.equal((await backend.fetch(`${path}?project=store`)).status, 200, path);
+        const asked = backend.sidecar.costs.questions.filter(({ method }) =>
+          ['queryCosts', 'compareCosts'].includes(method),
+        );
+        assert.ok(asked.length > 0, path);
+        for (const { request } of asked) {
+          assert.deepEqual(
+            (request as { filters: unknown }).filters,
+            [{ dimension: 'system', values: ['system:default/store'] }],
+            path,
+          );
+        }
+      }
+    } finally {
+      backend.seesAll = true;
+    }
+  });
+
   it('narrows to a project, and knows who may see it', async () => {
     await backend.json('/costs/daily?period=3d&project=store');
-    const { request } = backend.sidecar.costs.questions.at(-1)!;
-    assert.deepEqual((request as { filters: unknown }).filters, [
+    assert.deepEqual(backend.lastAsked('queryCosts').filters, [
       { dimension: 'system', values: ['system:default/store'] },
     ]);
     backend.seesAll = false;
     assert.equal((await backend.fetch('/costs/daily')).status, 403);
     assert.equal((await backend.fetch('/costs/daily?project=component:default/shop')).status, 200);
-    assert.equal((await backend.fetch('/costs/daily?project=store')).status, 403);
+    assert.equal((await backend.fetch('/costs/daily?project=other')).status, 403);
     backend.seesAll = true;
     assert.equal((await backend.fetch('/costs/daily?period=soon')).status, 400);
     assert.deepEqual(parsePeriod('2026-02', '2026-11-03'), {

@@ -2,21 +2,37 @@ import { InputError } from '@backstage/errors';
 import type { CostDimension } from '@purser/plugin-purser-common';
 import {
   addDays,
+  allCosts,
   type CostFilterOption,
+  costsInOneCurrency,
   type CostSurfaceContext,
   countDays,
+  filterOf,
+  inOneCurrency,
+  refOf,
   toNumber,
 } from '@purser/plugin-purser-node';
 import type { Request, Router } from 'express';
 import PromiseRouter from 'express-promise-router';
 
-const PAGE = 5_000;
+/** What may be broken down by; its pages say FOCUS's names of columns, too. */
 const DIMENSIONS: Record<string, CostDimension> = {
   service: 'service',
+  servicename: 'service',
+  // Categories of services are not kept: services are nearest.
+  servicecategory: 'service',
   provider: 'source',
+  providername: 'source',
+  serviceprovidername: 'source',
   region: 'region',
+  regionid: 'region',
+  regionname: 'region',
   account: 'account',
+  subaccountid: 'account',
+  subaccountname: 'account',
   category: 'charge_category',
+  chargecategory: 'charge_category',
+  skuid: 'sku',
   project: 'system',
   team: 'owner',
   entity: 'entity',
@@ -45,15 +61,8 @@ export function parsePeriod(period: string, lastDay: string): { from: string; to
 }
 
 /** A project is an entity, or the name of a system. */
-function projectFilters(project: string): CostFilterOption[] {
-  if (!project) {
-    return [];
-  }
-  const ref = (project.includes(':') ? project : `system:default/${project}`).toLowerCase();
-  const kind = ref.split(':')[0];
-  const dimension = ({ group: 'group', system: 'system', domain: 'domain' } as const)[kind];
-  return [{ dimension: dimension ?? 'entity', values: [ref] }];
-}
+const projectFilters = (project: string): CostFilterOption[] =>
+  project ? [filterOf(refOf(project, 'system'))] : [];
 
 const percent = (change: number, before: number) =>
   before === 0 ? 0 : Math.round((change / before) * 10_000) / 100;
@@ -67,7 +76,7 @@ export function createRouter({ sidecar, authorize }: CostSurfaceContext<Request>
     }
     next();
   });
-  router.get('/health', (_, res) => {
+  router.get(['/health', '/healthz'], (_, res) => {
     res.json({ status: 'ok' });
   });
 
@@ -82,22 +91,32 @@ export function createRouter({ sidecar, authorize }: CostSurfaceContext<Request>
     return { filters, firstDay, lastDay };
   };
 
+  const compared = (
+    fromDay: string,
+    toDay: string,
+    dimension: CostDimension,
+    filters: CostFilterOption[],
+  ) =>
+    inOneCurrency(sidecar, currency =>
+      sidecar.costs.compare({ fromDay, toDay, dimension, filters, currency }),
+    );
+
   router.get('/providers', async (req, res) => {
-    const { firstDay, lastDay } = await question(req);
+    const { filters, firstDay, lastDay } = await question(req);
     if (!firstDay) {
       res.json([]);
       return;
     }
-    const { items } = await sidecar.queryCosts({
+    const rows = await allCosts(sidecar, {
       fromDay: firstDay,
       toDay: lastDay,
       groupBy: ['source', 'service'],
-      pageSize: PAGE,
+      filters,
     });
     const services = new Map<string, Set<string>>();
     for (const {
       keys: [source, service],
-    } of items) {
+    } of rows) {
       services.set(source, (services.get(source) ?? new Set()).add(service));
     }
     res.json(
@@ -105,7 +124,7 @@ export function createRouter({ sidecar, authorize }: CostSurfaceContext<Request>
         id,
         displayName: id,
         status: 'connected',
-        services: [...names].sort(),
+        services: names.size,
         lastUpdated: `${lastDay}T00:00:00Z`,
       })),
     );
@@ -116,18 +135,17 @@ export function createRouter({ sidecar, authorize }: CostSurfaceContext<Request>
     if (!firstDay) {
       return [];
     }
-    const { items } = await sidecar.queryCosts({
+    const rows = await allCosts(sidecar, {
       fromDay: firstDay,
       toDay: lastDay,
       groupBy: ['source', 'billing_period'],
       filters,
-      pageSize: PAGE,
     });
     const found = new Map<string, { [field: string]: string | number; records: number }>();
     for (const {
       keys: [provider, period],
       charges,
-    } of items) {
+    } of rows) {
       const id = `${provider}-${period}`;
       const { to } = parsePeriod(period.slice(0, 7), lastDay);
       const records = (found.get(id)?.records ?? 0) + charges;
@@ -144,7 +162,12 @@ export function createRouter({ sidecar, authorize }: CostSurfaceContext<Request>
     return [...found.values()];
   };
   router.get(['/datasets', '/datasets/search'], async (req, res) => {
-    res.json(await datasets(req));
+    const limit = textOf(req, 'limit');
+    if (!/^\d{0,9}$/.test(limit)) {
+      throw new InputError(`limit: '${limit}' is no count`);
+    }
+    const found = await datasets(req);
+    res.json(limit ? found.slice(0, Number(limit)) : found);
   });
 
   router.get('/costs/summary', async (req, res) => {
@@ -156,23 +179,12 @@ export function createRouter({ sidecar, authorize }: CostSurfaceContext<Request>
       return;
     }
     const { from, to } = parsePeriod(period, lastDay);
-    const rows = await sidecar.costs.compare({
-      fromDay: from,
-      toDay: to,
-      dimension: 'source',
-      filters,
-    });
-    // One number there: of the currency that most is charged in.
-    const sums = new Map<string, { before: number; after: number }>();
-    for (const { currency, before, after } of rows) {
-      const sum = sums.get(currency) ?? { before: 0, after: 0 };
+    const { currency, rows } = await compared(from, to, 'source', filters);
+    const sum = { before: 0, after: 0 };
+    for (const { before, after } of rows) {
       sum.before += toNumber(before);
       sum.after += toNumber(after);
-      sums.set(currency, sum);
     }
-    const [[currency, sum] = ['USD', { before: 0, after: 0 }] as const] = [...sums].sort(
-      (a, b) => b[1].after - a[1].after,
-    );
     res.json({
       ...answer,
       totalCost: sum.after,
@@ -189,14 +201,13 @@ export function createRouter({ sidecar, authorize }: CostSurfaceContext<Request>
       return;
     }
     const { from, to } = parsePeriod(textOf(req, 'period'), lastDay);
-    const { items } = await sidecar.queryCosts({
+    const { rows } = await costsInOneCurrency(sidecar, {
       fromDay: from,
       toDay: to,
       groupBy: ['day'],
       filters,
-      pageSize: PAGE,
     });
-    const days = new Map(items.map(({ keys: [day], billedCost }) => [day, toNumber(billedCost)]));
+    const days = new Map(rows.map(({ keys: [day], billedCost }) => [day, toNumber(billedCost)]));
     res.json(
       Array.from({ length: countDays(from, to) }, (_, i) => addDays(from, i)).map(date => ({
         date,
@@ -207,7 +218,8 @@ export function createRouter({ sidecar, authorize }: CostSurfaceContext<Request>
 
   router.get('/breakdown', async (req, res) => {
     const by = textOf(req, 'by') || 'service';
-    const dimension = DIMENSIONS[by];
+    const name = by.toLowerCase();
+    const dimension = Object.hasOwn(DIMENSIONS, name) ? DIMENSIONS[name] : undefined;
     if (!dimension) {
       throw new InputError(`by: must be one of ${Object.keys(DIMENSIONS).join(', ')}`);
     }
@@ -217,7 +229,7 @@ export function createRouter({ sidecar, authorize }: CostSurfaceContext<Request>
       return;
     }
     const { from, to } = parsePeriod(textOf(req, 'period'), lastDay);
-    const rows = await sidecar.costs.compare({ fromDay: from, toDay: to, dimension, filters });
+    const { rows } = await compared(from, to, dimension, filters);
     res.json(
       rows
         .map(({ key, after, changePercent }) => ({

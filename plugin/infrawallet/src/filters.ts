@@ -1,5 +1,9 @@
 import { InputError } from '@backstage/errors';
 import type { CostDimension } from '@purser/plugin-purser-common';
+import { refOf } from '@purser/plugin-purser-node';
+
+/** The project of what belongs to no system. */
+export const NO_PROJECT = 'none';
 
 /** What InfraWallet calls our dimensions. */
 const NAMES: Record<string, CostDimension> = {
@@ -10,8 +14,11 @@ const NAMES: Record<string, CostDimension> = {
   project: 'system',
 };
 
-/** The part of "AWS/EC2 - Instances" that is ours. */
+/** The part of "AWS/EC2 - Instances" that is ours; a project is a system. */
 function valueOf(name: string, text: string): string {
+  if (name === 'project') {
+    return text === NO_PROJECT ? '' : refOf(text, 'system');
+  }
   const at = text.indexOf('/');
   return name === 'provider' || at < 0 ? text : text.slice(at + 1);
 }

@@ -21,10 +21,10 @@ const recorded: Recorded[] = JSON.parse(
 /** The rows of costs that a recorded answer would have been made of. */
 function rowsOf(reports: Report[]) {
   const inner = (text: string) => text.slice(text.indexOf('/') + 1);
-  return reports.flatMap(({ account, service, category, provider, reports: periods }) =>
+  return reports.flatMap(({ account, service, category, provider, project, reports: periods }) =>
     Object.entries(periods).map(([period, amount]) =>
       CostSurfaceBackend.row(
-        [period, inner(account), inner(service), category, provider],
+        [period, inner(account), inner(service), category, provider, project ?? ''],
         String(amount),
       ),
     ),
@@ -34,12 +34,14 @@ function rowsOf(reports: Report[]) {
 /** Without what names nothing but itself, in one order. */
 function comparable(reports: Report[]) {
   return reports
-    .map(({ account, service, category, provider, providerType, reports: periods }) => ({
+    .map(({ account, service, category, provider, providerType, project, reports: periods }) => ({
       account,
       service,
       category,
       provider,
       providerType,
+      // Ours always has one: the card shows nothing of what has none.
+      project: project || 'none',
       periods,
     }))
     .sort((a, b) => JSON.stringify(a).localeCompare(JSON.stringify(b)));
@@ -55,7 +57,11 @@ describe("InfraWallet's own backend and ours", () => {
       lastDay: '2026-03-05',
       dataVersion: 1n,
     };
-    backend.sidecar.costs.answers.topCosts = { rows: [], rest: [], total: [] };
+    backend.sidecar.costs.answers.topCosts = {
+      rows: [],
+      rest: [],
+      total: [CostSurfaceBackend.row([], '1')],
+    };
   });
   after(() => backend.stop());
 

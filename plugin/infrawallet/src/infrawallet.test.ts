@@ -14,9 +14,9 @@ describe("InfraWallet's REST", () => {
   before(async () => {
     backend = await CostSurfaceBackend.start(plugin, 'infrawallet');
     backend.sidecar.costs.answers.queryCosts = () => [
-      row(['2026-10', '42', 'Storage', 'Usage', 'aws'], '10.25'),
-      row(['2026-11', '42', 'Storage', 'Usage', 'aws'], '5.5'),
-      row(['2026-11', '42', 'Storage', 'Tax', 'aws'], '1'),
+      row(['2026-10', '42', 'Storage', 'Usage', 'aws', 'system:default/store'], '10.25'),
+      row(['2026-11', '42', 'Storage', 'Usage', 'aws', 'system:default/store'], '5.5'),
+      row(['2026-11', '42', 'Storage', 'Tax', 'aws', ''], '1'),
     ];
     backend.sidecar.costs.answers.getCostStatus = {
       firstDay: '2026-01-01',
@@ -38,29 +38,30 @@ describe("InfraWallet's REST", () => {
     assert.deepEqual(answer, {
       data: [
         {
-          id: 'aws->42->Storage->Usage->EUR',
+          id: 'aws->42->Storage->Usage->system:default/store',
           account: 'aws/42',
           service: 'aws/Storage',
           category: 'Usage',
           provider: 'aws',
           providerType: 'Integration',
+          project: 'system:default/store',
           reports: { '2026-10': 10.25, '2026-11': 5.5 },
         },
         {
-          id: 'aws->42->Storage->Tax->EUR',
+          id: 'aws->42->Storage->Tax->',
           account: 'aws/42',
           service: 'aws/Storage',
           category: 'Tax',
           provider: 'aws',
           providerType: 'Integration',
+          project: 'none',
           reports: { '2026-11': 1 },
         },
       ],
       errors: [],
       status: 200,
     });
-    const { request } = backend.sidecar.costs.questions.at(-1)!;
-    const { fromDay, toDay, filters } = request as Record<string, unknown>;
+    const { fromDay, toDay, filters } = backend.lastAsked('queryCosts');
     assert.deepEqual([fromDay, toDay], ['2026-10-01', '2026-11-20']);
     assert.deepEqual(filters, [
       { dimension: 'source', values: ['aws'] },
@@ -68,6 +69,9 @@ describe("InfraWallet's REST", () => {
     ]);
     assert.deepEqual(parseFilters('(service:AWS/EC2, Instances)'), [
       { dimension: 'service', values: ['EC2, Instances'] },
+    ]);
+    assert.deepEqual(parseFilters('(project:(store|system:eu/b|none))'), [
+      { dimension: 'system', values: ['system:default/store', 'system:eu/b', ''] },
     ]);
     assert.throws(() => parseFilters('(colour:red)'), { name: 'InputError' });
   });
@@ -99,11 +103,21 @@ describe("InfraWallet's REST", () => {
       assert.equal((await backend.fetch(path)).status, 403);
       const mine = await backend.fetch(`${path}&entityName=default/shop`);
       assert.equal(mine.status, 200);
-      const { request } = backend.sidecar.costs.questions.at(-1)!;
-      assert.deepEqual((request as { filters: unknown }).filters, [
+      assert.deepEqual(backend.lastAsked('queryCosts').filters, [
         { dimension: 'entity', values: ['component:default/shop'] },
       ]);
       assert.equal((await backend.fetch(`${path}&entityName=default/other`)).status, 403);
+      // What the annotation infrawallet.io/project asks for.
+      for (const [project, status] of [
+        ['store', 200],
+        ['system:default/store', 200],
+        ['(store|other)', 403],
+        ['(store|none)', 403],
+        ['other', 403],
+      ]) {
+        const asked = await backend.fetch(`${path}&filters=(project:${project})`);
+        assert.equal(asked.status, status, String(project));
+      }
     } finally {
       backend.seesAll = true;
     }

@@ -1,9 +1,15 @@
 import { InputError, NotAllowedError, NotFoundError } from '@backstage/errors';
 import type { CostRow } from '@purser/plugin-purser-common';
-import { type CostSurfaceContext, dayOf, toNumber } from '@purser/plugin-purser-node';
+import {
+  costsInOneCurrency,
+  type CostSurfaceContext,
+  dayOf,
+  mainCurrency,
+  toNumber,
+} from '@purser/plugin-purser-node';
 import type { Request, Response, Router } from 'express';
 import PromiseRouter from 'express-promise-router';
-import { parseFilters } from './filters';
+import { NO_PROJECT, parseFilters } from './filters';
 
 /** One line of InfraWallet's report. */
 export interface Report {
@@ -13,10 +19,11 @@ export interface Report {
   category: string;
   provider: string;
   providerType: 'Integration';
+  /** Its card shows nothing of what has no project. */
+  project: string;
   reports: { [period: string]: number };
 }
 
-const PAGE = 5_000;
 // Entities of an InfraWallet card are named without their kind.
 const KINDS = ['component', 'resource', 'system', 'api'];
 const WALLET = 'default';
@@ -35,13 +42,12 @@ const textOf = (request: Request, name: string): string => {
   return typeof value === 'string' ? value : '';
 };
 
-/** Rows by period, account, service, category and source as InfraWallet's reports. */
+/** Rows by period, account, service, category, source and system as InfraWallet's reports. */
 export function toReports(rows: CostRow[]): Report[] {
   const reports = new Map<string, Report>();
-  for (const { keys, currency, billedCost } of rows) {
-    const [period, account, service, category, source] = keys;
-    // One wallet has one currency there; another one's costs are another account's.
-    const id = [source, account, service, category, currency].join('->');
+  for (const { keys, billedCost } of rows) {
+    const [period, account, service, category, source, system] = keys;
+    const id = [source, account, service, category, system].join('->');
     const report = reports.get(id) ?? {
       id,
       account: `${source}/${account}`,
@@ -49,6 +55,7 @@ export function toReports(rows: CostRow[]): Report[] {
       category,
       provider: source,
       providerType: 'Integration' as const,
+      project: system || NO_PROJECT,
       reports: {},
     };
     report.reports[period] = (report.reports[period] ?? 0) + toNumber(billedCost);
@@ -93,7 +100,9 @@ export function createRouter(context: CostSurfaceContext<Request>): Router {
       }
       filters.push({ dimension: 'entity', values: await visibleOf(req, entities) });
     } else {
-      await authorize(req);
+      // A project is a system, which somebody owns; what belongs to none is everybody's.
+      const systems = filters.find(({ dimension }) => dimension === 'system')?.values ?? [];
+      await authorize(req, systems.includes('') ? [] : systems);
     }
     // Its pages say "()" for none.
     if (!/^(\(\s*\))?$/.test(textOf(req, 'tags').trim())) {
@@ -106,20 +115,19 @@ export function createRouter(context: CostSurfaceContext<Request>): Router {
       });
       return;
     }
-    const rows: CostRow[] = [];
-    let pageToken: string | undefined;
-    do {
-      const page = await sidecar.queryCosts({
-        fromDay: timeOf(req, 'startTime'),
-        toDay: timeOf(req, 'endTime'),
-        groupBy: [monthly ? 'month' : 'day', 'account', 'service', 'charge_category', 'source'],
-        filters,
-        pageSize: PAGE,
-        pageToken,
-      });
-      rows.push(...page.items);
-      pageToken = page.nextPageToken;
-    } while (pageToken);
+    const { rows } = await costsInOneCurrency(sidecar, {
+      fromDay: timeOf(req, 'startTime'),
+      toDay: timeOf(req, 'endTime'),
+      groupBy: [
+        monthly ? 'month' : 'day',
+        'account',
+        'service',
+        'charge_category',
+        'source',
+        'system',
+      ],
+      filters,
+    });
     res.json({ data: toReports(rows), errors: [], status: 200 });
   });
 
@@ -181,24 +189,11 @@ export function createRouter(context: CostSurfaceContext<Request>): Router {
   router.get('/:wallet', async (req, res) => {
     await authorize(req);
     known(req.params.wallet);
-    const { firstDay, lastDay } = await sidecar.costs.status();
-    const top = firstDay
-      ? await sidecar.costs.top({
-          fromDay: firstDay,
-          toDay: lastDay,
-          dimension: 'source',
-          limit: 1,
-        })
-      : { total: [] };
-    // The currency that most is charged in.
-    const [largest] = [...top.total].sort(
-      (a, b) => toNumber(b.billedCost) - toNumber(a.billedCost),
-    );
     res.json({
       data: {
         id: WALLET,
         name: WALLET,
-        currency: largest?.currency ?? 'USD',
+        currency: await mainCurrency(sidecar),
         description: "Purser's costs",
       },
       status: 200,

@@ -14,6 +14,14 @@ export {
 } from './costs/rules';
 export { type CostSurfaceContext, createCostSurface } from './costs/surface';
 export { addDays, countDays, dayOf, toNumber } from './costs/periods';
+export {
+  allCosts,
+  costsInOneCurrency,
+  filterOf,
+  inOneCurrency,
+  mainCurrency,
+  refOf,
+} from './costs/surfaceQueries';
 export { readSidecarConfig, type SidecarConfig } from './config';
 export { CancelledError, isCancelled, isUnavailable, UnavailableError } from './errors';
 export { createPurserService, type DefaultPurserService, purserServiceRef } from './service';

@@ -2,6 +2,7 @@ import { InputError } from '@backstage/errors';
 import type { CostDimension, CostRow } from '@purser/plugin-purser-common';
 import {
   addDays,
+  costsInOneCurrency,
   type CostSurfaceContext,
   countDays,
   dayOf,
@@ -10,7 +11,6 @@ import {
 import type { Request, Router } from 'express';
 import PromiseRouter from 'express-promise-router';
 
-const PAGE = 5_000;
 const MAX_DAYS = 400;
 
 /** What OpenCost's aggregations are here; pods and containers are not kept apart from what owns them. */
@@ -145,19 +145,11 @@ export function createRouter(
     if (!dimension) {
       throw new InputError(`aggregate: must be one of ${Object.keys(DIMENSIONS).join(', ')}`);
     }
-    const rows: CostRow[] = [];
-    let pageToken: string | undefined;
-    do {
-      const page = await sidecar.queryCosts({
-        fromDay: from,
-        toDay: to,
-        groupBy: ['day', dimension, 'pool'],
-        pageSize: PAGE,
-        pageToken,
-      });
-      rows.push(...page.items);
-      pageToken = page.nextPageToken;
-    } while (pageToken);
+    const { rows } = await costsInOneCurrency(sidecar, {
+      fromDay: from,
+      toDay: to,
+      groupBy: ['day', dimension, 'pool'],
+    });
     return { code: 200, data: toSets(rows, from, to, String(accumulate) === 'true') };
   };
   for (const path of ['/allocation/compute', '/allocation']) {

@@ -43,6 +43,12 @@ export class CostSurfaceBackend {
                   metadata: { name: 'shop', namespace: 'default' },
                   relations: [{ type: 'ownedBy', targetRef: 'group:default/web' }],
                 },
+                {
+                  apiVersion: 'backstage.io/v1alpha1',
+                  kind: 'System',
+                  metadata: { name: 'store', namespace: 'default' },
+                  relations: [{ type: 'ownedBy', targetRef: 'group:default/web' }],
+                },
               ],
             }),
         }),
@@ -100,6 +106,15 @@ export class CostSurfaceBackend {
       listCost: '0',
       contractedCost: '0',
     };
+  }
+
+  /** What the sidecar was asked last by a method. */
+  lastAsked(method: string): Record<string, unknown> {
+    const question = this.sidecar.costs.questions.findLast(one => one.method === method);
+    if (!question) {
+      throw new Error(`nothing was asked by ${method}`);
+    }
+    return question.request as Record<string, unknown>;
   }
 
   /** A call as a signed-in user, or as nobody. */
