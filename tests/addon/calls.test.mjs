@@ -383,7 +383,8 @@ describe('fetch', () => {
     let aborted;
     const gone = new Promise(resolve => { aborted = resolve; });
     await assert.rejects(
-      run('test:fetch', { timeoutMs: 30 }, {
+      // Time enough for the exchange to begin.
+      run('test:fetch', { timeoutMs: 1000 }, {
         fetch: (_, __, signal) =>
           new Promise((_resolve, reject) => {
             signal.addEventListener('abort', () => { aborted(); reject(signal.reason); });

@@ -22,7 +22,7 @@ import {
   type ProviderDescription,
   purserServiceRef,
 } from '@purser/plugin-purser-node';
-import { TestSidecar } from '@purser/plugin-purser-node/testUtils';
+import { TestSidecar, until } from '@purser/plugin-purser-node/testUtils';
 import createKnex, { type Knex } from 'knex';
 import { readInstances } from './config';
 import catalogModule from './index';
@@ -177,28 +177,20 @@ describe('the catalog module', () => {
     };
   }
 
-  async function eventually(check: () => Promise<boolean>) {
-    const end = Date.now() + 15_000;
-    while (!(await check())) {
-      assert.ok(Date.now() < end, 'did not happen in time');
-      await new Promise(resolve => setTimeout(resolve, 50));
-    }
-  }
-
   const has = (name: string) => async () => (await names()).includes(name);
 
   it('forgets how far providers were that are gone', async () => {
     await startCatalog({ 'purser-inventory': { default: { schedule } } });
-    await eventually(has('first'));
+    await until(has('first'));
     const stored = () => knex('purser_provider_positions').pluck('provider_name');
-    await eventually(async () => (await stored()).length === 1);
+    await until(async () => (await stored()).length === 1);
     await stop();
     await startCatalog({ 'source-tree': { platform: { root: '/src', schedule } } });
     assert.ok(!(await stored()).includes('purser-purser-inventory:default'));
     await stop();
     await startCatalog({ 'purser-inventory': { default: { schedule } } });
     // Backstage had removed it as an orphan.
-    await eventually(has('first'));
+    await until(has('first'));
   });
 
   for (const directWrites of [true, false]) {
@@ -212,13 +204,13 @@ describe('the catalog module', () => {
         { 'purser-inventory': { default: { schedule } } },
         { catalog: { directWrites } },
       );
-      await eventually(has('first'));
+      await until(has('first'));
       const changed = resource('first', { metadata: { name: 'first', title: 'Changed' } });
       sidecar.hosting.publish('purser-inventory', {
         upserts: [changed, resource('second')],
         removedRefs: [],
       });
-      await eventually(async () => {
+      await until(async () => {
         trigger('purser-purser-inventory:default:refresh');
         const row = await knex('final_entities')
           .where({ entity_ref: 'resource:default/first' })
@@ -236,12 +228,12 @@ describe('the catalog module', () => {
 
   it('follows the changes of the sidecar', async () => {
     await startCatalog({ 'purser-inventory': { default: { schedule } } });
-    await eventually(has('first'));
+    await until(has('first'));
     sidecar.hosting.publish('purser-inventory', {
       upserts: [resource('second')],
       removedRefs: ['resource:default/first'],
     });
-    await eventually(async () => {
+    await until(async () => {
       trigger('purser-purser-inventory:default:refresh');
       return (await names()).join() === 'second';
     });
@@ -255,10 +247,10 @@ describe('the catalog module', () => {
       });
     }
     await startCatalog({ 'purser-inventory': { default: { schedule } } });
-    await eventually(async () => (await names()).length === 12);
+    await until(async () => (await names()).length === 12);
     const stored = await knex('purser_provider_positions').pluck('position');
     sidecar.hosting.publish('purser-inventory', { upserts: [resource('later')], removedRefs: [] });
-    await eventually(async () => {
+    await until(async () => {
       trigger('purser-purser-inventory:default:refresh');
       return has('later')();
     });
@@ -272,7 +264,7 @@ describe('the catalog module', () => {
     assert.deepEqual(await names(), []);
     await sidecar.start();
     trigger('purser-purser-inventory:default:refresh');
-    await eventually(async () => {
+    await until(async () => {
       trigger('purser-purser-inventory:default:refresh');
       return has('first')();
     });
@@ -280,13 +272,13 @@ describe('the catalog module', () => {
 
   it('keeps everything when the sidecar dies, and goes on behind the last change', async () => {
     await startCatalog({ 'purser-inventory': { default: { schedule } } });
-    await eventually(has('first'));
+    await until(has('first'));
     sidecar.kill();
     sidecar.hosting.publish('purser-inventory', { upserts: [resource('third')], removedRefs: [] });
     await new Promise(resolve => setTimeout(resolve, 200));
     assert.deepEqual(await names(), ['first']);
     await sidecar.start();
-    await eventually(async () => {
+    await until(async () => {
       trigger('purser-purser-inventory:default:refresh');
       return has('third')();
     });
@@ -297,8 +289,8 @@ describe('the catalog module', () => {
     await startCatalog({
       'source-tree': { platform: { root: '/src', schedule, guard: { maxRemovedFraction: 0.5 } } },
     });
-    await eventually(has('from-tree'));
-    await eventually(async () => {
+    await until(has('from-tree'));
+    await until(async () => {
       trigger('purser-source-tree:platform:refresh');
       return addon.rounds.length > 1;
     });
@@ -314,7 +306,7 @@ describe('the catalog module', () => {
   it('tells a sidecar that lost its store what the catalog holds beyond it', async () => {
     await startCatalog({ 'purser-inventory': { default: { schedule } } });
     sidecar.hosting.publish('purser-inventory', { upserts: [resource('second')], removedRefs: [] });
-    await eventually(async () => {
+    await until(async () => {
       trigger('purser-purser-inventory:default:refresh');
       return (await names()).join() === 'first,second';
     });
@@ -324,7 +316,7 @@ describe('the catalog module', () => {
       { upserts: [resource('second')], removedRefs: [] },
     ]);
     await sidecar.start();
-    await eventually(async () => {
+    await until(async () => {
       trigger('purser-purser-inventory:default:refresh');
       return sidecar.catalog.adopted.length > 0;
     });
@@ -341,9 +333,9 @@ describe('the catalog module', () => {
 
   it('tells an addon that lost its state what the catalog holds beyond it', async () => {
     await startCatalog({ 'source-tree': { platform: { root: '/src', schedule } } });
-    await eventually(has('from-tree'));
+    await until(has('from-tree'));
     addon.lost = true;
-    await eventually(async () => {
+    await until(async () => {
       trigger('purser-source-tree:platform:refresh');
       return addon.rounds.some(({ adopt }) => adopt && adopt.length > 0);
     });
@@ -354,14 +346,14 @@ describe('the catalog module', () => {
   it('tells the sidecar of sources that the portal runs, and does what operators want', async () => {
     const id = 'purser-source-tree:platform:refresh';
     await startCatalog({ 'source-tree': { platform: { root: '/src', schedule } } });
-    await eventually(async () => sidecar.catalog.reported.some(({ round }) => round !== undefined));
+    await until(async () => sidecar.catalog.reported.some(({ round }) => round !== undefined));
     const { name, round } = sidecar.catalog.reported.find(report => report.round)!;
     assert.equal(name, 'source-tree/platform');
     assert.equal(round?.added, 1n);
     assert.equal(round?.error, '');
 
     sidecar.catalog.orders = { resync: true, confirm: true };
-    await eventually(async () => {
+    await until(async () => {
       trigger(id);
       return sidecar.catalog.reported.some(report => report.round?.resynced);
     });
@@ -369,7 +361,7 @@ describe('the catalog module', () => {
     assert.equal(ordered?.forceFull, true, 'everything is read and given again');
 
     sidecar.catalog.orders = { paused: true };
-    await eventually(async () => {
+    await until(async () => {
       trigger(id);
       const asked = sidecar.catalog.reported.length;
       const rounds = addon.rounds.length;
@@ -379,7 +371,7 @@ describe('the catalog module', () => {
 
     sidecar.catalog.orders = {};
     addon.refreshFailure = new Error('the folder cannot be read');
-    await eventually(async () => {
+    await until(async () => {
       trigger(id);
       return sidecar.catalog.reported.some(
         report => report.round?.error !== '' && report.round?.failures,
@@ -402,7 +394,7 @@ describe('the catalog module', () => {
         },
       },
     });
-    await eventually(has('first'));
+    await until(has('first'));
     const [{ configJson, optionsJson }] = sidecar.hosting.refreshes;
     assert.deepEqual(JSON.parse(configJson), { own: 1 });
     assert.deepEqual(JSON.parse(optionsJson), {
@@ -418,7 +410,7 @@ describe('the catalog module', () => {
     await startCatalog({ 'source-tree': { platform: { root: '/src', schedule } } });
     assert.deepEqual(await names(), []);
     addon.failure = undefined;
-    await eventually(async () => {
+    await until(async () => {
       trigger('purser-source-tree:platform:refresh');
       return has('from-tree')();
     });

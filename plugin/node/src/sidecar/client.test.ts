@@ -147,12 +147,10 @@ describe('the sidecar client', () => {
   it('says so when the sidecar is not there, and works again when it is back', async () => {
     await create('a');
     sidecar.kill();
-    const start = Date.now();
     await assert.rejects(purser.sidecar.listRequests({}), {
       name: 'ServiceUnavailableError',
       message: /cannot be reached; is purserd running\?/,
     });
-    assert.ok(Date.now() - start < 20_000);
     assert.equal((await purser.sidecar.health()).reachable, false);
     await sidecar.start();
     const { items } = await purser.sidecar.listRequests({});

@@ -39,12 +39,10 @@ describe(
       key: authority.write('client.key', own.key),
     });
 
-    async function list(tls: object) {
+    async function list(tls: object, connectTimeout: object = { seconds: 30 }) {
       const service = createPurserService({
         config: new ConfigReader({
-          purser: {
-            sidecar: { address: sidecar.address, connectTimeout: { milliseconds: 500 }, tls },
-          },
+          purser: { sidecar: { address: sidecar.address, connectTimeout, tls } },
         }),
       });
       try {
@@ -55,7 +53,7 @@ describe(
     }
 
     const refused = async (tls: object, reason: RegExp) =>
-      assert.rejects(list(tls), (error: Error) => {
+      assert.rejects(list(tls, { milliseconds: 500 }), (error: Error) => {
         assert.equal(error.name, 'ServiceUnavailableError');
         assert.match(error.message, reason);
         return true;

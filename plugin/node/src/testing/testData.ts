@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto';
 import type { PurserBlueprint } from '@purser/plugin-purser-common';
 
-/** Resolves when `condition` holds; looks again after every macrotask for at most `timeout` ms. */
-export async function until(condition: () => boolean, timeout = 10_000): Promise<void> {
-  const end = Date.now() + timeout;
-  while (!condition()) {
+/** Enough for a machine that is busy with other things; only a test that fails takes so long. */
+const PATIENCE_MS = 60_000;
+
+/** Resolves when `condition` holds; throws when it does not come true. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const end = Date.now() + PATIENCE_MS;
+  while (!(await condition())) {
     if (Date.now() > end) {
-      throw new Error(`did not happen within ${timeout} ms: ${condition}`);
+      throw new Error(`did not happen within ${PATIENCE_MS} ms: ${condition}`);
     }
     await new Promise(resolve => setTimeout(resolve, 10));
   }

@@ -73,8 +73,9 @@ export class TestSidecar {
       purser: {
         sidecar: {
           address: this.address,
-          connectTimeout: { seconds: 1 },
-          reconnectFor: { seconds: 10 },
+          // Until a busy test process comes to see that the connection is there.
+          connectTimeout: { seconds: 5 },
+          reconnectFor: { seconds: 60 },
         },
       },
     };
