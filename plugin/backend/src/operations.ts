@@ -32,6 +32,7 @@ import {
   purserCatalogManagePermission,
   purserCatalogReadPermission,
   purserCostIngestPermission,
+  purserCostReadAllPermission,
   type PurserEvent,
   purserHoldingManagePermission,
   type PurserHealth,
@@ -92,6 +93,8 @@ export interface OperationContext {
   isVisible(request: PurserRequest): boolean;
   /** Throws unless the permission is there on what the holding is now. */
   requireOnHolding(permission: RequestPermission, id: string): Promise<void>;
+  /** Whether the caller may see all costs; asked when it is needed. */
+  seesAllCosts(): Promise<boolean>;
   transform: ReturnType<typeof createConditionTransformer<object>>;
   signal?: AbortSignal;
 }
@@ -487,6 +490,7 @@ export class Performer {
         call.credentials && auth.isPrincipal(call.credentials, 'user')
           ? (await this.#deps.userInfo.getUserInfo(call.credentials)).ownershipEntityRefs
           : [],
+      seesAllCosts: async () => false,
       signal: call.signal,
     };
     if (access.kind === 'public') {
@@ -502,6 +506,13 @@ export class Performer {
     const missing = ({ name }: { name: string }) =>
       new NotAllowedError(`the permission ${name} is missing`);
     const denied = () => missing(access.permission);
+    context.seesAllCosts = async () => {
+      const [{ result }] = await permissions.authorize(
+        [{ permission: purserCostReadAllPermission }],
+        { credentials },
+      );
+      return result === AuthorizeResult.ALLOW;
+    };
     context.requireOnHolding = async (permission, id) => {
       const [decision] = await permissions.authorizeConditional([{ permission }], { credentials });
       if (

@@ -37,6 +37,9 @@ describe('costs over REST', () => {
     assert.equal(first.headers.get('cache-control'), 'private, no-cache');
     const again = await backend.fetch(top, { headers: { 'if-none-match': tag } });
     assert.equal(again.status, 304);
+    // As a proxy that compresses makes it, among others.
+    const weak = await backend.fetch(top, { headers: { 'if-none-match': `"1-x", W/${tag}` } });
+    assert.equal(weak.status, 304);
     assert.equal(backend.sidecar.costs.questions.length, 1, 'nothing is summed again');
     const other = await backend.fetch(`${top}&limit=3`, { headers: { 'if-none-match': tag } });
     assert.equal(other.status, 200);
@@ -83,6 +86,37 @@ describe('costs over REST', () => {
     );
     const denied = await backend.fetch(top, { headers: { 'if-none-match': '"8-x"' } });
     assert.equal(denied.status, 403, 'a tag opens nothing');
+  });
+
+  it('tells people what like things cost only when they are several', async () => {
+    const observed = (entities: bigint) => ({
+      currency: 'EUR',
+      entities,
+      medianMonthly: '60',
+      highestMonthly: '75',
+      fromDay: '2026-10-22',
+      toDay: '2026-11-20',
+    });
+    backend.sidecar.costs.answers.estimateCosts = {
+      product: 'notebook',
+      currency: 'EUR',
+      monthly: '12.5',
+      lines: [],
+      observed: [observed(1n), { ...observed(5n), currency: 'USD' }],
+    };
+    const currencies = async () => {
+      const answer = await backend.fetch('/v1/costs/estimate', {
+        method: 'POST',
+        body: { product: 'notebook' },
+      });
+      const { observed: seen } = (await answer.json()) as { observed: Array<{ currency: string }> };
+      return seen.map(({ currency }) => currency);
+    };
+    assert.deepEqual(await currencies(), ['EUR', 'USD']);
+    backend.decide = ({ name }) => ({
+      result: name === 'purser.cost.read.all' ? AuthorizeResult.DENY : AuthorizeResult.ALLOW,
+    });
+    assert.deepEqual(await currencies(), ['USD'], 'one thing is somebody');
   });
 
   it('follows the conditions of a permission policy', async () => {

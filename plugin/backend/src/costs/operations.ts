@@ -108,6 +108,9 @@ export interface DiffCostsInput {
   groupBy?: CostDimension[];
 }
 
+/** What fewer things cost says what those of somebody else cost. */
+const LEAST_LIKE_THINGS = 5;
+
 function operation<TInput, TOutput>(definition: Operation<TInput, TOutput>) {
   return definition;
 }
@@ -197,8 +200,14 @@ export const costOperations = {
 
   estimateCosts: operation<EstimateInput, CostEstimate>({
     access: { kind: 'permission', permission: purserRequestCreatePermission },
-    run: ({ purser, signal }, { product, parameters = {} }) =>
-      purser.sidecar.costs.estimate({ product, parameters }, { signal }),
+    async run({ purser, signal, seesAllCosts }, { product, parameters = {} }) {
+      const estimate = await purser.sidecar.costs.estimate({ product, parameters }, { signal });
+      if (estimate.observed.length === 0 || (await seesAllCosts())) {
+        return estimate;
+      }
+      const observed = estimate.observed.filter(({ entities }) => entities >= LEAST_LIKE_THINGS);
+      return { ...estimate, observed };
+    },
   }),
 
   getStatement: operation<StatementInput, { text: string; mediaType: string }>({
