@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -89,32 +90,36 @@ absl::StatusOr<std::vector<ReconciledInvoice>> EmbeddedReader::Reconcile(absl::C
   const auto add = [&](base::Decimal& sum, base::Decimal more) {
     fits = base::Decimal::Add(sum, more, &sum) && fits;
   };
-  // What was read, and apart from it what allocation made of it.
+  // What was read, and apart from it what allocation made of it. CROSS: the periods come first.
+  std::set<int64_t> months;
   PURSER_RETURN_IF_ERROR(context_.connection.ForEach(
-      "SELECT facts FROM cost_facts WHERE billing_period >= $1 AND billing_period <= $2",
+      "SELECT f.month, f.facts FROM cost_periods p CROSS JOIN cost_facts f "
+      "WHERE p.billing_period >= $1 AND p.billing_period <= $2 AND f.source = p.source "
+      "AND f.billing_period = p.billing_period",
       {DayText(from), DayText(to)}, [&](const store::Row& row) {
-        return DecodeFacts(row.Text(0), [&](const Fact& fact) {
+        months.insert(row.Int(0));
+        return DecodeFacts(row.Text(1), [&](const Fact& fact) {
           if (ReconciledInvoice* invoice = row_of(fact)) add(invoice->billed, fact.sums.billed);
         });
       }));
-  PURSER_RETURN_IF_ERROR(context_.connection.ForEach(
-      "SELECT m.node, m.facts FROM cost_node_months m JOIN cost_nodes n ON n.id = m.node "
-      "WHERE n.kind = $1 AND m.month IN (SELECT DISTINCT month FROM cost_facts "
-      "WHERE billing_period >= $2 AND billing_period <= $3)",
-      {static_cast<int64_t>(NodeKind::kEntity), DayText(from), DayText(to)},
-      [&](const store::Row& row) {
-        const std::string& name = context_.numbers.nodes[static_cast<uint32_t>(row.Int(0))].name;
-        const bool shared =
-            absl::StartsWith(name, kSharedPrefix) || absl::StartsWith(name, kIdlePrefix);
-        return DecodeFacts(row.Text(1), [&](const Fact& fact) {
-          ReconciledInvoice* invoice = row_of(fact);
-          if (invoice == nullptr) return;
-          add(name == kUnallocated ? invoice->unallocated
-              : shared             ? invoice->shared
-                                   : invoice->entities,
-              fact.sums.billed);
-        });
-      }));
+  for (const int64_t month : months) {
+    PURSER_RETURN_IF_ERROR(context_.connection.ForEach(
+        "SELECT m.node, m.facts FROM cost_node_months m JOIN cost_nodes n ON n.id = m.node "
+        "WHERE m.month = $1 AND n.kind = $2",
+        {month, static_cast<int64_t>(NodeKind::kEntity)}, [&](const store::Row& row) {
+          const std::string& name = context_.numbers.nodes[static_cast<uint32_t>(row.Int(0))].name;
+          const bool shared =
+              absl::StartsWith(name, kSharedPrefix) || absl::StartsWith(name, kIdlePrefix);
+          return DecodeFacts(row.Text(1), [&](const Fact& fact) {
+            ReconciledInvoice* invoice = row_of(fact);
+            if (invoice == nullptr) return;
+            add(name == kUnallocated ? invoice->unallocated
+                : shared             ? invoice->shared
+                                     : invoice->entities,
+                fact.sums.billed);
+          });
+        }));
+  }
   std::vector<ReconciledInvoice> result;
   for (auto& [key, invoice] : invoices) {
     std::tie(invoice.source, invoice.billing_period, invoice.invoice, invoice.currency) = key;

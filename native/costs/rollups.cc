@@ -202,14 +202,4 @@ absl::StatusOr<std::set<int64_t>> MonthsOf(store::Connection& connection,
   return months;
 }
 
-absl::StatusOr<std::set<int64_t>> AllMonths(store::Connection& connection) {
-  std::set<int64_t> months;
-  PURSER_RETURN_IF_ERROR(
-      connection.ForEach("SELECT DISTINCT month FROM cost_facts", {}, [&](const store::Row& row) {
-        months.insert(row.Int(0));
-        return absl::OkStatus();
-      }));
-  return months;
-}
-
 }  // namespace purser::costs

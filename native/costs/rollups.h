@@ -80,7 +80,6 @@ absl::Status StoreDecisions(store::Connection& connection,
                             const std::vector<std::pair<int64_t, std::string>>& changed);
 absl::StatusOr<std::set<int64_t>> MonthsOf(store::Connection& connection,
                                            const std::vector<int64_t>& subjects);
-absl::StatusOr<std::set<int64_t>> AllMonths(store::Connection& connection);
 
 }  // namespace purser::costs
 

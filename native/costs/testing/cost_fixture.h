@@ -64,7 +64,8 @@ class CostsOnDatabaseTest : public ::testing::TestWithParam<const char*> {
     if (std::string(GetParam()) == "postgres") {
       store::PostgresServer* const server = store::SharedPostgres();
       if (server == nullptr) GTEST_SKIP() << "SKIP no PostgreSQL on this machine";
-      database = store::OpenPostgres({.url = *server->NewDatabase()});
+      postgres_url_ = *server->NewDatabase();
+      database = store::OpenPostgres({.url = postgres_url_});
     } else {
       database = store::OpenSqlite({.path = ":memory:"});
     }
@@ -140,6 +141,7 @@ class CostsOnDatabaseTest : public ::testing::TestWithParam<const char*> {
   NoResources resources_;
   // Behind all charges.
   base::FakeClock clock_{absl::FromCivil(absl::CivilDay(2028, 1, 1), absl::UTCTimeZone())};
+  std::string postgres_url_;
   ClickHouseServers* servers_ = nullptr;  // where they keep the charges
   ClickHouseOptions clickhouse_;
   std::unique_ptr<http::Transport> transport_;
