@@ -97,10 +97,9 @@ std::string LoadBalancersOf(const std::string& cluster, const PodCost& cost) {
       .Done();
 }
 
-std::string Allocation(const std::string& name, const AllocationWindow& window, const PodCost& cost,
-                       const PodFacts* facts) {
+std::string PropertiesOf(const std::string& cluster, const PodCost& cost, const PodFacts* facts) {
   Object properties;
-  properties.Text("cluster", window.cluster);
+  properties.Text("cluster", cluster);
   if (!cost.pod.node.empty()) properties.Text("node", cost.pod.node);
   if (!cost.idle) properties.Text("namespace", cost.pod.ns).Text("pod", cost.pod.pod);
   if (facts != nullptr && !facts->controller.empty()) {
@@ -112,6 +111,13 @@ std::string Allocation(const std::string& name, const AllocationWindow& window, 
   if (facts != nullptr && !facts->labels.empty()) {
     properties.Raw("labels", LabelsOf(facts->labels));
   }
+  return properties.Done();
+}
+
+}  // namespace
+
+std::string AllocationJson(const std::string& name, const std::string& properties,
+                           const AllocationWindow& window, const PodCost& cost) {
   const auto time = [](absl::Time at) {
     return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", at, absl::UTCTimeZone());
   };
@@ -123,7 +129,7 @@ std::string Allocation(const std::string& name, const AllocationWindow& window, 
     for (const absl::string_view name : names) allocation.Raw(name, "0");
   };
   allocation.Text("name", name)
-      .Raw("properties", properties.Done())
+      .Raw("properties", properties)
       .Raw("window", Object().Text("start", time(window.from)).Text("end", time(window.to)).Done())
       .Text("start", time(window.from))
       .Text("end", time(window.to))
@@ -158,15 +164,14 @@ std::string Allocation(const std::string& name, const AllocationWindow& window, 
   // What is not told apart here, or belongs to others than Prometheus; readers expect a number.
   zeros({"cpuCostAdjustment", "ramCostAdjustment", "gpuCostAdjustment", "pvCostAdjustment",
          "networkCostAdjustment", "loadBalancerCostAdjustment", "networkCrossZoneCost",
-         "networkCrossRegionCost", "networkInternetCost", "sharedCost", "externalCost"});
+         "networkCrossRegionCost", "networkInternetCost", "externalCost"});
+  allocation.Number("sharedCost", cost.shared_cost);
   allocation
       .Number("totalCost", Sum({cost.cpu.cost, cost.memory.cost, cost.gpu.cost, volumes.cost,
-                                cost.network_cost, cost.load_balancer_cost}))
+                                cost.network_cost, cost.load_balancer_cost, cost.shared_cost}))
       .Raw("totalEfficiency", TotalEfficiency(cost).ToRounded(kAverageDigits));
   return allocation.Done();
 }
-
-}  // namespace
 
 std::string ToAllocationJson(const AllocationWindow& window, const std::vector<PodCost>& costs,
                              const std::map<std::pair<std::string, std::string>, PodFacts>& facts) {
@@ -178,9 +183,9 @@ std::string ToAllocationJson(const AllocationWindow& window, const std::vector<P
                   : absl::StrCat(window.cluster, "/", cost.pod.node, "/", cost.pod.ns, "/",
                                  cost.pod.pod, cost.service.empty() ? "" : "/", cost.service);
     const auto found = facts.find({cost.pod.ns, cost.pod.pod});
-    absl::StrAppend(
-        &text, first ? "" : ",\n", json::Dump(nlohmann::json(name)), ":",
-        Allocation(name, window, cost, found == facts.end() ? nullptr : &found->second));
+    const PodFacts* const known = found == facts.end() ? nullptr : &found->second;
+    absl::StrAppend(&text, first ? "" : ",\n", json::Dump(nlohmann::json(name)), ":",
+                    AllocationJson(name, PropertiesOf(window.cluster, cost, known), window, cost));
     first = false;
   }
   return text + "}]}";

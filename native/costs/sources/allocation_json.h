@@ -25,8 +25,12 @@ struct AllocationWindow {
   absl::Time to = {};
 };
 
-// One allocation set: {"code":200,"data":[{NAME: {…}, …}]}. Amounts are exact decimals; averages
-// and efficiencies, which are no money, have six digits. What is idle is called __idle__/NODE.
+// An allocation of that name and these properties (JSON). Amounts are exact decimals; averages and
+// efficiencies, which are no money, have six digits.
+std::string AllocationJson(const std::string& name, const std::string& properties,
+                           const AllocationWindow& window, const PodCost& cost);
+
+// One allocation set: {"code":200,"data":[{NAME: {…}, …}]}. What is idle is called __idle__/NODE.
 std::string ToAllocationJson(const AllocationWindow& window, const std::vector<PodCost>& costs,
                              const std::map<std::pair<std::string, std::string>, PodFacts>& facts);
 

@@ -68,6 +68,7 @@ struct PodCost {
   std::string service = {};  // whose load balancer it is
   base::Decimal load_balancer_hours = {};
   base::Decimal load_balancer_cost = {};
+  base::Decimal shared_cost = {};  // of others, see allocation_sums.h
 };
 
 // Prices of what no metric names a price of.

@@ -17,6 +17,7 @@
 #include "costs/sources/allocation_json.h"
 #include "costs/sources/bill_source.h"
 #include "costs/sources/cluster_day.h"
+#include "costs/sources/cluster_days.h"
 #include "costs/sources/cluster_metrics.h"
 #include "costs/sources/prometheus_client.h"
 #include "store/store.h"
@@ -46,26 +47,21 @@ class KubernetesSource final : public BillSource {
 
  private:
   KubernetesSource(KubernetesOptions options, PrometheusClient prometheus, CostService& costs,
-                   store::Database& database, base::Clock& clock)
+                   ClusterDays days, base::Clock& clock)
       : options_(std::move(options)),
         metrics_(options_.metrics, std::move(prometheus)),
         costs_(costs),
-        database_(database),
+        days_(std::move(days)),
         clock_(clock) {}
 
   // The day's allocations as far as `until`. FAILED_PRECONDITION when nothing is known of it.
   absl::StatusOr<std::string> Allocate(absl::CivilDay day, absl::Time until, std::stop_token stop);
-  absl::StatusOr<std::set<absl::CivilDay>> CompleteDays();
-  absl::Status Keep(absl::CivilDay day, bool complete, const std::string& allocations);
-  // Months with days that were kept, but not stored since.
-  absl::StatusOr<std::set<absl::CivilMonth>> MonthsToStore();
   absl::StatusOr<int64_t> StoreMonth(absl::CivilMonth month, std::stop_token stop);
-  absl::Status Forget(absl::CivilDay before);
 
   const KubernetesOptions options_;
   ClusterMetrics metrics_;
   CostService& costs_;
-  store::Database& database_;
+  ClusterDays days_;
   base::Clock& clock_;
 };
 
