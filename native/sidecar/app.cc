@@ -338,8 +338,9 @@ absl::Status App::Parts::Listen() {
   threads = std::make_unique<rpc::StreamThreads>();
   provisioning_rpc = std::make_unique<rpc::ProvisioningService>(*provisioning, *guard, *threads);
   inventory_rpc = std::make_unique<rpc::InventoryService>(*inventory, *guard, *threads);
+  PURSER_ASSIGN_OR_RETURN(costs::ClusterDays cluster_days, costs::ClusterDays::Open(*database));
   cost_rpc = std::make_unique<rpc::CostService>(
-      *costs, cost_policy, *bill_sources, *guard,
+      *costs, cost_policy, *bill_sources, std::move(cluster_days), *guard,
       [folders = config.billing_folders](absl::string_view path) {
         return ResolveBill(path, folders);
       },

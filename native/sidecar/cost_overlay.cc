@@ -2,10 +2,12 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/civil_time.h"
 #include "base/clock.h"
 #include "base/status.h"
@@ -23,6 +25,32 @@ constexpr absl::Duration kSettle = absl::Milliseconds(500);
 // Bounds how long an ingest that came just before the wait began goes unnoticed.
 constexpr absl::Duration kPoll = absl::Seconds(2);
 constexpr absl::Duration kAfterError = absl::Seconds(5);
+
+std::string AnnotationOf(const nlohmann::json& annotations, const char* name) {
+  const auto found = annotations.find(name);
+  return found == annotations.end() || !found->is_string() ? "" : found->get<std::string>();
+}
+
+// By currency, of "123.45 USD, 6 EUR".
+std::map<std::string, base::Decimal> AmountsOf(const std::string& text) {
+  std::map<std::string, base::Decimal> amounts;
+  for (const absl::string_view part : absl::StrSplit(text, ", ", absl::SkipEmpty())) {
+    const std::pair<absl::string_view, absl::string_view> one = absl::StrSplit(part, ' ');
+    const absl::StatusOr<base::Decimal> amount = base::Decimal::Parse(one.first);
+    if (amount.ok()) amounts[std::string(one.second)] = *amount;
+  }
+  return amounts;
+}
+
+// |now - before| > kWorthPercent % of |before|.
+bool DiffersMuch(base::Decimal before, base::Decimal now) {
+  base::Decimal change, hundredfold, limit;
+  return !base::Decimal::Subtract(now, before, &change) ||
+         !base::Decimal::Multiply(change, base::Decimal::FromInteger(100), &hundredfold) ||
+         !base::Decimal::Multiply(before, base::Decimal::FromInteger(kWorthPercent), &limit) ||
+         (hundredfold.IsNegative() ? -hundredfold : hundredfold) >
+             (limit.IsNegative() ? -limit : limit);
+}
 
 }  // namespace
 
@@ -49,6 +77,22 @@ nlohmann::json CostOverlayOf(const costs::EntityCostSummary& summary, const std:
          {"icon", "dashboard"}}};
   }
   return overlay;
+}
+
+bool IsWorthWriting(const nlohmann::json& entity, const nlohmann::json& overlay) {
+  const nlohmann::json empty = nlohmann::json::object();
+  const nlohmann::json before = entity.value("metadata", empty).value("annotations", empty);
+  const nlohmann::json now = overlay.value("annotations", empty);
+  for (const char* const name : {kCostMonthAnnotation, kBudgetAnnotation}) {
+    if (AnnotationOf(before, name) != AnnotationOf(now, name)) return true;
+  }
+  const auto old_amounts = AmountsOf(AnnotationOf(before, kCostAnnotation));
+  const auto amounts = AmountsOf(AnnotationOf(now, kCostAnnotation));
+  return old_amounts.size() != amounts.size() ||
+         std::any_of(amounts.begin(), amounts.end(), [&](const auto& amount) {
+           const auto old = old_amounts.find(amount.first);
+           return old == old_amounts.end() || DiffersMuch(old->second, amount.second);
+         });
 }
 
 CostOverlay::CostOverlay(costs::CostService& costs, const costs::CostPolicy& policy,
@@ -115,12 +159,11 @@ absl::Status CostOverlay::Rewrite(bool all, std::string& position) {
   while (more) {
     PURSER_ASSIGN_OR_RETURN(const inventory::EntityChanges changes,
                             inventory_.Changes(from, kEntitiesPerPage));
-    std::vector<std::string> refs;
+    std::vector<nlohmann::json> entities;
     for (const std::string& text : changes.upserts) {
-      PURSER_ASSIGN_OR_RETURN(const nlohmann::json entity, json::Parse(text));
-      refs.push_back(catalog::RefOf(entity).ToString());
+      PURSER_ASSIGN_OR_RETURN(entities.emplace_back(), json::Parse(text));
     }
-    PURSER_RETURN_IF_ERROR(Write(refs, budgets));
+    PURSER_RETURN_IF_ERROR(Write(entities, budgets));
     from = changes.position;
     more = changes.more;
   }
@@ -166,56 +209,28 @@ absl::StatusOr<std::string> CostOverlay::MonthText(const std::string& ref,
   return absl::StrCat(absl::FormatCivilTime(month), ": ", absl::StrJoin(amounts, ", "));
 }
 
-bool CostOverlay::IsWorthWriting(const std::string& ref, const costs::EntityCostSummary& summary,
-                                 const std::string& rest) {
-  Written now;
-  now.rest = rest;
-  for (const costs::EntityCosts& costs : summary.costs) now.billed[costs.currency] = costs.billed;
-  const auto before = written_.find(ref);
-  bool worth = before == written_.end() || before->second.rest != rest ||
-               before->second.billed.size() != now.billed.size();
-  for (const auto& [currency, billed] : now.billed) {
-    if (worth) break;
-    const auto old = before->second.billed.find(currency);
-    base::Decimal change, hundredfold, limit;
-    worth =
-        old == before->second.billed.end() ||
-        !base::Decimal::Subtract(billed, old->second, &change) ||
-        !base::Decimal::Multiply(change, base::Decimal::FromInteger(100), &hundredfold) ||
-        !base::Decimal::Multiply(old->second, base::Decimal::FromInteger(kWorthPercent), &limit) ||
-        (hundredfold.IsNegative() ? -hundredfold : hundredfold) >
-            (limit.IsNegative() ? -limit : limit);
-  }
-  if (worth) written_[ref] = std::move(now);
-  return worth;
-}
-
-absl::Status CostOverlay::Write(const std::vector<std::string>& refs,
+absl::Status CostOverlay::Write(const std::vector<nlohmann::json>& entities,
                                 const std::map<std::string, std::string>& budgets) {
   std::vector<std::pair<std::string, nlohmann::json>> overlays;
-  for (const std::string& ref : refs) {
+  for (const nlohmann::json& entity : entities) {
     costs::EntitySummaryRequest request;
-    request.entity_ref = ref;
+    request.entity_ref = catalog::RefOf(entity).ToString();
     request.days = kDays;
     PURSER_ASSIGN_OR_RETURN(const costs::EntityCostSummary summary, costs_.EntitySummary(request));
-    PURSER_ASSIGN_OR_RETURN(const std::string month, MonthText(ref, summary.to));
-    const auto budget = budgets.find(ref);
-    const std::string state = budget == budgets.end() ? "" : budget->second;
-    if (!IsWorthWriting(ref, summary, absl::StrCat(month, "\n", state))) continue;
-    overlays.emplace_back(ref, CostOverlayOf(summary, month, state));
+    PURSER_ASSIGN_OR_RETURN(const std::string month, MonthText(request.entity_ref, summary.to));
+    const auto budget = budgets.find(request.entity_ref);
+    nlohmann::json overlay =
+        CostOverlayOf(summary, month, budget == budgets.end() ? "" : budget->second);
+    if (!IsWorthWriting(entity, overlay)) continue;
+    overlays.emplace_back(request.entity_ref, std::move(overlay));
   }
   if (overlays.empty()) return absl::OkStatus();
-  const absl::Status stored =
-      database_.Transact([&](store::Connection& connection) -> absl::Status {
-        for (const auto& [ref, overlay] : overlays) {
-          PURSER_RETURN_IF_ERROR(inventory_.PutOverlay(connection, ref, "costs", overlay));
-        }
-        return absl::OkStatus();
-      });
-  if (!stored.ok()) {
-    for (const auto& [ref, overlay] : overlays) written_.erase(ref);
-    return stored;
-  }
+  PURSER_RETURN_IF_ERROR(database_.Transact([&](store::Connection& connection) -> absl::Status {
+    for (const auto& [ref, overlay] : overlays) {
+      PURSER_RETURN_IF_ERROR(inventory_.PutOverlay(connection, ref, "costs", overlay));
+    }
+    return absl::OkStatus();
+  }));
   inventory_.Committed();
   return absl::OkStatus();
 }

@@ -39,6 +39,9 @@ inline constexpr int kWorthPercent = 5;
 nlohmann::json CostOverlayOf(const costs::EntityCostSummary& summary, const std::string& month,
                              const std::string& budgets);
 
+// Whether the overlay differs enough from what stands on the entity, as it is shown.
+bool IsWorthWriting(const nlohmann::json& entity, const nlohmann::json& overlay);
+
 // One thread; start once. All arguments must outlive it.
 class CostOverlay {
  public:
@@ -53,16 +56,13 @@ class CostOverlay {
   // Does nothing unless the inventory moved on or something was ingested.
   absl::Status Update(std::string& position);
   absl::Status Rewrite(bool all, std::string& position);
-  absl::Status Write(const std::vector<std::string>& refs,
+  absl::Status Write(const std::vector<nlohmann::json>& entities,
                      const std::map<std::string, std::string>& budgets);
   // By entity, the state of its budgets.
   absl::StatusOr<std::map<std::string, std::string>> BudgetTexts();
   // "" when the data has no complete month.
   absl::StatusOr<std::string> MonthText(const std::string& ref,
                                         const std::optional<absl::CivilDay>& last);
-  // Whether `summary` differs enough from what was last written of the entity.
-  bool IsWorthWriting(const std::string& ref, const costs::EntityCostSummary& summary,
-                      const std::string& rest);
 
   costs::CostService& costs_;
   const costs::CostPolicy& policy_;
@@ -70,12 +70,6 @@ class CostOverlay {
   store::Database& database_;
   base::Mutex mutex_;
   bool ingested_ ABSL_GUARDED_BY(mutex_) = true;
-  // What was last written in this process. Of the thread alone.
-  struct Written {
-    std::map<std::string, base::Decimal> billed;  // by currency
-    std::string rest;
-  };
-  std::map<std::string, Written> written_;
   std::jthread thread_;
 };
 
