@@ -127,7 +127,32 @@ describe('the search module', () => {
     assert.match(unknown.text, /is not known \(there is no rate\)/);
     assert.equal(budget.location, '/catalog/default/group/web?budget=web');
     assert.match(budget.text, /80 of 100 EUR \(80 %\).*120 expected/);
-    const [anomaly] = await collect('purser-anomaly');
+    assert.deepEqual(await collect('purser-anomaly'), [], 'there are no costs yet');
+    sidecar.costs.answers.getCostStatus = {
+      firstDay: '2026-01-01',
+      lastDay: '2026-11-20',
+      dataVersion: 1n,
+    };
+    const template = sidecar.costs.answers.listAnomalies.anomalies[0];
+    for (let i = 2; i <= 250; i++) {
+      sidecar.costs.answers.listAnomalies.anomalies.push({ ...template, id: `a${i}` });
+    }
+    sidecar.costs.questions.length = 0;
+    const anomalies = await collect('purser-anomaly');
+    assert.equal(new Set(anomalies.map(({ location }) => location)).size, 250);
+    const asked = sidecar.costs.questions.filter(({ method }) => method === 'listAnomalies');
+    assert.deepEqual(
+      asked.map(({ request }) => {
+        const { fromDay, toDay, pageToken } = request as Record<string, string>;
+        return [fromDay, toDay, pageToken];
+      }),
+      [
+        ['2026-11-14', '2026-11-20', ''],
+        ['2026-11-14', '2026-11-20', '100'],
+        ['2026-11-14', '2026-11-20', '200'],
+      ],
+    );
+    const [anomaly] = anomalies;
     assert.equal(anomaly.location, '/catalog/default/component/shop?anomaly=a1');
     assert.match(anomaly.text, /90 instead of 20 EUR.*S3 eu-1/);
     for (const type of ['purser-budget', 'purser-anomaly']) {

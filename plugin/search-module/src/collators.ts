@@ -11,12 +11,15 @@ import {
   purserRequestCreatePermission,
   purserRequestReadPermission,
 } from '@purser/plugin-purser-common';
-import type { SidecarClient } from '@purser/plugin-purser-node';
+import { addDays, type SidecarClient } from '@purser/plugin-purser-node';
 
 /** Items of a page; a collator holds one page in memory. */
 const PAGE_SIZE = 100;
 /** Characters of JSON of a request's parameters that are searchable. */
 const MAX_PARAMETERS_TEXT = 4_000;
+
+/** Days whose anomalies are searchable: purserd looks at as many after each delivery. */
+const ANOMALY_DAYS = 7;
 
 /** A request in the search index. */
 export interface PurserRequestDocument extends IndexableDocument {
@@ -170,12 +173,24 @@ export function createBudgetCollatorFactory(sidecar: SidecarClient): DocumentCol
   );
 }
 
-/** Documents of type `purser-anomaly`: those of the last day with data. */
+/** Documents of type `purser-anomaly`: those of the last days with data, as long as owners are told. */
 export function createAnomalyCollatorFactory(sidecar: SidecarClient): DocumentCollatorFactory {
   return new PagedCollatorFactory(
     'purser-anomaly',
     purserCostReadAllPermission,
-    async () => ({ items: (await sidecar.costs.anomalies({})).anomalies }),
+    async pageToken => {
+      const { lastDay } = await sidecar.costs.status();
+      if (!lastDay) {
+        return { items: [] };
+      }
+      const { anomalies, nextPageToken } = await sidecar.costs.anomalies({
+        fromDay: addDays(lastDay, 1 - ANOMALY_DAYS),
+        toDay: lastDay,
+        pageSize: PAGE_SIZE,
+        ...(pageToken ? { pageToken } : {}),
+      });
+      return { items: anomalies, nextPageToken };
+    },
     anomalyDocument,
   );
 }

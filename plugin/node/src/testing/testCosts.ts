@@ -19,6 +19,8 @@ export interface TestCostAnswers {
   diffCosts?: costs.DiffCostsResponse;
   listCostSources?: costs.ListCostSourcesResponse;
   fetchCosts?: costs.FetchCostsResponse;
+  /** The parts of the sets' texts. */
+  sumAllocations?: costs.SumAllocationsResponse[];
   /** Instead of the rows: by the question. */
   queryCosts?(request: costs.QueryCostsRequest): costs.CostRow[];
 }
@@ -76,11 +78,11 @@ export class TestCosts {
     const answers = this.answers;
     const method = <Q extends object, S extends object>(
       name: keyof TestCostAnswers,
-      answer: () => S,
+      answer: (request: Q) => S,
     ) =>
       this.#calls.unary<Q, S>(`${name[0].toUpperCase()}${name.slice(1)}`, request => {
         this.questions.push({ method: name, request });
-        return answer();
+        return answer(request);
       });
     return {
       topCosts: method<costs.TopCostsRequest, costs.TopCostsResponse>(
@@ -109,7 +111,16 @@ export class TestCosts {
       ),
       listAnomalies: method<costs.ListAnomaliesRequest, costs.ListAnomaliesResponse>(
         'listAnomalies',
-        () => answers.listAnomalies ?? { anomalies: [], day: '', nextPageToken: '' },
+        ({ pageSize, pageToken }) => {
+          const all = answers.listAnomalies ?? { anomalies: [], day: '', nextPageToken: '' };
+          const first = Number(pageToken);
+          const end = first + (pageSize || all.anomalies.length);
+          return {
+            ...all,
+            anomalies: all.anomalies.slice(first, end),
+            nextPageToken: end < all.anomalies.length ? `${end}` : all.nextPageToken,
+          };
+        },
       ),
       listCostAlerts: this.#calls.unary<costs.ListCostAlertsRequest, costs.ListCostAlertsResponse>(
         'ListCostAlerts',
@@ -175,6 +186,15 @@ export class TestCosts {
         'fetchCosts',
         () => answers.fetchCosts ?? { source: undefined },
       ),
+      sumAllocations: this.#calls.streaming<
+        costs.SumAllocationsRequest,
+        costs.SumAllocationsResponse
+      >('SumAllocations', async call => {
+        this.questions.push({ method: 'sumAllocations', request: call.request });
+        for (const part of answers.sumAllocations ?? []) {
+          call.write(part);
+        }
+      }),
     };
   }
 }
