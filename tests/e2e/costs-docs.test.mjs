@@ -123,7 +123,7 @@ describe('the examples about costs', () => {
             const before = output;
             output = await run(text);
             if (!process.env.PURSER_WRITE_DOCS) return output === expected.text;
-            await sleep(3000);
+            await sleep(10_000);
             return output === before;
           }).catch(() => {});
         }
