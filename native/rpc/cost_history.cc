@@ -1,6 +1,13 @@
-// The methods of CostService about sources, their deliveries and what those changed.
+// The methods of CostService about sources, what they delivered and what that changed.
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/status.h"
+#include "costs/sources/allocation_sums.h"
 #include "rpc/cost_convert.h"
 #include "rpc/cost_service.h"
 
@@ -11,6 +18,7 @@ using costs_convert::DayText;
 using costs_convert::ParseDay;
 
 constexpr int kDefaultDeliveries = 100;
+constexpr size_t kAllocationPartBytes = 1 << 20;  // far below what a message may hold
 
 std::string TimeText(absl::Time at) {
   return absl::FormatTime(absl::RFC3339_full, at, absl::UTCTimeZone());
@@ -116,6 +124,42 @@ grpc::Status CostService::DiffCosts(grpc::ServerContext* context,
       out.set_effective(row.effective.ToString());
       out.set_charges(row.charges);
       out.set_changed_sums(row.changed);
+    }
+    return absl::OkStatus();
+  });
+}
+
+grpc::Status CostService::SumAllocations(
+    grpc::ServerContext* context, const purser::v1::SumAllocationsRequest* request,
+    grpc::ServerWriter<purser::v1::SumAllocationsResponse>* writer) {
+  return guard_.Run(*context, "SumAllocations", [&]() -> absl::Status {
+    costs::AllocationRequest asked{
+        .aggregate = {request->aggregate().begin(), request->aggregate().end()},
+        .step_days = request->step_days(),
+        .filter = request->filter(),
+        .idle = request->idle() == purser::v1::IDLE_COST_HIDE    ? costs::IdleCost::kHide
+                : request->idle() == purser::v1::IDLE_COST_SHARE ? costs::IdleCost::kShare
+                                                                 : costs::IdleCost::kShow,
+        .idle_by_node = request->idle_by_node(),
+        .share_namespaces = {request->share_namespaces().begin(),
+                             request->share_namespaces().end()}};
+    PURSER_ASSIGN_OR_RETURN(asked.from, ParseDay(request->from_day(), "from_day"));
+    PURSER_ASSIGN_OR_RETURN(asked.to, ParseDay(request->to_day(), "to_day"));
+    PURSER_ASSIGN_OR_RETURN(const std::optional<std::vector<std::string>> sets,
+                            costs::SumAllocations(days_, asked));
+    if (!sets.has_value()) return absl::OkStatus();
+    for (size_t set = 0; set < sets->size(); ++set) {
+      absl::string_view text = (*sets)[set];
+      while (!text.empty()) {
+        purser::v1::SumAllocationsResponse part;
+        part.set_set(static_cast<int32_t>(set));
+        size_t bytes = std::min(text.size(), kAllocationPartBytes);
+        // A part is text: it ends where a character does.
+        while (bytes < text.size() && (text[bytes] & 0xC0) == 0x80) --bytes;
+        part.set_text(std::string(text.substr(0, bytes)));
+        text.remove_prefix(bytes);
+        if (!writer->Write(part)) return absl::CancelledError("the caller went away");
+      }
     }
     return absl::OkStatus();
   });

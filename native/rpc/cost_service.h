@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -14,6 +15,7 @@
 #include "base/mutex.h"
 #include "costs/service.h"
 #include "costs/sources/bill_sources.h"
+#include "costs/sources/cluster_days.h"
 #include "costs/watch.h"
 #include "purser/v1/costs.grpc.pb.h"
 #include "rpc/call.h"
@@ -24,14 +26,15 @@ class CostService final : public purser::v1::CostService::Service {
  public:
   // `resolve` turns the path a caller names into the file to read, or refuses it: only the host
   // knows which folders are open to callers. `on_ingested` runs after something was stored.
-  // `service`, `policy`, `sources` and `guard` must outlive the server.
+  // `service`, `policy`, `sources`, what `days` are kept in, and `guard` must outlive the server.
   CostService(costs::CostService& service, const costs::CostPolicy& policy,
-              costs::BillSources& sources, CallGuard& guard,
+              costs::BillSources& sources, costs::ClusterDays days, CallGuard& guard,
               std::function<absl::StatusOr<std::string>(absl::string_view)> resolve,
               std::function<void()> on_ingested)
       : service_(service),
         policy_(policy),
         sources_(sources),
+        days_(std::move(days)),
         guard_(guard),
         resolve_(std::move(resolve)),
         on_ingested_(std::move(on_ingested)) {}
@@ -97,6 +100,9 @@ class CostService final : public purser::v1::CostService::Service {
   grpc::Status FetchCosts(grpc::ServerContext* context,
                           const purser::v1::FetchCostsRequest* request,
                           purser::v1::FetchCostsResponse* response) override;
+  grpc::Status SumAllocations(
+      grpc::ServerContext* context, const purser::v1::SumAllocationsRequest* request,
+      grpc::ServerWriter<purser::v1::SumAllocationsResponse>* writer) override;
 
  private:
   absl::Status Ingest(grpc::ServerContext& context, const purser::v1::IngestCostsRequest& request,
@@ -109,6 +115,7 @@ class CostService final : public purser::v1::CostService::Service {
   costs::CostService& service_;
   const costs::CostPolicy& policy_;
   costs::BillSources& sources_;
+  const costs::ClusterDays days_;
   CallGuard& guard_;
   const std::function<absl::StatusOr<std::string>(absl::string_view)> resolve_;
   const std::function<void()> on_ingested_;

@@ -7,6 +7,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "base/strings.h"
@@ -229,6 +230,12 @@ class JsonBillFile final : public BillFile {
       if (node.Find("window") == nullptr || node.Find("cpuCost") == nullptr) return false;
       JsonRow row;
       FlattenJson(node, "", row);
+      // Parts of a pod's volumes and load balancers are named by what they are of; their costs
+      // stand in the pod's own members.
+      std::erase_if(row, [](const auto& member) {
+        return absl::StartsWith(member.first, "pvs.") ||
+               absl::StartsWith(member.first, "lbAllocations.");
+      });
       for (const auto& [name, value] : row) AddColumn(name);
       absl::StrAppend(&lines, JsonOfRow(row), "\n");
       return true;

@@ -21,6 +21,7 @@ namespace purser::costs {
 namespace {
 
 using base::Decimal;
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -272,6 +273,22 @@ TEST_P(KubernetesSourceTest, AUseWithoutANodeIsWhereThePodRuns) {
   Round();
   EXPECT_THAT(Query({Dimension::kDay, Dimension::kEntity}),
               Contains("2026-11-20 system:default/web EUR 0.075 0.075 1"));
+}
+
+TEST_P(KubernetesSourceTest, VolumesAndLoadBalancersAreStoredOnce) {
+  const std::string claim = R"("namespace":"web","persistentvolumeclaim":"data")";
+  prometheus_.series["kube_persistentvolumeclaim_resource_requests_storage_bytes"] = {
+      {absl::StrCat(claim, R"(,"volumename":"pv-1")"), absl::StrCat(1000 * kGib)}};
+  prometheus_.series["kube_pod_spec_volumes_persistentvolumeclaims_info"] = {
+      {absl::StrCat(claim, R"(,"pod":"shop-1")"), "1"}};
+  prometheus_.series["kube_service_spec_type"] = {{R"("namespace":"web","service":"front")", "1"}};
+  prometheus_.series["kubecost_load_balancer_cost"] = {
+      {R"("namespace":"web","service_name":"front")", "0.025"}};
+  EXPECT_THAT(Round(), ElementsAre("2026-11 stored 8"));
+  // 0.9 and 24 hours of 0.1; the balancer's pod has no label: it is the namespace's.
+  EXPECT_THAT(Query({Dimension::kDay, Dimension::kEntity}),
+              AllOf(Contains("2026-11-19 component:default/shop EUR 3.3 3.3 1"),
+                    Contains("2026-11-19 system:default/web EUR 0.6 0.6 1")));
 }
 
 TEST_P(KubernetesSourceTest, HasTheFieldsOfOpenCostsAllocationApi) {

@@ -5,15 +5,13 @@ import {
   costsInOneCurrency,
   type CostSurfaceContext,
   countDays,
-  dayOf,
   toNumber,
 } from '@purser/plugin-purser-node';
 import type { Request, Router } from 'express';
 import PromiseRouter from 'express-promise-router';
+import { parseQuestion, type Question } from './question';
 
-const MAX_DAYS = 400;
-
-/** What OpenCost's aggregations are here; pods and containers are not kept apart from what owns them. */
+/** What OpenCost's aggregations are in bills. */
 const DIMENSIONS: Record<string, CostDimension> = {
   cluster: 'source',
   node: 'account',
@@ -22,50 +20,16 @@ const DIMENSIONS: Record<string, CostDimension> = {
   controller: 'entity',
   service: 'service',
   pod: 'entity',
-  container: 'entity',
 };
 
-/** First and last day of "today", "7d", "lastmonth", "2026-11-01T00:00:00Z,2026-11-08T00:00:00Z" … */
-export function parseWindow(window: string, today: string): { from: string; to: string } {
-  const weekday = new Date(`${today}T00:00:00Z`).getUTCDay();
-  const monday = addDays(today, -((weekday + 6) % 7));
-  const month = `${today.slice(0, 7)}-01`;
-  switch (window) {
-    case 'today':
-      return { from: today, to: today };
-    case 'yesterday':
-      return { from: addDays(today, -1), to: addDays(today, -1) };
-    case 'week':
-      return { from: monday, to: today };
-    case 'month':
-      return { from: month, to: today };
-    case 'lastweek':
-      return { from: addDays(monday, -7), to: addDays(monday, -1) };
-    case 'lastmonth':
-      return { from: `${addDays(month, -1).slice(0, 7)}-01`, to: addDays(month, -1) };
-    default:
-  }
-  const days = /^(\d{1,3})d$/.exec(window);
-  if (days) {
-    // OpenCost's windows of days reach back from now: 6d are today and the six days before.
-    return { from: addDays(today, -Number(days[1])), to: today };
-  }
-  const [start, end] = window
-    .split(',')
-    .map(text => (/^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text)));
-  if (Number.isFinite(start) && Number.isFinite(end) && end > start) {
-    // The end is the moment after the last one.
-    return { from: dayOf(start), to: dayOf(end - 1) };
-  }
-  throw new InputError(`window: '${window}' is not one of OpenCost's`);
-}
+const IDLE = '__idle__';
 
 /** OpenCost's names of what belongs to nobody. */
 function nameOf(key: string): string {
   if (key === '' || key === 'unallocated') {
     return '__unallocated__';
   }
-  return key.startsWith('idle:') ? '__idle__' : key;
+  return key.startsWith('idle:') ? IDLE : key;
 }
 
 interface Sum {
@@ -100,30 +64,33 @@ function allocation(name: string, from: string, to: string, sum: Sum) {
 }
 
 /** Rows by day, value and pool as OpenCost's list of sets. */
-export function toSets(rows: CostRow[], from: string, to: string, accumulate: boolean) {
-  const days = new Map<string, Map<string, Sum>>();
+export function toSets(rows: CostRow[], { from, to, stepDays, idle }: Question) {
+  const step = stepDays || countDays(from, to);
+  const sets = Array.from(
+    { length: Math.ceil(countDays(from, to) / step) },
+    () => new Map<string, Sum>(),
+  );
   for (const {
     keys: [day, key, pool],
     effectiveCost,
   } of rows) {
-    const set = days.get(accumulate ? from : day) ?? new Map<string, Sum>();
-    days.set(accumulate ? from : day, set);
-    const sum = set.get(nameOf(key)) ?? { total: 0, shared: 0 };
-    set.set(nameOf(key), sum);
+    const name = nameOf(key);
+    if (name === IDLE && idle === 'hide') {
+      continue;
+    }
+    const set = sets[Math.floor((countDays(from, day) - 1) / step)];
+    const sum = set.get(name) ?? { total: 0, shared: 0 };
+    set.set(name, sum);
     sum.total += toNumber(effectiveCost);
     sum.shared += pool ? toNumber(effectiveCost) : 0;
   }
-  const first = accumulate
-    ? [from]
-    : Array.from({ length: countDays(from, to) }, (_, i) => addDays(from, i));
-  return first.map(day =>
-    Object.fromEntries(
-      [...(days.get(day) ?? [])].map(([name, sum]) => [
-        name,
-        allocation(name, day, accumulate ? to : day, sum),
-      ]),
-    ),
-  );
+  return sets.map((set, i) => {
+    const first = addDays(from, i * step);
+    const last = addDays(first, step - 1);
+    return Object.fromEntries(
+      [...set].map(([name, sum]) => [name, allocation(name, first, last < to ? last : to, sum)]),
+    );
+  });
 }
 
 export function createRouter(
@@ -134,14 +101,16 @@ export function createRouter(
   router.get('/health', (_, res) => {
     res.json({ status: 'ok' });
   });
-  const compute = async (req: Request) => {
-    await authorize(req);
-    const { window = '', aggregate = 'namespace', accumulate = 'false' } = req.query;
-    const { from, to } = parseWindow(String(window), dayOf(now()));
-    if (countDays(from, to) > MAX_DAYS) {
-      throw new InputError(`window: more than ${MAX_DAYS} days`);
+  /** Without any cluster: what bills cost, by the one thing asked for. */
+  const ofBills = async (question: Question) => {
+    const { from, to, aggregate, filter, idle, shareNamespaces } = question;
+    if (filter || idle === 'share' || shareNamespaces.length > 0 || aggregate.length > 1) {
+      throw new InputError(
+        'filters, sharing and several aggregations need a source of the type kubernetes in purserd',
+      );
     }
-    const dimension = DIMENSIONS[String(aggregate)];
+    const [name = 'namespace'] = aggregate;
+    const dimension = Object.hasOwn(DIMENSIONS, name) ? DIMENSIONS[name] : undefined;
     if (!dimension) {
       throw new InputError(`aggregate: must be one of ${Object.keys(DIMENSIONS).join(', ')}`);
     }
@@ -150,12 +119,19 @@ export function createRouter(
       toDay: to,
       groupBy: ['day', dimension, 'pool'],
     });
-    return { code: 200, data: toSets(rows, from, to, String(accumulate) === 'true') };
+    return toSets(rows, question);
   };
-  for (const path of ['/allocation/compute', '/allocation']) {
-    router.get(path, async (req, res) => {
-      res.json(await compute(req));
-    });
-  }
+  router.get(['/allocation/compute', '/allocation'], async (req, res) => {
+    await authorize(req);
+    const question = parseQuestion(req.query, now());
+    const { from, to, ...rest } = question;
+    const sets = await sidecar.costs.allocations({ fromDay: from, toDay: to, ...rest });
+    if (sets.length > 0) {
+      // As purserd wrote them: exact, and not read here.
+      res.type('application/json').send(`{"code":200,"data":[${sets.join(',')}]}`);
+      return;
+    }
+    res.json({ code: 200, data: await ofBills(question) });
+  });
   return router;
 }

@@ -511,6 +511,7 @@ export class GrpcSidecarClient implements SidecarClient {
       catalog: channel.catalog,
       health: channel.health,
       unary: channel.unary.bind(channel) as SidecarChannel['unary'],
+      stream: channel.stream.bind(channel) as SidecarChannel['stream'],
     };
   }
 }

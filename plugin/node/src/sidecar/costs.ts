@@ -18,7 +18,11 @@ import type {
   UnitCost,
 } from '@purser/plugin-purser-common';
 import { randomUUID } from 'node:crypto';
-import type { CostDelivery as Delivery, CostServiceClient } from '../generated/purser/v1/costs';
+import {
+  type CostDelivery as Delivery,
+  type CostServiceClient,
+  IdleCost,
+} from '../generated/purser/v1/costs';
 import type { CallOptions } from '../types';
 import type { SidecarChannel } from './channel';
 import { fromRankedCost, parseJsonObject } from './convert';
@@ -86,6 +90,26 @@ export interface AnomaliesOptions {
   pageToken?: string;
 }
 
+export interface AllocationsOptions {
+  fromDay: string;
+  toDay: string;
+  /** cluster, node, namespace, controllerKind, controller, service, pod, label:NAME; none: pods. */
+  aggregate: string[];
+  /** Days of a set; 0: all in one. */
+  stepDays: number;
+  /** As OpenCost writes it. */
+  filter: string;
+  idle: 'show' | 'hide' | 'share';
+  idleByNode: boolean;
+  shareNamespaces: string[];
+}
+
+const IDLE = {
+  show: IdleCost.IDLE_COST_UNSPECIFIED,
+  hide: IdleCost.IDLE_COST_HIDE,
+  share: IdleCost.IDLE_COST_SHARE,
+};
+
 /** What costs mean, over gRPC. */
 export interface CostsClient {
   top(options: TopCostsOptions, call?: CallOptions): Promise<TopCosts>;
@@ -150,6 +174,8 @@ export interface CostsClient {
   ): Promise<CostDelivery[]>;
   diff(options: DiffCostsOptions, call?: CallOptions): Promise<CostDiff>;
   sources(call?: CallOptions): Promise<CostSource[]>;
+  /** What clusters cost: a JSON text per set of allocations by name; none without any cluster. */
+  allocations(options: AllocationsOptions, call?: CallOptions): Promise<string[]>;
 }
 
 // What a message without a field would mean does not come up: purserd sets both.
@@ -175,7 +201,11 @@ function fromDelivery(delivery?: Delivery): CostDelivery {
 }
 
 export function createCostsClient(
-  bind: () => { costs: CostServiceClient; unary: SidecarChannel['unary'] },
+  bind: () => {
+    costs: CostServiceClient;
+    unary: SidecarChannel['unary'];
+    stream: SidecarChannel['stream'];
+  },
 ): CostsClient {
   const options = (call?: CallOptions) => ({ idempotent: true, ...call });
   return {
@@ -368,6 +398,19 @@ export function createCostsClient(
           rows: Number(rows),
         })),
       }));
+    },
+    async allocations({ idle, ...given }, call) {
+      const { costs, stream } = bind();
+      const sets: string[] = [];
+      const parts = stream(
+        costs.sumAllocations.bind(costs),
+        { idle: IDLE[idle], ...given },
+        call?.signal,
+      );
+      for await (const { set, text } of parts) {
+        sets[set] = (sets[set] ?? '') + text;
+      }
+      return sets;
     },
   };
 }
