@@ -443,13 +443,17 @@ TEST_F(SourceHostTest, ALostStoreIsNoticedAndWhatIsGoneIsAdopted) {
 }
 
 TEST_F(SourceHostTest, MemoryLastsWhenTheRoundWasGood) {
-  std::atomic<bool> fail{true};
-  base::Mutex mutex;
-  std::vector<std::string> recalled;
-  snapshot_->Set([&](Context& context) -> absl::Status {
+  struct Rounds {
+    std::atomic<bool> fail{true};
+    base::Mutex mutex;
+    std::vector<std::string> recalled;
+  };
+  // Shared: there are rounds until the fixture ends.
+  const auto rounds = std::make_shared<Rounds>();
+  snapshot_->Set([rounds](Context& context) -> absl::Status {
     {
-      base::MutexLock lock(mutex);
-      recalled.push_back(context.Recall("etag").value_or("none"));
+      base::MutexLock lock(rounds->mutex);
+      rounds->recalled.push_back(context.Recall("etag").value_or("none"));
     }
     if (context.Recall("etag").has_value()) {
       context.Unchanged();
@@ -457,32 +461,33 @@ TEST_F(SourceHostTest, MemoryLastsWhenTheRoundWasGood) {
     }
     PURSER_RETURN_IF_ERROR(context.Remember("etag", "v1"));
     PURSER_RETURN_IF_ERROR(context.Emit(Entity("a")));
-    if (fail) return absl::UnavailableError("broken off");
+    if (rounds->fail) return absl::UnavailableError("broken off");
     return absl::OkStatus();
   });
   Portal portal(*host_, Request());
   ASSERT_TRUE(EventuallyStatus([](const auto& s) { return s.stats.failures > 0; }));
-  fail = false;
+  rounds->fail = false;
   ASSERT_TRUE(EventuallyStatus([](const auto& s) {
     return s.stats.rounds > s.stats.failures + 2 && s.record.error.empty();
   }));
   ASSERT_TRUE(portal.EventuallyHas({"a"}));
-  base::MutexLock lock(mutex);
-  EXPECT_EQ(recalled[0], "none");
-  EXPECT_EQ(recalled[1], "none");
-  EXPECT_EQ(recalled.back(), "v1");
+  base::MutexLock lock(rounds->mutex);
+  EXPECT_EQ(rounds->recalled[0], "none");
+  EXPECT_EQ(rounds->recalled[1], "none");
+  EXPECT_EQ(rounds->recalled.back(), "v1");
 }
 
 TEST_F(SourceHostTest, WatchesAddChangeAndRemoveAsItHappens) {
-  std::atomic<int> step{0};
-  watch_->Set([&](Context& context) -> absl::Status {
+  // Shared: the watch may begin once more before the other one is set.
+  const auto step = std::make_shared<std::atomic<int>>(0);
+  watch_->Set([step](Context& context) -> absl::Status {
     PURSER_RETURN_IF_ERROR(context.BeginSnapshot(""));
     PURSER_RETURN_IF_ERROR(context.Emit(Entity("a")));
     PURSER_RETURN_IF_ERROR(context.Emit(Entity("b")));
     PURSER_RETURN_IF_ERROR(context.CompleteSnapshot(""));
     int done = 0;
     while (!context.stop().stop_requested()) {
-      if (step > done) {
+      if (*step > done) {
         ++done;
         if (done == 1) PURSER_RETURN_IF_ERROR(context.Emit(Entity("c")));
         if (done == 2) PURSER_RETURN_IF_ERROR(context.Remove(Ref("a")));
@@ -495,12 +500,12 @@ TEST_F(SourceHostTest, WatchesAddChangeAndRemoveAsItHappens) {
   Portal portal(*host_, Request("watch"));
   ASSERT_TRUE(portal.EventuallyHas({"a", "b"}));
   ASSERT_TRUE(portal.EventuallyComplete());
-  step = 1;
+  *step = 1;
   ASSERT_TRUE(portal.EventuallyHas({"a", "b", "c"}));
-  step = 2;
+  *step = 2;
   ASSERT_TRUE(portal.EventuallyHas({"b", "c"}));
   // The relist after the loss does not have c, and a again.
-  step = 3;
+  *step = 3;
   watch_->Set([&](Context& context) -> absl::Status {
     PURSER_RETURN_IF_ERROR(context.BeginSnapshot(""));
     PURSER_RETURN_IF_ERROR(context.Emit(Entity("a")));

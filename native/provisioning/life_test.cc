@@ -369,7 +369,7 @@ TEST_F(LifeTest, RemindersThenGraceThenTheEnd) {
 TEST_F(LifeTest, ARunThatNobodyTakesUpMakesItNotReady) {
   WriteBlueprint("hanging",
                  "  owner: group:default/testers\n"
-                 "  steps: [{id: a, uses: cloud/hang}]\n");
+                 "  steps: [{id: a, uses: cloud/hang, timeout: 2000h}]\n");
   options_.workers = 1;
   Open();
   const auto first = Make("hanging", json::object());
