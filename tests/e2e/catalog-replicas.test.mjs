@@ -20,8 +20,8 @@ const { createPurserService } = require('@purser/plugin-purser-node');
 const { ConfigReader } = require('@backstage/config');
 
 /** The catalog must be true this long after everything is back. */
-const TRUE_WITHIN_MS = 60_000;
-const STARTED_WITHIN_MS = 60_000;
+const TRUE_WITHIN_MS = 120_000;
+const STARTED_WITHIN_MS = 120_000;
 const skip = postgresPrograms() ? false : 'SKIP no PostgreSQL on this machine';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'purser-replicas-'));

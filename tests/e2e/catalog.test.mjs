@@ -26,7 +26,7 @@ const catalogModule = require(at('plugin/catalog-module/dist/index.js')).default
 const createKnex = require('knex');
 
 /** The catalog must be true this long after everything is back. */
-const TRUE_WITHIN_MS = 60_000;
+const TRUE_WITHIN_MS = 120_000;
 const TASK = 'purser-terraform:infra:refresh';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'purser-truth-'));

@@ -191,16 +191,12 @@ test('its owner finds one notification of the budget, and one of the anomaly wit
   const toTell = own.filter(({ detail }) => detail.superseded !== true);
   assert.deepEqual(toTell.map(({ kind }) => kind).sort(), ['anomaly', 'budget']);
   // The portal looks for alerts once a minute.
-  const told = await until(
-    'the notifications',
-    async () => {
-      const { notifications } = await client.get(
-        '/api/notifications/notifications?topic=purser.costs',
-      );
-      return notifications.length >= toTell.length && notifications.map(({ payload }) => payload);
-    },
-    90,
-  );
+  const told = await until('the notifications', async () => {
+    const { notifications } = await client.get(
+      '/api/notifications/notifications?topic=purser.costs',
+    );
+    return notifications.length >= toTell.length && notifications.map(({ payload }) => payload);
+  });
   assert.deepEqual(told.map(({ title }) => title.split(' is ')[0]).sort(), [
     'Budget platform-month',
     `Unusual cost of ${platform}`,

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Calls `look` until it gives something truthy; fails after `seconds` with what it waited for. */
-export async function until(what, look, seconds = 60) {
+export async function until(what, look, seconds = 120) {
   const end = Date.now() + seconds * 1000;
   let last;
   for (;;) {
