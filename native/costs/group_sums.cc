@@ -293,16 +293,21 @@ class Summing {
   }
 
   absl::Status Convert(absl::flat_hash_map<Key, Measures>& converted) const {
+    Unconverted unconverted;
     for (const auto& [key, sums] : sums_) {
       const std::string& from = currencies_[key[kMaxGroupBy]];
       const absl::CivilDay day = absl::CivilDay() + key[kMaxGroupBy + 1];
-      PURSER_ASSIGN_OR_RETURN(const Measures here,
-                              ConvertMeasures(*context_.rates, sums, from, currency_, day));
+      const absl::StatusOr<Measures> here =
+          ConvertMeasures(*context_.rates, sums, from, currency_, day);
+      if (!here.ok()) {
+        unconverted.Note(day, from, here.status());
+        continue;
+      }
       Key without = key;
       without[kMaxGroupBy] = without[kMaxGroupBy + 1] = 0;
-      PURSER_RETURN_IF_ERROR(converted[without].Add(here));
+      PURSER_RETURN_IF_ERROR(converted[without].Add(*here));
     }
-    return absl::OkStatus();
+    return unconverted.status();
   }
 
   const QueryContext& context_;

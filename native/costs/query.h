@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -87,6 +88,22 @@ absl::Status Balance(ReconciledInvoice& invoice);
 absl::StatusOr<Measures> ConvertMeasures(const Rates& rates, const Measures& sums,
                                          const std::string& from, const std::string& to,
                                          absl::CivilDay day);
+// Of what cannot be converted: the first day is told, in whatever order they are met.
+class Unconverted {
+ public:
+  void Note(absl::CivilDay day, const std::string& from, const absl::Status& status) {
+    if (!status_.ok() && std::tie(first_, from_) <= std::tie(day, from)) return;
+    first_ = day;
+    from_ = from;
+    status_ = status;
+  }
+  const absl::Status& status() const { return status_; }
+
+ private:
+  absl::CivilDay first_;
+  std::string from_;
+  absl::Status status_;
+};
 // FAILED_PRECONDITION without rates to convert with, INVALID_ARGUMENT beyond kMaxGroupBy.
 absl::Status CheckSums(const std::vector<Dimension>& group_by, const std::string& currency,
                        const Rates* rates);

@@ -92,13 +92,18 @@ class Summing {
   }
 
   absl::StatusOr<std::vector<Group>> Finish(const Rates* rates) {
+    Unconverted unconverted;
     // A day's sum is converted as a whole, however many entities it came from.
     for (const auto& [key, sum] : per_day_) {
       const auto& [keys, from, day] = key;
-      PURSER_ASSIGN_OR_RETURN(const Measures converted,
-                              ConvertMeasures(*rates, sum, from, currency_, day));
-      PURSER_RETURN_IF_ERROR(sums_[std::make_pair(keys, currency_)].Add(converted));
+      const absl::StatusOr<Measures> converted = ConvertMeasures(*rates, sum, from, currency_, day);
+      if (!converted.ok()) {
+        unconverted.Note(day, from, converted.status());
+        continue;
+      }
+      PURSER_RETURN_IF_ERROR(sums_[std::make_pair(keys, currency_)].Add(*converted));
     }
+    PURSER_RETURN_IF_ERROR(unconverted.status());
     std::vector<Group> groups;
     groups.reserve(sums_.size());
     for (const auto& [key, sums] : sums_) groups.push_back({key.first, key.second, sums});

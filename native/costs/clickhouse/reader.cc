@@ -266,7 +266,8 @@ absl::StatusOr<DeliveryDiff> ClickHouseReader::Diff(const DiffRequest& request) 
   }
   absl::StrAppend(&inner, " FROM ", client_.Everywhere(kChargesTable), " WHERE segment IN (",
                   ClickHouseText(before), ",", ClickHouseText(after),
-                  ") GROUP BY subject, day, service, region, sku, category, kind, currency, "
+                  ") AND toYYYYMM(day) >= ", state_.first_month,
+                  " GROUP BY subject, day, service, region, sku, category, kind, currency, "
                   "account, invoice, source, billing_period HAVING d_billed != 0 OR d_effective != "
                   "0 OR d_list != 0 OR "
                   "d_contracted != 0 OR d_charges != 0 OR uniq(segment) = 1");
