@@ -624,6 +624,15 @@ describe('the REST API', () => {
     await invoke('top-costs', { from: '2026-11-01', to: '2026-11-20', dimension: 'service' });
     await invoke('explain-cost', { entityRef: 'Resource:default/w', month: '2026-11' });
     await invoke('get-budget', { of: 'group:default/analytics' });
+    const asked = backend.sidecar.costs.questions.slice(-3).map(({ method, request }) => {
+      const { dimension, entityRef, month, of } = request as Record<string, string>;
+      return [method, dimension ?? entityRef ?? of, month];
+    });
+    assert.deepEqual(asked, [
+      ['topCosts', 'service', undefined],
+      ['explainCosts', 'resource:default/w', '2026-11'],
+      ['listBudgets', 'group:default/analytics', undefined],
+    ]);
     await invoke('query-costs', { from: '2026-10-22', to: '2026-11-20', groupBy: ['day'] });
     assert.deepEqual(
       backend.audit.map(({ eventId }) => eventId),
