@@ -1,6 +1,7 @@
 #include "costs/sources/allocation_json.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "base/decimal.h"
 #include "costs/split.h"
 #include "json/json.h"
@@ -11,6 +12,8 @@ namespace {
 using base::Decimal;
 
 constexpr int kAverageDigits = 6;
+// Of a set. A line ends nowhere else: within texts its end is escaped.
+constexpr absl::string_view kBegin = R"({"code":200,"data":[{)", kBetween = ",\n", kEnd = "}]}";
 
 // Text of an object; nlohmann would make doubles of exact amounts.
 class Object {
@@ -78,11 +81,14 @@ VolumePart SumOf(const std::vector<VolumePart>& volumes) {
 
 std::string VolumesOf(const std::string& cluster, const std::vector<VolumePart>& volumes) {
   Object object;
+  bool any = false;
   for (const VolumePart& volume : volumes) {
+    if (volume.name.empty()) continue;  // a sum of several
+    any = true;
     object.Raw(absl::StrCat("cluster=", cluster, ":name=", volume.name),
                Object().Number("byteHours", volume.byte_hours).Number("cost", volume.cost).Done());
   }
-  return volumes.empty() ? "null" : object.Done();
+  return any ? object.Done() : "null";
 }
 
 std::string LoadBalancersOf(const std::string& cluster, const PodCost& cost) {
@@ -175,7 +181,7 @@ std::string AllocationJson(const std::string& name, const std::string& propertie
 
 std::string ToAllocationJson(const AllocationWindow& window, const std::vector<PodCost>& costs,
                              const std::map<std::pair<std::string, std::string>, PodFacts>& facts) {
-  std::string text = R"({"code":200,"data":[{)";
+  std::string text(kBegin);
   bool first = true;
   for (const PodCost& cost : costs) {
     const std::string name =
@@ -188,7 +194,22 @@ std::string ToAllocationJson(const AllocationWindow& window, const std::vector<P
                     AllocationJson(name, PropertiesOf(window.cluster, cost, known), window, cost));
     first = false;
   }
-  return text + "}]}";
+  absl::StrAppend(&text, kEnd);
+  return text;
+}
+
+std::vector<std::string> SplitAllocationJson(absl::string_view set, size_t bytes) {
+  std::vector<std::string> sets;
+  absl::ConsumePrefix(&set, kBegin);
+  absl::ConsumeSuffix(&set, kEnd);
+  do {
+    size_t end = set.size() <= bytes ? absl::string_view::npos : set.rfind(kBetween, bytes);
+    // One that is larger than that stays whole.
+    if (set.size() > bytes && end == absl::string_view::npos) end = set.find(kBetween);
+    sets.push_back(absl::StrCat(kBegin, set.substr(0, end), kEnd));
+    set.remove_prefix(end == absl::string_view::npos ? set.size() : end + kBetween.size());
+  } while (!set.empty());
+  return sets;
 }
 
 }  // namespace purser::costs

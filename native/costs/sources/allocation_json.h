@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "costs/sources/cluster_day.h"
 
@@ -33,6 +34,9 @@ std::string AllocationJson(const std::string& name, const std::string& propertie
 // One allocation set: {"code":200,"data":[{NAME: {…}, …}]}. What is idle is called __idle__/NODE.
 std::string ToAllocationJson(const AllocationWindow& window, const std::vector<PodCost>& costs,
                              const std::map<std::pair<std::string, std::string>, PodFacts>& facts);
+
+// The set as several of about `bytes` at most each: a reader takes documents of limited size.
+std::vector<std::string> SplitAllocationJson(absl::string_view set, size_t bytes);
 
 }  // namespace purser::costs
 

@@ -93,6 +93,7 @@ TEST_F(AllocationSumsTest, ByWhatIsAskedFor) {
   EXPECT_EQ(web["cpuCost"], 0.06);
   EXPECT_EQ(web["ramCost"], 0.004);
   EXPECT_EQ(web["pvCost"], 0.1);
+  EXPECT_TRUE(web["pvs"].is_null()) << "which volumes is told of pods' days only";
   EXPECT_EQ(web["loadBalancerCost"], 0.025);
   EXPECT_EQ(web["cpuCoreHours"], 2);
   EXPECT_EQ(web["cpuEfficiency"], 0.25);

@@ -18,6 +18,7 @@ namespace fs = std::filesystem;
 constexpr absl::Duration kLag = absl::Minutes(10);
 constexpr absl::Duration kChunk = absl::Hours(1);  // asked for at once
 constexpr int kKeptMonths = 3;
+constexpr size_t kFileBytes = 32 << 20;  // far below kMaxJsonDocumentBytes
 
 absl::Time StartOf(absl::CivilDay day) { return absl::FromCivil(day, absl::UTCTimeZone()); }
 
@@ -110,9 +111,12 @@ absl::StatusOr<int64_t> KubernetesSource::StoreMonth(absl::CivilMonth month, std
       options_.name, absl::CivilDay(month), absl::CivilDay(month + 1) - 1,
       [&](absl::CivilDay day, absl::string_view allocations) -> absl::Status {
         PURSER_ASSIGN_OR_RETURN(const base::Directory directory, base::Directory::Open(folder));
-        const std::string name = absl::StrCat(DayText(day), ".json");
-        PURSER_RETURN_IF_ERROR(directory.WriteFile(name, allocations));
-        request.paths.push_back(absl::StrCat(folder, "/", name));
+        for (const std::string& part : SplitAllocationJson(allocations, kFileBytes)) {
+          const std::string name =
+              absl::StrCat(DayText(day), "-", request.paths.size() + 1, ".json");
+          PURSER_RETURN_IF_ERROR(directory.WriteFile(name, part));
+          request.paths.push_back(absl::StrCat(folder, "/", name));
+        }
         return absl::OkStatus();
       });
   absl::StatusOr<IngestReport> report = read.ok() ? costs_.Ingest(request) : read;

@@ -368,6 +368,31 @@ TEST_P(KubernetesSourceTest, HasTheFieldsOfOpenCostsAllocationApi) {
   EXPECT_EQ((*answer)["data"][0]["__idle__/n1"]["cpuCost"], 0.18);
 }
 
+TEST_P(KubernetesSourceTest, ALargeDayIsReadInParts) {
+  ClusterDay day(kPrices, absl::Hours(1));
+  ASSERT_TRUE(day.AddCapacity("n1", ClusterResource::kCpu, D("4"), nullptr).ok());
+  std::map<std::pair<std::string, std::string>, PodFacts> facts;
+  for (int i = 0; i < 9; ++i) {
+    const PodKey pod{"web", absl::StrCat("p", i), "n1"};
+    ASSERT_TRUE(day.AddRequest(pod, ClusterResource::kCpu, absl::UnixEpoch(), D("0.1")).ok());
+    facts[{pod.ns, pod.pod}].labels["note"] = "a,\n}]}{\"code\":200";
+  }
+  const std::string text = ToAllocationJson(
+      {"eu", "EUR", absl::UnixEpoch(), absl::UnixEpoch() + absl::Hours(1)}, *day.Finish(), facts);
+  EXPECT_THAT(SplitAllocationJson(text, text.size()), ElementsAre(text));
+  for (const size_t bytes : {size_t{1}, text.size() / 3, text.size() / 2}) {
+    std::map<std::string, nlohmann::json> all;
+    const std::vector<std::string> parts = SplitAllocationJson(text, bytes);
+    EXPECT_GE(parts.size(), 2u);
+    for (const std::string& part : parts) {
+      const auto answer = json::Parse(part);
+      ASSERT_TRUE(answer.ok()) << answer.status() << part;
+      for (const auto& [name, allocation] : (*answer)["data"][0].items()) all[name] = allocation;
+    }
+    EXPECT_EQ(nlohmann::json(all), (*json::Parse(text))["data"][0]);
+  }
+}
+
 TEST_P(KubernetesSourceTest, BusinessMetricsForUnitCosts) {
   prometheus_.series = {{"orders_total",
                          {{R"("entity":"component:default/shop","region":"eu")", "40"},
