@@ -44,6 +44,7 @@ describe("Costscope's endpoints", () => {
     assert.deepEqual(await backend.json('/providers'), [
       {
         id: 'aws',
+        name: 'aws',
         displayName: 'aws',
         status: 'connected',
         services: 2,

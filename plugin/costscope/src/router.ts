@@ -122,6 +122,8 @@ export function createRouter({ sidecar, authorize }: CostSurfaceContext<Request>
     res.json(
       [...services].map(([id, names]) => ({
         id,
+        // Its contract says displayName, its panel shows name.
+        name: id,
         displayName: id,
         status: 'connected',
         services: names.size,
