@@ -31,9 +31,7 @@ absl::StatusOr<bool> ReadPoint(const nlohmann::json& point, Series& series) {
   const std::string& text = point[1].get_ref<const std::string&>();
   if (text == "NaN" || absl::EndsWith(text, "Inf")) return false;
   PURSER_ASSIGN_OR_RETURN(const base::Decimal value, base::Decimal::Parse(text));
-  series.points.emplace_back(
-      absl::UnixEpoch() + absl::Milliseconds(static_cast<int64_t>(point[0].get<double>() * 1000)),
-      value);
+  series.points.emplace_back(absl::UnixEpoch() + absl::Seconds(point[0].get<double>()), value);
   return true;
 }
 
