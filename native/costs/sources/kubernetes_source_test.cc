@@ -10,6 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "costs/sources/allocation_sums.h"
 #include "costs/sources/metrics_source.h"
 #include "costs/testing/cost_fixture.h"
 #include "gmock/gmock.h"
@@ -168,7 +169,7 @@ class KubernetesSourceTest : public testing::CostsOnDatabaseTest {
   FakePrometheus prometheus_{transport_};
   std::unique_ptr<KubernetesSource> source_;
 };
-INSTANTIATE_TEST_SUITE_P(Databases, KubernetesSourceTest, ::testing::Values("sqlite"),
+INSTANTIATE_TEST_SUITE_P(Databases, KubernetesSourceTest, ::testing::Values("sqlite", "postgres"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST_P(KubernetesSourceTest, AllocatesNodesToPodsAndShowsIdle) {
@@ -182,6 +183,23 @@ TEST_P(KubernetesSourceTest, AllocatesNodesToPodsAndShowsIdle) {
                           "2026-11-20 component:default/shop EUR 0.225 0.225 1",
                           "2026-11-20 system:default/data EUR 0.075 0.075 1",
                           "2026-11-20 unallocated EUR 0.6 0.6 1"));
+}
+
+TEST_P(KubernetesSourceTest, ItsDaysAreOpenCostsAllocations) {
+  Round();
+  const auto days = ClusterDays::Open(*database_);
+  ASSERT_TRUE(days.ok()) << days.status();
+  const auto sets = SumAllocations(*days, {.from = absl::CivilDay(2026, 11, 19),
+                                           .to = absl::CivilDay(2026, 11, 20),
+                                           .aggregate = {"namespace"},
+                                           .step_days = 1});
+  ASSERT_TRUE(sets.ok()) << sets.status();
+  ASSERT_EQ((*sets)->size(), 2u);
+  const nlohmann::json day = *json::Parse((**sets)[0]);
+  EXPECT_EQ(day["web"]["cpuCost"], 0.6);
+  EXPECT_EQ(day["web"]["ramCost"], 0.3);
+  EXPECT_EQ(day["data"]["totalCost"], 0.3);
+  EXPECT_EQ(day["__idle__"]["totalCost"], 2.4) << "what the bill of the day says, too";
 }
 
 TEST_P(KubernetesSourceTest, ADayIsAskedForUntilItIsComplete) {
