@@ -64,8 +64,10 @@ apply)
   fi
   if [ "$fault" = slow ]; then
     trap 'echo interrupted > "$HOME/interrupted"; say "{\"type\":\"diagnostic\",\"diagnostic\":{\"severity\":\"error\",\"summary\":\"execution halted\"}}"; exit 1' INT
-    touch "$HOME/running"
-    for i in $(seq 600); do sleep 0.1; done
+    # No program in the foreground: bash may lose the signal that comes as one ends.
+    mkfifo "$HOME/hold"
+    : > "$HOME/running"
+    for i in {1..600}; do read -r -t 0.1 <> "$HOME/hold"; done
   fi
   echo $((serial + 1)) > state
   [ "$flag" = -destroy ] && rm state
