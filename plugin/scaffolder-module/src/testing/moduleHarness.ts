@@ -129,7 +129,7 @@ const SETTINGS: JsonObject = {
       { host: 'gitlab.example', token: 'gl-token', apiBaseUrl: 'https://gitlab.example/api/v4' },
     ],
   },
-  purser: { actions: { retryFor: { seconds: 8 } } },
+  purser: { actions: { retryFor: { seconds: 60 } } },
 };
 
 /** The module in a test backend, between an addon and a sidecar that do what the test says. */
