@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/status.h"
@@ -76,9 +77,15 @@ grpc::Status CostService::FetchCosts(grpc::ServerContext* context,
                                      purser::v1::FetchCostsResponse* response) {
   return guard_.Run(*context, "FetchCosts", [&]() -> absl::Status {
     const costs_convert::CallerWatch caller(*context);
-    PURSER_ASSIGN_OR_RETURN(const costs::SourceState state,
-                            sources_.Fetch(request->source(), request->force(), caller.token()));
-    FillSource(state, *response->mutable_source());
+    const absl::StatusOr<costs::SourceState> state =
+        sources_.Fetch(request->source(), request->force(), caller.token());
+    if (absl::IsUnavailable(state.status())) {
+      // It is the source that does not answer: callers take UNAVAILABLE for purserd itself.
+      return absl::FailedPreconditionError(
+          absl::StrCat("the source ", request->source(), ": ", state.status().message()));
+    }
+    PURSER_RETURN_IF_ERROR(state.status());
+    FillSource(*state, *response->mutable_source());
     return absl::OkStatus();
   });
 }

@@ -15,11 +15,15 @@
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/testing/eventually.h"
+#include "costs/sources/allocation_json.h"
+#include "costs/sources/cluster_days.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "json/json.h"
 #include "purser/v1/costs.grpc.pb.h"
 #include "purser/v1/provisioning.grpc.pb.h"
 #include "sidecar/config.h"
+#include "store/store.h"
 #include "store/testing/shared_postgres.h"
 
 namespace purser::sidecar {
@@ -174,6 +178,83 @@ TEST_P(AnyStoreAppTest, ServesRequestsCostsAndHealthAndStops) {
   (*app)->Stop(absl::Seconds(5));
   EXPECT_EQ(Get("/healthz"), "");
   EXPECT_FALSE(std::filesystem::exists(folder_ + "/run/s.sock"));
+}
+
+TEST_F(AppTest, SaysWhatClustersCost) {
+  // Far more than one message holds.
+  constexpr int kPods = 4'000;
+  const absl::Time day = absl::FromCivil(absl::CivilDay(2026, 11, 19), absl::UTCTimeZone());
+  {
+    costs::ClusterDay cluster({.cpu_hour = base::Decimal::FromInteger(1)}, absl::Hours(1));
+    const base::Decimal one = base::Decimal::FromInteger(1);
+    const base::Decimal cores = base::Decimal::FromInteger(kPods);
+    ASSERT_TRUE(cluster.AddCapacity("n1", costs::ClusterResource::kCpu, cores, nullptr).ok());
+    for (int i = 0; i < kPods; ++i) {
+      ASSERT_TRUE(cluster
+                      .AddRequest({"wéb", absl::StrCat("p", i), "n1"}, costs::ClusterResource::kCpu,
+                                  day, one)
+                      .ok());
+    }
+    std::filesystem::create_directories(folder_ + "/state");
+    std::filesystem::permissions(folder_ + "/state", std::filesystem::perms::owner_all);
+    const auto database = store::OpenSqlite({.path = folder_ + "/state/purser.db"});
+    ASSERT_TRUE(database.ok()) << database.status();
+    auto days = costs::ClusterDays::Open(**database);
+    ASSERT_TRUE(days.ok()) << days.status();
+    ASSERT_TRUE(days->Keep("eu", absl::CivilDay(2026, 11, 19), true,
+                           costs::ToAllocationJson({"eu", "EUR", day, day + absl::Hours(24)},
+                                                   *cluster.Finish(), {}))
+                    .ok());
+  }
+  costs_ = R"(, sources: {eu: {type: kubernetes, url: "http://127.0.0.1:1"}})";
+  WriteConfig("network: {allow: [127.0.0.1]}\n");
+  absl::StatusOr<std::unique_ptr<App>> app = Start();
+  ASSERT_TRUE(app.ok()) << app.status();
+  const auto costs = purser::v1::CostService::NewStub(Channel());
+  const auto sets = [&](const purser::v1::SumAllocationsRequest& request, grpc::Status* status) {
+    grpc::ClientContext context;
+    context.set_wait_for_ready(true);
+    std::vector<std::string> texts;
+    const auto stream = costs->SumAllocations(&context, request);
+    for (purser::v1::SumAllocationsResponse part; stream->Read(&part);) {
+      texts.resize(static_cast<size_t>(part.set()) + 1);
+      texts.back() += part.text();
+    }
+    *status = stream->Finish();
+    return texts;
+  };
+  purser::v1::SumAllocationsRequest request;
+  request.set_from_day("2026-11-18");
+  request.set_to_day("2026-11-19");
+  request.set_step_days(1);
+  grpc::Status status;
+  const std::vector<std::string> pods = sets(request, &status);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  ASSERT_EQ(pods.size(), 2u);
+  EXPECT_EQ(pods[0], "{}");
+  EXPECT_GT(pods[1].size(), size_t{4} << 20);
+  const auto all = json::Parse(pods[1]);
+  ASSERT_TRUE(all.ok()) << all.status();
+  EXPECT_EQ(all->size(), static_cast<size_t>(kPods) + 1) << "and idle";
+  request.set_step_days(0);
+  request.add_aggregate("namespace");
+  request.set_idle(purser::v1::IDLE_COST_HIDE);
+  const std::vector<std::string> spaces = sets(request, &status);
+  ASSERT_EQ(spaces.size(), 1u);
+  EXPECT_THAT(spaces[0], StartsWith("{\"wéb\":{\"name\":\"wéb\""));
+  EXPECT_THAT(spaces[0], HasSubstr(absl::StrCat("\"cpuCost\":", kPods, ",")));
+  request.set_filter("namespace=web");
+  EXPECT_TRUE(sets(request, &status).empty());
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+
+  // A source that does not answer is not purserd that does not.
+  purser::v1::FetchCostsRequest fetch;
+  fetch.set_source("eu");
+  purser::v1::FetchCostsResponse fetched;
+  grpc::ClientContext context;
+  status = costs->FetchCosts(&context, fetch, &fetched);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION) << status.error_message();
+  EXPECT_THAT(status.error_message(), HasSubstr("the source eu: "));
 }
 
 TEST_P(AnyStoreAppTest, SaysWhatCostsMean) {

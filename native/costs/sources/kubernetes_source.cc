@@ -74,7 +74,7 @@ absl::StatusOr<std::vector<FetchedDelivery>> KubernetesSource::Round(bool force,
     outcome.result = FetchResult::kStored;
     fetched.push_back(std::move(outcome));
   }
-  if (!answered && !trouble.ok()) return trouble;
+  if (!answered && months.empty() && !trouble.ok()) return trouble;
   PURSER_RETURN_IF_ERROR(days_.Forget(
       options_.name, std::min(absl::CivilDay(absl::CivilMonth(today) - kKeptMonths),
                               absl::CivilDay(absl::CivilMonth(today - options_.days)))));
