@@ -135,23 +135,35 @@ absl::StatusOr<Decimal> TotalOf(const PodCost& cost) {
 }
 
 // Moves an amount of idle to who takes of the same resource on its node.
-absl::Status ShareIdle(PodAllocation& idle, std::vector<PodAllocation>& all,
+absl::Status ShareIdle(PodCost& idle, const std::vector<PodCost*>& takers,
                        TakenResource PodCost::* resource) {
-  const std::string cluster = FieldOf(idle, "cluster"), node = FieldOf(idle, "node");
-  std::vector<PodAllocation*> takers;
   std::vector<Decimal> weights;
-  for (PodAllocation& other : all) {
-    if (other.cost.idle || FieldOf(other, "node") != node || FieldOf(other, "cluster") != cluster) {
-      continue;
-    }
-    takers.push_back(&other);
-    weights.push_back((other.cost.*resource).cost);
-  }
-  const std::vector<Decimal> parts = SplitExactly((idle.cost.*resource).cost, weights);
+  for (const PodCost* taker : takers) weights.push_back((taker->*resource).cost);
+  const std::vector<Decimal> parts = SplitExactly((idle.*resource).cost, weights);
   for (size_t i = 0; i < parts.size(); ++i) {
-    PURSER_RETURN_IF_ERROR(AddTo((takers[i]->cost.*resource).cost, parts[i]));
+    PURSER_RETURN_IF_ERROR(AddTo((takers[i]->*resource).cost, parts[i]));
   }
-  if (!parts.empty()) (idle.cost.*resource).cost = {};
+  if (!parts.empty()) (idle.*resource).cost = {};
+  return absl::OkStatus();
+}
+
+absl::Status ShareIdle(std::vector<PodAllocation>& all) {
+  struct Node {
+    std::vector<PodCost*> idle;
+    std::vector<PodCost*> takers;
+  };
+  std::map<std::pair<std::string, std::string>, Node> nodes;  // by cluster and name
+  for (PodAllocation& allocation : all) {
+    Node& node = nodes[{FieldOf(allocation, "cluster"), FieldOf(allocation, "node")}];
+    (allocation.cost.idle ? node.idle : node.takers).push_back(&allocation.cost);
+  }
+  for (const auto& [name, node] : nodes) {
+    for (PodCost* const idle : node.idle) {
+      for (const auto resource : {&PodCost::cpu, &PodCost::memory, &PodCost::gpu}) {
+        PURSER_RETURN_IF_ERROR(ShareIdle(*idle, node.takers, resource));
+      }
+    }
+  }
   return absl::OkStatus();
 }
 
@@ -267,14 +279,7 @@ class Set {
 // The allocations of a day, as far as the request is about them.
 absl::Status Prepare(const AllocationRequest& request, const AllocationFilter& filter,
                      std::vector<PodAllocation>& all) {
-  if (request.idle == IdleCost::kShare) {
-    for (PodAllocation& allocation : all) {
-      if (!allocation.cost.idle) continue;
-      for (const auto resource : {&PodCost::cpu, &PodCost::memory, &PodCost::gpu}) {
-        PURSER_RETURN_IF_ERROR(ShareIdle(allocation, all, resource));
-      }
-    }
-  }
+  if (request.idle == IdleCost::kShare) PURSER_RETURN_IF_ERROR(ShareIdle(all));
   if (!request.share_namespaces.empty()) {
     PURSER_RETURN_IF_ERROR(ShareNamespaces(all, request.share_namespaces));
   }
