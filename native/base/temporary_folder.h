@@ -1,7 +1,9 @@
-// A folder of its own among the system's temporary files.
+// A folder or a file of its own among the system's temporary files: below what TMPDIR names, or
+// where the system has such things (std::tmpfile does not look at TMPDIR).
 #ifndef PURSER_BASE_TEMPORARY_FOLDER_H_
 #define PURSER_BASE_TEMPORARY_FOLDER_H_
 
+#include <cstdio>
 #include <memory>
 #include <string>
 #include <utility>
@@ -21,7 +23,7 @@ class TemporaryFolder {
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
 
-  // Below what TMPDIR names, or the system's own folder for such things; no slash at its end.
+  // No slash at its end.
   const std::string& path() const { return path_; }
 
  private:
@@ -29,6 +31,14 @@ class TemporaryFolder {
 
   const std::string path_;
 };
+
+struct CloseFile {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+using TemporaryFile = std::unique_ptr<std::FILE, CloseFile>;
+
+// To write and read again, without a name; gone when it is closed. `purpose` is named in the error.
+absl::StatusOr<TemporaryFile> OpenTemporaryFile(absl::string_view purpose);
 
 }  // namespace purser::base
 

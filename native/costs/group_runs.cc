@@ -171,8 +171,8 @@ absl::Status GroupRuns::Add(const GroupTable& table) {
     return absl::ResourceExhaustedError(absl::StrCat("the groups do not fit into ", kMaxRuns,
                                                      " temporary files (kMaxRuns): group by less"));
   }
-  File file(std::tmpfile());
-  if (file == nullptr) return CannotWrite();
+  PURSER_ASSIGN_OR_RETURN(base::TemporaryFile file,
+                          base::OpenTemporaryFile("groups that do not fit into memory"));
   std::FILE* const to = file.get();
   std::vector<__int128> sums(1 + measures_);
   PURSER_RETURN_IF_ERROR(
@@ -196,7 +196,7 @@ absl::Status GroupRuns::Add(const GroupTable& table) {
 
 absl::Status GroupRuns::ForEachSorted(const OnGroup& on_group) {
   std::vector<std::FILE*> runs;
-  for (const File& run : runs_) runs.push_back(run.get());
+  for (const base::TemporaryFile& run : runs_) runs.push_back(run.get());
   return Merge(std::move(runs), parts_, measures_).Run(on_group);
 }
 

@@ -4,11 +4,10 @@
 #define PURSER_COSTS_GROUP_RUNS_H_
 
 #include <cstddef>
-#include <cstdio>
-#include <memory>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "base/temporary_folder.h"
 #include "costs/sorted_groups.h"
 
 namespace purser::costs {
@@ -30,14 +29,9 @@ class GroupRuns {
   absl::Status ForEachSorted(const OnGroup& on_group);
 
  private:
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-  using File = std::unique_ptr<std::FILE, Close>;
-
   const size_t parts_;
   const size_t measures_;
-  std::vector<File> runs_;
+  std::vector<base::TemporaryFile> runs_;
 };
 
 }  // namespace purser::costs

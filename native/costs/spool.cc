@@ -42,8 +42,9 @@ absl::Status Spool::Add(absl::string_view record) {
   held_.append(reinterpret_cast<const char*>(&size), sizeof size);
   held_.append(record.data(), record.size());
   if (held_.size() < held_bytes_) return absl::OkStatus();
-  if (file_ == nullptr) file_.reset(std::tmpfile());
-  if (file_ == nullptr) return Cannot("write");
+  if (file_ == nullptr) {
+    PURSER_ASSIGN_OR_RETURN(file_, base::OpenTemporaryFile("what does not fit into memory"));
+  }
   size_t done = 0;
   while (done < held_.size()) {
     const ssize_t count = write(fileno(file_.get()), held_.data() + done, held_.size() - done);

@@ -7,13 +7,12 @@
 #define PURSER_COSTS_SPOOL_H_
 
 #include <cstddef>
-#include <cstdio>
 #include <functional>
-#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "base/temporary_folder.h"
 
 namespace purser::costs {
 
@@ -32,13 +31,9 @@ class Spool {
   size_t written() const { return written_; }        // bytes in the file
 
  private:
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-
   const size_t held_bytes_;
   std::string held_;  // each record behind its size
-  std::unique_ptr<std::FILE, Close> file_;
+  base::TemporaryFile file_;
   size_t written_ = 0;
 };
 

@@ -1,5 +1,6 @@
 #include "costs/spool.h"
 
+#include <cstdlib>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -34,6 +35,16 @@ TEST(SpoolTest, RecordsComeBackInTheirOrder) {
     EXPECT_EQ(Read(spool), added) << "again";
     EXPECT_EQ(spool.written() > 0, held < (64 << 20));
   }
+}
+
+// The system's own folder may be one that cannot be written to, or too small.
+TEST(SpoolTest, TheFileIsWhereTmpdirSays) {
+  setenv("TMPDIR", "/nowhere", 1);
+  Spool spool(1);
+  const absl::Status status = spool.Add("a record");
+  unsetenv("TMPDIR");
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound) << status;
+  EXPECT_TRUE(spool.Add("a record").ok());
 }
 
 TEST(SpoolTest, MemoryDoesNotGrowWithTheRecords) {
