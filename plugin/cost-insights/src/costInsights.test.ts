@@ -15,8 +15,7 @@ describe('Cost Insights', () => {
   before(async () => {
     backend = await CostSurfaceBackend.start(plugin, 'cost-insights-aws');
     const { answers } = backend.sidecar.costs;
-    answers.getCostStatus = { firstDay: '2026-10-01', lastDay: '2026-11-04', dataVersion: 1n };
-    answers.topCosts = { rows: [], rest: [], total: [row([], '9')] };
+    backend.hasCosts('2026-10-01', '2026-11-04', row([], '9'));
     answers.queryCosts = ({ groupBy }) =>
       groupBy.join() === 'system'
         ? [row(['system:default/store'], '1'), row([''], '1')]

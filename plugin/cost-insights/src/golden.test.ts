@@ -21,16 +21,7 @@ describe('the AWS backend of Cost Insights and ours', () => {
 
   before(async () => {
     backend = await CostSurfaceBackend.start(plugin, 'cost-insights-aws');
-    backend.sidecar.costs.answers.getCostStatus = {
-      firstDay: '2026-01-01',
-      lastDay: '2026-11-20',
-      dataVersion: 1n,
-    };
-    backend.sidecar.costs.answers.topCosts = {
-      rows: [],
-      rest: [],
-      total: [CostSurfaceBackend.row([], '1')],
-    };
+    backend.hasCosts('2026-01-01', '2026-11-20', CostSurfaceBackend.row([], '1'));
     backend.sidecar.costs.answers.queryCosts = () =>
       recorded.costs.map(({ day, service, amount }) =>
         CostSurfaceBackend.row([day, service], amount),

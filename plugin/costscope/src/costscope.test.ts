@@ -12,8 +12,7 @@ describe("Costscope's endpoints", () => {
   before(async () => {
     backend = await CostSurfaceBackend.start(plugin, 'costscope');
     const { answers } = backend.sidecar.costs;
-    answers.topCosts = { rows: [], rest: [], total: [row([], '9'), row([], '1', 'USD')] };
-    answers.getCostStatus = { firstDay: '2026-10-01', lastDay: '2026-11-03', dataVersion: 1n };
+    backend.hasCosts('2026-10-01', '2026-11-03', row([], '9'), row([], '1', 'USD'));
     answers.queryCosts = ({ groupBy }) => {
       switch (groupBy.join()) {
         case 'source,service':

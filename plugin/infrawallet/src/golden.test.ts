@@ -52,16 +52,7 @@ describe("InfraWallet's own backend and ours", () => {
 
   before(async () => {
     backend = await CostSurfaceBackend.start(plugin, 'infrawallet');
-    backend.sidecar.costs.answers.getCostStatus = {
-      firstDay: '2026-01-01',
-      lastDay: '2026-03-05',
-      dataVersion: 1n,
-    };
-    backend.sidecar.costs.answers.topCosts = {
-      rows: [],
-      rest: [],
-      total: [CostSurfaceBackend.row([], '1')],
-    };
+    backend.hasCosts('2026-01-01', '2026-03-05', CostSurfaceBackend.row([], '1'));
   });
   after(() => backend.stop());
 

@@ -18,16 +18,7 @@ describe("InfraWallet's REST", () => {
       row(['2026-11', '42', 'Storage', 'Usage', 'aws', 'system:default/store'], '5.5'),
       row(['2026-11', '42', 'Storage', 'Tax', 'aws', ''], '1'),
     ];
-    backend.sidecar.costs.answers.getCostStatus = {
-      firstDay: '2026-01-01',
-      lastDay: '2026-11-20',
-      dataVersion: 1n,
-    };
-    backend.sidecar.costs.answers.topCosts = {
-      rows: [],
-      rest: [],
-      total: [row([], '1', 'USD'), row([], '9', 'EUR')],
-    };
+    backend.hasCosts('2026-01-01', '2026-11-20', row([], '1', 'USD'), row([], '9', 'EUR'));
   });
   after(() => backend.stop());
 

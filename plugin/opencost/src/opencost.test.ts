@@ -11,16 +11,7 @@ describe("OpenCost's allocation API", () => {
 
   before(async () => {
     backend = await CostSurfaceBackend.start(plugin, 'opencost');
-    backend.sidecar.costs.answers.getCostStatus = {
-      firstDay: '2026-01-01',
-      lastDay: '2026-11-20',
-      dataVersion: 1n,
-    };
-    backend.sidecar.costs.answers.topCosts = {
-      rows: [],
-      rest: [],
-      total: [CostSurfaceBackend.row([], '1')],
-    };
+    backend.hasCosts('2026-01-01', '2026-11-20', CostSurfaceBackend.row([], '1'));
     backend.sidecar.costs.answers.queryCosts = () => [
       row(['2026-11-01', 'system:default/store', ''], '10'),
       row(['2026-11-01', 'system:default/store', 'cluster'], '2.5'),

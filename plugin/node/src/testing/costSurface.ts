@@ -108,6 +108,17 @@ export class CostSurfaceBackend {
     };
   }
 
+  /** The sidecar has costs of these days; altogether, a row of {@link row} for each currency. */
+  hasCosts(
+    firstDay: string,
+    lastDay: string,
+    ...total: ReturnType<typeof CostSurfaceBackend.row>[]
+  ) {
+    const { answers } = this.sidecar.costs;
+    answers.getCostStatus = { firstDay, lastDay, dataVersion: 1n };
+    answers.topCosts = { rows: [], rest: [], total };
+  }
+
   /** What the sidecar was asked last by a method. */
   lastAsked(method: string): Record<string, unknown> {
     const question = this.sidecar.costs.questions.findLast(one => one.method === method);
