@@ -44,11 +44,14 @@ absl::StatusOr<std::string> ParseValue(absl::string_view& rest) {
 
 }  // namespace
 
-absl::Status CheckAllocationField(absl::string_view field) {
-  const bool label = (absl::StartsWith(field, "label:") && field.size() > 6) ||
-                     (absl::StartsWith(field, "label[") && absl::EndsWith(field, "]"));
-  if (label || std::find(std::begin(kFields), std::end(kFields), field) != std::end(kFields)) {
-    return absl::OkStatus();
+absl::StatusOr<std::string> ParseAllocationField(absl::string_view field) {
+  absl::string_view name = field;
+  if (absl::ConsumePrefix(&name, "label[") && absl::ConsumeSuffix(&name, "]")) {
+    return absl::StrCat("label:", name);
+  }
+  if ((absl::StartsWith(field, "label:") && field.size() > 6) ||
+      std::find(std::begin(kFields), std::end(kFields), field) != std::end(kFields)) {
+    return std::string(field);
   }
   return absl::InvalidArgumentError(
       absl::StrCat("\"", base::EscapeForDisplay(field, 80),
@@ -62,9 +65,9 @@ absl::StatusOr<AllocationFilter::Condition> AllocationFilter::ParseCondition(
   SkipBlanks(rest);
   const size_t end = rest.find_first_of(":!~<");
   if (end == absl::string_view::npos) return Wrong(rest, "a field and an operator");
-  condition.field = std::string(absl::StripSuffix(rest.substr(0, end), " "));
+  PURSER_ASSIGN_OR_RETURN(condition.field,
+                          ParseAllocationField(absl::StripSuffix(rest.substr(0, end), " ")));
   rest.remove_prefix(end);
-  PURSER_RETURN_IF_ERROR(CheckAllocationField(condition.field));
   condition.negated = absl::ConsumePrefix(&rest, "!");
   if (absl::ConsumePrefix(&rest, "<~:")) {
     condition.match = Match::kStartsWith;

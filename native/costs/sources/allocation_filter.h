@@ -16,7 +16,7 @@ namespace purser::costs {
 // Thread-compatible.
 class AllocationFilter {
  public:
-  // The value of a field: "namespace", "label[app]"; "" when there is none.
+  // The value of a field as ParseAllocationField gives it; "" when there is none.
   using FieldOf = std::function<std::string(const std::string& field)>;
 
   // "" lets everything pass. INVALID_ARGUMENT names the place.
@@ -38,9 +38,10 @@ class AllocationFilter {
   std::vector<Condition> conditions_;
 };
 
-// INVALID_ARGUMENT unless it is one of OpenCost's that allocations have here: cluster, node,
-// namespace, controllerKind, controller, service, pod, label:NAME (in filters label[NAME]).
-absl::Status CheckAllocationField(absl::string_view field);
+// One of OpenCost's fields that allocations have here: cluster, node, namespace, controllerKind,
+// controller, service, pod, label:NAME (in filters label[NAME]), written as label:NAME.
+// INVALID_ARGUMENT for others.
+absl::StatusOr<std::string> ParseAllocationField(absl::string_view field);
 
 }  // namespace purser::costs
 

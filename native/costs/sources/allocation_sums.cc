@@ -43,11 +43,7 @@ absl::Status AddTo(Decimal& sum, Decimal more) {
 }
 
 std::string FieldOf(const PodAllocation& allocation, const std::string& field) {
-  std::string name = field;
-  if (absl::StartsWith(field, "label[")) {
-    name = absl::StrCat("label:", field.substr(6, field.size() - 7));
-  }
-  const auto found = allocation.fields.find(name);
+  const auto found = allocation.fields.find(field);
   return found == allocation.fields.end() ? "" : found->second;
 }
 
@@ -222,7 +218,9 @@ struct Sum {
 // One set: allocations of some days by name.
 class Set {
  public:
-  explicit Set(const AllocationRequest& request) : request_(request) {}
+  // `aggregate`: as ParseAllocationField gives them.
+  Set(const AllocationRequest& request, const std::vector<std::string>& aggregate)
+      : request_(request), aggregate_(aggregate) {}
 
   absl::Status AddDay(const std::vector<PodAllocation>& day) {
     std::map<std::string, int64_t> minutes;
@@ -263,9 +261,9 @@ class Set {
                                                   FieldOf(allocation, "node"), "/", kIdle)
                                    : kIdle;
     }
-    if (request_.aggregate.empty()) return allocation.name;
+    if (aggregate_.empty()) return allocation.name;
     std::vector<std::string> parts;
-    for (const std::string& field : request_.aggregate) {
+    for (const std::string& field : aggregate_) {
       std::string value = FieldOf(allocation, field);
       parts.push_back(value.empty() ? kNobody : std::move(value));
     }
@@ -273,6 +271,7 @@ class Set {
   }
 
   const AllocationRequest& request_;
+  const std::vector<std::string>& aggregate_;
   std::map<std::string, Sum> sums_;
 };
 
@@ -304,9 +303,6 @@ absl::Status Check(const AllocationRequest& request) {
                      " days (kMaxAllocationDays) are asked for"));
   }
   if (request.step_days < 0) return absl::InvalidArgumentError("step: must not be below 0");
-  for (const std::string& field : request.aggregate) {
-    PURSER_RETURN_IF_ERROR(CheckAllocationField(field));
-  }
   return absl::OkStatus();
 }
 
@@ -315,6 +311,10 @@ absl::Status Check(const AllocationRequest& request) {
 absl::StatusOr<std::optional<std::vector<std::string>>> SumAllocations(
     const ClusterDays& days, const AllocationRequest& request) {
   PURSER_RETURN_IF_ERROR(Check(request));
+  std::vector<std::string> aggregate;
+  for (const std::string& field : request.aggregate) {
+    PURSER_ASSIGN_OR_RETURN(aggregate.emplace_back(), ParseAllocationField(field));
+  }
   PURSER_ASSIGN_OR_RETURN(const AllocationFilter filter, AllocationFilter::Parse(request.filter));
   PURSER_ASSIGN_OR_RETURN(const bool any, days.Any());
   if (!any) return std::optional<std::vector<std::string>>();
@@ -324,7 +324,7 @@ absl::StatusOr<std::optional<std::vector<std::string>>> SumAllocations(
   std::string currency;
   for (absl::CivilDay first = request.from; first <= request.to; first += step) {
     const absl::CivilDay last = std::min(first + step - 1, request.to);
-    Set set(request);
+    Set set(request, aggregate);
     PURSER_RETURN_IF_ERROR(
         days.Each("", first, last, [&](absl::CivilDay day, absl::string_view text) -> absl::Status {
           absl::StatusOr<std::vector<PodAllocation>> all = ReadDay(text);

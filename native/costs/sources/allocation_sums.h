@@ -21,7 +21,7 @@ enum class IdleCost { kShow, kHide, kShare };
 struct AllocationRequest {
   absl::CivilDay from = {};
   absl::CivilDay to = {};  // inclusive
-  // Fields as CheckAllocationField knows them; none: each pod.
+  // Fields as ParseAllocationField takes them; none: each pod.
   std::vector<std::string> aggregate = {};
   int step_days = 0;        // of one set; 0: all days
   std::string filter = {};  // see allocation_filter.h
