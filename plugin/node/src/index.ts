@@ -27,6 +27,7 @@ export { CancelledError, isCancelled, isUnavailable, UnavailableError } from './
 export { createPurserService, type DefaultPurserService, purserServiceRef } from './service';
 export { backoff, pause } from './sidecar/channel';
 export type {
+  AllocationsOptions,
   CompareCostsOptions,
   CostFilterOption,
   CostsClient,

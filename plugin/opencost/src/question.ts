@@ -1,22 +1,9 @@
 import { InputError } from '@backstage/errors';
-import { addDays, countDays, dayOf } from '@purser/plugin-purser-node';
+import { addDays, type AllocationsOptions, countDays, dayOf } from '@purser/plugin-purser-node';
 
 const MAX_DAYS = 400;
 const DAY_MINUTES = 24 * 60;
 const MINUTES = { m: 1, h: 60, d: DAY_MINUTES, w: 7 * DAY_MINUTES } as const;
-
-/** What is asked, in days. */
-export interface Question {
-  from: string;
-  to: string;
-  aggregate: string[];
-  /** Days of a set; 0: all in one. */
-  stepDays: number;
-  filter: string;
-  idle: 'show' | 'hide' | 'share';
-  idleByNode: boolean;
-  shareNamespaces: string[];
-}
 
 function minutesOf(text: string): number | undefined {
   const match = /^(\d{1,6})([mhdw])$/.exec(text);
@@ -81,7 +68,7 @@ function parseStep(step: string, accumulate: string): number {
 }
 
 /** The parameters of OpenCost's /allocation/compute; those that only say how it computes count nothing. */
-export function parseQuestion(query: Record<string, unknown>, now: number): Question {
+export function parseQuestion(query: Record<string, unknown>, now: number): AllocationsOptions {
   const textOf = (name: string) => {
     const value = query[name];
     return typeof value === 'string' ? value : '';
@@ -106,8 +93,8 @@ export function parseQuestion(query: Record<string, unknown>, now: number): Ques
   }
   const hidden = isFalse('includeIdle') || isFalse('idle');
   return {
-    from,
-    to,
+    fromDay: from,
+    toDay: to,
     aggregate: listOf('aggregate').map(field => (field === 'container' ? 'pod' : field)),
     stepDays: parseStep(textOf('step'), textOf('accumulateBy') || textOf('accumulate')),
     filter: textOf('filter'),

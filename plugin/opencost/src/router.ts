@@ -2,6 +2,7 @@ import { InputError } from '@backstage/errors';
 import type { CostDimension, CostRow } from '@purser/plugin-purser-common';
 import {
   addDays,
+  type AllocationsOptions,
   costsInOneCurrency,
   type CostSurfaceContext,
   countDays,
@@ -9,7 +10,7 @@ import {
 } from '@purser/plugin-purser-node';
 import type { Request, Router } from 'express';
 import PromiseRouter from 'express-promise-router';
-import { parseQuestion, type Question } from './question';
+import { parseQuestion } from './question';
 
 /** What OpenCost's aggregations are in bills. */
 const DIMENSIONS: Record<string, CostDimension> = {
@@ -64,7 +65,10 @@ function allocation(name: string, from: string, to: string, sum: Sum) {
 }
 
 /** Rows by day, value and pool as OpenCost's list of sets. */
-export function toSets(rows: CostRow[], { from, to, stepDays, idle }: Question) {
+export function toSets(
+  rows: CostRow[],
+  { fromDay: from, toDay: to, stepDays, idle }: AllocationsOptions,
+) {
   const step = stepDays || countDays(from, to);
   const sets = Array.from(
     { length: Math.ceil(countDays(from, to) / step) },
@@ -102,8 +106,8 @@ export function createRouter(
     res.json({ status: 'ok' });
   });
   /** Without any cluster: what bills cost, by the one thing asked for. */
-  const ofBills = async (question: Question) => {
-    const { from, to, aggregate, filter, idle, shareNamespaces } = question;
+  const ofBills = async (question: AllocationsOptions) => {
+    const { fromDay, toDay, aggregate, filter, idle, shareNamespaces } = question;
     if (filter || idle === 'share' || shareNamespaces.length > 0 || aggregate.length > 1) {
       throw new InputError(
         'filters, sharing and several aggregations need a source of the type kubernetes in purserd',
@@ -115,8 +119,8 @@ export function createRouter(
       throw new InputError(`aggregate: must be one of ${Object.keys(DIMENSIONS).join(', ')}`);
     }
     const { rows } = await costsInOneCurrency(sidecar, {
-      fromDay: from,
-      toDay: to,
+      fromDay,
+      toDay,
       groupBy: ['day', dimension, 'pool'],
     });
     return toSets(rows, question);
@@ -124,8 +128,7 @@ export function createRouter(
   router.get(['/allocation/compute', '/allocation'], async (req, res) => {
     await authorize(req);
     const question = parseQuestion(req.query, now());
-    const { from, to, ...rest } = question;
-    const sets = await sidecar.costs.allocations({ fromDay: from, toDay: to, ...rest });
+    const sets = await sidecar.costs.allocations(question);
     if (sets.length > 0) {
       // As purserd wrote them: exact, and not read here.
       res.type('application/json').send(`{"code":200,"data":[${sets.join(',')}]}`);
