@@ -10,10 +10,12 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "base/temporary_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -27,13 +29,9 @@ using ::testing::Not;
 class ProgramTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::string name = (fs::temp_directory_path() / "purser-program-XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    folder_ = name;
     std::ofstream(At("bill.csv")) << "BilledCost,BillingCurrency,ServiceName\n"
                                      "1.5,USD,a\n2,USD,b\n";
   }
-  void TearDown() override { fs::remove_all(folder_); }
   std::string At(const std::string& name) const { return folder_ + "/" + name; }
   static std::string Read(const std::string& path) {
     std::ostringstream text;
@@ -78,7 +76,9 @@ class ProgramTest : public ::testing::Test {
     return names;
   }
 
-  std::string folder_;
+  const std::unique_ptr<base::TemporaryFolder> temporary_ =
+      *base::TemporaryFolder::Create("a test");
+  const std::string& folder_ = temporary_->path();
 };
 
 TEST_F(ProgramTest, OutReplacesAFileAsAWhole) {

@@ -1,7 +1,4 @@
-#include <stdlib.h>
-
 #include <chrono>
-#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <memory>
@@ -13,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/rng.h"
+#include "base/temporary_folder.h"
 #include "base/testing/eventually.h"
 #include "connectors/core/core_connector.h"
 #include "gmock/gmock.h"
@@ -115,8 +113,6 @@ spec:
 class ServiceTest : public testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = testing::TempDir() + "/purser-service-XXXXXX";
-    folder_ = mkdtemp(pattern.data());
     Write("bucket.yaml", kBucket);
     Write("held.yaml", kHeld);
     connectors_.emplace("cloud", std::make_unique<CloudConnector>());
@@ -126,7 +122,6 @@ class ServiceTest : public testing::Test {
     inventory_ = *inventory::Inventory::Open(*database_, base::Clock::System());
     Open();
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
 
   void Write(const std::string& name, const std::string& text) {
     std::ofstream(folder_ + "/" + name) << text;
@@ -179,7 +174,9 @@ class ServiceTest : public testing::Test {
     return json();
   }
 
-  std::string folder_;
+  const std::unique_ptr<base::TemporaryFolder> temporary_ =
+      *base::TemporaryFolder::Create("a test");
+  const std::string& folder_ = temporary_->path();
   connectors::Connectors connectors_;
   std::unique_ptr<store::Database> database_;
   std::unique_ptr<inventory::Inventory> inventory_;

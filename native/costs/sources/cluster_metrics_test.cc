@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include <cmath>
-#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <map>
@@ -23,6 +22,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "base/temporary_folder.h"
 #include "base/testing/free_ports.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -33,7 +33,6 @@ extern char** environ;
 namespace purser::costs {
 namespace {
 
-namespace fs = std::filesystem;
 using base::Decimal;
 using ::testing::HasSubstr;
 
@@ -80,7 +79,6 @@ class Prometheus {
     return "";
   }
   explicit Prometheus(const Scrapes& scrapes) {
-    EXPECT_NE(mkdtemp(folder_.data()), nullptr);
     scrapes.Write(folder_ + "/samples");
     const pid_t import = Run({Find("promtool"), "tsdb", "create-blocks-from", "openmetrics",
                               folder_ + "/samples", folder_ + "/data"});
@@ -97,7 +95,6 @@ class Prometheus {
   ~Prometheus() {
     kill(pid_, SIGKILL);
     waitpid(pid_, nullptr, 0);
-    fs::remove_all(folder_);
   }
   const std::string& url() const { return url_; }
 
@@ -117,7 +114,9 @@ class Prometheus {
     return pid;
   }
 
-  std::string folder_ = (fs::temp_directory_path() / "purser-prom-XXXXXX").string();
+  const std::unique_ptr<base::TemporaryFolder> temporary_ =
+      *base::TemporaryFolder::Create("a test");
+  const std::string& folder_ = temporary_->path();
   std::string url_;
   pid_t pid_ = 0;
 };

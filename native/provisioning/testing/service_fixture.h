@@ -2,8 +2,6 @@
 #ifndef PURSER_PROVISIONING_TESTING_SERVICE_FIXTURE_H_
 #define PURSER_PROVISIONING_TESTING_SERVICE_FIXTURE_H_
 
-#include <stdlib.h>
-
 #include <atomic>
 #include <chrono>
 #include <filesystem>
@@ -22,6 +20,7 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "base/rng.h"
+#include "base/temporary_folder.h"
 #include "base/testing/eventually.h"
 #include "connectors/core/core_connector.h"
 #include "gtest/gtest.h"
@@ -177,8 +176,6 @@ inline const Actor kBoss = {"user:default/boss", "looked at it", {}};
 class ServiceFixture : public testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = testing::TempDir() + "/purser-service-XXXXXX";
-    folder_ = mkdtemp(pattern.data());
     std::filesystem::create_directory(folder_ + "/policies");
     auto cloud = std::make_unique<MemoryCloud>();
     cloud_ = cloud.get();
@@ -187,10 +184,7 @@ class ServiceFixture : public testing::Test {
     database_ = *store::OpenSqlite({":memory:"});
     inventory_ = *inventory::Inventory::Open(*database_, clock_);
   }
-  void TearDown() override {
-    service_.reset();
-    std::filesystem::remove_all(folder_);
-  }
+  void TearDown() override { service_.reset(); }
 
   void Write(const std::string& name, const std::string& text) {
     std::ofstream(folder_ + "/" + name) << text;
@@ -283,7 +277,9 @@ class ServiceFixture : public testing::Test {
     return types;
   }
 
-  std::string folder_;
+  const std::unique_ptr<base::TemporaryFolder> temporary_ =
+      *base::TemporaryFolder::Create("a test");
+  const std::string& folder_ = temporary_->path();
   base::FakeClock clock_;
   base::SeededRng rng_{11};
   connectors::Connectors connectors_;
